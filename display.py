@@ -1,0 +1,253 @@
+"""Rows to text: tables, money, dates, and the cleaning that keeps stored text from steering the terminal."""
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date
+from decimal import Decimal
+from typing import Any, NamedTuple, Optional
+
+Row = dict[str, Any]
+
+NARROWEST = 8
+CHUNK = 500
+HIDDEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+
+
+class Column(NamedTuple):
+    """One column of a table: its header, the row's value as text, and how it behaves."""
+
+    header: str
+    key: str
+    show: Callable[[Any], str]
+    right: bool = False
+
+
+def clean(value: Any) -> str:
+    """Return text in which no character can steer the terminal: each that could is shown as U+FFFD."""
+    line = "" if value is None else str(value)
+    if line.isprintable():
+        return line
+    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in HIDDEN else c for c in line)
+
+
+def money(value: Any) -> str:
+    """Show an amount exactly, with two decimals."""
+    return "" if value is None else f"{Decimal(value):.2f}"
+
+
+def day(value: Optional[date]) -> str:
+    return "" if value is None else value.isoformat()
+
+
+def days_late(value: int) -> str:
+    return str(value) if value else ""
+
+
+def plural(count: int, noun: str) -> str:
+    """Count a noun: 1 location, 2 locations."""
+    return f"{count} {noun}" if count == 1 or noun == "equipment" else f"{count} {noun}s"
+
+
+def number(header: str, key: str) -> Column:
+    return Column(header, key, clean, right=True)
+
+
+def words(header: str, key: str) -> Column:
+    return Column(header, key, clean)
+
+
+def amount(header: str, key: str) -> Column:
+    return Column(header, key, money, right=True)
+
+
+def date_of(header: str, key: str) -> Column:
+    return Column(header, key, day)
+
+
+def terminal_size() -> tuple[int, int]:
+    """Return columns and lines of the terminal."""
+    size = shutil.get_terminal_size((80, 24))
+    return max(size.columns, 40), max(size.lines, 8)
+
+
+def screen_width() -> Optional[int]:
+    """Return how wide a table may be: the terminal's width, or None when the output is no terminal."""
+    return terminal_size()[0] if sys.stdout.isatty() else None
+
+
+def table(columns: list[Column], rows: Iterable[Row]) -> str:
+    """Lay rows out as a table; on a terminal, the widest texts are shortened until it fits."""
+    from tabulate import tabulate
+
+    cells = [[column.show(row[column.key]) for column in columns] for row in rows]
+    limits = _limits(columns, cells)
+    return tabulate(
+        [[_shorten(cell, limit) for cell, limit in zip(line, limits)] for line in cells],
+        headers=[column.header for column in columns],
+        tablefmt="simple",
+        disable_numparse=True,
+        colalign=["right" if column.right else "left" for column in columns] if cells else None,
+    )
+
+
+def _limits(columns: list[Column], cells: list[list[str]]) -> list[int]:
+    """Return how wide each column may be, taking from the widest first."""
+    widths = [max(map(width, (column.header, *texts))) for column, *texts in zip(columns, *cells)]
+    screen = screen_width()
+    while screen and sum(widths) + 2 * (len(widths) - 1) > screen:
+        widest = max((w, i) for i, w in enumerate(widths) if not columns[i].right)[1]
+        if widths[widest] <= NARROWEST:
+            break
+        widths[widest] -= 1
+    return widths
+
+
+def _shorten(line: str, limit: int) -> str:
+    if width(line) <= limit:
+        return line
+    from wcwidth import clip
+    return clip(line, 0, limit - 1).rstrip() + "…"
+
+
+def width(line: str) -> int:
+    """Return how many terminal cells a line takes; CJK characters take two, combining marks none."""
+    if line.isascii():
+        return len(line)
+    from wcwidth import width as cells
+    return cells(line)
+
+
+def wrap(line: str, limit: int) -> list[str]:
+    """Break a line into lines of at most limit cells."""
+    if width(line) <= limit:
+        return [line]
+    from wcwidth import wrap as break_line
+    return break_line(line, limit)
+
+
+def spread(left: str, right: str, indent: int = 0, columns: int = 79) -> Iterator[str]:
+    """Set left and right at the two margins, left in as many lines as it needs."""
+    room = columns - indent - width(right) - 2
+    first, *rest = wrap(left, room)
+    yield " " * indent + first + " " * (room + 2 - width(first)) + right if right else " " * indent + first
+    for line in rest:
+        yield " " * indent + line
+
+
+def account(row: Row) -> Iterator[str]:
+    """Yield an account as lines: the customer, each location with what is there, and the bills."""
+    yield from spread(clean(f"Customer {row['customer_id']}  {row['name']}"), clean(row["phone_number"]))
+    yield (f"  Monthly total {money(row['monthly_total'])}, to pay {money(row['amount_due'])}, "
+           f"credit {money(row['credit'])}")
+    for site in row["locations"]:
+        yield from location(site)
+    if not row["locations"]:
+        yield "  No locations."
+    yield from _unpaid_bills(row["unpaid_bills"])
+    yield from _paid_bills(row["paid_bills"], row["paid_bill_count"])
+
+
+def location(site: Row) -> Iterator[str]:
+    """Yield a location as lines, under it its services and equipment."""
+    yield from spread(clean(f"Location {site['location_id']}  {site['address']}"), "", 2)
+    for service in site["services"]:
+        left = f"Service {service['service_id']}  {service['service_name']}"
+        yield from spread(clean(left), f"monthly {money(service['cost']):>10}", 4)
+    for device in site["equipment"]:
+        serial = f", serial {device['serial_number']}" if device["serial_number"] else ""
+        left = f"Equipment {device['equipment_id']}  {device['equipment_name']}{serial}"
+        yield from spread(clean(left), f"worth {money(device['cost']):>10}", 4)
+    if not site["services"] and not site["equipment"]:
+        yield "    No services, no equipment."
+
+
+def _unpaid_bills(bills: list[Row]) -> Iterator[str]:
+    yield "  Unpaid bills" if bills else "  No unpaid bills."
+    for bill in bills:
+        late = f", {plural(bill['days_late'], 'day')} late" if bill["days_late"] else ""
+        partly = f", {money(bill['amount_paid'])} of {money(bill['amount_billed'])} paid" if bill["amount_paid"] else ""
+        left = f"Bill {bill['billing_id']}  {bill['description']}, due {bill['due_date']}{late}{partly}"
+        yield from spread(clean(left), f"to pay {money(bill['amount_due']):>10}", 4)
+
+
+def _paid_bills(bills: list[Row], count: int) -> Iterator[str]:
+    if not bills:
+        return
+    yield "  Paid bills"
+    for bill in bills:
+        paid = f", paid {bill['last_payment_date']}" if bill["last_payment_date"] else ""
+        left = f"Bill {bill['billing_id']}  {bill['description']}, due {bill['due_date']}{paid}"
+        yield from spread(clean(left), f"paid {money(bill['amount_billed']):>10}", 4)
+    if count > len(bills):
+        yield f"    and {count - len(bills)} earlier"
+
+
+def account_records(accounts: Iterable[Row]) -> Iterator[Row]:
+    """Flatten accounts for CSV: a record for each customer, location, service, piece of equipment and bill shown."""
+    for row in accounts:
+        who = {"customer_id": row["customer_id"], "name": row["name"], "phone_number": row["phone_number"]}
+        yield _record(who, "customer", row["customer_id"], row["name"], row["monthly_total"])
+        for site in row["locations"]:
+            yield _record(who, "location", site["location_id"], site["address"])
+            for service in site["services"]:
+                yield _record(who, "service", service["service_id"], service["service_name"], service["cost"])
+            for device in site["equipment"]:
+                yield _record(who, "equipment", device["equipment_id"], device["equipment_name"], device["cost"],
+                              serial_number=device["serial_number"])
+        for bill in row["unpaid_bills"] + row["paid_bills"]:
+            yield _record(who, "bill", bill["billing_id"], bill["description"], bill["amount_billed"],
+                          due_date=bill["due_date"], amount_due=bill.get("amount_due", Decimal(0)))
+
+
+def _record(who: Row, kind: str, record_id: int, description: str, cost: Any = None, **more: Any) -> Row:
+    return {
+        **who, "record": kind, "record_id": record_id, "description": description,
+        "amount": None if cost is None else money(cost), "serial_number": more.get("serial_number"),
+        "due_date": more.get("due_date"), "amount_due": money(more.get("amount_due")),
+    }
+
+
+def write_csv(rows: Iterable[Row]) -> None:
+    """Print rows as CSV, their keys as the header; a text that a spreadsheet would run as a formula is quoted first."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    for number_, row in enumerate(rows):
+        if number_ == 0:
+            writer.writerow(row)
+        writer.writerow([_csv_cell(value) for value in row.values()])
+
+
+def _csv_cell(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return money(value)
+    return spreadsheet_safe(clean(value)) if isinstance(value, str) else value
+
+
+def spreadsheet_safe(cell: str) -> str:
+    """Put an apostrophe before what a spreadsheet would take for a formula, and before an apostrophe, so that
+    taking one away gives the text back."""
+    return "'" + cell if cell[:1] in ("=", "+", "-", "@", "\t", "\r", "'") else cell
+
+
+def write_json(rows: Iterable[Row]) -> None:
+    """Print rows as one JSON array, a row a line; amounts are strings, so that they stay exact."""
+    separator = "[\n"
+    for row in rows:
+        print(separator + _json_line(row), end="")
+        separator = ",\n"
+    print("[]" if separator == "[\n" else "\n]")
+
+
+def _json_line(row: Row) -> str:
+    line = json.dumps(row, default=_json_value, ensure_ascii=False)
+    if line.isprintable():
+        return line
+    return "".join(json.dumps(c)[1:-1] if unicodedata.category(c) in HIDDEN else c for c in line)
+
+
+def _json_value(value: Any) -> str:
+    return money(value) if isinstance(value, Decimal) else str(value)

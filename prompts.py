@@ -1,0 +1,289 @@
+"""Questions to the administrator, and the parsers that read the answers.
+
+A parser takes the text that was typed and returns a value, or raises ValueError with the sentence to show. ask()
+repeats its question until the parser is content.
+"""
+from __future__ import annotations
+
+import itertools
+import re
+import sys
+import unicodedata
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any, Optional, TypeVar
+
+import display
+
+LONGEST_ANSWER = 10_000
+LARGEST_ID = 2**63 - 1
+FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2199, 12, 31)
+UNWANTED = {"Cc": "control", "Cf": "format", "Cs": "invalid", "Zl": "line-break", "Zp": "line-break"}
+
+Value = TypeVar("Value")
+complaints = 0
+
+
+class Cancelled(Exception):
+    """The administrator left the form: Ctrl-C, Ctrl-D, or the end of piped input."""
+
+
+def prepare() -> None:
+    """Make input safe to read: any bytes become text, and on a terminal the arrow keys edit the line."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        errors = "surrogateescape" if stream is sys.stdin else "backslashreplace"
+        stream.reconfigure(encoding="utf-8", errors=errors)  # type: ignore[union-attr]
+    if on_terminal():
+        try:
+            import readline
+            readline.set_auto_history(False)
+        except (ImportError, AttributeError):
+            pass  # a Python without readline, or one built on an old libedit
+
+
+def on_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def complain(sentence: str) -> None:
+    """Say what went wrong, on standard error, and remember that something did."""
+    global complaints
+    complaints += 1
+    sys.stdout.flush()
+    print(display.clean(sentence), file=sys.stderr, flush=True)
+
+
+def read_line(prompt: str) -> str:
+    """Ask once and return what was typed; raise Cancelled at the end of input and KeyboardInterrupt at Ctrl-C."""
+    try:
+        answer = input(prompt)
+    except EOFError:
+        print()
+        raise Cancelled from None
+    except KeyboardInterrupt:
+        print()
+        raise
+    if not sys.stdin.isatty():
+        print(display.clean(answer[:80]))  # so that a transcript reads like a session
+    return answer
+
+
+def ask(label: str, parse: Callable[[str], Value], *, shown: Optional[str] = None, default: Any = None) -> Value:
+    """Ask until parse is content; with shown, that stands in brackets and Enter alone returns default."""
+    prompt = f"{label}: " if shown is None else f"{label} [{display.clean(shown)}]: "
+    while True:
+        answer = read_line(prompt).strip()
+        if not answer and shown is not None:
+            return default
+        try:
+            return parse(answer)
+        except ValueError as exc:
+            complain(str(exc))
+
+
+def confirm(question: str, wanted: str = "yes") -> bool:
+    """Ask for a word to be typed in full; anything else is no."""
+    answer = unicodedata.normalize("NFC", read_line(f"{question} ").strip())
+    return answer.casefold() == unicodedata.normalize("NFC", wanted).casefold()
+
+
+def text(max_length: int) -> Callable[[str], str]:
+    """Make a parser of one line of text, which it returns in Unicode's composed form (NFC)."""
+    def parse(answer: str) -> str:
+        if len(answer) > LONGEST_ANSWER:
+            raise ValueError(f"That is too long: use at most {max_length} characters.")
+        answer = unicodedata.normalize("NFC", answer.strip())
+        for character in answer:
+            if kind := UNWANTED.get(unicodedata.category(character)):
+                raise ValueError(f"Remove the {kind} character U+{ord(character):04X}; use letters, digits and signs.")
+        if not 1 <= len(answer) <= max_length:
+            raise ValueError(f"Enter 1 to {max_length} characters.")
+        return answer
+
+    return parse
+
+
+def optional(parse: Callable[[str], Value]) -> Callable[[str], Optional[Value]]:
+    """Make a parser that takes Enter alone for nothing."""
+    return lambda answer: parse(answer) if answer else None
+
+
+def serial_or_none(answer: str) -> str:
+    """Parse a serial number; a hyphen alone means none and gives an empty one."""
+    return "" if answer == "-" else text(100)(answer)
+
+
+def phone(answer: str) -> str:
+    """Parse a phone number, kept as typed."""
+    digits = sum(character in "0123456789" for character in answer[:21])
+    if not re.fullmatch(r"[0-9 +().\-/]{3,20}", answer, re.ASCII) or not 3 <= digits <= 15:
+        raise ValueError("Enter a phone number of 3 to 15 digits; spaces and + ( ) - . / may stand between them.")
+    return answer
+
+
+def money(answer: str) -> Decimal:
+    """Parse an amount of money, 0 or more: digits, at most two decimals."""
+    if not re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,2})?", answer, re.ASCII):
+        raise ValueError("Enter an amount such as 49.90: digits, and at most two decimals after a point.")
+    return Decimal(answer).quantize(Decimal("0.01"))
+
+
+def positive_money(answer: str) -> Decimal:
+    """Parse an amount of money that is more than 0."""
+    if amount := money(answer):
+        return amount
+    raise ValueError("Enter an amount above 0, such as 49.90.")
+
+
+def day(answer: str) -> date:
+    """Parse a date, written YYYY-MM-DD."""
+    try:
+        if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", answer, re.ASCII):
+            raise ValueError
+        value = date.fromisoformat(answer)
+    except ValueError:
+        raise ValueError("Enter a date such as 2026-12-15.") from None
+    if not FIRST_DAY <= value <= LAST_DAY:
+        raise ValueError(f"Enter a date from {FIRST_DAY} to {LAST_DAY}.")
+    return value
+
+
+def past_day(today: date) -> Callable[[str], date]:
+    """Make a parser of a day that is not after today; it knows the words today and yesterday."""
+    words = {"today": today, "yesterday": today - timedelta(days=1)}
+
+    def parse(answer: str) -> date:
+        value = words.get(answer.casefold()) or day(answer)
+        if value > today:
+            raise ValueError(f"Enter today, yesterday, or a date up to {today}.")
+        return value
+
+    return parse
+
+
+def month(answer: str) -> date:
+    """Parse a month, written YYYY-MM, as its first day."""
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}", answer, re.ASCII):
+        raise ValueError("Enter a month such as 2026-12.")
+    try:
+        return day(f"{answer}-01")
+    except ValueError:
+        raise ValueError("Enter a month such as 2026-12.") from None
+
+
+def is_id(answer: str) -> bool:
+    return re.fullmatch(r"[0-9]+", answer, re.ASCII) is not None
+
+
+def row_id(answer: str) -> int:
+    """Parse the ID of a record: digits, no more than PostgreSQL's bigint holds."""
+    if not is_id(answer) or len(answer) > 19 or not 1 <= int(answer) <= LARGEST_ID:
+        raise ValueError("Enter an ID: a whole number from 1 on.")
+    return int(answer)
+
+
+def choice(options: dict[str, Value]) -> Callable[[str], Value]:
+    """Make a parser of one of the options."""
+    def parse(answer: str) -> Value:
+        if answer.casefold() in options:
+            return options[answer.casefold()]
+        raise ValueError(f"Enter {_either([word or 'nothing' for word in options])}.")
+
+    return parse
+
+
+def _either(words: list[str]) -> str:
+    if len(words) > 6 and all(map(str.isdigit, words)):
+        return f"a number from {words[0]} to {words[-1]}"
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def browse(
+    columns: list[display.Column],
+    fetch: Callable[[Any, int], list[display.Row]],
+    key: Callable[[display.Row], Any],
+    start: Any,
+    total: str,
+    footer: str = "",
+) -> None:
+    """Show a long table a page at a time; off a terminal, all of it.
+
+    fetch(after, limit) returns the rows that follow the key after; start is the key before the first.
+    """
+    if not on_terminal():
+        _print_all(columns, fetch, key, start, footer)
+        return
+    size = display.terminal_size()[1] - 4 - (1 if footer else 0)
+    starts = [start]
+    while True:
+        rows = fetch(starts[-1], size + 1)
+        page, more = rows[:size], len(rows) > size
+        print(display.table(columns, page) if page else "There are none.")
+        if footer:
+            print(footer)
+        if not more and len(starts) == 1:
+            return
+        first = (len(starts) - 1) * size + 1
+        turn = _turn_page(f"Rows {first} to {first + len(page) - 1} of {total}", more, len(starts) > 1)
+        if turn == "next":
+            starts.append(key(page[-1]))
+        elif turn == "previous":
+            starts.pop()
+        else:
+            return
+
+
+def _print_all(
+    columns: list[display.Column],
+    fetch: Callable[[Any, int], list[display.Row]],
+    key: Callable[[display.Row], Any],
+    after: Any,
+    footer: str,
+) -> None:
+    rows = fetch(after, display.CHUNK)
+    print(display.table(columns, rows) if rows else "There are none.")
+    while len(rows) == display.CHUNK:
+        rows = fetch(key(rows[-1]), display.CHUNK)
+        if rows:
+            print("\n" + display.table(columns, rows))
+    if footer:
+        print(footer)
+
+
+def show_lines(lines: Iterator[str]) -> None:
+    """Show long text a screen at a time, fetching only as far as the reader goes; off a terminal, all of it."""
+    if not on_terminal():
+        for line in lines:
+            print(line)
+        return
+    size = display.terminal_size()[1] - 2
+    seen: list[str] = []
+    top = 0
+    while True:
+        seen += itertools.islice(lines, max(0, top + size + 1 - len(seen)))
+        print("\n".join(seen[top:top + size]))
+        more = len(seen) > top + size
+        if not more and not top:
+            return
+        turn = _turn_page(f"Lines {top + 1} to {min(top + size, len(seen))}", more, top > 0)
+        if turn == "next":
+            top += size
+        elif turn == "previous":
+            top -= size
+        else:
+            return
+
+
+def _turn_page(position: str, more: bool, earlier: bool) -> str:
+    """Ask for the next or the previous page; Enter alone goes on while there is more, then back to the menu."""
+    turns = {"": "next" if more else "back", "0": "back"}
+    hints = []
+    if more:
+        turns["n"] = "next"
+        hints.append("Enter next")
+    if earlier:
+        turns["p"] = "previous"
+        hints.append("p previous")
+    hints.append("0 back")
+    return ask(f"{position}  ({', '.join(hints)})", choice(turns))

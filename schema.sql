@@ -1,0 +1,344 @@
+-- The whole of the tracker's database: tables, rules, indexes, views and triggers, in that order, parents first.
+-- It runs once, on an empty database, inside one transaction. Every rule has a name, and every name has one
+-- sentence for the administrator in database.RULES.
+
+CREATE TABLE schema_version (
+    version       integer      PRIMARY KEY,
+    installed_at  timestamptz  NOT NULL DEFAULT now()
+);
+INSERT INTO schema_version (version) VALUES (1);
+
+-- An amount of money, exact to the cent. Not numeric(12,2): a cast to that rounds 0.005 up to 0.01 before any
+-- CHECK can see it. min_scale() is NULL for NaN and Infinity, which BETWEEN refuses.
+CREATE DOMAIN money_amount AS numeric
+    CONSTRAINT money_amount_exact CHECK (min_scale(VALUE) <= 2 AND VALUE BETWEEN -9999999999.99 AND 9999999999.99);
+
+-- A day that a provider can have business on; keeps 'infinity' and typing errors out.
+CREATE DOMAIN business_day AS date
+    CONSTRAINT business_day_range CHECK (VALUE BETWEEN DATE '2000-01-01' AND DATE '2199-12-31');
+
+CREATE FUNCTION digits(text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN regexp_replace($1, '[^0-9]', '', 'g');
+
+-- Somebody who pays for service.
+CREATE TABLE customers (
+    customer_id   bigint       GENERATED ALWAYS AS IDENTITY,
+    name          text         NOT NULL,
+    phone_number  text         NOT NULL,
+    created_at    timestamptz  NOT NULL DEFAULT now(),
+    CONSTRAINT customers_pkey         PRIMARY KEY (customer_id),
+    CONSTRAINT customers_name_length  CHECK (char_length(name) <= 200 AND name ~ '\S'),
+    CONSTRAINT customers_name_nfc     CHECK (name IS NFC NORMALIZED),
+    CONSTRAINT customers_phone_form   CHECK (phone_number ~ '^[0-9 +().\-/]{3,20}$'
+                                             AND char_length(digits(phone_number)) BETWEEN 3 AND 15)
+);
+
+-- A site where a customer receives service.
+CREATE TABLE locations (
+    location_id  bigint  GENERATED ALWAYS AS IDENTITY,
+    customer_id  bigint  NOT NULL,
+    address      text    NOT NULL,
+    CONSTRAINT locations_pkey            PRIMARY KEY (location_id),
+    CONSTRAINT locations_customer        FOREIGN KEY (customer_id) REFERENCES customers ON DELETE CASCADE,
+    CONSTRAINT locations_address_length  CHECK (char_length(address) <= 300 AND address ~ '\S'),
+    CONSTRAINT locations_address_nfc     CHECK (address IS NFC NORMALIZED),
+    CONSTRAINT locations_address_once    UNIQUE (customer_id, address)
+);
+
+-- What a location is subscribed to; cost is the monthly charge.
+CREATE TABLE services (
+    service_id    bigint        GENERATED ALWAYS AS IDENTITY,
+    location_id   bigint        NOT NULL,
+    service_name  text          NOT NULL,
+    cost          money_amount  NOT NULL,
+    CONSTRAINT services_pkey               PRIMARY KEY (service_id),
+    CONSTRAINT services_location           FOREIGN KEY (location_id) REFERENCES locations ON DELETE CASCADE,
+    CONSTRAINT services_name_length        CHECK (char_length(service_name) <= 100 AND service_name ~ '\S'),
+    CONSTRAINT services_name_nfc           CHECK (service_name IS NFC NORMALIZED),
+    CONSTRAINT services_cost_not_negative  CHECK (cost >= 0)
+);
+
+-- A device that stands at a location; cost is what the unit is worth.
+CREATE TABLE equipment (
+    equipment_id    bigint        GENERATED ALWAYS AS IDENTITY,
+    location_id     bigint        NOT NULL,
+    equipment_name  text          NOT NULL,
+    serial_number   text,
+    cost            money_amount  NOT NULL,
+    CONSTRAINT equipment_pkey               PRIMARY KEY (equipment_id),
+    CONSTRAINT equipment_location           FOREIGN KEY (location_id) REFERENCES locations ON DELETE CASCADE,
+    CONSTRAINT equipment_name_length        CHECK (char_length(equipment_name) <= 100 AND equipment_name ~ '\S'),
+    CONSTRAINT equipment_name_nfc           CHECK (equipment_name IS NFC NORMALIZED),
+    CONSTRAINT equipment_serial_length      CHECK (char_length(serial_number) <= 100 AND serial_number ~ '\S'),
+    CONSTRAINT equipment_serial_once        UNIQUE (serial_number),
+    CONSTRAINT equipment_cost_not_negative  CHECK (cost >= 0)
+);
+
+-- A bill. period is the first day of the month for a bill of the monthly run, else NULL. amount_paid and
+-- last_payment_date follow the bill's allocations by trigger. Money records outlive a careless DELETE: no cascade
+-- from customers.
+CREATE TABLE billing (
+    billing_id         bigint        GENERATED ALWAYS AS IDENTITY,
+    customer_id        bigint        NOT NULL,
+    description        text          NOT NULL,
+    period             business_day,
+    issued_on          business_day  NOT NULL DEFAULT CURRENT_DATE,
+    due_date           business_day  NOT NULL,
+    amount_billed      money_amount  NOT NULL,
+    amount_paid        money_amount  NOT NULL DEFAULT 0,
+    amount_due         money_amount  GENERATED ALWAYS AS (amount_billed - amount_paid) STORED,
+    last_payment_date  business_day,
+    CONSTRAINT billing_pkey                 PRIMARY KEY (billing_id),
+    CONSTRAINT billing_customer             FOREIGN KEY (customer_id) REFERENCES customers,
+    CONSTRAINT billing_description_length   CHECK (char_length(description) <= 200 AND description ~ '\S'),
+    CONSTRAINT billing_description_nfc      CHECK (description IS NFC NORMALIZED),
+    CONSTRAINT billing_period_first_day     CHECK (extract(day FROM period) = 1),
+    CONSTRAINT billing_once_a_period        UNIQUE (customer_id, period),
+    CONSTRAINT billing_issued_before_due    CHECK (issued_on <= due_date),
+    CONSTRAINT billing_amount_not_negative  CHECK (amount_billed >= 0),
+    CONSTRAINT billing_not_overpaid         CHECK (amount_paid BETWEEN 0 AND amount_billed)
+);
+
+-- The lines of a bill, as they were when it was made. service_id is no foreign key: a line outlives its service.
+CREATE TABLE billing_items (
+    billing_item_id  bigint        GENERATED ALWAYS AS IDENTITY,
+    billing_id       bigint        NOT NULL,
+    service_id       bigint,
+    description      text          NOT NULL,
+    amount           money_amount  NOT NULL,
+    CONSTRAINT billing_items_pkey                PRIMARY KEY (billing_item_id),
+    CONSTRAINT billing_items_bill                FOREIGN KEY (billing_id) REFERENCES billing ON DELETE CASCADE,
+    CONSTRAINT billing_items_description_length  CHECK (char_length(description) <= 500 AND description ~ '\S')
+);
+
+-- Money received. amount_allocated follows the payment's allocations by trigger; what is left of a payment that
+-- is not void is the customer's credit. entry_key is made when the form opens: the same form can never pay twice.
+CREATE TABLE payments (
+    payment_id        bigint        GENERATED ALWAYS AS IDENTITY,
+    customer_id       bigint        NOT NULL,
+    amount            money_amount  NOT NULL,
+    amount_allocated  money_amount  NOT NULL DEFAULT 0,
+    amount_left       money_amount  GENERATED ALWAYS AS (amount - amount_allocated) STORED,
+    paid_on           business_day  NOT NULL DEFAULT CURRENT_DATE,
+    method            text          NOT NULL DEFAULT 'other',
+    reference         text,
+    entry_key         uuid          NOT NULL DEFAULT gen_random_uuid(),
+    recorded_at       timestamptz   NOT NULL DEFAULT now(),
+    recorded_by       text          NOT NULL DEFAULT session_user,
+    voided_at         timestamptz,
+    void_reason       text,
+    CONSTRAINT payments_pkey                PRIMARY KEY (payment_id),
+    CONSTRAINT payments_customer            FOREIGN KEY (customer_id) REFERENCES customers,
+    CONSTRAINT payments_entry_once          UNIQUE (entry_key),
+    CONSTRAINT payments_amount_positive     CHECK (amount > 0),
+    CONSTRAINT payments_not_overallocated   CHECK (amount_allocated BETWEEN 0 AND amount),
+    CONSTRAINT payments_method_known        CHECK (method IN ('cash', 'card', 'transfer', 'direct debit', 'cheque', 'other')),
+    CONSTRAINT payments_reference_length    CHECK (char_length(reference) <= 100 AND reference ~ '\S'),
+    CONSTRAINT payments_void_reason_length  CHECK (char_length(void_reason) <= 200 AND void_reason ~ '\S'),
+    CONSTRAINT payments_void_has_reason     CHECK ((voided_at IS NULL) = (void_reason IS NULL))
+);
+
+-- Which bill a payment paid, and how much of it. Never edited; those of a void payment stay, and count for nothing.
+CREATE TABLE payment_allocations (
+    payment_allocation_id  bigint        GENERATED ALWAYS AS IDENTITY,
+    payment_id             bigint        NOT NULL,
+    billing_id             bigint        NOT NULL,
+    amount                 money_amount  NOT NULL,
+    CONSTRAINT payment_allocations_pkey             PRIMARY KEY (payment_allocation_id),
+    CONSTRAINT payment_allocations_payment          FOREIGN KEY (payment_id) REFERENCES payments ON DELETE CASCADE,
+    CONSTRAINT payment_allocations_bill             FOREIGN KEY (billing_id) REFERENCES billing ON DELETE CASCADE,
+    CONSTRAINT payment_allocations_amount_positive  CHECK (amount > 0)
+);
+
+CREATE INDEX customers_phone_digits        ON customers (digits(phone_number));
+CREATE INDEX services_location_id          ON services (location_id);
+CREATE INDEX equipment_location_id         ON equipment (location_id);
+CREATE INDEX billing_items_billing_id      ON billing_items (billing_id);
+CREATE INDEX payments_customer_paid_on     ON payments (customer_id, paid_on, payment_id);
+CREATE INDEX payments_credit               ON payments (customer_id) INCLUDE (amount_left) WHERE amount_left > 0 AND voided_at IS NULL;
+CREATE INDEX payment_allocations_payment   ON payment_allocations (payment_id);
+CREATE INDEX payment_allocations_bill      ON payment_allocations (billing_id);
+-- The late report and the aging report read this index alone, and of it only what is due.
+CREATE INDEX billing_unpaid                ON billing (due_date, customer_id) INCLUDE (amount_due) WHERE amount_due > 0;
+-- Bills and payments arrive in the order of their months, so a BRIN of a few pages finds a month among millions.
+CREATE INDEX billing_period                ON billing USING brin (period) WITH (pages_per_range = 32);
+CREATE INDEX payments_paid_on              ON payments USING brin (paid_on) WITH (pages_per_range = 32);
+
+-- Search by any part of a name, phone number or address. pg_trgm is trusted since PostgreSQL 13, but a server may
+-- not have it; then the same searches read the whole table.
+DO $$
+BEGIN
+    CREATE EXTENSION IF NOT EXISTS pg_trgm;
+    CREATE INDEX customers_name_search    ON customers USING gin (name gin_trgm_ops);
+    CREATE INDEX customers_phone_search   ON customers USING gin (digits(phone_number) gin_trgm_ops);
+    CREATE INDEX locations_address_search ON locations USING gin (address gin_trgm_ops);
+EXCEPTION
+    WHEN insufficient_privilege OR undefined_file OR feature_not_supported THEN
+        RAISE NOTICE 'pg_trgm is not available here';
+END
+$$;
+
+-- Late is derived, never stored: a stored flag is stale the morning after.
+CREATE VIEW billing_status AS
+SELECT billing_id, customer_id, description, period, issued_on, due_date,
+       amount_billed, amount_paid, amount_due, last_payment_date,
+       amount_due > 0 AND due_date < CURRENT_DATE                                  AS is_late,
+       CASE WHEN amount_due > 0 THEN greatest(CURRENT_DATE - due_date, 0) ELSE 0 END AS days_late
+FROM billing;
+
+-- Money received and not yet allocated to a bill.
+CREATE VIEW customer_credit AS
+SELECT customer_id, sum(amount_left) AS credit
+FROM payments
+WHERE amount_left > 0 AND voided_at IS NULL
+GROUP BY customer_id;
+
+-- Customers whose name or phone number matches, and locations that match by their address or their customer. The
+-- patterns are LIKE patterns; phone is one over digits alone, NULL when the term is no phone number.
+CREATE FUNCTION matching_customers(pattern text, phone text, most integer) RETURNS TABLE (customer_id bigint)
+    LANGUAGE sql STABLE
+AS $$
+    (SELECT customer_id FROM customers WHERE name ILIKE pattern LIMIT most)
+    UNION
+    (SELECT customer_id FROM customers WHERE digits(phone_number) LIKE phone LIMIT most)
+$$;
+
+CREATE FUNCTION matching_locations(pattern text, phone text, most integer) RETURNS TABLE (location_id bigint)
+    LANGUAGE sql STABLE
+AS $$
+    (SELECT location_id FROM locations WHERE address ILIKE pattern LIMIT most)
+    UNION
+    (SELECT location_id FROM locations JOIN matching_customers(pattern, phone, most) USING (customer_id) LIMIT most)
+$$;
+
+-- Set what bills say was paid on them from their allocations. The rows are locked by a statement of their own, so
+-- that the sums are read after every other writer of these bills has committed.
+CREATE FUNCTION settle_bills(ids bigint[]) RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM 1 FROM billing WHERE billing_id = ANY (ids) ORDER BY billing_id FOR NO KEY UPDATE;
+    UPDATE billing
+    SET amount_paid = paid.amount, last_payment_date = paid.last_date
+    FROM (
+        SELECT bill.billing_id, coalesce(sum(allocation.amount), 0) AS amount, max(payment.paid_on) AS last_date
+        FROM unnest(ids) AS bill (billing_id)
+        LEFT JOIN (payment_allocations AS allocation
+                   JOIN payments AS payment ON payment.payment_id = allocation.payment_id
+                                            AND payment.voided_at IS NULL)
+               ON allocation.billing_id = bill.billing_id
+        GROUP BY bill.billing_id
+    ) AS paid
+    WHERE billing.billing_id = paid.billing_id
+      AND (billing.amount_paid, billing.last_payment_date) IS DISTINCT FROM (paid.amount, paid.last_date);
+END
+$$;
+
+CREATE FUNCTION settle_payments(ids bigint[]) RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM 1 FROM payments WHERE payment_id = ANY (ids) ORDER BY payment_id FOR NO KEY UPDATE;
+    UPDATE payments
+    SET amount_allocated = used.amount
+    FROM (
+        SELECT payment.payment_id, coalesce(sum(allocation.amount), 0) AS amount
+        FROM unnest(ids) AS payment (payment_id)
+        LEFT JOIN payment_allocations AS allocation USING (payment_id)
+        GROUP BY payment.payment_id
+    ) AS used
+    WHERE payments.payment_id = used.payment_id
+      AND payments.amount_allocated <> used.amount;
+END
+$$;
+
+CREATE FUNCTION allocations_changed() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM settle_payments(ARRAY(SELECT DISTINCT payment_id FROM changed));
+    IF TG_OP = 'INSERT' AND EXISTS (
+        SELECT FROM changed
+        JOIN payments USING (payment_id)
+        JOIN billing USING (billing_id)
+        WHERE payments.customer_id <> billing.customer_id OR payments.voided_at IS NOT NULL
+    ) THEN
+        RAISE EXCEPTION 'allocation to another customer''s bill, or of a void payment'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'payment_allocations_own_bill';
+    END IF;
+    PERFORM settle_bills(ARRAY(SELECT DISTINCT billing_id FROM changed));
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER payment_allocations_added
+    AFTER INSERT ON payment_allocations REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION allocations_changed();
+
+CREATE TRIGGER payment_allocations_removed
+    AFTER DELETE ON payment_allocations REFERENCING OLD TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION allocations_changed();
+
+CREATE FUNCTION allocation_edited() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    RAISE EXCEPTION 'allocations are never edited'
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'payment_allocations_never_edited';
+END
+$$;
+
+CREATE TRIGGER payment_allocations_edited
+    BEFORE UPDATE ON payment_allocations
+    FOR EACH STATEMENT EXECUTE FUNCTION allocation_edited();
+
+-- Voiding a payment, or correcting its date, changes what its bills say.
+CREATE FUNCTION payment_changed() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM settle_bills(ARRAY(
+        SELECT DISTINCT billing_id FROM payment_allocations WHERE payment_id = NEW.payment_id
+    ));
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER payments_changed
+    AFTER UPDATE OF voided_at, paid_on ON payments
+    FOR EACH ROW
+    WHEN ((OLD.voided_at, OLD.paid_on) IS DISTINCT FROM (NEW.voided_at, NEW.paid_on))
+    EXECUTE FUNCTION payment_changed();
+
+-- Spend credit on unpaid bills, of these customers or of all: the oldest payment first, on the bill due first. Both are
+-- laid end to end as ranges of money; where two ranges overlap, that payment pays that bill the length of the overlap.
+CREATE FUNCTION apply_credit(customer_ids bigint[] DEFAULT NULL) RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF customer_ids IS NULL THEN
+        customer_ids := ARRAY(SELECT customer_id FROM customer_credit);
+    END IF;
+    PERFORM 1 FROM customers WHERE customer_id = ANY (customer_ids) ORDER BY customer_id FOR NO KEY UPDATE;
+    INSERT INTO payment_allocations (payment_id, billing_id, amount)
+    SELECT payment_id, billing_id, least(money.upto, owed.upto) - greatest(money.after, owed.after)
+    FROM (
+        SELECT customer_id, payment_id,
+               sum(amount_left) OVER earlier AS upto,
+               sum(amount_left) OVER earlier - amount_left AS after
+        FROM payments
+        WHERE customer_id = ANY (customer_ids) AND amount_left > 0 AND voided_at IS NULL
+        WINDOW earlier AS (PARTITION BY customer_id ORDER BY paid_on, payment_id)
+    ) AS money
+    JOIN (
+        SELECT customer_id, billing_id,
+               sum(amount_due) OVER earlier AS upto,
+               sum(amount_due) OVER earlier - amount_due AS after
+        FROM billing
+        WHERE customer_id = ANY (customer_ids) AND amount_due > 0
+        WINDOW earlier AS (PARTITION BY customer_id ORDER BY due_date, billing_id)
+    ) AS owed USING (customer_id)
+    WHERE least(money.upto, owed.upto) > greatest(money.after, owed.after);
+END
+$$;

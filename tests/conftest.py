@@ -1,0 +1,146 @@
+"""A real PostgreSQL for every test: the embedded one, or TEST_DATABASE_URI, in databases that are dropped again."""
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import psycopg2
+import psycopg2.extensions
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+sys.path.insert(0, str(PROJECT))
+
+import database  # noqa: E402
+import embedded  # noqa: E402
+
+numbers = itertools.count(1)
+
+
+def named(uri: str, dbname: str) -> str:
+    """Return the URI's server with another database, as a libpq connection string."""
+    return psycopg2.extensions.make_dsn(uri, dbname=dbname)
+
+
+@pytest.fixture(scope="session")
+def server_uri() -> Iterator[str]:
+    """A server for the whole run, quick because it need not survive a power cut."""
+    if uri := os.environ.get("TEST_DATABASE_URI"):
+        yield uri
+        return
+    folder = Path(tempfile.mkdtemp(prefix="isp-tests-"))
+    folder.chmod(0o755)
+    try:
+        yield embedded.start(folder, ["fsync=off", "full_page_writes=off", "max_connections=200"])
+    finally:
+        embedded.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def admin(server_uri: str) -> Iterator[Callable[[str], None]]:
+    """Run a statement such as CREATE DATABASE."""
+    conn = psycopg2.connect(named(server_uri, "postgres"))
+    conn.autocommit = True
+    yield conn.cursor().execute
+    conn.close()
+
+
+@pytest.fixture(scope="session")
+def template(server_uri: str, admin: Callable[[str], None]) -> Iterator[str]:
+    """A database that holds the schema and nothing else."""
+    name = f"isp_test_{os.getpid()}_template"
+    admin(f"CREATE DATABASE {name}")
+    database.connect(named(server_uri, name))
+    database.disconnect()
+    yield name
+    admin(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def uri(server_uri: str, admin: Callable[[str], None], template: str) -> Iterator[str]:
+    """A fresh database with the schema in it."""
+    name = f"isp_test_{os.getpid()}_{next(numbers)}"
+    admin(f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield named(server_uri, name)
+    admin(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def empty_uri(server_uri: str, admin: Callable[[str], None]) -> Iterator[str]:
+    """A fresh database with nothing in it."""
+    name = f"isp_test_{os.getpid()}_{next(numbers)}"
+    admin(f"CREATE DATABASE {name}")
+    yield named(server_uri, name)
+    admin(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def db(uri: str) -> Iterator[Any]:
+    """The database module, open on a fresh database."""
+    database.connect(uri)
+    yield database
+    database.disconnect()
+
+
+@pytest.fixture
+def sql(uri: str) -> Iterator[Callable[..., list[dict[str, Any]]]]:
+    """Run SQL beside the program, as an administrator in psql would; each call commits."""
+    conn = psycopg2.connect(uri, cursor_factory=psycopg2.extras.RealDictCursor)
+    conn.autocommit = True
+
+    def run(statement: str, *values: Any) -> list[dict[str, Any]]:
+        with conn.cursor() as cur:
+            cur.execute(statement, values or None)
+            return cur.fetchall() if cur.description else []
+
+    yield run
+    conn.close()
+
+
+def environment(uri: str, **more: str) -> dict[str, str]:
+    """Return the program's environment: this one, with the database, without the settings of whoever runs the tests."""
+    settings = ("DATABASE_URI", "ISP_DATA_DIR", "TIMEZONE", "DB_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(settings)}
+    return {**kept, "DATABASE_URI": uri, **more}
+
+
+@pytest.fixture
+def run(uri: str) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run main.py with arguments and piped answers; its output as text."""
+    def run_program(*arguments: str, answers: str | bytes = "", **env: str) -> subprocess.CompletedProcess[str]:
+        typed = answers.encode() if isinstance(answers, str) else answers
+        done = subprocess.run(
+            [sys.executable, str(PROJECT / "main.py"), *arguments],
+            input=typed, capture_output=True, env=environment(uri, **env), timeout=60, check=False,
+        )
+        done.stdout, done.stderr = done.stdout.decode(), done.stderr.decode()
+        return done
+
+    return run_program
+
+
+@pytest.fixture
+def terminal(uri: str) -> Iterator[Callable[..., pexpect.spawn]]:
+    """Start main.py on a pseudo-terminal of 80 by 24."""
+    children: list[pexpect.spawn] = []
+
+    def start(*arguments: str, **env: str) -> pexpect.spawn:
+        child = pexpect.spawn(
+            sys.executable, [str(PROJECT / "main.py"), *arguments], env=environment(uri, TERM="xterm", **env),
+            dimensions=(24, 80), encoding="utf-8", codec_errors="replace", timeout=15,
+        )
+        children.append(child)
+        return child
+
+    yield start
+    for child in children:
+        child.close(force=True)
