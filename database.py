@@ -429,7 +429,7 @@ def like_pattern(term: str) -> str:
     return "%" + re.sub(r"([\\%_])", r"\\\1", term) + "%"
 
 
-def _search(term: str) -> Row:
+def search_terms(term: str) -> Row:
     """Return the parameters of a search: a pattern, and one over digits when term can be a phone number.
 
     Leading zeros are left out of the latter: +44 20 7946 0958 is found by 020 7946 0958.
@@ -563,7 +563,7 @@ def find_customers(term: str) -> list[Row]:
             ORDER BY lower(name), customer_id
             LIMIT %(most)s
             """,
-            _search(term),
+            search_terms(term),
         )
         return cur.fetchall()
 
@@ -705,7 +705,7 @@ def find_locations(term: str) -> list[Row]:
             ORDER BY lower(name), location_id
             LIMIT %(most)s
             """,
-            _search(term),
+            search_terms(term),
         )
         return cur.fetchall()
 
@@ -820,7 +820,7 @@ def find_services(term: str) -> list[Row]:
             ORDER BY lower(name), service_id
             LIMIT %(most)s
             """,
-            _search(term),
+            search_terms(term),
         )
         return cur.fetchall()
 
@@ -923,7 +923,7 @@ def find_equipment(term: str) -> list[Row]:
             ORDER BY lower(name), equipment_id
             LIMIT %(most)s
             """,
-            _search(term),
+            search_terms(term),
         )
         return cur.fetchall()
 
@@ -1054,7 +1054,7 @@ def find_bills(term: str) -> list[Row]:
             ORDER BY amount_due > 0 DESC, due_date DESC, billing_id DESC
             LIMIT %(most)s
             """,
-            _search(term),
+            search_terms(term),
         )
         return cur.fetchall()
 

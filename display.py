@@ -80,19 +80,24 @@ def screen_width() -> Optional[int]:
     return terminal_size()[0] if sys.stdout.isatty() else None
 
 
-def table(columns: list[Column], rows: Iterable[Row]) -> str:
-    """Lay rows out as a table; on a terminal, the widest texts are shortened until it fits."""
+def table(columns: list[Column], rows: Iterable[Row], struck: Callable[[Row], bool] = lambda row: False) -> str:
+    """Lay rows out as a table; on a terminal, the widest texts are shortened until it fits, and struck rows struck out."""
     from tabulate import tabulate
 
+    rows = list(rows)
     cells = [[column.show(row[column.key]) for column in columns] for row in rows]
     limits = _limits(columns, cells)
-    return tabulate(
+    text = tabulate(
         [[_shorten(cell, limit) for cell, limit in zip(line, limits)] for line in cells],
         headers=[column.header for column in columns],
         tablefmt="simple",
         disable_numparse=True,
         colalign=["right" if column.right else "left" for column in columns] if cells else None,
     )
+    if not sys.stdout.isatty() or not any(map(struck, rows)):
+        return text
+    head, rule, *lines = text.split("\n")
+    return "\n".join([head, rule, *(f"\033[9m{line}\033[0m" if struck(row) else line for line, row in zip(lines, rows))])
 
 
 def _limits(columns: list[Column], cells: list[list[str]]) -> list[int]:
@@ -137,79 +142,6 @@ def spread(left: str, right: str, indent: int = 0, columns: int = 79) -> Iterato
     yield " " * indent + first + " " * (room + 2 - width(first)) + right if right else " " * indent + first
     for line in rest:
         yield " " * indent + line
-
-
-def account(row: Row) -> Iterator[str]:
-    """Yield an account as lines: the customer, each location with what is there, and the bills."""
-    yield from spread(clean(f"Customer {row['customer_id']}  {row['name']}"), clean(row["phone_number"]))
-    yield (f"  Monthly total {money(row['monthly_total'])}, to pay {money(row['amount_due'])}, "
-           f"credit {money(row['credit'])}")
-    for site in row["locations"]:
-        yield from location(site)
-    if not row["locations"]:
-        yield "  No locations."
-    yield from _unpaid_bills(row["unpaid_bills"])
-    yield from _paid_bills(row["paid_bills"], row["paid_bill_count"])
-
-
-def location(site: Row) -> Iterator[str]:
-    """Yield a location as lines, under it its services and equipment."""
-    yield from spread(clean(f"Location {site['location_id']}  {site['address']}"), "", 2)
-    for service in site["services"]:
-        left = f"Service {service['service_id']}  {service['service_name']}"
-        yield from spread(clean(left), f"monthly {money(service['cost']):>10}", 4)
-    for device in site["equipment"]:
-        serial = f", serial {device['serial_number']}" if device["serial_number"] else ""
-        left = f"Equipment {device['equipment_id']}  {device['equipment_name']}{serial}"
-        yield from spread(clean(left), f"worth {money(device['cost']):>10}", 4)
-    if not site["services"] and not site["equipment"]:
-        yield "    No services, no equipment."
-
-
-def _unpaid_bills(bills: list[Row]) -> Iterator[str]:
-    yield "  Unpaid bills" if bills else "  No unpaid bills."
-    for bill in bills:
-        late = f", {plural(bill['days_late'], 'day')} late" if bill["days_late"] else ""
-        partly = f", {money(bill['amount_paid'])} of {money(bill['amount_billed'])} paid" if bill["amount_paid"] else ""
-        left = f"Bill {bill['billing_id']}  {bill['description']}, due {bill['due_date']}{late}{partly}"
-        yield from spread(clean(left), f"to pay {money(bill['amount_due']):>10}", 4)
-
-
-def _paid_bills(bills: list[Row], count: int) -> Iterator[str]:
-    if not bills:
-        return
-    yield "  Paid bills"
-    for bill in bills:
-        paid = f", paid {bill['last_payment_date']}" if bill["last_payment_date"] else ""
-        left = f"Bill {bill['billing_id']}  {bill['description']}, due {bill['due_date']}{paid}"
-        yield from spread(clean(left), f"paid {money(bill['amount_billed']):>10}", 4)
-    if count > len(bills):
-        yield f"    and {count - len(bills)} earlier"
-
-
-def account_records(accounts: Iterable[Row]) -> Iterator[Row]:
-    """Flatten accounts for CSV: a record for each customer, location, service, piece of equipment and bill shown."""
-    for row in accounts:
-        who = {"customer_id": row["customer_id"], "name": row["name"], "phone_number": row["phone_number"]}
-        yield _record(who, "customer", row["customer_id"], row["name"], row["monthly_total"])
-        for site in row["locations"]:
-            yield _record(who, "location", site["location_id"], site["address"])
-            for service in site["services"]:
-                yield _record(who, "service", service["service_id"], service["service_name"], service["cost"])
-            for device in site["equipment"]:
-                yield _record(who, "equipment", device["equipment_id"], device["equipment_name"], device["cost"],
-                              serial_number=device["serial_number"])
-        for bill in row["unpaid_bills"] + row["paid_bills"]:
-            yield _record(who, "bill", bill["billing_id"], bill["description"], bill["amount_billed"],
-                          due_date=bill["due_date"], amount_due=bill.get("amount_due", Decimal(0)))
-
-
-def _record(who: Row, kind: str, record_id: int, description: str, cost: Any = None, **more: Any) -> Row:
-    return {
-        **who, "record": kind, "record_id": record_id, "description": description,
-        "amount": None if cost is None else money(cost), "serial_number": more.get("serial_number"),
-        "due_date": more.get("due_date"), "amount_due": money(more.get("amount_due")),
-    }
 
 
 def write_csv(rows: Iterable[Row]) -> None:

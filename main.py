@@ -1,19 +1,25 @@
-"""ISP Customer Tracker: menus for the administrator of an internet provider, and commands for cron."""
+"""ISP Customer Tracker: the menus of an internet provider's administrator, and what each entry does."""
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
 from typing import Any, NamedTuple, Optional, Union
+from uuid import uuid4
 
+import commands
 import database
 import display
 import interrupts
+import money
 import prompts
 import reports
+import screens
 from database import Row
-from display import amount, date_of, number, words
+from display import number
 from prompts import ask, browse, confirm
 
 VERSION = "1.0.0"
@@ -39,47 +45,34 @@ class Kind(NamedTuple):
 
 CUSTOMER = Kind(
     "customer", "customers", "customer_id",
-    database.get_customer, database.find_customers, database.list_customers,
-    [number("ID", "customer_id"), words("Name", "name"), words("Phone number", "phone_number")],
+    database.get_customer, database.find_customers, database.list_customers, screens.CUSTOMERS,
     lambda row: f"customer {row['customer_id']}, {row['name']}",
 )
 LOCATION = Kind(
     "location", "locations", "location_id",
-    database.get_location, database.find_locations, database.list_locations,
-    [number("ID", "location_id"), words("Address", "address"), words("Customer", "name")],
+    database.get_location, database.find_locations, database.list_locations, screens.LOCATIONS,
     lambda row: f"location {row['location_id']}, {row['address']}, of {row['name']}",
 )
 SERVICE = Kind(
     "service", "services", "service_id",
-    database.get_service, database.find_services, database.list_services,
-    [number("ID", "service_id"), words("Service", "service_name"), amount("Monthly", "cost"),
-     words("Address", "address"), words("Customer", "name")],
+    database.get_service, database.find_services, database.list_services, screens.SERVICES,
     lambda row: f"service {row['service_id']}, {row['service_name']}, at {row['address']}, of {row['name']}",
 )
 EQUIPMENT = Kind(
     "equipment", "equipment", "equipment_id",
-    database.get_equipment, database.find_equipment, database.list_equipment,
-    [number("ID", "equipment_id"), words("Equipment", "equipment_name"), words("Serial number", "serial_number"),
-     amount("Worth", "cost"), words("Address", "address"), words("Customer", "name")],
+    database.get_equipment, database.find_equipment, database.list_equipment, screens.EQUIPMENT,
     lambda row: f"equipment {row['equipment_id']}, {row['equipment_name']}, at {row['address']}, of {row['name']}",
 )
 BILL = Kind(
     "bill", "billing", "billing_id",
-    database.get_bill, database.find_bills, database.list_bills,
-    [number("ID", "billing_id"), words("Customer", "name"), words("Description", "description"),
-     date_of("Due", "due_date"), display.Column("Late", "days_late", display.days_late, right=True),
-     amount("Billed", "amount_billed"), amount("To pay", "amount_due")],
+    database.get_bill, database.find_bills, database.list_bills, screens.BILLS,
     lambda row: f"bill {row['billing_id']}, {row['description']}, of {row['name']}",
 )
-BILL_FIELDS = [
-    *BILL.columns, amount("Paid", "amount_paid"), date_of("Last payment", "last_payment_date"),
-    date_of("Issued", "issued_on"),
-]
-LATE_COLUMNS = [
-    number("ID", "customer_id"), words("Customer", "name"), words("Phone number", "phone_number"),
-    amount("Late", "amount_late"), date_of("Oldest due", "oldest_due_date"),
-    display.Column("Days", "days_late", display.days_late, right=True), date_of("Last paid", "last_payment_date"),
-]
+PAYMENT = Kind(
+    "payment", "payments", "payment_id",
+    money.get_payment, money.find_payments, money.list_payments, screens.PAYMENT_HITS,
+    lambda row: f"payment {row['payment_id']}, {display.money(row['amount'])} on {row['paid_on']}, of {row['name']}",
+)
 
 
 def pick(kind: Kind) -> Row:
@@ -182,7 +175,7 @@ def add_customer() -> None:
 
 
 def view_customer() -> None:
-    view(CUSTOMER, lambda row: prompts.show_lines(display.account(reports.account(row["customer_id"]))))
+    view(CUSTOMER, lambda row: prompts.show_lines(screens.account(reports.account(row["customer_id"]))))
 
 
 def update_customer() -> None:
@@ -220,7 +213,7 @@ def show_location(location: Row) -> None:
     account = reports.account(location["customer_id"])
     say(f"Customer {account['customer_id']}  {account['name']}, {account['phone_number']}")
     sites = [site for site in account["locations"] if site["location_id"] == location["location_id"]]
-    prompts.show_lines(line for site in sites for line in display.location(site))
+    prompts.show_lines(line for site in sites for line in screens.location(site))
 
 
 def update_location() -> None:
@@ -298,21 +291,6 @@ def delete_equipment() -> None:
         say(f"Deleted {EQUIPMENT.name(device)}.")
 
 
-def late_payments() -> None:
-    total = reports.late_total()
-    if not total["customers"]:
-        print("Nobody is late.")
-        return
-    browse(
-        LATE_COLUMNS, reports.late_customers, lambda row: (row["oldest_due_date"], row["customer_id"]), None,
-        str(total["customers"]), late_footer(total),
-    )
-
-
-def late_footer(total: Row) -> str:
-    return f"{display.plural(total['customers'], 'customer')} late, with {display.money(total['amount'])} in total."
-
-
 def add_bill() -> None:
     customer = pick(CUSTOMER)
     description = ask("Description", prompts.text(200))
@@ -327,7 +305,7 @@ def view_bill() -> None:
 
 
 def show_bill(bill: Row) -> None:
-    show_fields(BILL_FIELDS)(bill)
+    show_fields(screens.BILL_FIELDS)(bill)
     for item in bill["items"] or []:
         for line in display.spread(display.clean(item["description"]), display.money(item["amount"]), 2):
             print(line)
@@ -354,24 +332,153 @@ def delete_bill() -> None:
         say(f"Deleted {BILL.name(bill)}.")
 
 
-def account_report() -> None:
-    prompts.show_lines(account_lines(each_account()))
+def record_payment() -> None:
+    customer = pick(CUSTOMER)
+    customer_id = customer["customer_id"]
+    entry_key = uuid4()
+    bills = show_what_is_owed(customer_id)
+    today = database.today()
+    paid = ask("Amount", prompts.positive_money)
+    paid_on = ask("Date", prompts.past_day(today), shown="today", default=today)
+    method = ask("Method", prompts.one_of(money.METHODS), shown="transfer", default="transfer")
+    reference = ask("Reference", prompts.text(100), shown="none")
+    billing_id = ask_aim(bills) if len(bills) > 1 else None
+    if same_payment_refused(customer_id, paid, paid_on):
+        print("Not recorded.")
+        return
+    payment = save_payment(customer_id, paid, paid_on, method, reference, entry_key, billing_id)
+    say(f"Recorded payment {payment['payment_id']}, {display.money(paid)} on {paid_on}, of {payment['name']}.")
+    for line in screens.payment_uses(payment):
+        print(line)
 
 
-def each_account() -> Iterator[Row]:
-    """Yield every account, a batch at a time, so that no transaction is open while a page is read."""
-    after = 0
-    while batch := reports.accounts(after):
-        yield from batch
-        after = batch[-1]["customer_id"]
+def show_what_is_owed(customer_id: int) -> list[Row]:
+    """Show a customer's unpaid bills and credit, and return the bills."""
+    bills = money.unpaid_bills(customer_id)
+    print(display.table(screens.UNPAID_BILLS, bills) if bills else "No unpaid bills.")
+    print(f"To pay {display.money(sum(bill['amount_due'] for bill in bills))}, "
+          f"credit {display.money(money.credit(customer_id))}.")
+    return bills
 
 
-def account_lines(accounts: Iterator[Row]) -> Iterator[str]:
-    count = 0
-    for count, row in enumerate(accounts, 1):
-        yield from display.account(row)
-        yield ""
-    yield f"{display.plural(count, 'customer')}."
+def ask_aim(bills: list[Row]) -> Optional[int]:
+    """Ask which bill a payment is meant for; Enter pays the one due first, then the next."""
+    ids = {str(bill["billing_id"]): bill["billing_id"] for bill in bills}
+    return ask("Bill ID", prompts.choice(ids), shown="oldest due first")
+
+
+def same_payment_refused(customer_id: int, paid: Decimal, paid_on: date) -> bool:
+    """Show earlier payments of the same customer, amount and day, if any, and ask whether this is another one."""
+    earlier = money.same_payments(customer_id, paid, paid_on)
+    if not earlier:
+        return False
+    print("A payment of this amount on this day is recorded already:")
+    print(display.table(screens.SAME_PAYMENTS, earlier))
+    return not confirm("Type yes to record another one:")
+
+
+def save_payment(*values: Any) -> Row:
+    """Record a payment; when the reply is lost, look it up by its entry key, which can never pay twice."""
+    try:
+        return money.record_payment(*values)
+    except database.OutcomeUnknown:
+        print("The connection was lost while saving and the outcome is unknown; looking it up.")
+    entry_key = values[5]
+    if payment := money.find_recorded(entry_key):
+        print("It had been saved.")
+        return payment
+    print("It had not been saved; saving it now.")
+    return money.record_payment(*values)
+
+
+def view_payments() -> None:
+    customer = pick(CUSTOMER)
+    browse(
+        screens.PAYMENTS, lambda before, limit: money.list_payments(customer["customer_id"], before, limit),
+        lambda row: (row["paid_on"], row["payment_id"]), None,
+        str(database.customer_contents(customer["customer_id"])["payments"]),
+        struck=lambda row: row["voided_on"] is not None,
+    )
+
+
+def void_payment() -> None:
+    payment = pick(PAYMENT)
+    if payment["voided_on"]:
+        prompts.complain(f"Payment {payment['payment_id']} is void already, since {payment['voided_on']}.")
+        return
+    for line in screens.payment_uses(payment):
+        print(line)
+    reason = ask("Reason", prompts.text(200))
+    if confirm("Type yes to void it:"):
+        money.void_payment(payment["payment_id"], reason)
+        say(f"Voided {PAYMENT.name(payment)}: {reason}")
+    else:
+        print("Not voided.")
+
+
+def bill_run() -> None:
+    this_month = database.today().replace(day=1)
+    period = ask("Month", prompts.month, shown=f"{this_month:%Y-%m}", default=this_month)
+    default = money.default_due_date(period)
+    due_date = ask("Due date", prompts.day, shown=str(default), default=default)
+    preview = money.preview_bills(period)
+    for line in screens.bill_preview(f"{period:%Y-%m}", preview):
+        print(line)
+    if commands.confirm_total(preview):
+        commands.run_bills(period, due_date, preview)
+
+
+def undo_bill_run() -> None:
+    period = ask("Month", prompts.month)
+    preview = money.preview_undo(period)
+    if not preview["removed"] and not preview["kept"]:
+        print(f"No bills of a bill run for {period:%Y-%m}.")
+        return
+    print(f"This removes {display.plural(preview['removed'], 'bill')} of {period:%Y-%m}; "
+          f"{preview['kept']} stay, since they were paid on.")
+    if not preview["removed"] or not confirm("Type yes to remove them:"):
+        print("Nothing removed.")
+        return
+    result = money.undo_bills(period)
+    print(f"Removed {display.plural(result['removed'], 'bill')} of {period:%Y-%m}.")
+    if result["bills"]:
+        print(f"{display.plural(result['kept'], 'bill')} stayed, since they were paid on"
+              f"{'; the first are' if result['kept'] > len(result['bills']) else ''}:")
+        print(display.table(screens.KEPT_BILLS, result["bills"]))
+
+
+def aging_report() -> None:
+    today = database.today()
+    as_of = ask("As of", prompts.past_day(today), shown="today")
+    commands.show_aging(as_of)
+
+
+def statement() -> None:
+    customer = pick(CUSTOMER)
+    today = database.today()
+    year_start = today.replace(month=1, day=1)
+    first = ask("From", prompts.past_day(today), shown=str(year_start), default=year_start)
+    last = ask("To", prompts.past_day(today), shown="today", default=today)
+    if first > last:
+        prompts.complain("The first day of a statement cannot be after its last.")
+        return
+    commands.show_statement(customer["customer_id"], first, last)
+
+
+def verify() -> None:
+    for line in screens.verified(*reports.verify()):
+        print(line)
+
+
+def about_database() -> None:
+    server = database.describe_server()
+    print(f"Server     PostgreSQL {server['version']}, {screens.where(server)}")
+    say(f"Database   {server['database']}, {server['size']}, as {server['login']}")
+    print(f"Today      {server['today']}, in {server['timezone']}")
+    if server["search_is_indexed"]:
+        print("Search     indexed by pg_trgm")
+    else:
+        print("Search     not indexed: this server lacks the extension pg_trgm, so searches read whole tables")
 
 
 CUSTOMERS = Menu("Manage Customers", {
@@ -399,14 +506,26 @@ EQUIPMENT_MENU = Menu("Manage Equipment", {
     "4": ("Delete equipment", delete_equipment),
 })
 BILLING = Menu("Billing", {
-    "1": ("Customers late on payments", late_payments),
+    "1": ("Customers late on payments", commands.show_late),
     "2": ("Add bill", add_bill),
     "3": ("View bills", view_bill),
     "4": ("Update bill", update_bill),
     "5": ("Delete bill", delete_bill),
+    "6": ("Record payment", record_payment),
+    "7": ("View payments", view_payments),
+    "8": ("Void payment", void_payment),
+    "9": ("Bill run", bill_run),
+    "10": ("Undo a bill run", undo_bill_run),
 })
 REPORTING = Menu("Reporting", {
-    "1": ("All customers with full details", account_report),
+    "1": ("All customers with full details", commands.show_accounts),
+    "2": ("Late payments by age", aging_report),
+    "3": ("Revenue", commands.show_revenue),
+    "4": ("Statement of a customer", statement),
+})
+ADMINISTRATION = Menu("Administration", {
+    "1": ("Verify that the money adds up", verify),
+    "2": ("About this database", about_database),
 })
 MAIN = Menu("Main menu", {
     "1": ("Manage Customers", CUSTOMERS),
@@ -415,6 +534,7 @@ MAIN = Menu("Main menu", {
     "4": ("Manage Equipment", EQUIPMENT_MENU),
     "5": ("Billing", BILLING),
     "6": ("Reporting", REPORTING),
+    "8": ("Administration", ADMINISTRATION),
 })
 
 
@@ -455,12 +575,11 @@ def run_action(label: str, action: Callable[[], None]) -> None:
 def first_screen() -> None:
     """Say which server and database this is, as whom, and how the business stands."""
     server = database.describe_server()
-    where = "embedded" if server["embedded"] else f"on {server['address'] or 'this machine'}"
     print(f"ISP Customer Tracker {VERSION}")
-    say(f"PostgreSQL {server['version']} {where}, database {server['database']}, as {server['login']}")
+    say(f"PostgreSQL {server['version']}, {screens.where(server)}, database {server['database']}, as {server['login']}")
     rows, exact = database.count("customers")
     customers = display.plural(rows, "customer") if exact else f"about {rows} customers"
-    print(f"{customers}; {late_footer(reports.late_total())}")
+    print(f"{customers}; {screens.late_footer(reports.late_total())}")
 
 
 def run_menus(arguments: argparse.Namespace) -> int:
@@ -471,50 +590,9 @@ def run_menus(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def run_late_report(arguments: argparse.Namespace) -> int:
-    if arguments.format == "table":
-        late_payments()
-    else:
-        write(arguments.format, reports.stream_late_customers())
-    return 0
-
-
-def run_account_report(arguments: argparse.Namespace) -> int:
-    if arguments.format == "table":
-        prompts.show_lines(account_lines(each_account() if prompts.on_terminal() else reports.stream_accounts()))
-    elif arguments.format == "json":
-        display.write_json(reports.stream_accounts())
-    else:
-        display.write_csv(display.account_records(reports.stream_accounts()))
-    return 0
-
-
-def write(form: str, rows: Iterator[Row]) -> None:
-    {"csv": display.write_csv, "json": display.write_json}[form](rows)
-
-
-def parser() -> argparse.ArgumentParser:
-    """Describe the command line; without a command, the menus run."""
-    top = argparse.ArgumentParser(
-        prog="main.py", description="Track an internet provider's customers, sites, services, equipment and bills.",
-        epilog="Without a command, the menus open. Settings stand in .env; .env.example lists them.",
-    )
-    top.add_argument("--version", action="version", version=f"ISP Customer Tracker {VERSION}")
-    top.set_defaults(run=run_menus)
-    commands = top.add_subparsers(title="commands for cron", metavar="COMMAND")
-    for name, run, summary in (
-        ("late-report", run_late_report, "customers late on payments, the longest late first"),
-        ("account-report", run_account_report, "every customer with sites, services, equipment and bills"),
-    ):
-        command = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
-        command.add_argument("--format", choices=("table", "csv", "json"), default="table")
-        command.set_defaults(run=run)
-    return top
-
-
 def main(argv: Optional[list[str]] = None) -> int:
     """Run the menus or one command; return 0, 1 when something failed, or 2 when the database cannot be used."""
-    arguments = parser().parse_args(argv)
+    arguments = commands.parser(VERSION, run_menus).parse_args(argv)
     prompts.prepare()
     interrupts.install()
     try:

@@ -183,19 +183,33 @@ def row_id(answer: str) -> int:
     return int(answer)
 
 
+def one_of(words: tuple[str, ...]) -> Callable[[str], str]:
+    """Make a parser of one of a few words, or of its number, counted from 1."""
+    numbered = {str(i): word for i, word in enumerate(words, 1)}
+    hint = ", ".join(f"{i} {word}" for i, word in numbered.items())
+
+    def parse(answer: str) -> str:
+        word = numbered.get(answer, answer.casefold())
+        if word not in words:
+            raise ValueError(f"Enter {hint}.")
+        return word
+
+    return parse
+
+
 def choice(options: dict[str, Value]) -> Callable[[str], Value]:
     """Make a parser of one of the options."""
     def parse(answer: str) -> Value:
         if answer.casefold() in options:
             return options[answer.casefold()]
-        raise ValueError(f"Enter {_either([word or 'nothing' for word in options])}.")
+        raise ValueError(f"Enter {_either([word for word in options if word])}.")
 
     return parse
 
 
 def _either(words: list[str]) -> str:
-    if len(words) > 6 and all(map(str.isdigit, words)):
-        return f"a number from {words[0]} to {words[-1]}"
+    if all(map(str.isdigit, words)) and len(words) > 2:
+        return f"a number from {min(map(int, words))} to {max(map(int, words))}"
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
@@ -206,6 +220,7 @@ def browse(
     start: Any,
     total: str,
     footer: str = "",
+    struck: Callable[[display.Row], bool] = lambda row: False,
 ) -> None:
     """Show a long table a page at a time; off a terminal, all of it.
 
@@ -214,12 +229,12 @@ def browse(
     if not on_terminal():
         _print_all(columns, fetch, key, start, footer)
         return
-    size = display.terminal_size()[1] - 4 - (1 if footer else 0)
+    size = display.terminal_size()[1] - 4 - (footer.count("\n") + 1 if footer else 0)
     starts = [start]
     while True:
         rows = fetch(starts[-1], size + 1)
         page, more = rows[:size], len(rows) > size
-        print(display.table(columns, page) if page else "There are none.")
+        print(display.table(columns, page, struck) if page else "There are none.")
         if footer:
             print(footer)
         if not more and len(starts) == 1:

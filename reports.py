@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from decimal import Decimal
 from typing import Optional
 
 import psycopg2.extensions
 
-from database import NotFound, Row, reading, retried, streaming
+from database import NotFound, Row, be_patient, reading, retried, streaming, transaction
 
 LATEST_PAID = 3
 
@@ -19,13 +20,17 @@ LATEST_PAID = 3
 def late_total() -> Row:
     """Return how many customers are late (customers) and with how much in total (amount)."""
     with reading() as cur:
-        cur.execute(
-            """
-            SELECT count(*) AS customers, coalesce(sum(amount), 0) AS amount
-            FROM (SELECT sum(amount_due) AS amount FROM billing_status WHERE is_late GROUP BY customer_id) AS late
-            """
-        )
-        return cur.fetchone()
+        return _late_total(cur)
+
+
+def _late_total(cur: psycopg2.extensions.cursor) -> Row:
+    cur.execute(
+        """
+        SELECT count(*) AS customers, coalesce(sum(amount), 0) AS amount
+        FROM (SELECT sum(amount_due) AS amount FROM billing_status WHERE is_late GROUP BY customer_id) AS late
+        """
+    )
+    return cur.fetchone()
 
 
 @retried
@@ -90,12 +95,20 @@ def accounts(after: int = 0, limit: int = 20) -> list[Row]:
     """Return the accounts of the customers whose IDs follow after.
 
     Each has the customer's own columns; locations, a list, each with its services and equipment; monthly_total;
-    unpaid_bills, the one due first first; paid_bills, the LATEST_PAID latest first, of paid_bill_count; amount_due
+    unpaid_bills, the one due first first, each with every payment on it; paid_bills, the LATEST_PAID latest first, of paid_bill_count; amount_due
     and credit.
     """
     with reading() as cur:
         _accounts(cur, None, after, limit)
         return cur.fetchall()
+
+
+def each_account() -> Iterator[Row]:
+    """Yield every account, shaped as in accounts(), a batch at a time: between batches no transaction is open."""
+    after = 0
+    while batch := accounts(after):
+        yield from batch
+        after = batch[-1]["customer_id"]
 
 
 def stream_accounts() -> Iterator[Row]:
@@ -154,7 +167,16 @@ def _accounts(
             SELECT json_agg(json_build_object(
                        'billing_id', billing_id, 'description', description, 'due_date', due_date,
                        'amount_billed', amount_billed, 'amount_paid', amount_paid, 'amount_due', amount_due,
-                       'days_late', days_late
+                       'days_late', days_late, 'today', CURRENT_DATE,
+                       'payments', (
+                           SELECT coalesce(json_agg(json_build_object(
+                                      'payment_id', payment_id, 'paid_on', paid_on, 'amount', allocation.amount,
+                                      'voided_on', voided_at::date
+                                  ) ORDER BY paid_on, payment_id), '[]')
+                           FROM payment_allocations AS allocation
+                           JOIN payments USING (payment_id)
+                           WHERE allocation.billing_id = billing_status.billing_id
+                       )
                    ) ORDER BY due_date, billing_id) AS bills,
                    sum(amount_due) AS amount_due
             FROM billing_status
@@ -180,3 +202,294 @@ def _accounts(
         """,
         {"customer_id": customer_id, "after": after, "limit": limit, "latest": LATEST_PAID},
     )
+
+
+@retried
+def aging(as_of: Optional[date] = None, after: Optional[tuple[Decimal, int]] = None, limit: int = 100) -> list[Row]:
+    """Return a page of what customers owe by age on a day, who owes most first.
+
+    Each row has customer_id, name, and the amounts not_due, days_30 (1 to 30 days late), days_60, days_90, older, and
+    total. after is total and customer_id of the last row of the page before. A past day is answered from the payments
+    as they stood then, those since voided included.
+    """
+    with reading() as cur:
+        _aging(cur, as_of, after, limit)
+        return cur.fetchall()
+
+
+def stream_aging(as_of: Optional[date] = None) -> Iterator[Row]:
+    """Yield the whole aging report, in flat memory."""
+    with streaming() as cur:
+        _aging(cur, as_of, None, None)
+        yield from cur
+
+
+@retried
+def aging_total(as_of: Optional[date] = None) -> Row:
+    """Return the aging report's last line: the amounts of aging() summed, and how many customers they are of."""
+    with transaction() as cur:
+        be_patient(cur)
+        return _aging_total(cur, as_of)
+
+
+def _aging_total(cur: psycopg2.extensions.cursor, as_of: Optional[date]) -> Row:
+    cur.execute(
+        """
+        SELECT count(DISTINCT customer_id)                                     AS customers,
+               coalesce(sum(amount) FILTER (WHERE days <= 0), 0)               AS not_due,
+               coalesce(sum(amount) FILTER (WHERE days BETWEEN 1 AND 30), 0)   AS days_30,
+               coalesce(sum(amount) FILTER (WHERE days BETWEEN 31 AND 60), 0)  AS days_60,
+               coalesce(sum(amount) FILTER (WHERE days BETWEEN 61 AND 90), 0)  AS days_90,
+               coalesce(sum(amount) FILTER (WHERE days > 90), 0)               AS older,
+               coalesce(sum(amount), 0)                                        AS total
+        FROM owed_on(coalesce(%(as_of)s::date, CURRENT_DATE))
+        """,
+        {"as_of": as_of},
+    )
+    return cur.fetchone()
+
+
+def _aging(
+    cur: psycopg2.extensions.cursor,
+    as_of: Optional[date],
+    after: Optional[tuple[Decimal, int]],
+    limit: Optional[int],
+) -> None:
+    after_total, after_id = after or (None, 0)
+    cur.execute(
+        """
+        WITH aged AS MATERIALIZED (
+            SELECT customer_id,
+                   coalesce(sum(amount) FILTER (WHERE days <= 0), 0)               AS not_due,
+                   coalesce(sum(amount) FILTER (WHERE days BETWEEN 1 AND 30), 0)   AS days_30,
+                   coalesce(sum(amount) FILTER (WHERE days BETWEEN 31 AND 60), 0)  AS days_60,
+                   coalesce(sum(amount) FILTER (WHERE days BETWEEN 61 AND 90), 0)  AS days_90,
+                   coalesce(sum(amount) FILTER (WHERE days > 90), 0)               AS older,
+                   sum(amount)                                                     AS total
+            FROM owed_on(coalesce(%(as_of)s::date, CURRENT_DATE))
+            GROUP BY customer_id
+            HAVING %(after_total)s::numeric IS NULL OR (-sum(amount), customer_id) > (-%(after_total)s::numeric, %(after_id)s)
+            ORDER BY total DESC, customer_id
+            LIMIT %(limit)s
+        )
+        SELECT customer_id, name, not_due, days_30, days_60, days_90, older, total
+        FROM aged
+        JOIN customers USING (customer_id)
+        ORDER BY total DESC, customer_id
+        """,
+        {"as_of": as_of, "after_total": after_total, "after_id": after_id, "limit": limit},
+    )
+
+
+@retried
+def recurring_revenue() -> list[Row]:
+    """Return the monthly recurring revenue by service name: service_name, services (how many), monthly."""
+    with transaction() as cur:
+        be_patient(cur)
+        cur.execute(
+            """
+            SELECT service_name, count(*) AS services, sum(cost) AS monthly
+            FROM services
+            GROUP BY service_name
+            ORDER BY monthly DESC, service_name
+            """
+        )
+        return cur.fetchall()
+
+
+@retried
+def monthly_revenue() -> list[Row]:
+    """Return billed (by date of issue) and collected (by date of payment, voids left out) of the last 12 months."""
+    with transaction() as cur:
+        be_patient(cur)
+        cur.execute(
+            """
+            WITH month AS (
+                SELECT generate_series(date_trunc('month', CURRENT_DATE) - interval '11 months',
+                                       date_trunc('month', CURRENT_DATE), interval '1 month')::date AS month
+            ), billed AS (
+                SELECT date_trunc('month', issued_on)::date AS month, sum(amount_billed) AS amount
+                FROM billing
+                WHERE issued_on >= (SELECT min(month) FROM month)
+                GROUP BY 1
+            ), collected AS (
+                SELECT date_trunc('month', paid_on)::date AS month, sum(amount) AS amount
+                FROM payments
+                WHERE paid_on >= (SELECT min(month) FROM month) AND voided_at IS NULL
+                GROUP BY 1
+            )
+            SELECT month, coalesce(billed.amount, 0) AS billed, coalesce(collected.amount, 0) AS collected
+            FROM month
+            LEFT JOIN billed USING (month)
+            LEFT JOIN collected USING (month)
+            ORDER BY month
+            """
+        )
+        return cur.fetchall()
+
+
+@retried
+def statement(customer_id: int, first: date, last: date) -> Row:
+    """Return a customer's statement from first to last, both included.
+
+    It has name, phone_number, opening and closing (balances; what the customer owes is positive, credit negative),
+    and entries in order, each with day, kind (bill, payment or void), record_id, description, amount (bills and
+    voids positive, payments negative) and, for bills, items. Raise NotFound if there is no such customer.
+    """
+    with reading() as cur:
+        cur.execute(
+            """
+            WITH entry AS (
+                SELECT issued_on AS day, 1 AS rank, 'bill' AS kind, billing_id AS record_id,
+                       description || ', due ' || due_date AS description, amount_billed AS amount
+                FROM billing
+                WHERE customer_id = %(customer_id)s
+                UNION ALL
+                SELECT paid_on, 2, 'payment', payment_id,
+                       concat_ws(', ', method, reference), -amount
+                FROM payments
+                WHERE customer_id = %(customer_id)s
+                UNION ALL
+                SELECT voided_at::date, 3, 'void', payment_id,
+                       'of payment ' || payment_id || ': ' || void_reason, amount
+                FROM payments
+                WHERE customer_id = %(customer_id)s AND voided_at IS NOT NULL
+            )
+            SELECT customer_id, name, phone_number,
+                   (SELECT coalesce(sum(amount), 0) FROM entry WHERE day < %(first)s)  AS opening,
+                   (SELECT coalesce(sum(amount), 0) FROM entry WHERE day <= %(last)s)  AS closing,
+                   (SELECT coalesce(json_agg(json_build_object(
+                               'day', day, 'kind', kind, 'record_id', record_id, 'description', description,
+                               'amount', amount,
+                               'items', (SELECT json_agg(json_build_object('description', item.description,
+                                                                           'amount', item.amount)
+                                                         ORDER BY billing_item_id)
+                                         FROM billing_items AS item
+                                         WHERE entry.kind = 'bill' AND item.billing_id = entry.record_id)
+                           ) ORDER BY day, rank, record_id), '[]')
+                    FROM entry
+                    WHERE day BETWEEN %(first)s AND %(last)s)                          AS entries
+            FROM customers
+            WHERE customer_id = %(customer_id)s
+            """,
+            {"customer_id": customer_id, "first": first, "last": last},
+        )
+        if row := cur.fetchone():
+            return row
+    raise NotFound("customer", customer_id)
+
+
+def verify() -> tuple[Row, list[str]]:
+    """Prove that the money adds up; return what was checked, counted, and a sentence for each finding.
+
+    It reads one snapshot and writes nothing.
+    """
+    with transaction() as cur:
+        cur.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        be_patient(cur)
+        cur.execute("SELECT (SELECT count(*) FROM billing) AS bills, (SELECT count(*) FROM payments) AS payments")
+        checked = cur.fetchone()
+        findings = [*_wrong_bills(cur), *_wrong_items(cur), *_wrong_payments(cur), *_wrong_owners(cur), *_wrong_totals(cur)]
+        return checked, findings
+
+
+def _wrong_bills(cur: psycopg2.extensions.cursor) -> list[str]:
+    cur.execute(
+        """
+        WITH paid AS (
+            SELECT billing_id, sum(allocation.amount) AS amount, max(paid_on) AS last_date
+            FROM payment_allocations AS allocation
+            JOIN payments USING (payment_id)
+            WHERE voided_at IS NULL
+            GROUP BY billing_id
+        )
+        SELECT billing_id, amount_billed, amount_paid, amount_due, last_payment_date,
+               coalesce(paid.amount, 0) AS allocated, paid.last_date
+        FROM billing
+        LEFT JOIN paid USING (billing_id)
+        WHERE amount_paid <> coalesce(paid.amount, 0)
+           OR last_payment_date IS DISTINCT FROM paid.last_date
+           OR amount_due IS DISTINCT FROM amount_billed - amount_paid
+           OR amount_due < 0
+        ORDER BY billing_id
+        """
+    )
+    return [
+        f"Bill {row['billing_id']}: it says {row['amount_paid']:.2f} paid, last on {row['last_payment_date']}, and "
+        f"{row['amount_due']:.2f} due of {row['amount_billed']:.2f}; its payments come to {row['allocated']:.2f}, "
+        f"last on {row['last_date']}."
+        for row in cur
+    ]
+
+
+def _wrong_items(cur: psycopg2.extensions.cursor) -> list[str]:
+    cur.execute(
+        """
+        WITH items AS (SELECT billing_id, sum(amount) AS amount FROM billing_items GROUP BY billing_id)
+        SELECT billing_id, amount_billed, coalesce(items.amount, 0) AS amount
+        FROM billing
+        LEFT JOIN items USING (billing_id)
+        WHERE amount_billed <> coalesce(items.amount, 0)
+        ORDER BY billing_id
+        """
+    )
+    return [
+        f"Bill {row['billing_id']}: it is over {row['amount_billed']:.2f} and its lines add up to {row['amount']:.2f}."
+        for row in cur
+    ]
+
+
+def _wrong_payments(cur: psycopg2.extensions.cursor) -> list[str]:
+    cur.execute(
+        """
+        WITH used AS (SELECT payment_id, sum(amount) AS amount FROM payment_allocations GROUP BY payment_id)
+        SELECT payment_id, payments.amount, amount_allocated, coalesce(used.amount, 0) AS used
+        FROM payments
+        LEFT JOIN used USING (payment_id)
+        WHERE amount_allocated <> coalesce(used.amount, 0) OR coalesce(used.amount, 0) > payments.amount
+        ORDER BY payment_id
+        """
+    )
+    return [
+        f"Payment {row['payment_id']}: it is over {row['amount']:.2f} and says {row['amount_allocated']:.2f} of it was "
+        f"used; its allocations come to {row['used']:.2f}."
+        for row in cur
+    ]
+
+
+def _wrong_owners(cur: psycopg2.extensions.cursor) -> list[str]:
+    cur.execute(
+        """
+        SELECT payment_allocation_id, payment_id, billing_id
+        FROM payment_allocations
+        JOIN payments USING (payment_id)
+        JOIN billing USING (billing_id)
+        WHERE payments.customer_id <> billing.customer_id
+        ORDER BY payment_allocation_id
+        """
+    )
+    return [
+        f"Allocation {row['payment_allocation_id']}: payment {row['payment_id']} pays bill {row['billing_id']} of "
+        "another customer."
+        for row in cur
+    ]
+
+
+def _wrong_totals(cur: psycopg2.extensions.cursor) -> list[str]:
+    """Compare the aging and late reports with the bills themselves, summed as plainly as can be."""
+    aged = _aging_total(cur, None)
+    cur.execute(
+        """
+        SELECT coalesce(sum(amount_billed - amount_paid), 0) AS due,
+               coalesce(sum(amount_billed - amount_paid) FILTER (WHERE due_date < CURRENT_DATE), 0) AS late
+        FROM billing
+        """
+    )
+    bills = cur.fetchone()
+    late = _late_total(cur)["amount"]
+    findings = []
+    if aged["total"] != bills["due"]:
+        findings.append(f"Late payments by age: the total is {aged['total']:.2f} and the bills have {bills['due']:.2f} due.")
+    if not late == bills["late"] == aged["total"] - aged["not_due"]:
+        findings.append(f"Late report: the total is {late:.2f} and the bills have {bills['late']:.2f} late.")
+    return findings

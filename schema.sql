@@ -139,12 +139,14 @@ CREATE TABLE payments (
     CONSTRAINT payments_void_has_reason     CHECK ((voided_at IS NULL) = (void_reason IS NULL))
 );
 
--- Which bill a payment paid, and how much of it. Never edited; those of a void payment stay, and count for nothing.
+-- Which bill a payment paid, and how much of it; from_credit when the money was there before the bill. Never edited;
+-- those of a void payment stay, and count for nothing.
 CREATE TABLE payment_allocations (
     payment_allocation_id  bigint        GENERATED ALWAYS AS IDENTITY,
     payment_id             bigint        NOT NULL,
     billing_id             bigint        NOT NULL,
     amount                 money_amount  NOT NULL,
+    from_credit            boolean       NOT NULL DEFAULT false,
     CONSTRAINT payment_allocations_pkey             PRIMARY KEY (payment_allocation_id),
     CONSTRAINT payment_allocations_payment          FOREIGN KEY (payment_id) REFERENCES payments ON DELETE CASCADE,
     CONSTRAINT payment_allocations_bill             FOREIGN KEY (billing_id) REFERENCES billing ON DELETE CASCADE,
@@ -193,6 +195,31 @@ SELECT customer_id, sum(amount_left) AS credit
 FROM payments
 WHERE amount_left > 0 AND voided_at IS NULL
 GROUP BY customer_id;
+
+-- What customers owed on a day and how many days late it was: today, what is due; on a past day, what was billed by then
+-- less the payments that counted then. A bill that is paid today with no payment after the day was paid then, too.
+CREATE FUNCTION owed_on(as_of date) RETURNS TABLE (customer_id bigint, amount numeric, days integer)
+    LANGUAGE sql STABLE
+AS $$
+    SELECT customer_id, amount_due, as_of - due_date
+    FROM billing
+    WHERE amount_due > 0 AND as_of >= CURRENT_DATE
+    UNION ALL
+    SELECT customer_id, amount_billed - paid.amount, as_of - due_date
+    FROM billing
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(allocation.amount), 0) AS amount
+        FROM payment_allocations AS allocation
+        JOIN payments USING (payment_id)
+        WHERE allocation.billing_id = billing.billing_id
+          AND paid_on <= as_of
+          AND (voided_at IS NULL OR voided_at::date > as_of)
+    ) AS paid
+    WHERE as_of < CURRENT_DATE
+      AND issued_on <= as_of
+      AND (amount_due > 0 OR last_payment_date > as_of)
+      AND amount_billed > paid.amount
+$$;
 
 -- Customers whose name or phone number matches, and locations that match by their address or their customer. The
 -- patterns are LIKE patterns; phone is one over digits alone, NULL when the term is no phone number.
@@ -313,7 +340,8 @@ CREATE TRIGGER payments_changed
 
 -- Spend credit on unpaid bills, of these customers or of all: the oldest payment first, on the bill due first. Both are
 -- laid end to end as ranges of money; where two ranges overlap, that payment pays that bill the length of the overlap.
-CREATE FUNCTION apply_credit(customer_ids bigint[] DEFAULT NULL) RETURNS void
+-- A payment that has just been made is told from credit by its ID.
+CREATE FUNCTION apply_credit(customer_ids bigint[] DEFAULT NULL, new_payment_id bigint DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql
 AS $$
 BEGIN
@@ -321,8 +349,9 @@ BEGIN
         customer_ids := ARRAY(SELECT customer_id FROM customer_credit);
     END IF;
     PERFORM 1 FROM customers WHERE customer_id = ANY (customer_ids) ORDER BY customer_id FOR NO KEY UPDATE;
-    INSERT INTO payment_allocations (payment_id, billing_id, amount)
-    SELECT payment_id, billing_id, least(money.upto, owed.upto) - greatest(money.after, owed.after)
+    INSERT INTO payment_allocations (payment_id, billing_id, amount, from_credit)
+    SELECT payment_id, billing_id, least(money.upto, owed.upto) - greatest(money.after, owed.after),
+           payment_id IS DISTINCT FROM new_payment_id
     FROM (
         SELECT customer_id, payment_id,
                sum(amount_left) OVER earlier AS upto,

@@ -1,0 +1,185 @@
+"""The command line: work for cron, by the same functions as the menus."""
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable
+from datetime import date
+from typing import Any, Optional
+
+import database
+import display
+import money
+import prompts
+import reports
+import screens
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def parser(version: str, run_menus: Command) -> argparse.ArgumentParser:
+    """Describe the command line; without a command, the menus run."""
+    top = argparse.ArgumentParser(
+        prog="main.py", description="Track an internet provider's customers, sites, services, equipment and bills.",
+        epilog="Without a command, the menus open. Settings stand in .env; .env.example lists them.",
+    )
+    top.add_argument("--version", action="version", version=f"ISP Customer Tracker {version}")
+    top.set_defaults(run=run_menus)
+    commands = top.add_subparsers(title="commands", metavar="COMMAND")
+
+    def add(name: str, run: Command, summary: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
+        command.set_defaults(run=run)
+        return command
+
+    add_format(add("late-report", late_report, "customers late on payments, the longest late first"))
+    add_format(add("account-report", account_report, "every customer with sites, services, equipment and bills"))
+    aging = add("aging-report", aging_report, "what customers owe, by age")
+    aging.add_argument("--as-of", type=argument(prompts.day), metavar="DATE", help="as it was on a past day")
+    add_format(aging)
+    add("revenue-report", revenue_report, "recurring revenue by service; billed and collected by month")
+    statement = add("statement", print_statement, "one customer's bills and payments over a span of days")
+    statement.add_argument("customer_id", type=argument(prompts.row_id), metavar="CUSTOMER_ID")
+    statement.add_argument("--from", dest="first", type=argument(prompts.day), metavar="DATE", required=True)
+    statement.add_argument("--to", dest="last", type=argument(prompts.day), metavar="DATE", help="today, unless given")
+    add_bill_run(add("bill", bill, "bill every customer with services for a month, once"))
+    add("verify", verify, "prove that the money adds up; exit with 1 if anything is off")
+    return top
+
+
+def argument(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Make an argument's type of a prompt's parser: the same sentence says what is wrong."""
+    def convert(answer: str) -> Any:
+        try:
+            return parse(answer)
+        except ValueError as exc:
+            raise argparse.ArgumentTypeError(str(exc)) from None
+
+    return convert
+
+
+def add_format(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--format", choices=("table", "csv", "json"), default="table")
+
+
+def add_bill_run(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--period", type=argument(prompts.month), metavar="YYYY-MM", required=True)
+    command.add_argument("--due", type=argument(prompts.day), metavar="DATE", help="the 15th, unless given")
+    command.add_argument("--dry-run", action="store_true", help="show what would be billed, and stop")
+    command.add_argument("--yes", action="store_true", help="bill without asking for the total")
+
+
+def write(form: str, rows: Iterable[database.Row]) -> None:
+    {"csv": display.write_csv, "json": display.write_json}[form](rows)
+
+
+def late_report(arguments: argparse.Namespace) -> int:
+    if arguments.format == "table":
+        show_late()
+    else:
+        write(arguments.format, reports.stream_late_customers())
+    return 0
+
+
+def show_late() -> None:
+    """Show the late-payment report, a page at a time on a terminal."""
+    total = reports.late_total()
+    if not total["customers"]:
+        print("Nobody is late.")
+        return
+    prompts.browse(
+        screens.LATE, reports.late_customers, lambda row: (row["oldest_due_date"], row["customer_id"]), None,
+        str(total["customers"]), screens.late_footer(total),
+    )
+
+
+def account_report(arguments: argparse.Namespace) -> int:
+    if arguments.format == "table":
+        show_accounts()
+    elif arguments.format == "json":
+        display.write_json(reports.stream_accounts())
+    else:
+        display.write_csv(screens.account_records(reports.stream_accounts()))
+    return 0
+
+
+def show_accounts() -> None:
+    """Show the full-account report: pages on a terminal, with no transaction open while one is read; else a stream."""
+    accounts = reports.each_account() if prompts.on_terminal() else reports.stream_accounts()
+    prompts.show_lines(screens.account_lines(accounts))
+
+
+def aging_report(arguments: argparse.Namespace) -> int:
+    if arguments.format == "table":
+        show_aging(arguments.as_of)
+    else:
+        write(arguments.format, reports.stream_aging(arguments.as_of))
+    return 0
+
+
+def show_aging(as_of: Optional[date]) -> None:
+    """Show what customers owe by age, on a day or today, who owes most first."""
+    total = reports.aging_total(as_of)
+    prompts.browse(
+        screens.AGING, lambda after, limit: reports.aging(as_of, after, limit),
+        lambda row: (row["total"], row["customer_id"]), None, str(total["customers"]), screens.aging_footer(total),
+    )
+
+
+def revenue_report(arguments: argparse.Namespace) -> int:
+    show_revenue()
+    return 0
+
+
+def show_revenue() -> None:
+    prompts.show_lines(screens.revenue(reports.recurring_revenue(), reports.monthly_revenue()))
+
+
+def print_statement(arguments: argparse.Namespace) -> int:
+    last = arguments.last or database.today()
+    if arguments.first > last:
+        prompts.complain("The first day of a statement cannot be after its last.")
+        return 1
+    show_statement(arguments.customer_id, arguments.first, last)
+    return 0
+
+
+def show_statement(customer_id: int, first: date, last: date) -> None:
+    prompts.show_lines(screens.statement(reports.statement(customer_id, first, last), first, last))
+
+
+def bill(arguments: argparse.Namespace) -> int:
+    due_date = arguments.due or money.default_due_date(arguments.period)
+    preview = money.preview_bills(arguments.period)
+    for line in screens.bill_preview(f"{arguments.period:%Y-%m}", preview):
+        print(line)
+    if arguments.dry_run:
+        return 0
+    if not arguments.yes and not confirm_total(preview):
+        return 1
+    run_bills(arguments.period, due_date, preview)
+    return 0
+
+
+def confirm_total(preview: database.Row) -> bool:
+    """Ask for the total to be typed; there is nothing to ask when nobody would be billed."""
+    if not preview["customers"]:
+        return True
+    total = display.money(preview["total"])
+    if prompts.confirm(f"Type the total, {total}, to bill:", total):
+        return True
+    prompts.complain("That is not the total; nobody was billed.")
+    return False
+
+
+def run_bills(period: date, due_date: date, preview: database.Row) -> None:
+    """Bill as previewed, and say what was done."""
+    result = money.bill_customers(period, due_date, preview["total"])
+    print(f"Created {result['created']}, skipped {result['skipped']}; {display.money(result['total'])} billed, "
+          f"due {due_date}.")
+
+
+def verify(arguments: argparse.Namespace) -> int:
+    checked, findings = reports.verify()
+    for line in screens.verified(checked, findings):
+        print(line)
+    return 1 if findings else 0

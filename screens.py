@@ -1,0 +1,237 @@
+"""What each report and record looks like: the columns of its table, or its lines."""
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import display
+from display import Row, amount, clean, date_of, money, number, plural, spread, words
+
+BAR = 24
+
+CUSTOMERS = [number("ID", "customer_id"), words("Name", "name"), words("Phone number", "phone_number")]
+LOCATIONS = [number("ID", "location_id"), words("Address", "address"), words("Customer", "name")]
+SERVICES = [
+    number("ID", "service_id"), words("Service", "service_name"), amount("Monthly", "cost"),
+    words("Address", "address"), words("Customer", "name"),
+]
+EQUIPMENT = [
+    number("ID", "equipment_id"), words("Equipment", "equipment_name"), words("Serial number", "serial_number"),
+    amount("Worth", "cost"), words("Address", "address"), words("Customer", "name"),
+]
+BILLS = [
+    number("ID", "billing_id"), words("Customer", "name"), words("Description", "description"),
+    date_of("Due", "due_date"), display.Column("Late", "days_late", display.days_late, right=True),
+    amount("Billed", "amount_billed"), amount("To pay", "amount_due"),
+]
+BILL_FIELDS = [
+    *BILLS, amount("Paid", "amount_paid"), date_of("Last payment", "last_payment_date"), date_of("Issued", "issued_on"),
+]
+UNPAID_BILLS = [column for column in BILLS if column.key != "name"]
+LATE = [
+    number("ID", "customer_id"), words("Customer", "name"), words("Phone number", "phone_number"),
+    amount("Late", "amount_late"), date_of("Oldest due", "oldest_due_date"),
+    display.Column("Days", "days_late", display.days_late, right=True), date_of("Last paid", "last_payment_date"),
+]
+AGING = [
+    number("ID", "customer_id"), words("Customer", "name"), amount("Current", "not_due"), amount("1-30", "days_30"),
+    amount("31-60", "days_60"), amount("61-90", "days_90"), amount("Over 90", "older"), amount("Total", "total"),
+]
+PAYMENTS = [
+    number("ID", "payment_id"), date_of("Paid on", "paid_on"), amount("Amount", "amount"), words("Method", "method"),
+    words("Reference", "reference"), amount("Credit left", "amount_left"), date_of("Void since", "voided_on"),
+    words("Because", "void_reason"),
+]
+PAYMENT_HITS = [
+    number("ID", "payment_id"), words("Customer", "name"), date_of("Paid on", "paid_on"), amount("Amount", "amount"),
+    words("Method", "method"), words("Reference", "reference"), date_of("Void since", "voided_on"),
+]
+SAME_PAYMENTS = [column for column in PAYMENT_HITS if column.key not in ("name", "voided_on")]
+KEPT_BILLS = [
+    number("ID", "billing_id"), words("Customer", "name"), amount("Billed", "amount_billed"),
+    amount("Paid", "amount_paid"), date_of("Last payment", "last_payment_date"),
+]
+RECURRING = [words("Service", "service_name"), number("Services", "services"), amount("Monthly", "monthly")]
+
+
+def account(row: Row) -> Iterator[str]:
+    """Yield an account as lines: the customer, each location with what is there, and the bills."""
+    yield from spread(clean(f"Customer {row['customer_id']}  {row['name']}"), clean(row["phone_number"]))
+    yield (f"  Monthly total {money(row['monthly_total'])}, to pay {money(row['amount_due'])}, "
+           f"credit {money(row['credit'])}")
+    for site in row["locations"]:
+        yield from location(site)
+    if not row["locations"]:
+        yield "  No locations."
+    yield from _unpaid_bills(row["unpaid_bills"])
+    yield from _paid_bills(row["paid_bills"], row["paid_bill_count"])
+
+
+def location(site: Row) -> Iterator[str]:
+    """Yield a location as lines, under it its services and equipment."""
+    yield from spread(clean(f"Location {site['location_id']}  {site['address']}"), "", 2)
+    for service in site["services"]:
+        left = f"Service {service['service_id']}  {service['service_name']}"
+        yield from spread(clean(left), f"monthly {money(service['cost']):>10}", 4)
+    for device in site["equipment"]:
+        serial = f", serial {device['serial_number']}" if device["serial_number"] else ""
+        left = f"Equipment {device['equipment_id']}  {device['equipment_name']}{serial}"
+        yield from spread(clean(left), f"worth {money(device['cost']):>10}", 4)
+    if not site["services"] and not site["equipment"]:
+        yield "    No services, no equipment."
+
+
+def _unpaid_bills(bills: list[Row]) -> Iterator[str]:
+    yield "  Unpaid bills" if bills else "  No unpaid bills."
+    for bill in bills:
+        late = f", {plural(bill['days_late'], 'day')} late" if bill["days_late"] else ""
+        is_partly_paid = bill["amount_paid"] and not bill["days_late"]
+        partly = f", {money(bill['amount_paid'])} of {money(bill['amount_billed'])} paid" if is_partly_paid else ""
+        left = f"Bill {bill['billing_id']}  {bill['description']}, due {bill['due_date']}{late}{partly}"
+        yield from spread(clean(left), f"to pay {money(bill['amount_due']):>10}", 4)
+        if bill["days_late"]:
+            yield from _why_late(bill)
+
+
+def _why_late(bill: Row) -> Iterator[str]:
+    """Explain a late bill: its due date, today, what was billed, and every payment on it."""
+    yield f"      Due {bill['due_date']}, today {bill['today']}, billed {money(bill['amount_billed'])}."
+    for payment in bill["payments"]:
+        void = f", void since {payment['voided_on']}" if payment["voided_on"] else ""
+        yield f"      Payment {payment['payment_id']} on {payment['paid_on']}: {money(payment['amount'])}{void}."
+    if not bill["payments"]:
+        yield "      No payments on it."
+
+
+def _paid_bills(bills: list[Row], count: int) -> Iterator[str]:
+    if not bills:
+        return
+    yield "  Paid bills"
+    for bill in bills:
+        paid = f", paid {bill['last_payment_date']}" if bill["last_payment_date"] else ""
+        left = f"Bill {bill['billing_id']}  {bill['description']}, due {bill['due_date']}{paid}"
+        yield from spread(clean(left), f"paid {money(bill['amount_billed']):>10}", 4)
+    if count > len(bills):
+        yield f"    and {count - len(bills)} earlier"
+
+
+def account_records(accounts: Iterable[Row]) -> Iterator[Row]:
+    """Flatten accounts for CSV: a record for each customer, location, service, piece of equipment and bill shown."""
+    for row in accounts:
+        who = {"customer_id": row["customer_id"], "name": row["name"], "phone_number": row["phone_number"]}
+        yield _record(who, "customer", row["customer_id"], row["name"], row["monthly_total"])
+        for site in row["locations"]:
+            yield _record(who, "location", site["location_id"], site["address"])
+            for service in site["services"]:
+                yield _record(who, "service", service["service_id"], service["service_name"], service["cost"])
+            for device in site["equipment"]:
+                yield _record(who, "equipment", device["equipment_id"], device["equipment_name"], device["cost"],
+                              serial_number=device["serial_number"])
+        for bill in row["unpaid_bills"] + row["paid_bills"]:
+            yield _record(who, "bill", bill["billing_id"], bill["description"], bill["amount_billed"],
+                          due_date=bill["due_date"], amount_due=bill.get("amount_due", Decimal(0)))
+
+
+def _record(who: Row, kind: str, record_id: int, description: str, cost: Any = None, **more: Any) -> Row:
+    return {
+        **who, "record": kind, "record_id": record_id, "description": description,
+        "amount": None if cost is None else money(cost), "serial_number": more.get("serial_number"),
+        "due_date": more.get("due_date"), "amount_due": money(more.get("amount_due")),
+    }
+
+
+def account_lines(accounts: Iterable[Row]) -> Iterator[str]:
+    """Yield the full-account report as lines, and how many customers it was."""
+    count = 0
+    for count, row in enumerate(accounts, 1):
+        yield from account(row)
+        yield ""
+    yield f"{plural(count, 'customer')}."
+
+
+def where(server: Row) -> str:
+    """Name the server: the embedded one, or its address."""
+    return "embedded" if server["embedded"] else f"on {server['address'] or 'this machine'}"
+
+
+def payment_uses(payment: Row) -> Iterator[str]:
+    """Yield which bills a payment paid, and what is left of it as credit."""
+    for bill in payment["bills"]:
+        yield from spread(clean(f"Bill {bill['billing_id']}  {bill['description']}"), money(bill["amount"]), 2)
+    if payment["amount_left"]:
+        yield from spread("Credit", money(payment["amount_left"]), 2)
+
+
+def late_footer(total: Row) -> str:
+    return f"{plural(total['customers'], 'customer')} late, with {money(total['amount'])} in total."
+
+
+def aging_footer(total: Row) -> str:
+    """Sum the aging report up in a table of one line."""
+    return display.table(
+        [number("Customers", "customers"), *(column for column in AGING if column.right and column.key in total)], [total]
+    )
+
+
+def bill_preview(period: str, preview: Row) -> Iterator[str]:
+    """Yield what a bill run would do, and how that differs from the month before."""
+    yield f"{period}: bills for {plural(preview['customers'], 'customer')}, {money(preview['total'])} in total."
+    if preview["skipped"]:
+        yield f"Skipped, since billed already: {plural(preview['skipped'], 'customer')}."
+    yield (f"Against the month before ({money(preview['total_before'])}): {preview['new']} new, "
+           f"{preview['gone']} gone, {preview['changed']} with another amount.")
+
+
+def revenue(recurring: list[Row], months: list[Row]) -> Iterator[str]:
+    """Yield recurring revenue by service, and each month's billed and collected amounts with a bar."""
+    total = {"service_name": "Total", "services": sum(row["services"] for row in recurring),
+             "monthly": sum((row["monthly"] for row in recurring), Decimal(0))}
+    yield "Monthly recurring revenue"
+    yield from display.table(RECURRING, [*recurring, total]).split("\n")
+    yield ""
+    yield f"Billed (=) and collected (#) in the last {len(months)} months"
+    scale = max(max(row["billed"], row["collected"]) for row in months) or 1
+    for row in months:
+        yield f"{row['month']:%Y-%m}  {money(row['billed']):>14}  {_bar('=', row['billed'], scale)}".rstrip()
+        yield f"         {money(row['collected']):>14}  {_bar('#', row['collected'], scale)}".rstrip()
+
+
+def _bar(sign: str, value: Decimal, scale: Decimal) -> str:
+    """Draw a value as a bar; anything above nothing shows at least one sign."""
+    length = round(BAR * value / scale)
+    return sign * max(length, 1 if value else 0)
+
+
+def statement(row: Row, first: Any, last: Any) -> Iterator[str]:
+    """Yield a statement as lines for paper: opening balance, bills with their lines, payments, voids, closing balance."""
+    yield from spread(f"Statement from {first} to {last}", f"Customer {row['customer_id']}")
+    yield from spread(clean(row["name"]), clean(row["phone_number"]))
+    yield ""
+    balance = Decimal(row["opening"])
+    yield _balance_line(str(first), "Opening balance", "", balance)
+    for entry in row["entries"]:
+        amount_ = Decimal(entry["amount"])
+        balance += amount_
+        what = f"{entry['kind'].capitalize()} {entry['record_id']}, {entry['description']}"
+        if entry["kind"] == "void":
+            what = f"Void {entry['description']}"
+        first_line, *rest = display.wrap(clean(what), 40)
+        yield _balance_line(entry["day"], first_line, money(amount_), balance)
+        yield from (f"{'':12}{line}" for line in rest)
+        for item in entry["items"] or []:
+            yield from (f"{'':14}{line}" for line in display.wrap(clean(f"{item['description']}: {money(item['amount'])}"), 62))
+    yield _balance_line(str(last), "Closing balance", "", Decimal(row["closing"]))
+    if row["closing"] < 0:
+        yield f"{'':12}{money(-row['closing'])} of that is credit for coming bills."
+
+
+def _balance_line(day: str, what: str, change: str, balance: Decimal) -> str:
+    return f"{day:<12}{what}{' ' * (40 - display.width(what))}{change:>13}{money(balance):>14}"
+
+
+def verified(checked: Row, findings: list[str]) -> Iterator[str]:
+    """Yield what verify looked at, and each finding."""
+    yield f"Checked {plural(checked['bills'], 'bill')} and {plural(checked['payments'], 'payment')}."
+    yield from map(clean, findings)
+    yield f"{plural(len(findings), 'finding')}." if findings else "Everything adds up."
