@@ -121,7 +121,7 @@ def show_aging(as_of: Optional[date]) -> None:
     total = reports.aging_total(as_of)
     prompts.browse(
         screens.AGING, lambda after, limit: reports.aging(as_of, after, limit),
-        lambda row: (row["total"], row["customer_id"]), None, str(total["customers"]), screens.aging_footer(total),
+        lambda row: (row["total"], row["customer_id"]), None, str(total["customers"]), total_row=screens.aging_total(total),
     )
 
 

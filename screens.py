@@ -167,11 +167,9 @@ def late_footer(total: Row) -> str:
     return f"{plural(total['customers'], 'customer')} late, with {money(total['amount'])} in total."
 
 
-def aging_footer(total: Row) -> str:
-    """Sum the aging report up in a table of one line."""
-    return display.table(
-        [number("Customers", "customers"), *(column for column in AGING if column.right and column.key in total)], [total]
-    )
+def aging_total(total: Row) -> Row:
+    """Shape the aging report's sums as its last row."""
+    return {**total, "customer_id": None, "name": plural(total["customers"], "customer")}
 
 
 def bill_preview(period: str, preview: Row) -> Iterator[str]:

@@ -1,0 +1,242 @@
+"""What must survive: crashes, lost replies, kills and writers at the same time."""
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg2
+import psycopg2.extensions
+import pytest
+
+import database
+import money
+import reports
+from conftest import PROJECT, environment
+
+WRITER = """
+import sys
+from decimal import Decimal
+from uuid import uuid4
+import database, money
+database.connect(sys.argv[1])
+while True:
+    payment = money.record_payment(1, Decimal("0.01"), database.today(), "cash", None, uuid4())
+    print(payment["payment_id"], flush=True)
+"""
+
+
+def pay(customer_id, amount, key=None):
+    return money.record_payment(customer_id, Decimal(amount), database.today(), "cash", None, key or uuid4())
+
+
+def until(condition, seconds=15):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+import embedded
+print(embedded.start(Path(sys.argv[1])), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def start_durable() -> Iterator[Callable[[], tuple[str, int]]]:
+    """Start a server of its own, which writes to disk as it would for an administrator; return its URI and PID."""
+    folder = Path(tempfile.mkdtemp(prefix="isp-faults-"))
+    folder.chmod(0o755)
+    holders = []
+
+    def start() -> tuple[str, int]:
+        holders.append(subprocess.Popen([sys.executable, "-c", HOLDER, str(folder)], cwd=PROJECT, text=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        uri = holders[-1].stdout.readline().strip()
+        return uri, int(next(folder.glob("postgres-*/postmaster.pid")).read_text().split()[0])
+
+    yield start
+    database.disconnect()
+    for holder in holders:
+        holder.communicate(timeout=20)
+    shutil.rmtree(folder)
+
+
+def test_acknowledged_payments_survive_a_crash_of_the_server(start_durable):
+    uri, pid = start_durable()
+    database.connect(uri)
+    database.add_customer("Ada Okafor", "+44 20 7946 0958")
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, uri], cwd=PROJECT, stdout=subprocess.PIPE, text=True,
+                         stderr=subprocess.DEVNULL)
+        for _ in range(2)
+    ]
+    noted = [int(writer.stdout.readline()) for writer in writers for _ in range(20)]
+    os.kill(pid, signal.SIGQUIT)  # PostgreSQL's immediate shutdown: no checkpoint, the next start recovers
+    for writer in writers:
+        noted += [int(line) for line in writer.communicate(timeout=20)[0].split()]
+    database.disconnect()
+    database.connect(start_durable()[0])
+    kept = {row["payment_id"] for row in money.list_payments(1, limit=100_000)}
+    assert len(noted) >= 40 and set(noted) <= kept
+
+
+class LosesCommitReplies(threading.Thread):
+    """A proxy to a server that passes everything on, but for the reply to the first COMMIT after arm()."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(daemon=True)
+        server = psycopg2.extensions.parse_dsn(uri)
+        self.host, self.port = server.get("host", "localhost"), server.get("port", "5432")
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.uri = psycopg2.extensions.make_dsn(uri, host="127.0.0.1", port=str(self.listener.getsockname()[1]))
+        self.armed = False
+        self.start()
+
+    def run(self) -> None:
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(client, self.connect()), daemon=True).start()
+
+    def connect(self) -> socket.socket:
+        if not self.host.startswith("/"):
+            return socket.create_connection((self.host, int(self.port)))
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(f"{self.host}/.s.PGSQL.{self.port}")
+        return server
+
+    def serve(self, client: socket.socket, server: socket.socket) -> None:
+        threading.Thread(target=self.pump, args=(server, client), daemon=True).start()
+        while data := client.recv(65536):
+            server.sendall(data)
+            if self.armed and b"COMMIT" in data:
+                self.armed = False
+                client.shutdown(socket.SHUT_RDWR)
+        server.close()
+
+    def pump(self, server: socket.socket, client: socket.socket) -> None:
+        try:
+            while data := server.recv(65536):
+                client.sendall(data)
+        except OSError:
+            pass  # the client was cut off
+
+
+@pytest.fixture
+def proxy(uri) -> Iterator[LosesCommitReplies]:
+    proxy = LosesCommitReplies(uri)
+    yield proxy
+    database.disconnect()
+    proxy.listener.close()
+
+
+def test_a_lost_reply_to_commit_is_an_unknown_outcome_and_one_payment(proxy, sql):
+    database.connect(proxy.uri)
+    customer_id = database.add_customer("Ada Okafor", "5550100")
+    key = uuid4()
+    proxy.armed = True
+    with pytest.raises(database.OutcomeUnknown):
+        pay(customer_id, "5.00", key)
+    until(lambda: money.find_recorded(key))
+    assert pay(customer_id, "5.00", key)["payment_id"] == money.find_recorded(key)["payment_id"]
+    assert len(sql("SELECT 1 FROM payments")) == 1
+
+
+def test_the_program_looks_up_a_payment_whose_reply_was_lost(proxy, sql, terminal):
+    sql("INSERT INTO customers (name, phone_number) VALUES ('Ada Okafor', '5550100')")
+    child = terminal(DATABASE_URI=proxy.uri)
+    for question, answer in [
+        ("Choose: ", "5"), ("Choose: ", "6"), ("Customer .*: ", "1"), ("Amount: ", "5"), ("Date .*: ", ""),
+        ("Method .*: ", ""),
+    ]:
+        child.expect(question)
+        child.sendline(answer)
+    child.expect("Reference .*: ")
+    proxy.armed = True
+    child.sendline("")
+    child.expect("outcome is unknown")
+    child.expect("Recorded payment 1, 5.00")
+    assert len(sql("SELECT 1 FROM payments")) == 1
+
+
+def test_payments_recorded_at_the_same_time_all_count(db, sql):
+    customer_id = db.add_customer("Ada Okafor", "5550100")
+    billing_id = db.add_bill(customer_id, "Large", Decimal("150.00"), date(2026, 12, 1))
+    writers = [threading.Thread(target=lambda: [pay(customer_id, "1.00") for _ in range(50)]) for _ in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert db.get_bill(billing_id)["amount_paid"] == Decimal("150.00")
+    assert money.credit(customer_id) == Decimal("50.00")
+    assert reports.verify() == ({"bills": 1, "payments": 200}, [])
+
+
+def test_bill_runs_at_the_same_time_bill_once(db, sql):
+    sql("INSERT INTO customers (name, phone_number) SELECT 'C' || n, '5550100' FROM generate_series(1, 200) AS n")
+    sql("INSERT INTO locations (customer_id, address) SELECT customer_id, 'Here' FROM customers")
+    sql("INSERT INTO services (location_id, service_name, cost) SELECT location_id, 'Fiber', 10 FROM locations")
+    results = []
+    period = date(2026, 12, 1)
+    runs = [
+        threading.Thread(target=lambda: results.append(money.bill_customers(period, date(2026, 12, 15))))
+        for _ in range(4)
+    ]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert sorted((row["created"], row["skipped"]) for row in results) == [(0, 200), (0, 200), (0, 200), (200, 0)]
+
+
+def test_a_deadlock_between_payments_is_tried_again(db, sql, uri):
+    customer_id = db.add_customer("Ada Okafor", "5550100")
+    billing_id = db.add_bill(customer_id, "Bill", Decimal("10.00"), date(2026, 12, 1))
+    other = psycopg2.connect(uri)
+    cur = other.cursor()
+    # It waits longer to look for deadlocks, so that the program's transaction is always the victim.
+    cur.execute("SET deadlock_timeout = '60s'")
+    cur.execute("SELECT 1 FROM billing WHERE billing_id = %s FOR UPDATE", (billing_id,))
+    paid = threading.Thread(target=pay, args=(customer_id, "4.00"))
+    paid.start()
+    until(lambda: sql("SELECT 1 FROM pg_locks WHERE NOT granted"))
+    cur.execute("SELECT 1 FROM customers WHERE customer_id = %s FOR UPDATE", (customer_id,))
+    other.rollback()
+    other.close()
+    paid.join()
+    assert db.get_bill(billing_id)["amount_due"] == Decimal("6.00")
+
+
+def test_a_kill_before_commit_leaves_nothing_half_done(db, sql, uri):
+    customer_id = db.add_customer("Ada Okafor", "5550100")
+    billing_id = db.add_bill(customer_id, "Bill", Decimal("10.00"), date(2026, 12, 1))
+    holder = psycopg2.connect(uri)
+    holder.cursor().execute("SELECT 1 FROM billing WHERE billing_id = %s FOR UPDATE", (billing_id,))
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, uri], cwd=PROJECT, env=environment(uri),
+                              stdout=subprocess.DEVNULL)
+    until(lambda: sql("SELECT 1 FROM pg_locks WHERE NOT granted"))
+    writer.kill()
+    writer.wait()
+    holder.close()
+    until(lambda: not sql("SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
+                          " AND pid <> pg_backend_pid() AND state <> 'idle'"))
+    assert money.list_payments(customer_id) == []
+    assert db.get_bill(billing_id)["amount_due"] == Decimal("10.00")
