@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Optional, Union
 
 import database
+import demo
 import display
 import interrupts
 import prompts
@@ -489,6 +490,12 @@ def run_account_report(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def run_demo(arguments: argparse.Namespace) -> int:
+    demo.fill(demo.DEMO_CUSTOMERS)
+    print(f"Added a made-up provider of {demo.DEMO_CUSTOMERS} customers.")
+    return 0
+
+
 def write(form: str, rows: Iterator[Row]) -> None:
     {"csv": display.write_csv, "json": display.write_json}[form](rows)
 
@@ -509,6 +516,8 @@ def parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
         command.add_argument("--format", choices=("table", "csv", "json"), default="table")
         command.set_defaults(run=run)
+    summary = f"fill an empty database with a made-up provider of {demo.DEMO_CUSTOMERS} customers"
+    commands.add_parser("demo", help=summary, description=summary.capitalize() + ".").set_defaults(run=run_demo)
     return top
 
 
