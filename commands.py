@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any, Optional
 
 import database
+import demo
 import display
 import money
 import prompts
@@ -42,6 +43,7 @@ def parser(version: str, run_menus: Command) -> argparse.ArgumentParser:
     statement.add_argument("--from", dest="first", type=argument(prompts.day), metavar="DATE", required=True)
     statement.add_argument("--to", dest="last", type=argument(prompts.day), metavar="DATE", help="today, unless given")
     add_bill_run(add("bill", bill, "bill every customer with services for a month, once"))
+    add("demo", fill_demo, f"fill an empty database with {demo.DEMO_CUSTOMERS} made-up customers")
     add("verify", verify, "prove that the money adds up; exit with 1 if anything is off")
     return top
 
@@ -183,3 +185,9 @@ def verify(arguments: argparse.Namespace) -> int:
     for line in screens.verified(checked, findings):
         print(line)
     return 1 if findings else 0
+
+
+def fill_demo(arguments: argparse.Namespace) -> int:
+    demo.fill(demo.DEMO_CUSTOMERS)
+    print(f"Added a made-up provider of {demo.DEMO_CUSTOMERS} customers.")
+    return 0

@@ -1,0 +1,1 @@
+"""What the program costs, beside what a user would otherwise run."""
