@@ -136,7 +136,7 @@ class OutcomeUnknown(Error):
         super().__init__("The connection was lost while saving: look whether it was saved before you enter it again.")
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _env_file() -> dict[str, Optional[str]]:
     return dotenv_values(Path(__file__).with_name(".env"))
 

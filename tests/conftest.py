@@ -19,8 +19,8 @@ import pytest
 PROJECT = Path(__file__).parents[1]
 sys.path.insert(0, str(PROJECT))
 
-import database  # noqa: E402
-import embedded  # noqa: E402
+import database
+import embedded
 
 numbers = itertools.count(1)
 

@@ -19,11 +19,11 @@ from uuid import uuid4
 import psycopg2
 import psycopg2.extensions
 import pytest
+from conftest import PROJECT, environment
 
 import database
 import money
 import reports
-from conftest import PROJECT, environment
 
 WRITER = """
 import sys

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from uuid import uuid4
 
+from conftest import named
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
@@ -13,7 +14,6 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 import database
 import money
 import reports
-from conftest import named
 
 amounts = st.integers(1, 30_000).map(lambda cents: Decimal(cents) / 100)
 days = st.integers(-90, 60)

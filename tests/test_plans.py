@@ -1,0 +1,136 @@
+"""At scale, what an administrator waits for reads only the rows that it shows or sums: no scan of whole tables."""
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from uuid import uuid4
+
+import psycopg2
+import psycopg2.extras
+import pytest
+from conftest import named
+
+import database
+import demo
+import money
+import reports
+
+LARGE = {"billing", "billing_items", "payments", "payment_allocations", "customers", "locations"}
+
+
+@pytest.fixture(scope="module")
+def provider_uri(server_uri, admin, template) -> Iterator[str]:
+    """A provider large enough that PostgreSQL has reason to use its indexes."""
+    name = f"isp_test_{os.getpid()}_provider"
+    admin(f"CREATE DATABASE {name} TEMPLATE {template}")
+    database.connect(named(server_uri, name))
+    demo.fill(6_000)
+    database.disconnect()
+    yield named(server_uri, name)
+    admin(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def provider(provider_uri) -> Iterator[None]:
+    database.connect(provider_uri)
+    yield
+    database.disconnect()
+
+
+@pytest.fixture
+def explain(provider, provider_uri, monkeypatch) -> Callable[..., str]:
+    """Call a function that reads, and return the plans of the statements that it ran."""
+    def run(function, *arguments) -> str:
+        ran = []
+        execute = psycopg2.extras.RealDictCursor.execute
+
+        def note(cur, query, values=None):
+            ran.append(cur.mogrify(query, values).decode())
+            return execute(cur, query, values)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(psycopg2.extras.RealDictCursor, "execute", note)
+            function(*arguments)
+        conn = psycopg2.connect(provider_uri)
+        with conn.cursor() as cur:
+            plans = []
+            for statement in ran:
+                cur.execute(f"EXPLAIN {statement}")
+                plans += [line for line, in cur]
+        conn.close()
+        assert plans
+        return "\n".join(plans)
+
+    return run
+
+
+def scanned_whole(plan: str) -> set[str]:
+    return {line.split("Seq Scan on ")[1].split()[0] for line in plan.split("\n") if "Seq Scan on " in line} & LARGE
+
+
+@pytest.mark.parametrize("read", [
+    lambda: reports.late_customers(None, 20),
+    lambda: reports.late_total(),
+    lambda: reports.account(3000),
+    lambda: reports.accounts(3000, 20),
+    lambda: reports.statement(3000, database.today().replace(month=1, day=1), database.today()),
+    lambda: money.unpaid_bills(3000),
+    lambda: money.credit(3000),
+    lambda: money.list_payments(3000),
+    lambda: money.same_payments(3000, Decimal("29.90"), database.today()),
+    lambda: database.list_bills(30_000, 20),
+    lambda: database.list_services(3000, 20),
+    lambda: database.get_bill(30_000),
+    lambda: database.customer_contents(3000),
+    lambda: database.customers_with_phone("+44 20 7946 0007"),
+], ids=[
+    "late report", "late total", "account", "account report", "statement", "unpaid bills", "credit", "payments",
+    "same payments", "bills", "services", "bill", "contents", "phone number",
+])
+def test_a_screen_reads_no_table_whole(explain, read):
+    plan = explain(read)
+    assert scanned_whole(plan) == set(), plan
+
+
+def test_the_late_report_reads_late_bills_from_an_index_alone(explain):
+    assert "Index Only Scan using billing_unpaid" in explain(reports.late_customers, None, 20)
+
+
+def test_aging_today_reads_unpaid_bills_from_an_index_alone(explain):
+    plan = explain(reports.aging, None, None, 20)
+    today, past = plan.split("One-Time Filter", 2)[1:]
+    assert "billing_unpaid" in today and "Seq Scan" not in today.split("->  Result")[0], plan
+
+
+@contextmanager
+def scans_of_each_transaction(monkeypatch) -> Iterator[list[set[str]]]:
+    """Note which large tables each transaction has read whole, also from inside functions and triggers."""
+    scans = []
+    commit = database._commit
+
+    def note(conn):
+        with conn.cursor() as cur:
+            cur.execute("SELECT relname FROM pg_stat_xact_user_tables WHERE seq_scan > 0")
+            scans.append({row["relname"] for row in cur} & LARGE)
+        commit(conn)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "_commit", note)
+        yield scans
+
+
+@pytest.mark.parametrize("write", [
+    lambda: money.record_payment(3000, Decimal("7.00"), database.today(), "cash", None, uuid4()),
+    lambda: money.void_payment(30_000, "a test"),
+    lambda: database.add_bill(3000, "By hand", Decimal("9.00"), database.today()),
+    lambda: database.update_bill(30_000, amount=Decimal("900.00")),
+    lambda: database.delete_bill(30_001),
+    lambda: database.delete_customer(4000),
+    lambda: database.delete_location(2000),
+], ids=["payment", "void", "add bill", "update bill", "delete bill", "delete customer", "delete location"])
+def test_a_change_reads_no_table_whole(provider, monkeypatch, write):
+    with scans_of_each_transaction(monkeypatch) as scans:
+        write()
+    assert scans == [set()]
