@@ -1022,8 +1022,8 @@ def get_bill(billing_id: int) -> Row:
 
 
 @retried
-def list_bills(after: int = 0, limit: int = 100) -> list[Row]:
-    """Return the bills whose IDs follow after, with their customers' names."""
+def list_bills(before: int = 0, limit: int = 100) -> list[Row]:
+    """Return bills with their customers' names, the newest first; before is the ID of the last one shown."""
     with reading() as cur:
         cur.execute(
             """
@@ -1031,11 +1031,11 @@ def list_bills(after: int = 0, limit: int = 100) -> list[Row]:
                    is_late, days_late
             FROM billing_status
             JOIN customers USING (customer_id)
-            WHERE billing_id > %(after)s
-            ORDER BY billing_id
+            WHERE %(before)s = 0 OR billing_id < %(before)s
+            ORDER BY billing_id DESC
             LIMIT %(limit)s
             """,
-            {"after": after, "limit": limit},
+            {"before": before, "limit": limit},
         )
         return cur.fetchall()
 

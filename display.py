@@ -82,12 +82,13 @@ def screen_width() -> Optional[int]:
 
 def table(columns: list[Column], rows: Iterable[Row], struck: Callable[[Row], bool] = lambda row: False) -> str:
     """Lay rows out as a table; on a terminal, the widest texts are shortened until it fits, and struck rows struck out."""
-    from tabulate import tabulate
+    import tabulate
 
+    tabulate.MIN_PADDING = 0  # else every header is two cells wider than it reads
     rows = list(rows)
     cells = [[column.show(row[column.key]) for column in columns] for row in rows]
     limits = _limits(columns, cells)
-    text = tabulate(
+    text = tabulate.tabulate(
         [[_shorten(cell, limit) for cell, limit in zip(line, limits)] for line in cells],
         headers=[column.header for column in columns],
         tablefmt="simple",

@@ -85,17 +85,18 @@ def location(site: Row) -> Iterator[str]:
 def _unpaid_bills(bills: list[Row]) -> Iterator[str]:
     yield "  Unpaid bills" if bills else "  No unpaid bills."
     for bill in bills:
-        late = f", {plural(bill['days_late'], 'day')} late" if bill["days_late"] else ""
-        is_partly_paid = bill["amount_paid"] and not bill["days_late"]
-        partly = f", {money(bill['amount_paid'])} of {money(bill['amount_billed'])} paid" if is_partly_paid else ""
-        left = f"Bill {bill['billing_id']}  {bill['description']}, due {bill['due_date']}{late}{partly}"
-        yield from spread(clean(left), f"to pay {money(bill['amount_due']):>10}", 4)
-        if bill["days_late"]:
-            yield from _why_late(bill)
+        state = f"{plural(bill['days_late'], 'day')} late" if bill["days_late"] else f"due {bill['due_date']}"
+        yield from spread(_bill_name(bill), f"{state}, to pay {money(bill['amount_due']):>10}", 4)
+        if bill["days_late"] or bill["payments"]:
+            yield from _why(bill)
 
 
-def _why_late(bill: Row) -> Iterator[str]:
-    """Explain a late bill: its due date, today, what was billed, and every payment on it."""
+def _bill_name(bill: Row) -> str:
+    return clean(f"Bill {bill['billing_id']}  {bill['description']}")
+
+
+def _why(bill: Row) -> Iterator[str]:
+    """Explain what is to pay on a bill: its due date, today, what was billed, and every payment on it."""
     yield f"      Due {bill['due_date']}, today {bill['today']}, billed {money(bill['amount_billed'])}."
     for payment in bill["payments"]:
         void = f", void since {payment['voided_on']}" if payment["voided_on"] else ""
@@ -109,9 +110,7 @@ def _paid_bills(bills: list[Row], count: int) -> Iterator[str]:
         return
     yield "  Paid bills"
     for bill in bills:
-        paid = f", paid {bill['last_payment_date']}" if bill["last_payment_date"] else ""
-        left = f"Bill {bill['billing_id']}  {bill['description']}, due {bill['due_date']}{paid}"
-        yield from spread(clean(left), f"paid {money(bill['amount_billed']):>10}", 4)
+        yield from spread(_bill_name(bill), f"paid {bill['last_payment_date'] or ''} {money(bill['amount_billed']):>10}", 4)
     if count > len(bills):
         yield f"    and {count - len(bills)} earlier"
 
