@@ -153,9 +153,23 @@ def _whole_setting(name: str, default: int) -> int:
     return int(value)
 
 
+class _Cursor(psycopg2.extras.RealDictCursor):
+    """A cursor that Ctrl-C can stop before each statement and each row."""
+
+    def execute(self, query: str, vars: Any = None) -> None:
+        interrupts.check()
+        super().execute(query, vars)
+
+    def __iter__(self) -> Iterator[Row]:
+        for row in super().__iter__():
+            interrupts.check()
+            yield row
+
+
 _pool: Optional[psycopg2.pool.ThreadedConnectionPool] = None
 _slots = threading.BoundedSemaphore(1)
 _slot_wait = 30
+saved = 0  # transactions committed so far, so that an interrupted action can tell whether it was before or after
 
 
 def connect(uri: Optional[str] = None) -> None:
@@ -213,7 +227,7 @@ def _parameters(uri: str) -> Row:
         **parameters,
         "client_encoding": "UTF8",
         "options": f"{parameters.get('options', '')} {_session_options()}".strip(),
-        "cursor_factory": psycopg2.extras.RealDictCursor,
+        "cursor_factory": _Cursor,
     }
 
 
@@ -313,29 +327,33 @@ def _connection(autocommit: bool = False) -> Iterator[psycopg2.extensions.connec
     """Lend a connection; commit, or turn what went wrong into an Error; take the connection back."""
     with interrupts.deferred():
         conn = _borrow()
+        committed = False
         try:
             if autocommit:
                 conn.autocommit = True
-            with interrupts.allowed():
-                yield conn
+            yield conn
             if not autocommit:
                 _commit(conn)
-            interrupts.forget()
+                committed = True
         except psycopg2.Error as exc:
             raise _translated(exc, conn) from exc
         except ValueError as exc:  # psycopg2's word for NUL, and for what UTF-8 cannot hold
             raise Conflict("Text may not hold NUL or invalid characters.") from exc
         finally:
             _give_back(conn)
+            if committed:
+                interrupts.forget()
 
 
 def _commit(conn: psycopg2.extensions.connection) -> None:
+    global saved
     try:
         conn.commit()
     except psycopg2.Error as exc:
         if conn.closed:
             raise OutcomeUnknown from exc
         raise
+    saved += 1
 
 
 def _borrow() -> psycopg2.extensions.connection:
@@ -382,7 +400,8 @@ def _give_back(conn: psycopg2.extensions.connection) -> None:
     except psycopg2.Error:
         broken = True
     finally:
-        _pool.putconn(conn, close=broken)
+        if _pool is not None:  # a report that was broken off gives its connection back after disconnect()
+            _pool.putconn(conn, close=broken)
         _slots.release()
 
 
