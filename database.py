@@ -279,7 +279,14 @@ def _schema_version(cur: psycopg2.extensions.cursor) -> Optional[int]:
         raise Unavailable("The server is older than PostgreSQL 14; use a newer one.")
     if server.parameter_status("server_encoding") != "UTF8":
         raise Unavailable("The database does not store UTF-8; create one with ENCODING 'UTF8'.")
-    cur.execute("SELECT to_regclass('schema_version') IS NOT NULL AS installed")
+    # Not to_regclass(), which can repeat from a cache what was true before this transaction waited for SCHEMA_LOCK.
+    cur.execute(
+        """
+        SELECT EXISTS (
+            SELECT FROM pg_class WHERE relname = 'schema_version' AND pg_table_is_visible(oid)
+        ) AS installed
+        """
+    )
     if not cur.fetchone()["installed"]:
         return None
     cur.execute("SELECT max(version) AS version FROM schema_version")
