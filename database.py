@@ -183,8 +183,8 @@ def connect(uri: Optional[str] = None) -> None:
     parameters = _parameters(uri or setting("DATABASE_URI") or _embedded_uri())
     try:
         _pool = psycopg2.pool.ThreadedConnectionPool(1, size, **parameters)
-    except psycopg2.Error as exc:
-        raise Unavailable(_why_unreachable(exc, parameters)) from exc
+    except (psycopg2.Error, UnicodeDecodeError) as exc:  # a server's own words may be in Latin-1
+        raise Unavailable(_why_unreachable(str(exc), parameters)) from exc
     _pool.minconn = size  # so that putconn keeps what was opened later, too
     _slots = threading.BoundedSemaphore(size)
     _prepare_schema()
@@ -211,8 +211,8 @@ def _parameters(uri: str) -> Row:
         parameters = psycopg2.extensions.parse_dsn(uri)
     except (psycopg2.ProgrammingError, ValueError):
         parameters = {"host": "@"}
-    named = parameters.get("host", "") + parameters.get("dbname", "") + parameters.get("user", "")
-    if "@" in named or not re.fullmatch(r"[0-9,]*", parameters.get("port", "")):
+    ports = parameters.get("port", "").split(",")
+    if "@" in parameters.get("host", "") + parameters.get("dbname", "") or not all(map(_is_port, ports)):
         raise Unavailable(
             "DATABASE_URI cannot be read; it looks like postgresql://user:password@host:5432/database, "
             "with @ : / % in the password written as %40 %3A %2F %25."
@@ -231,6 +231,10 @@ def _parameters(uri: str) -> Row:
     }
 
 
+def _is_port(word: str) -> bool:
+    return not word or re.fullmatch(r"[0-9]{1,5}", word, re.ASCII) is not None and 1 <= int(word) <= 65535
+
+
 def _session_options() -> str:
     """Return the settings of every session as libpq's options; conn.reset() goes back to them."""
     lock_ms = 1000 * _whole_setting("DB_LOCK_TIMEOUT", 5)
@@ -242,8 +246,7 @@ def _session_options() -> str:
     return f"{options} -c TimeZone={timezone}" if timezone else options
 
 
-def _why_unreachable(exc: psycopg2.Error, parameters: Row) -> str:
-    text = str(exc)
+def _why_unreachable(text: str, parameters: Row) -> str:
     where = f"{parameters.get('host', 'this machine')}, port {parameters.get('port', '5432')}"
     database = f"database {parameters['dbname']}" if "dbname" in parameters else "the database"
     reasons = {
@@ -254,7 +257,8 @@ def _why_unreachable(exc: psycopg2.Error, parameters: Row) -> str:
         "translate host name": f"The host {parameters.get('host')} cannot be found; check DATABASE_URI.",
         "too many": f"The server at {where} has no connection to spare; try again in a moment.",
         "refused": f"Nothing answers at {where}; is PostgreSQL running there?",
-        "timeout": f"Nothing answered in time at {where}; check DATABASE_URI and the network.",
+        "No such file": f"Nothing answers at {where}; is PostgreSQL running there?",
+        "timeout expired": f"Nothing answered in time at {where}; check DATABASE_URI and the network.",
     }
     for sign, sentence in reasons.items():
         if sign in text:
@@ -373,7 +377,7 @@ def _borrow() -> psycopg2.extensions.connection:
         while not _is_alive(conn):
             _pool.putconn(conn, close=True)
             conn = _pool.getconn()
-    except psycopg2.Error as exc:
+    except (psycopg2.Error, UnicodeDecodeError) as exc:
         _slots.release()
         raise Unavailable("The database cannot be reached now; try again in a moment.") from exc
     except BaseException:

@@ -506,3 +506,195 @@ def test_ctrl_c_anywhere_leaves_the_program_answering_to_the_next(connect, signa
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
         assert database.today()
+
+
+def test_ctrl_c_in_a_report_leaves_no_traceback(sql, uri):
+    sql("INSERT INTO customers (name, phone_number) SELECT 'customer ' || i, 1000 + i FROM generate_series(1, 5000) AS i")
+    child = subprocess.Popen([sys.executable, PROJECT / "main.py", "account-report", "--format", "csv"],
+                             env=environment(uri), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    child.stdout.readline()
+    child.send_signal(signal.SIGINT)
+    _, complaints = child.communicate(timeout=20)
+    assert (child.returncode, complaints) == (130, "")
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+def test_a_report_whose_reader_leaves_ends_quietly(form, sql, uri):
+    sql("INSERT INTO customers (name, phone_number) SELECT 'customer ' || i, 1000 + i FROM generate_series(1, 5000) AS i")
+    child = subprocess.Popen([sys.executable, PROJECT / "main.py", "account-report", "--format", form],
+                             env=environment(uri), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    child.stdout.readline()
+    child.stdout.close()
+    assert child.stderr.read() == ""
+    assert child.wait(20) == 1
+
+
+def start_at_once(uri: str, programs: int) -> list[subprocess.Popen[str]]:
+    return [
+        subprocess.Popen([sys.executable, PROJECT / "main.py", "late-report"], env=environment(uri),
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(programs)
+    ]
+
+
+def test_eight_programs_that_find_no_schema_at_the_same_moment_all_start(empty_uri):
+    gate = psycopg2.connect(empty_uri)
+    gate.autocommit = True
+    cur = gate.cursor()
+    cur.execute("SELECT pg_advisory_lock(%s)", (database.SCHEMA_LOCK,))
+    programs = start_at_once(empty_uri, 8)
+
+    def all_wait() -> bool:
+        cur.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        return cur.fetchone() == (8,)
+
+    wait_for(all_wait)
+    cur.execute("SELECT pg_advisory_unlock(%s)", (database.SCHEMA_LOCK,))
+    assert [program.communicate(timeout=30) for program in programs] == [("Nobody is late.\n", "")] * 8
+    assert [program.returncode for program in programs] == [0] * 8
+    gate.close()
+
+
+def test_eight_programs_started_together_on_an_empty_database_all_start(server_uri, admin):
+    for attempt in range(3):
+        name = f"isp_test_{os.getpid()}_together_{attempt}"
+        admin(f"CREATE DATABASE {name}")
+        try:
+            programs = start_at_once(psycopg2.extensions.make_dsn(server_uri, dbname=name), 8)
+            assert [program.communicate(timeout=30) for program in programs] == [("Nobody is late.\n", "")] * 8
+        finally:
+            admin(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def clerk(uri, sql):
+    """A login that may neither create anything nor own a table."""
+    name = f"isp_test_{os.getpid()}_clerk"
+    sql(f"CREATE ROLE {name} LOGIN PASSWORD 's3cr3t'")
+    yield name, psycopg2.extensions.make_dsn(uri, user=name, password="s3cr3t")
+    sql(f"DROP OWNED BY {name}")
+    sql(f"DROP ROLE {name}")
+
+
+def test_a_login_that_may_create_nothing_starts_on_an_existing_schema(clerk, sql, run):
+    name, clerks_uri = clerk
+    sql(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}")
+    sql(f"GRANT INSERT ON customers TO {name}")
+    done = run(answers=lines("1", "1", "Ada", "123", "0", "0"), DATABASE_URI=clerks_uri)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"as {name}" in done.stdout
+    assert "Added customer 1, Ada." in done.stdout
+
+
+def test_a_login_that_may_only_look_is_told_so(clerk, sql, run):
+    name, clerks_uri = clerk
+    sql(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}")
+    done = run(answers=lines("1", "1", "Ada", "123", "0", "0"), DATABASE_URI=clerks_uri)
+    assert (done.returncode, done.stderr) == (1, "This login may look, not change.\n")
+
+
+def test_a_database_newer_than_the_program_is_refused(sql, run):
+    sql("UPDATE schema_version SET version = 99")
+    done = run()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "version 99" in sentence(done.stderr)
+
+
+def test_a_database_that_does_not_store_utf_8_is_refused(server_uri, admin, run):
+    name = f"isp_test_{os.getpid()}_ascii"
+    admin(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
+    done = run(DATABASE_URI=psycopg2.extensions.make_dsn(server_uri, dbname=name))
+    admin(f"DROP DATABASE {name}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "UTF-8" in sentence(done.stderr)
+
+
+def refusal(done: subprocess.CompletedProcess[str], *secrets: str) -> str:
+    """Return the one line with which a program that could not start ended, which repeats no secret."""
+    assert (done.returncode, done.stdout) == (2, "")
+    for secret in secrets:
+        assert secret not in done.stderr
+    return sentence(done.stderr)
+
+
+@pytest.mark.parametrize("wrong", [
+    "postgres://ada:zq81@zq82@db.invalid/isp",
+    "postgres://ada:zq81/zq82@db.invalid/isp",
+    "postgres://ada:81/zq82@db.invalid/isp",
+    "postgres://ada:zq81?zq82@db.invalid:1zq/isp",
+    "postgres://ada:zq81%zq82@db.invalid/isp",
+    "postgres://ada:zq81%00zq82@db.invalid/isp",
+    "postgres://ada:zq81@[::1/isp",
+    "postgres://ada:zq81@db.invalid:zq82/isp",
+    "postgres://ada:zq81@db.invalid:99999/isp",
+    "postgres://ada:zq81@db.invalid:0/isp",
+    "postgres://ada:7777777/isp",
+    "mysql://ada:zq81@db.invalid/isp",
+    "ada:zq81@db.invalid/isp",
+    "db.invalid/isp?password=zq81",
+    "host=db.invalid password='zq81 zq82",
+    "host=db.invalid password=zq81 zq82",
+    "host=db.invalid passwort=zq81",
+    "host=db.invalid port=zq81",
+    "zq81",
+])
+def test_a_wrong_uri_is_one_sentence_without_its_parts(wrong, run):
+    said = refusal(run(DATABASE_URI=wrong), "zq", "7777777", "ada")
+    assert said.startswith("DATABASE_URI cannot be read; it looks like postgresql://user:password@host:5432/database")
+
+
+def test_a_uri_that_is_not_utf_8_is_one_sentence(run):
+    said = refusal(run(DATABASE_URI=os.fsdecode(b"postgres://ada:zq81\xff@db.invalid/isp")), "zq81")
+    assert said.startswith("DATABASE_URI")
+
+
+@pytest.mark.parametrize(("wrong", "part"), [
+    ("postgres://ada:zq81@127.0.0.1:1/isp", "Nothing answers at 127.0.0.1, port 1"),
+    ("postgres://ada:zq81@db.invalid/isp", "The host db.invalid cannot be found"),
+    ("postgres://ada:zq81@/isp?host=/nowhere", "Nothing answers at /nowhere"),
+    ("postgres://ada:zq81@127.0.0.1:1/isp?sslmode=zq82", "Cannot connect to database isp"),
+    ("postgres://ada:zq81@127.0.0.1:1/isp?connect_timeout=zq82", "Cannot connect to database isp"),
+])
+def test_a_server_that_is_not_there_is_one_sentence_without_the_password(wrong, part, run):
+    assert part in refusal(run(DATABASE_URI=wrong), "zq", "ada")
+
+
+@pytest.mark.parametrize("last_words", [
+    fatal("28P01", b'password authentication failed for user "ada"'),
+    fatal("28P01", 'Passwort-Authentifizierung für Benutzer »ada« fehlgeschlagen'.encode()),
+    fatal("28P01", "authentification échouée".encode("latin-1")),
+    b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    b"",
+], ids=["english", "german", "latin-1", "no-postgresql", "silence"])
+def test_a_wrong_password_is_one_sentence_without_it(last_words, server, run):
+    uri = f"postgresql://ada:zq81%40zq82@127.0.0.1:{server(last_words, password_first=True)}/isp"
+    assert "127.0.0.1" in refusal(run(DATABASE_URI=uri, DB_CONNECT_TIMEOUT="2"), "zq", "ada")
+
+
+def test_a_refused_password_is_named_as_the_reason(server, run):
+    port = server(fatal("28P01", b'password authentication failed for user "ada"'), password_first=True)
+    said = refusal(run(DATABASE_URI=f"postgresql://ada:zq81@127.0.0.1:{port}/isp"), "zq81")
+    assert said == f"The server at 127.0.0.1, port {port} refused the user or password for database isp."
+
+
+def test_a_login_with_an_at_sign_can_be_written(server, run):
+    port = server(fatal("28P01", b"password authentication failed"), password_first=True)
+    assert "refused" in refusal(run(DATABASE_URI=f"postgresql://ada%40office:zq81@127.0.0.1:{port}/isp"), "zq81")
+
+
+def test_a_database_that_is_not_there_is_one_sentence(server_uri, run):
+    uri = psycopg2.extensions.make_dsn(server_uri, dbname="isp_test_nowhere")
+    assert "no database isp_test_nowhere" in refusal(run(DATABASE_URI=uri))
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("TIMEZONE", "Europe/Atlantis"),
+    ("TIMEZONE", "UTC -c search_path=x"),
+    ("DB_POOL_SIZE", "0"),
+    ("DB_POOL_WAIT", "-1"),
+    ("DB_CONNECT_TIMEOUT", "soon"),
+    ("DB_LOCK_TIMEOUT", "1.5"),
+    ("DB_STATEMENT_TIMEOUT", "99999999"),
+])
+def test_a_wrong_setting_is_one_sentence_that_names_it(name, value, run):
+    assert name in refusal(run(**{name: value}), value)
