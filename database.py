@@ -153,9 +153,23 @@ def _whole_setting(name: str, default: int) -> int:
     return int(value)
 
 
+class _Cursor(psycopg2.extras.RealDictCursor):
+    """A cursor that Ctrl-C can stop before each statement and each row."""
+
+    def execute(self, query: str, vars: Any = None) -> None:
+        interrupts.check()
+        super().execute(query, vars)
+
+    def __iter__(self) -> Iterator[Row]:
+        for row in super().__iter__():
+            interrupts.check()
+            yield row
+
+
 _pool: Optional[psycopg2.pool.ThreadedConnectionPool] = None
 _slots = threading.BoundedSemaphore(1)
 _slot_wait = 30
+saved = 0  # transactions committed so far, so that an interrupted action can tell whether it was before or after
 
 
 def connect(uri: Optional[str] = None) -> None:
@@ -169,8 +183,8 @@ def connect(uri: Optional[str] = None) -> None:
     parameters = _parameters(uri or setting("DATABASE_URI") or _embedded_uri())
     try:
         _pool = psycopg2.pool.ThreadedConnectionPool(1, size, **parameters)
-    except psycopg2.Error as exc:
-        raise Unavailable(_why_unreachable(exc, parameters)) from exc
+    except (psycopg2.Error, UnicodeDecodeError) as exc:  # a server's own words may be in Latin-1
+        raise Unavailable(_why_unreachable(str(exc), parameters)) from exc
     _pool.minconn = size  # so that putconn keeps what was opened later, too
     _slots = threading.BoundedSemaphore(size)
     _prepare_schema()
@@ -197,8 +211,8 @@ def _parameters(uri: str) -> Row:
         parameters = psycopg2.extensions.parse_dsn(uri)
     except (psycopg2.ProgrammingError, ValueError):
         parameters = {"host": "@"}
-    named = parameters.get("host", "") + parameters.get("dbname", "") + parameters.get("user", "")
-    if "@" in named or not re.fullmatch(r"[0-9,]*", parameters.get("port", "")):
+    ports = parameters.get("port", "").split(",")
+    if "@" in parameters.get("host", "") + parameters.get("dbname", "") or not all(map(_is_port, ports)):
         raise Unavailable(
             "DATABASE_URI cannot be read; it looks like postgresql://user:password@host:5432/database, "
             "with @ : / % in the password written as %40 %3A %2F %25."
@@ -213,8 +227,12 @@ def _parameters(uri: str) -> Row:
         **parameters,
         "client_encoding": "UTF8",
         "options": f"{parameters.get('options', '')} {_session_options()}".strip(),
-        "cursor_factory": psycopg2.extras.RealDictCursor,
+        "cursor_factory": _Cursor,
     }
+
+
+def _is_port(word: str) -> bool:
+    return not word or re.fullmatch(r"[0-9]{1,5}", word, re.ASCII) is not None and 1 <= int(word) <= 65535
 
 
 def _session_options() -> str:
@@ -228,8 +246,7 @@ def _session_options() -> str:
     return f"{options} -c TimeZone={timezone}" if timezone else options
 
 
-def _why_unreachable(exc: psycopg2.Error, parameters: Row) -> str:
-    text = str(exc)
+def _why_unreachable(text: str, parameters: Row) -> str:
     where = f"{parameters.get('host', 'this machine')}, port {parameters.get('port', '5432')}"
     database = f"database {parameters['dbname']}" if "dbname" in parameters else "the database"
     reasons = {
@@ -240,7 +257,8 @@ def _why_unreachable(exc: psycopg2.Error, parameters: Row) -> str:
         "translate host name": f"The host {parameters.get('host')} cannot be found; check DATABASE_URI.",
         "too many": f"The server at {where} has no connection to spare; try again in a moment.",
         "refused": f"Nothing answers at {where}; is PostgreSQL running there?",
-        "timeout": f"Nothing answered in time at {where}; check DATABASE_URI and the network.",
+        "No such file": f"Nothing answers at {where}; is PostgreSQL running there?",
+        "timeout expired": f"Nothing answered in time at {where}; check DATABASE_URI and the network.",
     }
     for sign, sentence in reasons.items():
         if sign in text:
@@ -265,7 +283,14 @@ def _schema_version(cur: psycopg2.extensions.cursor) -> Optional[int]:
         raise Unavailable("The server is older than PostgreSQL 14; use a newer one.")
     if server.parameter_status("server_encoding") != "UTF8":
         raise Unavailable("The database does not store UTF-8; create one with ENCODING 'UTF8'.")
-    cur.execute("SELECT to_regclass('schema_version') IS NOT NULL AS installed")
+    # Not to_regclass(), which can repeat from a cache what was true before this transaction waited for SCHEMA_LOCK.
+    cur.execute(
+        """
+        SELECT EXISTS (
+            SELECT FROM pg_class WHERE relname = 'schema_version' AND pg_table_is_visible(oid)
+        ) AS installed
+        """
+    )
     if not cur.fetchone()["installed"]:
         return None
     cur.execute("SELECT max(version) AS version FROM schema_version")
@@ -313,29 +338,33 @@ def _connection(autocommit: bool = False) -> Iterator[psycopg2.extensions.connec
     """Lend a connection; commit, or turn what went wrong into an Error; take the connection back."""
     with interrupts.deferred():
         conn = _borrow()
+        committed = False
         try:
             if autocommit:
                 conn.autocommit = True
-            with interrupts.allowed():
-                yield conn
+            yield conn
             if not autocommit:
                 _commit(conn)
-            interrupts.forget()
+                committed = True
         except psycopg2.Error as exc:
             raise _translated(exc, conn) from exc
         except ValueError as exc:  # psycopg2's word for NUL, and for what UTF-8 cannot hold
             raise Conflict("Text may not hold NUL or invalid characters.") from exc
         finally:
             _give_back(conn)
+            if committed:
+                interrupts.forget()
 
 
 def _commit(conn: psycopg2.extensions.connection) -> None:
+    global saved
     try:
         conn.commit()
     except psycopg2.Error as exc:
         if conn.closed:
             raise OutcomeUnknown from exc
         raise
+    saved += 1
 
 
 def _borrow() -> psycopg2.extensions.connection:
@@ -348,7 +377,7 @@ def _borrow() -> psycopg2.extensions.connection:
         while not _is_alive(conn):
             _pool.putconn(conn, close=True)
             conn = _pool.getconn()
-    except psycopg2.Error as exc:
+    except (psycopg2.Error, UnicodeDecodeError) as exc:
         _slots.release()
         raise Unavailable("The database cannot be reached now; try again in a moment.") from exc
     except BaseException:
@@ -382,7 +411,8 @@ def _give_back(conn: psycopg2.extensions.connection) -> None:
     except psycopg2.Error:
         broken = True
     finally:
-        _pool.putconn(conn, close=broken)
+        if _pool is not None:  # a report that was broken off gives its connection back after disconnect()
+            _pool.putconn(conn, close=broken)
         _slots.release()
 
 

@@ -1,12 +1,14 @@
 """Ctrl-C and the signals that end the program, for a program that waits on a database.
 
 psycopg2 waits inside C, where Python's own handler cannot run. So a watcher thread, woken by the signal itself, asks
-the server to cancel what it is doing; the wait then ends and Python's handler raises. Around COMMIT and the pool's
-bookkeeping the handler waits its turn: a commit is never reported as cancelled.
+the server to cancel what it is doing, and the wait ends with an error. While a connection is lent out, the handler only
+notes the signal; it is raised at the next statement or row, or when the connection is back. Raised at any moment, it
+could strike inside the bookkeeping that gives the connection back, and inside a COMMIT that then succeeds.
 """
 from __future__ import annotations
 
 import os
+import select
 import signal
 import threading
 from collections.abc import Iterator
@@ -20,18 +22,21 @@ _WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _running: set[psycopg2.extensions.connection] = set()
 _running_lock = threading.Lock()
+_reader: Optional[int] = None
 _depth = 0
 _pending: Optional[BaseException] = None
 
 
 def install() -> None:
     """Begin to watch; call once, from the main thread."""
-    reader, writer = os.pipe()
+    global _reader
+    _reader, writer = os.pipe()
+    os.set_blocking(_reader, False)
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     for number in _WATCHED:
         signal.signal(number, _on_signal)
-    threading.Thread(target=_watch, args=(reader,), daemon=True).start()
+    threading.Thread(target=_watch, args=(_reader,), daemon=True).start()
 
 
 def _on_signal(number: int, frame: Optional[FrameType]) -> None:
@@ -40,28 +45,39 @@ def _on_signal(number: int, frame: Optional[FrameType]) -> None:
     if _depth:
         _pending = stop
     else:
+        _pending = None
         raise stop
 
 
 def _watch(reader: int) -> None:
-    while number := os.read(reader, 1):
-        if number[0] in _WATCHED:
-            _cancel_running()
+    while True:
+        select.select([reader], [], [])
+        with _running_lock:
+            if any(number in _WATCHED for number in _arrived(reader)):
+                _cancel_running()
+
+
+def _arrived(reader: int) -> bytes:
+    try:
+        return os.read(reader, 512)
+    except BlockingIOError:
+        return b""
 
 
 def _cancel_running() -> None:
-    with _running_lock:
-        for conn in _running:
-            try:
-                conn.cancel()
-            except psycopg2.Error:
-                pass  # its server is gone, and so is what it was doing
+    for conn in _running:
+        try:
+            conn.cancel()
+        except psycopg2.Error:
+            pass  # its server is gone, and so is what it was doing
 
 
 def watch(conn: psycopg2.extensions.connection) -> None:
-    """Let Ctrl-C cancel what conn runs, if it is the main thread's."""
+    """Let Ctrl-C cancel what conn runs, if it is the main thread's; a signal that came before is not meant for it."""
     if _in_main_thread():
         with _running_lock:
+            if _reader is not None:
+                _arrived(_reader)
             _running.add(conn)
 
 
@@ -81,24 +97,23 @@ def deferred() -> Iterator[None]:
     _depth += 1
     try:
         yield
-    finally:
+    except GeneratorExit:  # a report that was broken off is collected here, where what is raised gets lost
         _depth -= 1
-        _deliver()
+        raise
+    except BaseException:
+        _depth -= 1
+        check()
+        raise
+    _depth -= 1
+    check()
 
 
-@contextmanager
-def allowed() -> Iterator[None]:
-    """Let signals through again inside a deferred block."""
-    global _depth
-    if not _in_main_thread():
-        yield
-        return
-    depth, _depth = _depth, 0
-    try:
-        _deliver()
-        yield
-    finally:
-        _depth = depth
+def check() -> None:
+    """Raise the signal that is held back, if there is one; only where an exception does no harm."""
+    global _pending
+    if _pending is not None and _in_main_thread():
+        stop, _pending = _pending, None
+        raise stop
 
 
 def forget() -> None:
@@ -106,13 +121,6 @@ def forget() -> None:
     global _pending
     if isinstance(_pending, KeyboardInterrupt):
         _pending = None
-
-
-def _deliver() -> None:
-    global _pending
-    if _pending is not None and not _depth:
-        stop, _pending = _pending, None
-        raise stop
 
 
 def _in_main_thread() -> bool:

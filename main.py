@@ -562,14 +562,20 @@ def run_menu(menu: Menu) -> None:
 def run_action(label: str, action: Callable[[], None]) -> None:
     """Run one action; whatever stops it becomes one line."""
     print(f"\n{label}")
+    saved = database.saved
     try:
         action()
     except prompts.Cancelled:
-        prompts.complain("Cancelled, nothing changed.")
+        prompts.complain(stopped(saved))
     except KeyboardInterrupt:
-        print("\nCancelled, nothing changed.")
+        print(f"\n{stopped(saved)}")
     except database.Error as exc:
         prompts.complain(str(exc))
+
+
+def stopped(saved: int) -> str:
+    """Say what a cancelled action left behind, given how much was saved when it began."""
+    return "Cancelled, nothing changed." if database.saved == saved else "Stopped; what was saved before that stays."
 
 
 def first_screen() -> None:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,26 @@ def sql(uri: str) -> Iterator[Callable[..., list[dict[str, Any]]]]:
     conn.close()
 
 
+def wait_for(condition: Callable[[], Any], seconds: float = 20) -> Any:
+    """Return what the condition gives as soon as it is true."""
+    patient_until = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < patient_until, "waited in vain"
+        time.sleep(0.01)
+    return found
+
+
+def lines(*answers: str) -> str:
+    """Return answers as they are typed, each with its Enter."""
+    return "".join(f"{answer}\n" for answer in answers)
+
+
+def sentence(output: str) -> str:
+    """Return the one line that there is."""
+    line, = output.splitlines()
+    return line
+
+
 def environment(uri: str, **more: str) -> dict[str, str]:
     """Return the program's environment: this one, with the database, without the settings of whoever runs the tests."""
     settings = ("DATABASE_URI", "ISP_DATA_DIR", "TIMEZONE", "DB_")
@@ -138,6 +159,7 @@ def terminal(uri: str) -> Iterator[Callable[..., pexpect.spawn]]:
             sys.executable, [str(PROJECT / "main.py"), *arguments], env=environment(uri, TERM="xterm", **env),
             dimensions=(24, 80), encoding="utf-8", codec_errors="replace", timeout=15,
         )
+        child.delaybeforesend = None
         children.append(child)
         return child
 
