@@ -121,6 +121,9 @@ def aging_report(arguments: argparse.Namespace) -> int:
 def show_aging(as_of: Optional[date]) -> None:
     """Show what customers owe by age, on a day or today, who owes most first."""
     total = reports.aging_total(as_of)
+    if not total["customers"]:
+        print("Nobody owes anything.")
+        return
     prompts.browse(
         screens.AGING, lambda after, limit: reports.aging(as_of, after, limit),
         lambda row: (row["total"], row["customer_id"]), None, str(total["customers"]), total_row=screens.aging_total(total),

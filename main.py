@@ -93,8 +93,8 @@ def look_up(kind: Kind, answer: str) -> Optional[Row]:
         reason = str(exc)
     except database.NotFound as exc:
         reason = str(exc)
-    # A caller's number typed without any sign is digits, too.
-    if len(answer) >= 6 and (hits := kind.find(answer[:20])):
+    # A caller's number, or its last digits, is digits, too.
+    if len(answer) >= 4 and (hits := kind.find(answer[:20])):
         return choose_hit(kind, answer, hits)
     prompts.complain(f"{reason} Enter another ID, or part of a name, phone number or address.")
     return None

@@ -176,8 +176,9 @@ def bill_preview(period: str, preview: Row) -> Iterator[str]:
     yield f"{period}: bills for {plural(preview['customers'], 'customer')}, {money(preview['total'])} in total."
     if preview["skipped"]:
         yield f"Skipped, since billed already: {plural(preview['skipped'], 'customer')}."
-    yield (f"Against the month before ({money(preview['total_before'])}): {preview['new']} new, "
-           f"{preview['gone']} gone, {preview['changed']} with another amount.")
+    if preview["customers"]:
+        yield (f"Against the month before ({money(preview['total_before'])}): {preview['new']} new, "
+               f"{preview['gone']} gone, {preview['changed']} with another amount.")
 
 
 def revenue(recurring: list[Row], months: list[Row]) -> Iterator[str]:
