@@ -86,7 +86,7 @@ def show_late() -> None:
     """Show the late-payment report, a page at a time on a terminal."""
     total = reports.late_total()
     if not total["customers"]:
-        print("Nobody is late.")
+        print(screens.late_footer(total))
         return
     prompts.browse(
         screens.LATE, reports.late_customers, lambda row: (row["oldest_due_date"], row["customer_id"]), None,

@@ -491,7 +491,7 @@ def describe_server() -> Row:
                    pg_size_pretty(pg_database_size(current_database()))       AS size
             """
         )
-        return {**cur.fetchone(), "embedded": embedded.is_running()}
+        return {**cur.fetchone(), "folder": embedded.folder_in_use()}
 
 
 @retried

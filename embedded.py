@@ -86,9 +86,9 @@ def stop() -> None:
                 _shut_down(cluster, lock)
 
 
-def is_running() -> bool:
-    """Tell whether this program uses an embedded server."""
-    return bool(_used)
+def folder_in_use() -> Path | None:
+    """Return the data folder of the embedded server that this program uses, if it uses one."""
+    return next((cluster.parent for cluster in _used), None)
 
 
 def _shut_down(cluster: Path, lock: int) -> None:

@@ -472,7 +472,7 @@ def verify() -> None:
 
 def about_database() -> None:
     server = database.describe_server()
-    print(f"Server     PostgreSQL {server['version']}, {screens.where(server)}")
+    print(f"Server     {screens.where(server)}")
     say(f"Database   {server['database']}, {server['size']}, as {server['login']}")
     print(f"Today      {server['today']}, in {server['timezone']}")
     if server["search_is_indexed"]:
@@ -582,10 +582,11 @@ def first_screen() -> None:
     """Say which server and database this is, as whom, and how the business stands."""
     server = database.describe_server()
     print(f"ISP Customer Tracker {VERSION}")
-    say(f"PostgreSQL {server['version']}, {screens.where(server)}, database {server['database']}, as {server['login']}")
+    print(screens.where(server))
+    say(f"Database {server['database']}, as {server['login']}")
     rows, exact = database.count("customers")
     customers = display.plural(rows, "customer") if exact else f"about {rows} customers"
-    print(f"{customers}; {screens.late_footer(reports.late_total())}")
+    print(f"{customers}. {screens.late_footer(reports.late_total())}")
 
 
 def run_menus(arguments: argparse.Namespace) -> int:

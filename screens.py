@@ -150,8 +150,9 @@ def account_lines(accounts: Iterable[Row]) -> Iterator[str]:
 
 
 def where(server: Row) -> str:
-    """Name the server: the embedded one, or its address."""
-    return "embedded" if server["embedded"] else f"on {server['address'] or 'this machine'}"
+    """Name the server: the embedded one with its data folder, or its address."""
+    place = f"embedded, data in {server['folder']}" if server["folder"] else f"on {server['address'] or 'this machine'}"
+    return clean(f"PostgreSQL {server['version']}, {place}")
 
 
 def payment_uses(payment: Row) -> Iterator[str]:
@@ -163,6 +164,8 @@ def payment_uses(payment: Row) -> Iterator[str]:
 
 
 def late_footer(total: Row) -> str:
+    if not total["customers"]:
+        return "Nobody is late."
     return f"{plural(total['customers'], 'customer')} late, with {money(total['amount'])} in total."
 
 
