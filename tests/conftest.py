@@ -1,6 +1,7 @@
 """A real PostgreSQL for every test: the embedded one, or TEST_DATABASE_URI, in databases that are dropped again."""
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import shutil
@@ -134,19 +135,21 @@ def environment(uri: str, **more: str) -> dict[str, str]:
     return {**kept, "DATABASE_URI": uri, **more}
 
 
+def run_program(uri: str, *arguments: str, answers: str | bytes = "", **env: str) -> subprocess.CompletedProcess[str]:
+    """Run main.py with arguments and piped answers; its output as text."""
+    typed = answers.encode() if isinstance(answers, str) else answers
+    done = subprocess.run(
+        [sys.executable, str(PROJECT / "main.py"), *arguments],
+        input=typed, capture_output=True, env=environment(uri, **env), timeout=60, check=False,
+    )
+    done.stdout, done.stderr = done.stdout.decode(), done.stderr.decode()
+    return done
+
+
 @pytest.fixture
 def run(uri: str) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run main.py with arguments and piped answers; its output as text."""
-    def run_program(*arguments: str, answers: str | bytes = "", **env: str) -> subprocess.CompletedProcess[str]:
-        typed = answers.encode() if isinstance(answers, str) else answers
-        done = subprocess.run(
-            [sys.executable, str(PROJECT / "main.py"), *arguments],
-            input=typed, capture_output=True, env=environment(uri, **env), timeout=60, check=False,
-        )
-        done.stdout, done.stderr = done.stdout.decode(), done.stderr.decode()
-        return done
-
-    return run_program
+    """Run main.py on the test's database."""
+    return functools.partial(run_program, uri)
 
 
 @pytest.fixture
