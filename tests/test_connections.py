@@ -202,7 +202,7 @@ def test_a_dead_connection_under_an_unrelated_error_uses_up_no_slot(connect, sql
         with pytest.raises(ZeroDivisionError), db.transaction() as cur:
             cur.execute("SELECT 1")
             sql(TERMINATE)
-            1 / 0
+            raise ZeroDivisionError
     fill_pool(2)
 
 
@@ -224,8 +224,8 @@ def test_forty_threads_share_a_pool_of_four(connect, sql):
 def test_waiting_for_a_connection_is_bounded(connect):
     db = connect(DB_POOL_SIZE=1, DB_POOL_WAIT=1)
     with db.transaction(), ThreadPoolExecutor(1) as threads:
-        with pytest.raises(database.Busy, match="Every connection to the database is in use"):
-            threads.submit(db.list_customers).result(10)
+        waiting = threads.submit(db.list_customers)
+        assert str(waiting.exception(10)) == "Every connection to the database is in use; try again in a moment."
 
 
 @pytest.mark.parametrize(("change", "question"), [
@@ -273,7 +273,7 @@ def test_what_a_failed_borrower_wrote_is_forgotten(connect):
     db = connect(DB_POOL_SIZE=1)
     with pytest.raises(ZeroDivisionError), db.transaction() as cur:
         cur.execute("INSERT INTO customers (name, phone_number) VALUES ('Ada', '123')")
-        1 / 0
+        raise ZeroDivisionError
     assert db.list_customers() == []
 
 
