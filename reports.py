@@ -134,7 +134,7 @@ def _accounts(
             FROM locations
             CROSS JOIN LATERAL (
                 SELECT json_agg(json_build_object(
-                           'service_id', service_id, 'service_name', service_name, 'cost', cost
+                           'service_id', service_id, 'service_name', service_name, 'cost', cost::numeric(12,2)
                        ) ORDER BY service_id) AS list,
                        sum(cost) AS cost
                 FROM services
@@ -143,7 +143,7 @@ def _accounts(
             CROSS JOIN LATERAL (
                 SELECT json_agg(json_build_object(
                            'equipment_id', equipment_id, 'equipment_name', equipment_name,
-                           'serial_number', serial_number, 'cost', cost
+                           'serial_number', serial_number, 'cost', cost::numeric(12,2)
                        ) ORDER BY equipment_id) AS list
                 FROM equipment
                 WHERE equipment.location_id = locations.location_id
@@ -153,8 +153,8 @@ def _accounts(
         CROSS JOIN LATERAL (
             SELECT json_agg(json_build_object(
                        'billing_id', billing_id, 'description', description, 'due_date', due_date,
-                       'amount_billed', amount_billed, 'amount_paid', amount_paid, 'amount_due', amount_due,
-                       'days_late', days_late
+                       'amount_billed', amount_billed::numeric(12,2), 'amount_paid', amount_paid::numeric(12,2),
+                       'amount_due', amount_due::numeric(12,2), 'days_late', days_late
                    ) ORDER BY due_date, billing_id) AS bills,
                    sum(amount_due) AS amount_due
             FROM billing_status
@@ -163,7 +163,7 @@ def _accounts(
         CROSS JOIN LATERAL (
             SELECT json_agg(json_build_object(
                        'billing_id', billing_id, 'description', description, 'due_date', due_date,
-                       'amount_billed', amount_billed, 'last_payment_date', last_payment_date
+                       'amount_billed', amount_billed::numeric(12,2), 'last_payment_date', last_payment_date
                    ) ORDER BY due_date DESC, billing_id DESC) AS bills
             FROM (
                 SELECT *
