@@ -5,6 +5,7 @@ import functools
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,7 @@ def server_uri() -> Iterator[str]:
         yield embedded.start(folder, ["fsync=off", "full_page_writes=off", "max_connections=200"])
     finally:
         embedded.stop()
+        wait_for(lambda: not list(folder.glob("*/postmaster.pid")))
         shutil.rmtree(folder)
 
 
@@ -163,9 +165,13 @@ def terminal(uri: str) -> Iterator[Callable[..., pexpect.spawn]]:
             dimensions=(24, 80), encoding="utf-8", codec_errors="replace", timeout=15,
         )
         child.delaybeforesend = None
+        child.delayafterclose = 0
         children.append(child)
         return child
 
     yield start
     for child in children:
-        child.close(force=True)
+        if child.isalive():
+            child.kill(signal.SIGKILL)
+            child.wait()
+        child.close()
