@@ -85,7 +85,7 @@ def ask(label: str, parse: Callable[[str], Value], *, shown: Optional[str] = Non
 def confirm(question: str, wanted: str = "yes") -> bool:
     """Ask for a word to be typed in full; anything else is no."""
     answer = unicodedata.normalize("NFC", read_line(f"{question} ").strip())
-    return answer.casefold() == unicodedata.normalize("NFC", wanted).casefold()
+    return answer.casefold() == unicodedata.normalize("NFC", wanted.strip()).casefold()
 
 
 def text(max_length: int) -> Callable[[str], str]:

@@ -147,7 +147,7 @@ def _accounts(
             FROM locations
             CROSS JOIN LATERAL (
                 SELECT json_agg(json_build_object(
-                           'service_id', service_id, 'service_name', service_name, 'cost', cost
+                           'service_id', service_id, 'service_name', service_name, 'cost', cost::numeric(12,2)
                        ) ORDER BY service_id) AS list,
                        sum(cost) AS cost
                 FROM services
@@ -156,7 +156,7 @@ def _accounts(
             CROSS JOIN LATERAL (
                 SELECT json_agg(json_build_object(
                            'equipment_id', equipment_id, 'equipment_name', equipment_name,
-                           'serial_number', serial_number, 'cost', cost
+                           'serial_number', serial_number, 'cost', cost::numeric(12,2)
                        ) ORDER BY equipment_id) AS list
                 FROM equipment
                 WHERE equipment.location_id = locations.location_id
@@ -166,12 +166,12 @@ def _accounts(
         CROSS JOIN LATERAL (
             SELECT json_agg(json_build_object(
                        'billing_id', billing_id, 'description', description, 'due_date', due_date,
-                       'amount_billed', amount_billed, 'amount_paid', amount_paid, 'amount_due', amount_due,
-                       'days_late', days_late, 'today', CURRENT_DATE,
+                       'amount_billed', amount_billed::numeric(12,2), 'amount_paid', amount_paid::numeric(12,2),
+                       'amount_due', amount_due::numeric(12,2), 'days_late', days_late, 'today', CURRENT_DATE,
                        'payments', (
                            SELECT coalesce(json_agg(json_build_object(
-                                      'payment_id', payment_id, 'paid_on', paid_on, 'amount', allocation.amount,
-                                      'voided_on', voided_at::date
+                                      'payment_id', payment_id, 'paid_on', paid_on,
+                                      'amount', allocation.amount::numeric(12,2), 'voided_on', voided_at::date
                                   ) ORDER BY paid_on, payment_id), '[]')
                            FROM payment_allocations AS allocation
                            JOIN payments USING (payment_id)
@@ -185,7 +185,7 @@ def _accounts(
         CROSS JOIN LATERAL (
             SELECT json_agg(json_build_object(
                        'billing_id', billing_id, 'description', description, 'due_date', due_date,
-                       'amount_billed', amount_billed, 'last_payment_date', last_payment_date
+                       'amount_billed', amount_billed::numeric(12,2), 'last_payment_date', last_payment_date
                    ) ORDER BY due_date DESC, billing_id DESC) AS bills
             FROM (
                 SELECT *

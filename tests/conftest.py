@@ -1,9 +1,11 @@
 """A real PostgreSQL for every test: the embedded one, or TEST_DATABASE_URI, in databases that are dropped again."""
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -43,6 +45,7 @@ def server_uri() -> Iterator[str]:
         yield embedded.start(folder, ["fsync=off", "full_page_writes=off", "max_connections=200"])
     finally:
         embedded.stop()
+        wait_for(lambda: not list(folder.glob("*/postmaster.pid")))
         shutil.rmtree(folder)
 
 
@@ -134,19 +137,21 @@ def environment(uri: str, **more: str) -> dict[str, str]:
     return {**kept, "DATABASE_URI": uri, **more}
 
 
+def run_program(uri: str, *arguments: str, answers: str | bytes = "", **env: str) -> subprocess.CompletedProcess[str]:
+    """Run main.py with arguments and piped answers; its output as text."""
+    typed = answers.encode() if isinstance(answers, str) else answers
+    done = subprocess.run(
+        [sys.executable, str(PROJECT / "main.py"), *arguments],
+        input=typed, capture_output=True, env=environment(uri, **env), timeout=60, check=False,
+    )
+    done.stdout, done.stderr = done.stdout.decode(), done.stderr.decode()
+    return done
+
+
 @pytest.fixture
 def run(uri: str) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run main.py with arguments and piped answers; its output as text."""
-    def run_program(*arguments: str, answers: str | bytes = "", **env: str) -> subprocess.CompletedProcess[str]:
-        typed = answers.encode() if isinstance(answers, str) else answers
-        done = subprocess.run(
-            [sys.executable, str(PROJECT / "main.py"), *arguments],
-            input=typed, capture_output=True, env=environment(uri, **env), timeout=60, check=False,
-        )
-        done.stdout, done.stderr = done.stdout.decode(), done.stderr.decode()
-        return done
-
-    return run_program
+    """Run main.py on the test's database."""
+    return functools.partial(run_program, uri)
 
 
 @pytest.fixture
@@ -160,9 +165,13 @@ def terminal(uri: str) -> Iterator[Callable[..., pexpect.spawn]]:
             dimensions=(24, 80), encoding="utf-8", codec_errors="replace", timeout=15,
         )
         child.delaybeforesend = None
+        child.delayafterclose = 0
         children.append(child)
         return child
 
     yield start
     for child in children:
-        child.close(force=True)
+        if child.isalive():
+            child.kill(signal.SIGKILL)
+            child.wait()
+        child.close()

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg2
 import psycopg2.extensions
 import pytest
-from conftest import PROJECT, environment, lines, sentence, wait_for
+from conftest import PROJECT, environment, lines, run_program, sentence, wait_for
 
 import database
 import interrupts
@@ -202,7 +202,7 @@ def test_a_dead_connection_under_an_unrelated_error_uses_up_no_slot(connect, sql
         with pytest.raises(ZeroDivisionError), db.transaction() as cur:
             cur.execute("SELECT 1")
             sql(TERMINATE)
-            1 / 0
+            raise ZeroDivisionError
     fill_pool(2)
 
 
@@ -224,8 +224,8 @@ def test_forty_threads_share_a_pool_of_four(connect, sql):
 def test_waiting_for_a_connection_is_bounded(connect):
     db = connect(DB_POOL_SIZE=1, DB_POOL_WAIT=1)
     with db.transaction(), ThreadPoolExecutor(1) as threads:
-        with pytest.raises(database.Busy, match="Every connection to the database is in use"):
-            threads.submit(db.list_customers).result(10)
+        waiting = threads.submit(db.list_customers)
+        assert str(waiting.exception(10)) == "Every connection to the database is in use; try again in a moment."
 
 
 @pytest.mark.parametrize(("change", "question"), [
@@ -273,7 +273,7 @@ def test_what_a_failed_borrower_wrote_is_forgotten(connect):
     db = connect(DB_POOL_SIZE=1)
     with pytest.raises(ZeroDivisionError), db.transaction() as cur:
         cur.execute("INSERT INTO customers (name, phone_number) VALUES ('Ada', '123')")
-        1 / 0
+        raise ZeroDivisionError
     assert db.list_customers() == []
 
 
@@ -303,9 +303,9 @@ def test_a_slow_query_runs_no_longer_than_the_setting(connect):
         cur.execute("SELECT pg_sleep(60)")
 
 
-def test_a_silent_server_is_given_up(run, server):
+def test_a_silent_server_is_given_up(server):
     begin = time.monotonic()
-    done = run(DATABASE_URI=f"postgresql://u:s3cr3t@127.0.0.1:{server()}/db", DB_CONNECT_TIMEOUT="2")
+    done = run_program(f"postgresql://u:s3cr3t@127.0.0.1:{server()}/db", DB_CONNECT_TIMEOUT="2")
     assert time.monotonic() - begin < 10
     assert done.returncode == 2
     assert "Nothing answered in time" in sentence(done.stderr)
@@ -600,10 +600,10 @@ def test_a_database_newer_than_the_program_is_refused(sql, run):
     assert "version 99" in sentence(done.stderr)
 
 
-def test_a_database_that_does_not_store_utf_8_is_refused(server_uri, admin, run):
+def test_a_database_that_does_not_store_utf_8_is_refused(server_uri, admin):
     name = f"isp_test_{os.getpid()}_ascii"
     admin(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
-    done = run(DATABASE_URI=psycopg2.extensions.make_dsn(server_uri, dbname=name))
+    done = run_program(psycopg2.extensions.make_dsn(server_uri, dbname=name))
     admin(f"DROP DATABASE {name}")
     assert (done.returncode, done.stdout) == (2, "")
     assert "UTF-8" in sentence(done.stderr)
@@ -638,13 +638,13 @@ def refusal(done: subprocess.CompletedProcess[str], *secrets: str) -> str:
     "host=db.invalid port=zq81",
     "zq81",
 ])
-def test_a_wrong_uri_is_one_sentence_without_its_parts(wrong, run):
-    said = refusal(run(DATABASE_URI=wrong), "zq", "7777777", "ada")
+def test_a_wrong_uri_is_one_sentence_without_its_parts(wrong):
+    said = refusal(run_program(wrong), "zq", "7777777", "ada")
     assert said.startswith("DATABASE_URI cannot be read; it looks like postgresql://user:password@host:5432/database")
 
 
-def test_a_uri_that_is_not_utf_8_is_one_sentence(run):
-    said = refusal(run(DATABASE_URI=os.fsdecode(b"postgres://ada:zq81\xff@db.invalid/isp")), "zq81")
+def test_a_uri_that_is_not_utf_8_is_one_sentence():
+    said = refusal(run_program(os.fsdecode(b"postgres://ada:zq81\xff@db.invalid/isp")), "zq81")
     assert said.startswith("DATABASE_URI")
 
 
@@ -655,8 +655,8 @@ def test_a_uri_that_is_not_utf_8_is_one_sentence(run):
     ("postgres://ada:zq81@127.0.0.1:1/isp?sslmode=zq82", "Cannot connect to database isp"),
     ("postgres://ada:zq81@127.0.0.1:1/isp?connect_timeout=zq82", "Cannot connect to database isp"),
 ])
-def test_a_server_that_is_not_there_is_one_sentence_without_the_password(wrong, part, run):
-    assert part in refusal(run(DATABASE_URI=wrong), "zq", "ada")
+def test_a_server_that_is_not_there_is_one_sentence_without_the_password(wrong, part):
+    assert part in refusal(run_program(wrong), "zq", "ada")
 
 
 @pytest.mark.parametrize("last_words", [
@@ -666,25 +666,25 @@ def test_a_server_that_is_not_there_is_one_sentence_without_the_password(wrong, 
     b"HTTP/1.1 400 Bad Request\r\n\r\n",
     b"",
 ], ids=["english", "german", "latin-1", "no-postgresql", "silence"])
-def test_a_wrong_password_is_one_sentence_without_it(last_words, server, run):
+def test_a_wrong_password_is_one_sentence_without_it(last_words, server):
     uri = f"postgresql://ada:zq81%40zq82@127.0.0.1:{server(last_words, password_first=True)}/isp"
-    assert "127.0.0.1" in refusal(run(DATABASE_URI=uri, DB_CONNECT_TIMEOUT="2"), "zq", "ada")
+    assert "127.0.0.1" in refusal(run_program(uri, DB_CONNECT_TIMEOUT="2"), "zq", "ada")
 
 
-def test_a_refused_password_is_named_as_the_reason(server, run):
+def test_a_refused_password_is_named_as_the_reason(server):
     port = server(fatal("28P01", b'password authentication failed for user "ada"'), password_first=True)
-    said = refusal(run(DATABASE_URI=f"postgresql://ada:zq81@127.0.0.1:{port}/isp"), "zq81")
+    said = refusal(run_program(f"postgresql://ada:zq81@127.0.0.1:{port}/isp"), "zq81")
     assert said == f"The server at 127.0.0.1, port {port} refused the user or password for database isp."
 
 
-def test_a_login_with_an_at_sign_can_be_written(server, run):
+def test_a_login_with_an_at_sign_can_be_written(server):
     port = server(fatal("28P01", b"password authentication failed"), password_first=True)
-    assert "refused" in refusal(run(DATABASE_URI=f"postgresql://ada%40office:zq81@127.0.0.1:{port}/isp"), "zq81")
+    assert "refused" in refusal(run_program(f"postgresql://ada%40office:zq81@127.0.0.1:{port}/isp"), "zq81")
 
 
-def test_a_database_that_is_not_there_is_one_sentence(server_uri, run):
+def test_a_database_that_is_not_there_is_one_sentence(server_uri):
     uri = psycopg2.extensions.make_dsn(server_uri, dbname="isp_test_nowhere")
-    assert "no database isp_test_nowhere" in refusal(run(DATABASE_URI=uri))
+    assert "no database isp_test_nowhere" in refusal(run_program(uri))
 
 
 @pytest.mark.parametrize(("name", "value"), [
@@ -696,5 +696,5 @@ def test_a_database_that_is_not_there_is_one_sentence(server_uri, run):
     ("DB_LOCK_TIMEOUT", "1.5"),
     ("DB_STATEMENT_TIMEOUT", "99999999"),
 ])
-def test_a_wrong_setting_is_one_sentence_that_names_it(name, value, run):
-    assert name in refusal(run(**{name: value}), value)
+def test_a_wrong_setting_is_one_sentence_that_names_it(name, value, server_uri):
+    assert name in refusal(run_program(server_uri, **{name: value}), value)

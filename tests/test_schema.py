@@ -1,0 +1,322 @@
+"""The rules of the data, as SQL typed beside the program meets them."""
+from __future__ import annotations
+
+import os
+import re
+from datetime import date, timedelta
+from decimal import Decimal
+
+import psycopg2
+import psycopg2.extras
+import pytest
+from conftest import PROJECT, named
+
+import database
+
+ROWS = {
+    "customers": {"name": "Ada Okafor", "phone_number": "+44 20 7946 0958"},
+    "locations": {"customer_id": 1, "address": "1 Harbour Street"},
+    "services": {"location_id": 1, "service_name": "Fibre", "cost": "49.90"},
+    "equipment": {"location_id": 1, "equipment_name": "Router", "serial_number": "S-1", "cost": "120"},
+    "billing": {"customer_id": 1, "description": "Setup", "amount_billed": "10", "issued_on": "2026-01-01",
+                "due_date": "2026-02-01"},
+    "billing_items": {"billing_id": 1, "description": "Setup", "amount": "10"},
+    "payments": {"customer_id": 1, "amount": "4", "paid_on": "2026-01-15"},
+    "payment_allocations": {"payment_id": 1, "billing_id": 1, "amount": "4"},
+}
+AMOUNTS = [
+    ("services", "cost"), ("equipment", "cost"), ("billing", "amount_billed"), ("billing", "amount_paid"),
+    ("billing_items", "amount"), ("payments", "amount"), ("payments", "amount_allocated"),
+    ("payment_allocations", "amount"),
+]
+TEXTS = {
+    ("customers", "name"): 200, ("locations", "address"): 300, ("services", "service_name"): 100,
+    ("equipment", "equipment_name"): 100, ("equipment", "serial_number"): 100, ("billing", "description"): 200,
+    ("billing_items", "description"): 500, ("payments", "reference"): 100,
+}
+
+
+@pytest.fixture(scope="module")
+def records(server_uri, admin, template):
+    """A database with one row in every table, open for SQL whose effects each test takes back."""
+    name = f"isp_test_{os.getpid()}_schema"
+    admin(f"CREATE DATABASE {name} TEMPLATE {template}")
+    conn = psycopg2.connect(named(server_uri, name), cursor_factory=psycopg2.extras.RealDictCursor)
+    for table, row in ROWS.items():
+        insert_row(conn.cursor(), table, row)
+    conn.commit()
+    yield conn
+    conn.close()
+    admin(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def insert_row(cur, table, row):
+    columns = ", ".join(row)
+    cur.execute(f"INSERT INTO {table} ({columns}) VALUES ({', '.join(['%s'] * len(row))}) RETURNING *", (*row.values(),))
+    return cur.fetchone()
+
+
+@pytest.fixture
+def sql(records):
+    """Run SQL on the records; nothing of it stays."""
+    def run(statement, *values):
+        with records.cursor() as cur:
+            cur.execute(statement, values or None)
+            return cur.fetchall() if cur.description else []
+
+    yield run
+    records.rollback()
+
+
+@pytest.fixture
+def insert(records):
+    """Insert one more row: a good one, but for the columns that are given."""
+    yield lambda table, **changed: insert_row(records.cursor(), table, {**ROWS[table], **changed})
+    records.rollback()
+
+
+def broken_rule(caught) -> str:
+    """Return the name of the constraint that was broken; database.RULES knows a sentence for it."""
+    name = caught.value.diag.constraint_name
+    assert name in database.RULES
+    return name
+
+
+def test_every_rule_of_the_database_has_its_sentence(sql):
+    constraints = {row["conname"] for row in sql(
+        """
+        SELECT conname
+        FROM pg_constraint
+        JOIN pg_namespace ON pg_namespace.oid = connamespace
+        WHERE nspname = 'public' AND contype <> 'n'
+        """
+    )}
+    raised = set(re.findall(r"CONSTRAINT = '(\w+)'", (PROJECT / "schema.sql").read_text()))
+    assert constraints | raised == set(database.RULES)
+
+
+def test_every_table_and_every_rule_was_named_on_purpose(sql):
+    tables = [row["tablename"] for row in sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
+    assert set(tables) >= set(ROWS)
+    for name in database.RULES:
+        assert name.startswith((*tables, "money_", "business_")), name
+
+
+@pytest.mark.parametrize("rule", database.RULES)
+def test_a_rule_is_one_sentence(rule):
+    assert re.fullmatch(r"[A-Z][^\n]*[./]", database.RULES[rule])
+
+
+def test_good_rows_are_stored(sql):
+    for table in ROWS:
+        _, = sql(f"SELECT * FROM {table}")
+
+
+@pytest.mark.parametrize(("table", "column"), AMOUNTS)
+@pytest.mark.parametrize("wrong", [
+    "NaN", "Infinity", "-Infinity", "0.005", "0.001", "5e-3", "1e10", "10000000000", "12.345", "1e130",
+])
+def test_a_wrong_amount_is_refused(table, column, wrong, insert):
+    with pytest.raises(psycopg2.IntegrityError) as caught:
+        insert(table, **{column: wrong})
+    broken_rule(caught)
+
+
+@pytest.mark.parametrize("wrong", ["１２", "1,5", "1.2.3", "abc", "", "0x", "1__0"])
+def test_an_odd_numeral_is_refused(wrong, insert):
+    with pytest.raises(psycopg2.DataError):
+        insert("services", cost=wrong)
+
+
+@pytest.mark.parametrize(("written", "amount"), [
+    ("0", "0"), ("0.01", "0.01"), ("1234567.10", "1234567.10"), ("9999999999.99", "9999999999.99"), ("1e3", "1000"),
+    ("12.3400", "12.34"),
+])
+def test_an_amount_is_stored_exactly(written, amount, insert):
+    row = insert("services", cost=written)
+    assert row["cost"] == Decimal(amount)
+
+
+@pytest.mark.parametrize("wrong", [Decimal("NaN"), Decimal("Infinity"), Decimal("0.005"), float("nan"), float("inf")])
+def test_a_wrong_number_from_python_is_refused(wrong, insert):
+    with pytest.raises(psycopg2.IntegrityError) as caught:
+        insert("services", cost=wrong)
+    assert broken_rule(caught) == "money_amount_exact"
+
+
+def test_a_broken_rule_is_its_sentence(db):
+    with pytest.raises(database.Conflict, match=r"^That customer no longer exists\.$"):
+        db.add_location(7, "1 Harbour Street")
+
+
+@pytest.mark.parametrize("wrong", [Decimal("NaN"), Decimal("Infinity"), Decimal("0.005"), Decimal("1e10")])
+def test_a_wrong_amount_from_the_program_is_its_sentence(wrong, db):
+    customer_id = db.add_customer("Ada Okafor", "123")
+    location_id = db.add_location(customer_id, "1 Harbour Street")
+    with pytest.raises(database.Conflict, match=r"^An amount has at most two decimals and ten digits before them\.$"):
+        db.add_service(location_id, "Fibre", wrong)
+    assert db.list_services() == []
+
+
+@pytest.mark.parametrize(("table", "column"), [
+    ("billing", "due_date"), ("billing", "issued_on"), ("billing", "period"), ("payments", "paid_on"),
+])
+@pytest.mark.parametrize("wrong", ["infinity", "-infinity", "1999-12-31", "2200-01-01", "0001-01-01 BC"])
+def test_a_day_out_of_range_is_refused(table, column, wrong, insert):
+    with pytest.raises(psycopg2.IntegrityError) as caught:
+        insert(table, **{column: wrong})
+    assert broken_rule(caught) == "business_day_range"
+
+
+@pytest.mark.parametrize(("table", "column"), TEXTS)
+@pytest.mark.parametrize("blank", ["", " ", "\t\n", "\u3000"])
+def test_a_blank_text_is_refused(table, column, blank, insert):
+    with pytest.raises(psycopg2.IntegrityError) as caught:
+        insert(table, **{column: blank})
+    assert broken_rule(caught).endswith("_length")
+
+
+@pytest.mark.parametrize(("table", "column"), TEXTS)
+def test_a_text_that_is_too_long_is_refused(table, column, insert):
+    with pytest.raises(psycopg2.IntegrityError) as caught:
+        insert(table, **{column: "x" * (TEXTS[table, column] + 1)})
+    assert broken_rule(caught).endswith("_length")
+
+
+@pytest.mark.parametrize(("table", "column"), TEXTS)
+def test_a_text_may_be_as_long_as_promised(table, column, insert):
+    longest = "é" * TEXTS[table, column]
+    row = insert(table, **{"serial_number": None} if column == "equipment_name" else {}, **{column: longest})
+    assert row[column] == longest
+
+
+@pytest.mark.parametrize(("table", "column"), [
+    ("customers", "name"), ("locations", "address"), ("services", "service_name"), ("equipment", "equipment_name"),
+    ("billing", "description"),
+])
+def test_a_decomposed_spelling_is_refused(table, column, insert):
+    with pytest.raises(psycopg2.IntegrityError) as caught:
+        insert(table, **{column: "Jose\u0301"})
+    assert broken_rule(caught).endswith("_nfc")
+
+
+@pytest.mark.parametrize("wrong", ["12", "1-2", "1234567890123456", "123456789012345678901", "12a", "１２３", "123\n", "#123"])
+def test_a_wrong_phone_number_is_refused(wrong, insert):
+    with pytest.raises(psycopg2.IntegrityError) as caught:
+        insert("customers", phone_number=wrong)
+    assert broken_rule(caught) == "customers_phone_form"
+
+
+@pytest.mark.parametrize(("rule", "table", "changed"), [
+    ("services_cost_not_negative", "services", {"cost": -1}),
+    ("equipment_cost_not_negative", "equipment", {"cost": -1}),
+    ("billing_amount_not_negative", "billing", {"amount_billed": -1}),
+    ("billing_not_overpaid", "billing", {"amount_paid": "10.01"}),
+    ("billing_not_overpaid", "billing", {"amount_paid": -1}),
+    ("billing_issued_before_due", "billing", {"due_date": "2025-12-31"}),
+    ("billing_period_first_day", "billing", {"period": "2026-01-02"}),
+    ("payments_amount_positive", "payments", {"amount": 0}),
+    ("payments_not_overallocated", "payments", {"amount_allocated": 5}),
+    ("payments_method_known", "payments", {"method": "shells"}),
+    ("payments_void_has_reason", "payments", {"void_reason": "typing error"}),
+    ("payments_void_has_reason", "payments", {"voided_at": "2026-01-20"}),
+    ("payments_void_reason_length", "payments", {"voided_at": "2026-01-20", "void_reason": " "}),
+    ("payment_allocations_amount_positive", "payment_allocations", {"amount": 0}),
+    ("payment_allocations_amount_positive", "payment_allocations", {"amount": -1}),
+    ("locations_customer", "locations", {"customer_id": 7}),
+    ("services_location", "services", {"location_id": 7}),
+    ("equipment_location", "equipment", {"location_id": 7, "serial_number": None}),
+    ("billing_customer", "billing", {"customer_id": 7}),
+    ("billing_items_bill", "billing_items", {"billing_id": 7}),
+    ("payments_customer", "payments", {"customer_id": 7}),
+    ("locations_address_once", "locations", {}),
+    ("equipment_serial_once", "equipment", {}),
+    ("payments_not_overallocated", "payment_allocations", {"amount": "0.01"}),
+])
+def test_a_rule_holds_for_sql_too(rule, table, changed, insert):
+    with pytest.raises(psycopg2.IntegrityError) as caught:
+        insert(table, **changed)
+    assert broken_rule(caught) == rule
+
+
+def test_a_customer_is_billed_once_a_period(insert):
+    insert("billing", period="2026-03-01")
+    with pytest.raises(psycopg2.IntegrityError) as caught:
+        insert("billing", period="2026-03-01")
+    assert broken_rule(caught) == "billing_once_a_period"
+
+
+def test_a_payment_is_entered_once(insert):
+    key = "7d444840-9dc0-11d1-b245-5ffdce74fad2"
+    insert("payments", entry_key=key)
+    with pytest.raises(psycopg2.IntegrityError) as caught:
+        insert("payments", entry_key=key)
+    assert broken_rule(caught) == "payments_entry_once"
+
+
+def test_allocations_are_never_edited(sql):
+    with pytest.raises(psycopg2.IntegrityError) as caught:
+        sql("UPDATE payment_allocations SET amount = 3")
+    assert broken_rule(caught) == "payment_allocations_never_edited"
+
+
+def test_a_payment_pays_only_its_own_customers_bills(insert):
+    customer = insert("customers")
+    bill = insert("billing", customer_id=customer["customer_id"])
+    payment = insert("payments")
+    with pytest.raises(psycopg2.IntegrityError) as caught:
+        insert("payment_allocations", payment_id=payment["payment_id"], billing_id=bill["billing_id"])
+    assert broken_rule(caught) == "payment_allocations_own_bill"
+
+
+def test_a_customer_with_bills_is_not_deleted_by_a_careless_statement(sql):
+    with pytest.raises(psycopg2.IntegrityError) as caught:
+        sql("DELETE FROM customers")
+    assert broken_rule(caught) in ("billing_customer", "payments_customer")
+
+
+def test_what_is_due_follows_what_is_paid(sql):
+    bill, = sql("SELECT * FROM billing")
+    assert (bill["amount_paid"], bill["amount_due"]) == (4, 6)
+    assert bill["last_payment_date"] == date(2026, 1, 15)
+    sql("DELETE FROM payment_allocations")
+    bill, = sql("SELECT * FROM billing")
+    assert (bill["amount_paid"], bill["amount_due"], bill["last_payment_date"]) == (0, 10, None)
+
+
+def test_what_is_due_cannot_be_written(sql):
+    with pytest.raises(psycopg2.errors.GeneratedAlways):
+        sql("UPDATE billing SET amount_due = 0")
+
+
+def test_late_is_not_stored(sql):
+    assert sql("SELECT FROM information_schema.columns WHERE table_name = 'billing' AND column_name LIKE '%late%'") == []
+
+
+@pytest.mark.parametrize(("days_past_due", "paid", "late", "days"), [
+    (1, 0, True, 1), (0, 0, False, 0), (-1, 0, False, 0), (30, 4, True, 30), (30, 10, False, 0),
+])
+def test_a_bill_is_late_when_money_is_due_and_the_day_is_past(days_past_due, paid, late, days, insert, sql):
+    today, = sql("SELECT CURRENT_DATE AS today")
+    bill = insert("billing", due_date=today["today"] - timedelta(days=days_past_due), amount_paid=paid)
+    row, = sql("SELECT is_late, days_late FROM billing_status WHERE billing_id = %s", bill["billing_id"])
+    assert (row["is_late"], row["days_late"]) == (late, days)
+
+
+@pytest.mark.parametrize("timezone", ["Pacific/Kiritimati", "Etc/GMT+12"])
+def test_today_is_the_day_of_the_business(timezone, uri, sql, monkeypatch):
+    monkeypatch.setenv("TIMEZONE", timezone)
+    database.connect(uri)
+    there, = sql("SELECT (clock_timestamp() AT TIME ZONE %s)::date AS today", timezone)
+    assert database.today() == there["today"]
+    database.disconnect()
+
+
+def test_what_is_late_turns_with_the_day_of_the_business(insert, sql):
+    sql("SET LOCAL TimeZone = 'Pacific/Kiritimati'")
+    ahead, = sql("SELECT CURRENT_DATE AS today")
+    bill = insert("billing", due_date=ahead["today"] - timedelta(days=1))
+    for timezone, late in (("Pacific/Kiritimati", True), ("Etc/GMT+12", False)):
+        sql(f"SET LOCAL TimeZone = '{timezone}'")
+        row, = sql("SELECT is_late FROM billing_status WHERE billing_id = %s", bill["billing_id"])
+        assert row["is_late"] == late
