@@ -19,19 +19,26 @@ PEOPLE = """
       AS location ON true
     WHERE customer_id <= {customers}
 """
+# The lines that the program's export has, less the apostrophes that keep spreadsheets from running a cell.
 ACCOUNTS = """
-    SELECT customers.customer_id, name, phone_number, location_id, address, service_id, service_name, services.cost,
-           NULL AS equipment_id, NULL AS equipment_name, NULL AS serial_number, NULL AS equipment_cost
+    SELECT customer_id, name, phone_number, address, service_name, service_cost,
+           equipment_name, serial_number, equipment_cost
     FROM customers
     LEFT JOIN locations USING (customer_id)
-    LEFT JOIN services USING (location_id)
-    UNION ALL
-    SELECT customer_id, name, phone_number, location_id, address, NULL, NULL, NULL,
-           equipment_id, equipment_name, serial_number, equipment.cost
-    FROM customers
-    JOIN locations USING (customer_id)
-    JOIN equipment USING (location_id)
-    ORDER BY customer_id, location_id, service_id, equipment_id
+    LEFT JOIN (
+        SELECT *
+        FROM (
+            SELECT location_id, service_name, cost AS service_cost,
+                   row_number() OVER (PARTITION BY location_id ORDER BY service_id) AS nth
+            FROM services
+        ) AS service
+        FULL JOIN (
+            SELECT location_id, equipment_name, serial_number, cost AS equipment_cost,
+                   row_number() OVER (PARTITION BY location_id ORDER BY equipment_id) AS nth
+            FROM equipment
+        ) AS device USING (location_id, nth)
+    ) AS content USING (location_id)
+    ORDER BY customer_id, location_id, nth
 """
 BILLS = """
     INSERT INTO billing (customer_id, description, period, issued_on, due_date, amount_billed)

@@ -77,7 +77,7 @@ def test_each_peer_has_its_line_and_a_missed_goal_its_mark():
         Row("import", 2.0, 1.0, 1.5, [Peer("csvsql", 6.0), Peer("pgloader", None, "not installed")]),
         Row("export", 1.1, 1.0, 1.2),
     ])
-    header, _, first, second, third = table.split("\n")
+    _, _, first, second, third = table.split("\n")
     assert first.split() == ["import", "2.00", "s", "1.00", "s", "!", "2.00", "≤", "1.5", "csvsql", "6.00", "s", "3.0"]
     assert second.split() == ["pgloader", "not", "installed"]
     assert "! " not in third
