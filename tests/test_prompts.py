@@ -188,10 +188,10 @@ def test_a_hyphen_takes_a_serial_number_away():
     assert prompts.serial_or_none("-") == ""
 
 
-@pytest.mark.parametrize("options", [["1", "2", "0"], ["n", "0"], ["", "p"], ["1"], [str(i) for i in range(1, 21)]])
+@pytest.mark.parametrize("options", [["0", "1", "2"], ["n", "0"], ["", "p"], ["1"], [str(i) for i in range(1, 21)]])
 def test_a_choice_names_what_can_be_chosen(options):
     said = complaint(prompts.choice(dict.fromkeys(options)), "x")
-    assert options[0] in said or "nothing" in said
+    assert options[0] in said
     assert options[-1] in said
 
 
