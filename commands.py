@@ -4,7 +4,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterable
 from datetime import date
-from typing import Any, Optional
+from typing import Any
 
 import database
 import demo
@@ -118,7 +118,7 @@ def aging_report(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def show_aging(as_of: Optional[date]) -> None:
+def show_aging(as_of: date | None) -> None:
     """Show what customers owe by age, on a day or today, who owes most first."""
     total = reports.aging_total(as_of)
     if not total["customers"]:

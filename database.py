@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Optional, TypeVar
+from typing import Any, TypeVar
 
 import psycopg2
 import psycopg2.extensions
@@ -137,7 +137,7 @@ class OutcomeUnknown(Error):
 
 
 @functools.cache
-def _env_file() -> dict[str, Optional[str]]:
+def _env_file() -> dict[str, str | None]:
     return dotenv_values(Path(__file__).with_name(".env"))
 
 
@@ -166,13 +166,13 @@ class _Cursor(psycopg2.extras.RealDictCursor):
             yield row
 
 
-_pool: Optional[psycopg2.pool.ThreadedConnectionPool] = None
+_pool: psycopg2.pool.ThreadedConnectionPool | None = None
 _slots = threading.BoundedSemaphore(1)
 _slot_wait = 30
 saved = 0  # transactions committed so far, so that an interrupted action can tell whether it was before or after
 
 
-def connect(uri: Optional[str] = None) -> None:
+def connect(uri: str | None = None) -> None:
     """Open the pool, on uri, DATABASE_URI or the embedded database, and create the schema on first run.
 
     Raise Unavailable when the server cannot be reached or its database cannot be used.
@@ -277,7 +277,7 @@ def _prepare_schema() -> None:
         )
 
 
-def _schema_version(cur: psycopg2.extensions.cursor) -> Optional[int]:
+def _schema_version(cur: psycopg2.extensions.cursor) -> int | None:
     server = cur.connection.info
     if server.server_version < 140000:
         raise Unavailable("The server is older than PostgreSQL 14; use a newer one.")
@@ -616,7 +616,7 @@ def customers_with_phone(phone_number: str) -> list[Row]:
 
 
 @retried
-def update_customer(customer_id: int, name: Optional[str] = None, phone_number: Optional[str] = None) -> Row:
+def update_customer(customer_id: int, name: str | None = None, phone_number: str | None = None) -> Row:
     """Change what is given and keep the rest; raise NotFound, or Conflict when a value breaks a rule."""
     with transaction() as cur:
         cur.execute(
@@ -656,7 +656,7 @@ def _customer_contents(cur: psycopg2.extensions.cursor, customer_id: int) -> Row
 
 
 @retried
-def delete_customer(customer_id: int, contents: Optional[Row] = None) -> None:
+def delete_customer(customer_id: int, contents: Row | None = None) -> None:
     """Delete a customer and everything of theirs, money records too.
 
     contents is what the administrator was shown by customer_contents; raise Conflict when it has changed since, and
@@ -741,7 +741,7 @@ def find_locations(term: str) -> list[Row]:
 
 
 @retried
-def update_location(location_id: int, address: Optional[str] = None) -> Row:
+def update_location(location_id: int, address: str | None = None) -> Row:
     """Change a location's address; raise NotFound, or Conflict when the customer has that address already."""
     with transaction() as cur:
         cur.execute(
@@ -775,7 +775,7 @@ def _location_contents(cur: psycopg2.extensions.cursor, location_id: int) -> Row
 
 
 @retried
-def delete_location(location_id: int, contents: Optional[Row] = None) -> None:
+def delete_location(location_id: int, contents: Row | None = None) -> None:
     """Delete a location with its services and equipment; contents and errors as in delete_customer."""
     with transaction() as cur:
         cur.execute("SELECT 1 FROM locations WHERE location_id = %(location_id)s FOR UPDATE", {"location_id": location_id})
@@ -856,7 +856,7 @@ def find_services(term: str) -> list[Row]:
 
 
 @retried
-def update_service(service_id: int, service_name: Optional[str] = None, cost: Optional[Decimal] = None) -> Row:
+def update_service(service_id: int, service_name: str | None = None, cost: Decimal | None = None) -> Row:
     """Change what is given and keep the rest; raise NotFound, or Conflict when a value breaks a rule."""
     with transaction() as cur:
         cur.execute(
@@ -883,7 +883,7 @@ def delete_service(service_id: int) -> None:
 
 
 @retried
-def add_equipment(location_id: int, equipment_name: str, serial_number: Optional[str], cost: Decimal) -> int:
+def add_equipment(location_id: int, equipment_name: str, serial_number: str | None, cost: Decimal) -> int:
     """Place equipment at a location and return the new ID; raise Conflict when its serial number is taken."""
     with transaction() as cur:
         cur.execute(
@@ -961,9 +961,9 @@ def find_equipment(term: str) -> list[Row]:
 @retried
 def update_equipment(
     equipment_id: int,
-    equipment_name: Optional[str] = None,
-    serial_number: Optional[str] = None,
-    cost: Optional[Decimal] = None,
+    equipment_name: str | None = None,
+    serial_number: str | None = None,
+    cost: Decimal | None = None,
 ) -> Row:
     """Change what is given and keep the rest; an empty serial number takes it away."""
     with transaction() as cur:
@@ -1092,9 +1092,9 @@ def find_bills(term: str) -> list[Row]:
 @retried
 def update_bill(
     billing_id: int,
-    description: Optional[str] = None,
-    amount: Optional[Decimal] = None,
-    due_date: Optional[date] = None,
+    description: str | None = None,
+    amount: Decimal | None = None,
+    due_date: date | None = None,
 ) -> Row:
     """Change what is given and keep the rest; a changed amount is a line of its own, so that the lines still add up.
 

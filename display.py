@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from decimal import Decimal
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 Row = dict[str, Any]
 
@@ -40,7 +40,7 @@ def money(value: Any) -> str:
     return "" if value is None else f"{Decimal(value):.2f}"
 
 
-def day(value: Optional[date]) -> str:
+def day(value: date | None) -> str:
     return "" if value is None else value.isoformat()
 
 
@@ -75,7 +75,7 @@ def terminal_size() -> tuple[int, int]:
     return max(size.columns, 40), max(size.lines, 8)
 
 
-def screen_width() -> Optional[int]:
+def screen_width() -> int | None:
     """Return how wide a table may be: the terminal's width, or None when the output is no terminal."""
     return terminal_size()[0] if sys.stdout.isatty() else None
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import Any, Optional
+from typing import Any
 from uuid import UUID
 
 import psycopg2.extensions
@@ -71,9 +71,9 @@ def record_payment(
     amount: Decimal,
     paid_on: date,
     method: str,
-    reference: Optional[str],
+    reference: str | None,
     entry_key: UUID,
-    billing_id: Optional[int] = None,
+    billing_id: int | None = None,
 ) -> Row:
     """Record a payment and return it as get_payment does: it pays billing_id first, then the oldest due bills.
 
@@ -177,7 +177,7 @@ def _payment(cur: psycopg2.extensions.cursor, payment_id: int) -> Row:
 
 
 @retried
-def find_recorded(entry_key: UUID) -> Optional[Row]:
+def find_recorded(entry_key: UUID) -> Row | None:
     """Return the payment that a form made, or None."""
     with reading() as cur:
         cur.execute("SELECT payment_id FROM payments WHERE entry_key = %(entry_key)s", {"entry_key": entry_key})
@@ -205,7 +205,7 @@ def find_payments(term: str) -> list[Row]:
 
 @retried
 def list_payments(
-    customer_id: int, before: Optional[tuple[date, int]] = None, limit: int = MOST_HITS
+    customer_id: int, before: tuple[date, int] | None = None, limit: int = MOST_HITS
 ) -> list[Row]:
     """Return a page of a customer's payments, newest first; before is paid_on and payment_id of the last row shown."""
     before_day, before_id = before or (date.max, 0)
@@ -293,7 +293,7 @@ def default_due_date(period: date) -> date:
 
 
 @retried
-def bill_customers(period: date, due_date: date, expected_total: Optional[Decimal] = None) -> Row:
+def bill_customers(period: date, due_date: date, expected_total: Decimal | None = None) -> Row:
     """Bill every customer with services for a month, once, and spend their credit; return created, skipped, total.
 
     Raise Conflict, and bill nobody, when the total is not the one that the administrator was shown.

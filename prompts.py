@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any, Optional, TypeVar
+from typing import Any, TypeVar
 
 import display
 
@@ -69,7 +69,7 @@ def read_line(prompt: str) -> str:
     return answer
 
 
-def ask(label: str, parse: Callable[[str], Value], *, shown: Optional[str] = None, default: Any = None) -> Value:
+def ask(label: str, parse: Callable[[str], Value], *, shown: str | None = None, default: Any = None) -> Value:
     """Ask until parse is content; with shown, that stands in brackets and Enter alone returns default."""
     prompt = f"{label}: " if shown is None else f"{label} [{display.clean(shown)}]: "
     while True:
@@ -104,7 +104,7 @@ def text(max_length: int) -> Callable[[str], str]:
     return parse
 
 
-def optional(parse: Callable[[str], Value]) -> Callable[[str], Optional[Value]]:
+def optional(parse: Callable[[str], Value]) -> Callable[[str], Value | None]:
     """Make a parser that takes Enter alone for nothing."""
     return lambda answer: parse(answer) if answer else None
 
@@ -220,7 +220,7 @@ def browse(
     start: Any,
     total: str,
     footer: str = "",
-    total_row: Optional[display.Row] = None,
+    total_row: display.Row | None = None,
     struck: Callable[[display.Row], bool] = lambda row: False,
 ) -> None:
     """Show a long table a page at a time; off a terminal, all of it.
