@@ -89,7 +89,8 @@ def run(command: Sequence[str], typed: str = "", limit: float = 3600, **environm
 
 
 def _environment(more: Mapping[str, str]) -> dict[str, str]:
-    settings = ("DATABASE_URI", "ISP_DATA_DIR", "TIMEZONE", "DB_")
+    # Without the last two: a user's Python keeps what it has compiled, and buffers what it prints.
+    settings = ("DATABASE_URI", "ISP_DATA_DIR", "TIMEZONE", "DB_", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
     return {**{name: value for name, value in os.environ.items() if not name.startswith(settings)}, **more}
 
 
