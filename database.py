@@ -24,7 +24,6 @@ import psycopg2
 import psycopg2.extensions
 import psycopg2.extras
 import psycopg2.pool
-from dotenv import dotenv_values
 
 import embedded
 import interrupts
@@ -138,7 +137,11 @@ class OutcomeUnknown(Error):
 
 @functools.cache
 def _env_file() -> dict[str, str | None]:
-    return dotenv_values(Path(__file__).with_name(".env"))
+    path = Path(__file__).with_name(".env")
+    if not path.exists():
+        return {}
+    from dotenv import dotenv_values  # only where needed: it takes as long to import as a query takes
+    return dotenv_values(path)
 
 
 def setting(name: str, default: str = "") -> str:
@@ -454,25 +457,34 @@ def retried(function: Function) -> Function:
     return attempt  # type: ignore[return-value]
 
 
-def like_pattern(term: str) -> str:
-    """Return a LIKE pattern for any text that contains term, whose own % _ and \\ mean themselves."""
-    return "%" + re.sub(r"([\\%_])", r"\\\1", term) + "%"
+def search(statement: str, term: str) -> list[Row]:
+    """Run a statement that finds records by term: as an index can, and only when that finds nothing, as it must."""
+    for patterns in _patterns(term):
+        with reading() as cur:
+            cur.execute(statement, {**patterns, "term": term, "most": MOST_HITS + 1})
+            if rows := cur.fetchall():
+                return rows
+    return []
 
 
-def search_terms(term: str) -> Row:
-    """Return the parameters of a search: a pattern, and one over digits when term can be a phone number.
+def _patterns(term: str) -> list[Row]:
+    """Return the LIKE patterns of a search: those that an index serves, and those that match anywhere, if they differ.
 
-    Leading zeros are left out of the latter: +44 20 7946 0958 is found by 020 7946 0958.
+    An index finds a name or address by any three characters of it or more, by the beginnings of its words if fewer,
+    and a phone number by its last or first digits. Leading zeros are left out: 020 7946 0958 finds +44 20 7946 0958.
     """
+    text = re.sub(r"([\\%_])", r"\\\1", term)  # so that its own % _ and \ mean themselves
     digits = re.sub(r"[^0-9]", "", term)
-    is_phone = re.fullmatch(r"[0-9 +().\-/]+", term, re.ASCII) and len(digits) >= 3
-    return {
-        "term": term,
-        "pattern": like_pattern(term),
-        "phone": like_pattern(digits.lstrip("0") or digits) if is_phone else None,
-        "most": MOST_HITS + 1,
-    }
-
+    number = ""
+    if re.fullmatch(r"[0-9 +().\-/]+", term, re.ASCII) and len(digits) >= 3:
+        number = digits.lstrip("0") or digits
+    anywhere = {"whole": f"%{text}%", "word": None, "phone": f"%{number}%" if number else None, "reversed_phone": None}
+    indexed = dict(anywhere)
+    if len(term) < 3:
+        indexed.update(whole=f"{text}%", word=f"% {text}%")
+    if number:
+        indexed.update(phone=f"{number}%", reversed_phone=f"{number[::-1]}%")
+    return [indexed] if indexed == anywhere else [indexed, anywhere]
 
 
 @retried
@@ -579,23 +591,23 @@ def list_customers(after: int = 0, limit: int = 100) -> list[Row]:
 @retried
 def find_customers(term: str) -> list[Row]:
     """Return up to MOST_HITS + 1 customers whose name, phone number or an address contains term, by name."""
-    with reading() as cur:
-        cur.execute(
-            """
-            SELECT customer_id, name, phone_number,
-                   (SELECT min(address) FROM locations WHERE locations.customer_id = customers.customer_id) AS address
-            FROM customers
-            WHERE customer_id IN (
-                SELECT customer_id FROM matching_customers(%(pattern)s, %(phone)s, %(most)s)
-                UNION
-                (SELECT customer_id FROM locations WHERE address ILIKE %(pattern)s LIMIT %(most)s)
-            )
-            ORDER BY lower(name), customer_id
-            LIMIT %(most)s
-            """,
-            search_terms(term),
+    return search(
+        """
+        SELECT customer_id, name, phone_number,
+               (SELECT min(address) FROM locations WHERE locations.customer_id = customers.customer_id) AS address
+        FROM customers
+        WHERE customer_id IN (
+            SELECT customer_id FROM matching_customers(%(whole)s, %(word)s, %(phone)s, %(reversed_phone)s, %(most)s)
+            UNION
+            (SELECT customer_id FROM locations WHERE address ILIKE %(whole)s LIMIT %(most)s)
+            UNION
+            (SELECT customer_id FROM locations WHERE address ILIKE %(word)s LIMIT %(most)s)
         )
-        return cur.fetchall()
+        ORDER BY lower(name), customer_id
+        LIMIT %(most)s
+        """,
+        term,
+    )
 
 
 @retried
@@ -725,19 +737,17 @@ def list_locations(after: int = 0, limit: int = 100) -> list[Row]:
 @retried
 def find_locations(term: str) -> list[Row]:
     """Return up to MOST_HITS + 1 locations whose address, or customer's name or phone number, contains term."""
-    with reading() as cur:
-        cur.execute(
-            """
-            SELECT location_id, customer_id, name, address
-            FROM matching_locations(%(pattern)s, %(phone)s, %(most)s)
-            JOIN locations USING (location_id)
-            JOIN customers USING (customer_id)
-            ORDER BY lower(name), location_id
-            LIMIT %(most)s
-            """,
-            search_terms(term),
-        )
-        return cur.fetchall()
+    return search(
+        """
+        SELECT location_id, customer_id, name, address
+        FROM matching_locations(%(whole)s, %(word)s, %(phone)s, %(reversed_phone)s, %(most)s)
+        JOIN locations USING (location_id)
+        JOIN customers USING (customer_id)
+        ORDER BY lower(name), location_id
+        LIMIT %(most)s
+        """,
+        term,
+    )
 
 
 @retried
@@ -839,20 +849,18 @@ def list_services(after: int = 0, limit: int = 100) -> list[Row]:
 @retried
 def find_services(term: str) -> list[Row]:
     """Return up to MOST_HITS + 1 services at locations whose address or customer contains term."""
-    with reading() as cur:
-        cur.execute(
-            """
-            SELECT service_id, name, address, service_name, cost
-            FROM matching_locations(%(pattern)s, %(phone)s, %(most)s)
-            JOIN services USING (location_id)
-            JOIN locations USING (location_id)
-            JOIN customers USING (customer_id)
-            ORDER BY lower(name), service_id
-            LIMIT %(most)s
-            """,
-            search_terms(term),
-        )
-        return cur.fetchall()
+    return search(
+        """
+        SELECT service_id, name, address, service_name, cost
+        FROM matching_locations(%(whole)s, %(word)s, %(phone)s, %(reversed_phone)s, %(most)s)
+        JOIN services USING (location_id)
+        JOIN locations USING (location_id)
+        JOIN customers USING (customer_id)
+        ORDER BY lower(name), service_id
+        LIMIT %(most)s
+        """,
+        term,
+    )
 
 
 @retried
@@ -936,26 +944,24 @@ def list_equipment(after: int = 0, limit: int = 100) -> list[Row]:
 @retried
 def find_equipment(term: str) -> list[Row]:
     """Return up to MOST_HITS + 1 pieces with that serial number, or at locations whose address or customer matches."""
-    with reading() as cur:
-        cur.execute(
-            """
-            SELECT equipment_id, name, address, equipment_name, serial_number, cost
-            FROM equipment
-            JOIN locations USING (location_id)
-            JOIN customers USING (customer_id)
-            WHERE equipment_id IN (
-                SELECT equipment_id FROM equipment WHERE serial_number = %(term)s
-                UNION
-                SELECT equipment_id
-                FROM matching_locations(%(pattern)s, %(phone)s, %(most)s)
-                JOIN equipment USING (location_id)
-            )
-            ORDER BY lower(name), equipment_id
-            LIMIT %(most)s
-            """,
-            search_terms(term),
+    return search(
+        """
+        SELECT equipment_id, name, address, equipment_name, serial_number, cost
+        FROM equipment
+        JOIN locations USING (location_id)
+        JOIN customers USING (customer_id)
+        WHERE equipment_id IN (
+            SELECT equipment_id FROM equipment WHERE serial_number = %(term)s
+            UNION
+            SELECT equipment_id
+            FROM matching_locations(%(whole)s, %(word)s, %(phone)s, %(reversed_phone)s, %(most)s)
+            JOIN equipment USING (location_id)
         )
-        return cur.fetchall()
+        ORDER BY lower(name), equipment_id
+        LIMIT %(most)s
+        """,
+        term,
+    )
 
 
 @retried
@@ -1073,20 +1079,18 @@ def list_bills(before: int = 0, limit: int = 100) -> list[Row]:
 @retried
 def find_bills(term: str) -> list[Row]:
     """Return up to MOST_HITS + 1 bills of customers whose name or phone number contains term: unpaid first, newest first."""
-    with reading() as cur:
-        cur.execute(
-            """
-            SELECT billing_id, name, description, due_date, amount_billed, amount_due, last_payment_date,
-                   is_late, days_late
-            FROM matching_customers(%(pattern)s, %(phone)s, %(most)s)
-            JOIN customers USING (customer_id)
-            JOIN billing_status USING (customer_id)
-            ORDER BY amount_due > 0 DESC, due_date DESC, billing_id DESC
-            LIMIT %(most)s
-            """,
-            search_terms(term),
-        )
-        return cur.fetchall()
+    return search(
+        """
+        SELECT billing_id, name, description, due_date, amount_billed, amount_due, last_payment_date,
+               is_late, days_late
+        FROM matching_customers(%(whole)s, %(word)s, %(phone)s, %(reversed_phone)s, %(most)s)
+        JOIN customers USING (customer_id)
+        JOIN billing_status USING (customer_id)
+        ORDER BY amount_due > 0 DESC, due_date DESC, billing_id DESC
+        LIMIT %(most)s
+        """,
+        term,
+    )
 
 
 @retried

@@ -95,7 +95,7 @@ def _shut_down(cluster: Path, lock: int) -> None:
     # Without a listener postmaster.pid is stale, and pg_ctl would signal whichever process has its PID now.
     if _accepts(cluster):
         _run("pg_ctl", "stop", "-D", str(cluster), "-m", "fast", "-W", lock=lock)
-        _wait(lambda: not _pid_file(cluster) or not _accepts(cluster) and not _runs(cluster), "Stopping the database...")
+        _wait(lambda: not _pid_file(cluster) or not _accepts(cluster), "Stopping the database...")
     if (sockets := _sockets(cluster)) != cluster:
         sockets.rmdir()
 
@@ -228,12 +228,20 @@ def _create(cluster: Path, settings: Sequence[str], lock: int) -> None:
     new.mkdir(0o700)
     if account := _account():
         os.chown(new, account.pw_uid, account.pw_gid)
-    _run("initdb", "-D", str(new), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-instructions",
-         "--locale-provider=builtin", "--builtin-locale=C.UTF-8", lock=lock)
+    _initdb(new, lock)
     _run("postgres", "--single", "-D", str(new), *_options("exit_on_error=on", *settings), "template1",
          text=f"CREATE DATABASE {DATABASE};\n", lock=lock)
     new.rename(cluster)
     _sync(cluster.parent)
+
+
+def _initdb(new: Path, lock: int) -> None:
+    # The database sorts and folds by its builtin locale; pg_trgm tells letters by LC_CTYPE, where the machine has it.
+    for ctype in ("C.UTF-8", "C"):
+        with contextlib.suppress(ServerError if ctype != "C" else ()):
+            _run("initdb", "-D", str(new), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-instructions",
+                 "--locale-provider=builtin", "--builtin-locale=C.UTF-8", f"--lc-ctype={ctype}", lock=lock)
+            return
 
 
 def _sync(folder: Path) -> None:
@@ -345,16 +353,6 @@ def _pid_file(cluster: Path) -> list[str]:
 def _is_ready(cluster: Path) -> bool:
     # In this order: a stale file can say "ready", but not while somebody listens.
     return _accepts(cluster) and "".join(_pid_file(cluster)[7:8]).strip() == "ready"
-
-
-def _runs(cluster: Path) -> bool:
-    try:
-        os.kill(int(_pid_file(cluster)[0]), 0)
-    except (IndexError, ValueError, ProcessLookupError):
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def _accepts(cluster: Path) -> bool:

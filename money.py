@@ -9,7 +9,7 @@ from uuid import UUID
 import psycopg2.extensions
 import psycopg2.extras
 
-from database import MOST_HITS, Conflict, NotFound, Row, be_patient, reading, retried, search_terms, transaction
+from database import MOST_HITS, Conflict, NotFound, Row, be_patient, reading, retried, search, transaction
 
 BILL_RUN_LOCK = 49_952
 SHOWN_KEPT = 100
@@ -188,19 +188,17 @@ def find_recorded(entry_key: UUID) -> Row | None:
 @retried
 def find_payments(term: str) -> list[Row]:
     """Return up to MOST_HITS + 1 payments of customers whose name or phone number contains term, newest first."""
-    with reading() as cur:
-        cur.execute(
-            """
-            SELECT payment_id, name, paid_on, amount, method, reference, voided_at::date AS voided_on
-            FROM matching_customers(%(pattern)s, %(phone)s, %(most)s)
-            JOIN customers USING (customer_id)
-            JOIN payments USING (customer_id)
-            ORDER BY paid_on DESC, payment_id DESC
-            LIMIT %(most)s
-            """,
-            search_terms(term),
-        )
-        return cur.fetchall()
+    return search(
+        """
+        SELECT payment_id, name, paid_on, amount, method, reference, voided_at::date AS voided_on
+        FROM matching_customers(%(whole)s, %(word)s, %(phone)s, %(reversed_phone)s, %(most)s)
+        JOIN customers USING (customer_id)
+        JOIN payments USING (customer_id)
+        ORDER BY paid_on DESC, payment_id DESC
+        LIMIT %(most)s
+        """,
+        term,
+    )
 
 
 @retried

@@ -17,9 +17,10 @@ CREATE DOMAIN money_amount AS numeric
 CREATE DOMAIN business_day AS date
     CONSTRAINT business_day_range CHECK (VALUE BETWEEN DATE '2000-01-01' AND DATE '2199-12-31');
 
+-- A phone number's digits; the rule customers_phone_form lets no other signs in.
 CREATE FUNCTION digits(text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-    RETURN regexp_replace($1, '[^0-9]', '', 'g');
+    RETURN translate($1, ' +().-/', '');
 
 -- Somebody who pays for service.
 CREATE TABLE customers (
@@ -30,7 +31,8 @@ CREATE TABLE customers (
     CONSTRAINT customers_pkey         PRIMARY KEY (customer_id),
     CONSTRAINT customers_name_length  CHECK (char_length(name) <= 200 AND name ~ '\S'),
     CONSTRAINT customers_name_nfc     CHECK (name IS NFC NORMALIZED),
-    CONSTRAINT customers_phone_form   CHECK (phone_number ~ '^[0-9 +().\-/]{3,20}$'
+    CONSTRAINT customers_phone_form   CHECK (translate(phone_number, '0123456789 +().-/', '') = ''
+                                             AND char_length(phone_number) BETWEEN 3 AND 20
                                              AND char_length(digits(phone_number)) BETWEEN 3 AND 15)
 );
 
@@ -153,7 +155,9 @@ CREATE TABLE payment_allocations (
     CONSTRAINT payment_allocations_amount_positive  CHECK (amount > 0)
 );
 
-CREATE INDEX customers_phone_digits        ON customers (digits(phone_number));
+-- A caller's number is searched by its last digits, or its first.
+CREATE INDEX customers_phone_digits        ON customers (digits(phone_number) text_pattern_ops);
+CREATE INDEX customers_phone_reversed      ON customers (reverse(digits(phone_number)) text_pattern_ops);
 CREATE INDEX services_location_id          ON services (location_id);
 CREATE INDEX equipment_location_id         ON equipment (location_id);
 CREATE INDEX billing_items_billing_id      ON billing_items (billing_id);
@@ -167,13 +171,12 @@ CREATE INDEX billing_unpaid                ON billing (due_date, customer_id) IN
 CREATE INDEX billing_period                ON billing USING brin (period) WITH (pages_per_range = 32);
 CREATE INDEX payments_paid_on              ON payments USING brin (paid_on) WITH (pages_per_range = 32);
 
--- Search by any part of a name, phone number or address. pg_trgm is trusted since PostgreSQL 13, but a server may
+-- Search by any part of a name or address. pg_trgm is trusted since PostgreSQL 13, but a server may
 -- not have it; then the same searches read the whole table.
 DO $$
 BEGIN
     CREATE EXTENSION IF NOT EXISTS pg_trgm;
     CREATE INDEX customers_name_search    ON customers USING gin (name gin_trgm_ops);
-    CREATE INDEX customers_phone_search   ON customers USING gin (digits(phone_number) gin_trgm_ops);
     CREATE INDEX locations_address_search ON locations USING gin (address gin_trgm_ops);
 EXCEPTION
     WHEN insufficient_privilege OR undefined_file OR feature_not_supported THEN
@@ -221,22 +224,36 @@ AS $$
       AND amount_billed > paid.amount
 $$;
 
--- Customers whose name or phone number matches, and locations that match by their address or their customer. The
--- patterns are LIKE patterns; phone is one over digits alone, NULL when the term is no phone number.
-CREATE FUNCTION matching_customers(pattern text, phone text, most integer) RETURNS TABLE (customer_id bigint)
+-- Customers whose name or phone number matches, and locations that match by their address or their customer, no more
+-- than most. All are LIKE patterns: of a text, of a word inside it, of a phone number's digits, and of these reversed;
+-- one that is NULL matches nothing.
+CREATE FUNCTION matching_customers(
+    whole text, word text, phone text, reversed_phone text, most integer
+) RETURNS TABLE (customer_id bigint)
     LANGUAGE sql STABLE
 AS $$
-    (SELECT customer_id FROM customers WHERE name ILIKE pattern LIMIT most)
+    (SELECT customer_id FROM customers WHERE name ILIKE whole LIMIT most)
+    UNION
+    (SELECT customer_id FROM customers WHERE name ILIKE word LIMIT most)
     UNION
     (SELECT customer_id FROM customers WHERE digits(phone_number) LIKE phone LIMIT most)
+    UNION
+    (SELECT customer_id FROM customers WHERE reverse(digits(phone_number)) LIKE reversed_phone LIMIT most)
 $$;
 
-CREATE FUNCTION matching_locations(pattern text, phone text, most integer) RETURNS TABLE (location_id bigint)
+CREATE FUNCTION matching_locations(
+    whole text, word text, phone text, reversed_phone text, most integer
+) RETURNS TABLE (location_id bigint)
     LANGUAGE sql STABLE
 AS $$
-    (SELECT location_id FROM locations WHERE address ILIKE pattern LIMIT most)
+    (SELECT location_id FROM locations WHERE address ILIKE whole LIMIT most)
     UNION
-    (SELECT location_id FROM locations JOIN matching_customers(pattern, phone, most) USING (customer_id) LIMIT most)
+    (SELECT location_id FROM locations WHERE address ILIKE word LIMIT most)
+    UNION
+    (SELECT location_id
+     FROM matching_customers(whole, word, phone, reversed_phone, most)
+     JOIN locations USING (customer_id)
+     LIMIT most)
 $$;
 
 -- Set what bills say was paid on them from their allocations. The rows are locked by a statement of their own, so

@@ -72,7 +72,7 @@ def late_report(server: Server, dbname: str, runs: int) -> list[Row]:
         conn.close()
 
         def page() -> object:
-            return display.table(main.LATE_COLUMNS, reports.late_customers())
+            return display.table(screens_of.LATE, reports.late_customers())
 
         page()
         ours, bare, plain = alternate(
@@ -123,11 +123,11 @@ def screens(samples: int) -> list[Screen]:
 
 
 def account(customer_id: int) -> object:
-    return "\n".join(display.account(reports.account(customer_id)))
+    return "\n".join(screens_of.account(reports.account(customer_id)))
 
 
 def search(term: str) -> object:
-    return display.table(main.CUSTOMER.columns, database.find_customers(term))
+    return display.table(screens_of.CUSTOMERS, database.find_customers(term))
 
 
 def screen_rows(server: Server, large: str, small: str, samples: int) -> list[Row]:

@@ -23,7 +23,6 @@ PROJECT = Path(__file__).parents[1]
 sys.path.insert(0, str(PROJECT))
 
 import database
-import embedded
 
 numbers = itertools.count(1)
 
@@ -31,6 +30,15 @@ numbers = itertools.count(1)
 def named(uri: str, dbname: str) -> str:
     """Return the URI's server with another database, as a libpq connection string."""
     return psycopg2.extensions.make_dsn(uri, dbname=dbname)
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+import embedded
+print(embedded.start(Path(sys.argv[1]), ["fsync=off", "full_page_writes=off", "max_connections=200"]), flush=True)
+sys.stdin.read()
+"""
 
 
 @pytest.fixture(scope="session")
@@ -41,12 +49,13 @@ def server_uri() -> Iterator[str]:
         return
     folder = Path(tempfile.mkdtemp(prefix="isp-tests-"))
     folder.chmod(0o755)
-    try:
-        yield embedded.start(folder, ["fsync=off", "full_page_writes=off", "max_connections=200"])
-    finally:
-        embedded.stop()
-        wait_for(lambda: not list(folder.glob("*/postmaster.pid")))
-        shutil.rmtree(folder)
+    # A program of its own holds the server, so that tests may start and stop others.
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(folder)], cwd=PROJECT, text=True,
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    yield holder.stdout.readline().strip()
+    holder.communicate()
+    wait_for(lambda: not list(folder.glob("*/postmaster.pid")))
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")
