@@ -4,7 +4,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple, Optional, Union
 
 import database
@@ -12,11 +14,13 @@ import display
 import interrupts
 import prompts
 import reports
+import transfer
 from database import Row
 from display import amount, date_of, number, words
 from prompts import ask, browse, confirm
 
 VERSION = "1.0.0"
+MOST_REASONS = 10
 
 
 class Menu(NamedTuple):
@@ -374,6 +378,126 @@ def account_lines(accounts: Iterator[Row]) -> Iterator[str]:
     yield f"{display.plural(count, 'customer')}."
 
 
+def import_accounts() -> None:
+    """Import a CSV file whose columns, once shown, may be changed."""
+    path = ask("CSV file", file_path)
+    source = open_source(path, ask("Encoding", prompts.text(40), shown="utf-8", default="utf-8"))
+    mapping = choose_mapping(source)
+    if outcome := checked(source, mapping):
+        import_confirmed(source, mapping, outcome)
+
+
+def file_path(answer: str) -> Path:
+    return Path(prompts.text(4_000)(answer)).expanduser()
+
+
+def open_source(path: Path, encoding: str) -> transfer.Source:
+    try:
+        return transfer.open_source(path, encoding)
+    except transfer.UnclearDelimiter:
+        signs = {",": ",", ";": ";", "tab": "\t"}
+        return transfer.open_source(path, encoding, ask("Delimiter (, or ; or tab)", prompts.choice(signs)))
+
+
+def choose_mapping(source: transfer.Source) -> transfer.Mapping:
+    chosen: list[str] = []
+    while True:
+        try:
+            mapping = transfer.match_headers(source.headers, chosen)
+            show_mapping(source, mapping)
+            question = "Enter to go on, or a change (name=First+Last; field= for none)"
+        except transfer.BadFile as exc:
+            prompts.complain(str(exc))
+            print(f"Columns: {display.clean(', '.join(source.headers))}")
+            mapping, question = {}, "Column (name=First+Last; field= for none)"
+        change = ask(question, prompts.optional(prompts.text(1_000)))
+        if not change and mapping:
+            return mapping
+        chosen += [change] if change else []
+
+
+def show_mapping(source: transfer.Source, mapping: transfer.Mapping) -> None:
+    rows = [{"field": field, "header": " + ".join(source.headers[column] for column in columns)}
+            for field, columns in mapping.items()]
+    print(display.table([words("Field", "field"), words("Column in the file", "header")], rows))
+    if ignored := transfer.ignored_headers(source, mapping):
+        say(f"Ignored: {', '.join(ignored)}.")
+
+
+def checked(source: transfer.Source, mapping: transfer.Mapping) -> Optional[transfer.Outcome]:
+    """Check a file and show what an import would do; None when there is nothing to do."""
+    with Progress() as progress:
+        outcome = transfer.check(source, mapping, progress)
+    show_outcome(outcome)
+    if any(outcome.new) or outcome.rejects:
+        return outcome
+    print("Nothing to import: all of it is there already.")
+    return None
+
+
+def show_outcome(outcome: transfer.Outcome) -> None:
+    rows = [{"what": what, "new": new, "present": present}
+            for what, new, present in zip(outcome.new._fields, outcome.new, outcome.present)]
+    print(display.table([words("", "what"), number("New", "new"), number("Already there", "present")], rows))
+    for line, reason in list(outcome.rejects.items())[:MOST_REASONS]:
+        prompts.complain(f"Line {line}: {reason}")
+    if outcome.rejects:
+        prompts.complain(f"{display.plural(len(outcome.rejects), 'line')} rejected.")
+
+
+def import_confirmed(source: transfer.Source, mapping: transfer.Mapping, outcome: transfer.Outcome) -> bool:
+    rejects = transfer.rejects_path(source)
+    if outcome.rejects:
+        say(f"Rejected lines go to {rejects}{', which is replaced' if rejects.exists() else ''}.")
+    if not confirm("Type yes to import:"):
+        print("Not imported.")
+        return False
+    with Progress() as progress:
+        say_imported(source, transfer.load(source, mapping, outcome, progress))
+    return True
+
+
+def say_imported(source: transfer.Source, outcome: transfer.Outcome) -> None:
+    added = ", ".join(display.plural(n, what if what == "equipment" else what[:-1])
+                      for what, n in zip(outcome.new._fields, outcome.new))
+    say(f"Imported {added}.")
+    if outcome.rejects:
+        say(f"{display.plural(len(outcome.rejects), 'line')} rejected, to mend and import: "
+            f"{transfer.rejects_path(source)}")
+
+
+class Progress:
+    """A line on standard error with rows and rate, on a terminal, once the work takes over a second."""
+
+    def __enter__(self) -> Progress:
+        self.verb, self.started, self.shown = "", time.monotonic(), 0.0
+        return self
+
+    def __call__(self, verb: str, rows: int) -> None:
+        now = time.monotonic()
+        if verb != self.verb:
+            self.verb, self.started = verb, self.started if self.verb == "" else now
+        if now - self.started > 1 and now - self.shown > 0.2 and sys.stderr.isatty():
+            self.shown = now
+            print(f"\r{verb} {rows} rows, {rows / (now - self.started):.0f} a second \x1b[K",
+                  end="", file=sys.stderr, flush=True)
+
+    def __exit__(self, *exc: object) -> None:
+        if self.shown:
+            print(file=sys.stderr)
+
+
+def exporter(what: str, named: str) -> Callable[[], None]:
+    """Make the action that exports what to a file that is asked for."""
+    def export() -> None:
+        path = ask("CSV file", file_path)
+        overwrite = path.is_file() and confirm(f"{display.clean(path)} exists. Type yes to replace it:")
+        count = transfer.export(what, path, overwrite)
+        say(f"Exported {display.plural(count, named)} to {path}.")
+
+    return export
+
+
 CUSTOMERS = Menu("Manage Customers", {
     "1": ("Add customer", add_customer),
     "2": ("View customer", view_customer),
@@ -408,6 +532,13 @@ BILLING = Menu("Billing", {
 REPORTING = Menu("Reporting", {
     "1": ("All customers with full details", account_report),
 })
+TRANSFER = Menu("Import & Export", {
+    "1": ("Import customers from a CSV file", import_accounts),
+    "2": ("Export customers with sites, services and equipment", exporter("accounts", "line")),
+    "3": ("Export bills", exporter("bills", "bill")),
+    "4": ("Export payments", exporter("payments", "payment")),
+    "5": ("Export customers late on payments", exporter("late", "customer")),
+})
 MAIN = Menu("Main menu", {
     "1": ("Manage Customers", CUSTOMERS),
     "2": ("Manage Locations", LOCATIONS),
@@ -415,6 +546,7 @@ MAIN = Menu("Main menu", {
     "4": ("Manage Equipment", EQUIPMENT_MENU),
     "5": ("Billing", BILLING),
     "6": ("Reporting", REPORTING),
+    "7": ("Import & Export", TRANSFER),
 })
 
 
@@ -489,6 +621,61 @@ def run_account_report(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def run_import(arguments: argparse.Namespace) -> int:
+    """Import a file: 0 when all of it is there afterwards, 1 when lines were rejected or nothing was done."""
+    source = transfer.open_source(Path(arguments.file), arguments.encoding, arguments.delimiter)
+    mapping = transfer.match_headers(source.headers, arguments.map)
+    show_mapping(source, mapping)
+    if arguments.yes and not arguments.dry_run:
+        with Progress() as progress:
+            outcome = transfer.load(source, mapping, None, progress)
+        show_outcome(outcome)
+        say_imported(source, outcome)
+        return 1 if outcome.rejects else 0
+    outcome = checked(source, mapping)
+    if outcome is None:
+        return 0
+    try:
+        if not arguments.dry_run and not import_confirmed(source, mapping, outcome):
+            return 1
+    except prompts.Cancelled:
+        prompts.complain("Cancelled, nothing changed.")
+        return 1
+    return 1 if outcome.rejects else 0
+
+
+def run_export(arguments: argparse.Namespace) -> int:
+    if arguments.file not in ("", "-"):
+        transfer.export(arguments.what, Path(arguments.file), arguments.yes)
+    elif sys.stdout.isatty():
+        transfer.export_to(arguments.what, transfer.Cleaned(sys.stdout))
+    else:
+        sys.stdout.flush()
+        transfer.export_to(arguments.what, sys.stdout.buffer)
+        sys.stdout.flush()
+    return 0
+
+
+def add_transfer_commands(commands: Any) -> None:
+    command = commands.add_parser("import", help="customers with sites, services and equipment from a CSV file",
+                                  description="Import a CSV file: check it, show what is new, ask, add it all.")
+    command.add_argument("file", metavar="FILE")
+    command.add_argument("--dry-run", action="store_true", help="check and count, write nothing")
+    command.add_argument("--yes", action="store_true", help="import without asking")
+    command.add_argument("--map", action="append", default=[], metavar="FIELD=HEADER",
+                         help=f"the column of a field, or several joined: name=First+Last; fields are "
+                              f"{', '.join(transfer.SYNONYMS)}")
+    command.add_argument("--encoding", default="utf-8", help="how the file is encoded, such as cp1252; else utf-8")
+    command.add_argument("--delimiter", default="", help=", or ; or tab; else what the header shows")
+    command.set_defaults(run=run_import)
+    command = commands.add_parser("export", help="accounts, bills, payments or late as CSV",
+                                  description="Export records as CSV; accounts has the columns that import reads.")
+    command.add_argument("what", choices=transfer.EXPORTS)
+    command.add_argument("file", nargs="?", default="", metavar="FILE", help="else standard output")
+    command.add_argument("--yes", action="store_true", help="replace a file that exists")
+    command.set_defaults(run=run_export)
+
+
 def write(form: str, rows: Iterator[Row]) -> None:
     {"csv": display.write_csv, "json": display.write_json}[form](rows)
 
@@ -509,6 +696,7 @@ def parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
         command.add_argument("--format", choices=("table", "csv", "json"), default="table")
         command.set_defaults(run=run)
+    add_transfer_commands(commands)
     return top
 
 
