@@ -400,20 +400,27 @@ def open_source(path: Path, encoding: str) -> transfer.Source:
 
 
 def choose_mapping(source: transfer.Source) -> transfer.Mapping:
-    chosen: list[str] = []
+    """Show which column is which field until the administrator is content."""
+    chosen: transfer.Mapping = {}
     while True:
-        try:
-            mapping = transfer.match_headers(source.headers, chosen)
-            show_mapping(source, mapping)
-            question = "Enter to go on, or a change (name=First+Last; field= for none)"
-        except transfer.BadFile as exc:
-            prompts.complain(str(exc))
-            print(f"Columns: {display.clean(', '.join(source.headers))}")
-            mapping, question = {}, "Column (name=First+Last; field= for none)"
-        change = ask(question, prompts.optional(prompts.text(1_000)))
-        if not change and mapping:
+        mapping = matched(source, chosen)
+        change = ask("Change (such as name=First+Last; Enter to go on)",
+                     prompts.optional(lambda answer: transfer.choice(source.headers, answer)))
+        if change:
+            chosen.update([change])
+        elif mapping:
             return mapping
-        chosen += [change] if change else []
+
+
+def matched(source: transfer.Source, chosen: transfer.Mapping) -> Optional[transfer.Mapping]:
+    try:
+        mapping = transfer.match_headers(source.headers, chosen)
+    except transfer.BadFile as exc:
+        prompts.complain(str(exc))
+        say(f"The file's columns: {', '.join(source.headers)}")
+        return None
+    show_mapping(source, mapping)
+    return mapping
 
 
 def show_mapping(source: transfer.Source, mapping: transfer.Mapping) -> None:
@@ -453,7 +460,8 @@ def import_confirmed(source: transfer.Source, mapping: transfer.Mapping, outcome
         print("Not imported.")
         return False
     with Progress() as progress:
-        say_imported(source, transfer.load(source, mapping, outcome, progress))
+        transfer.load(source, mapping, outcome, progress)
+    say_imported(source, outcome)
     return True
 
 
@@ -624,7 +632,11 @@ def run_account_report(arguments: argparse.Namespace) -> int:
 def run_import(arguments: argparse.Namespace) -> int:
     """Import a file: 0 when all of it is there afterwards, 1 when lines were rejected or nothing was done."""
     source = transfer.open_source(Path(arguments.file), arguments.encoding, arguments.delimiter)
-    mapping = transfer.match_headers(source.headers, arguments.map)
+    try:
+        chosen = dict(transfer.choice(source.headers, answer) for answer in arguments.map)
+    except ValueError as exc:
+        raise transfer.BadFile(str(exc)) from exc
+    mapping = transfer.match_headers(source.headers, chosen)
     show_mapping(source, mapping)
     if arguments.yes and not arguments.dry_run:
         with Progress() as progress:
@@ -636,7 +648,9 @@ def run_import(arguments: argparse.Namespace) -> int:
     if outcome is None:
         return 0
     try:
-        if not arguments.dry_run and not import_confirmed(source, mapping, outcome):
+        if arguments.dry_run:
+            print("A dry run: nothing was written.")
+        elif not import_confirmed(source, mapping, outcome):
             return 1
     except prompts.Cancelled:
         prompts.complain("Cancelled, nothing changed.")

@@ -25,6 +25,7 @@ import psycopg2.extensions
 
 import database
 import display
+import interrupts
 import prompts
 import reports
 
@@ -206,30 +207,34 @@ def _quoting_problem(path: Path, first: int, last: int, error: str) -> str:
     return "A quotation mark inside a quoted field must be doubled."
 
 
-def match_headers(headers: Sequence[str], chosen: Sequence[str] = ()) -> Mapping:
-    """Find the columns of each field: as chosen, written field=Header or field=First+Last, else by the header's words.
+def choice(headers: Sequence[str], answer: str) -> tuple[str, tuple[int, ...]]:
+    """Parse what the administrator says of a field, field=Header, field=First+Last or field= for none, to its columns.
 
-    Raise BadFile, before anything is read, when a required field has none or one is not clear.
+    Raise ValueError, as parsers do.
     """
-    mapping = dict(_chosen(headers, choice) for choice in chosen)
+    field, equals, wanted = answer.partition("=")
+    field = field.strip().casefold()
+    if not equals or field not in SYNONYMS:
+        raise ValueError(f"Write it as name=Header; the fields are {', '.join(SYNONYMS)}.")
+    parts = [wanted] if wanted.strip() in headers else wanted.split("+")
+    return field, tuple(_column(headers, part) for part in parts if part.strip())
+
+
+def match_headers(headers: Sequence[str], chosen: Optional[Mapping] = None) -> Mapping:
+    """Return the columns of each field: those chosen, else the column whose header means it.
+
+    Raise BadFile, before anything is read, when a required field has no column, or it is not clear which.
+    """
+    mapping = dict(chosen or {})
     for field in SYNONYMS:
         if field not in mapping:
             mapping[field] = _best_columns(headers, field, mapping)
     mapping = {field: mapping[field] for field in SYNONYMS if mapping[field]}
     for column in itertools.chain(*mapping.values()):
-        if _same_headers(headers, headers[column]) > 1:
+        if sum(header.casefold() == headers[column].casefold() for header in headers) > 1:
             raise BadFile(f"The header {headers[column]} stands more than once; rename all but one of them.")
     _check_complete(mapping)
     return mapping
-
-
-def _chosen(headers: Sequence[str], choice: str) -> tuple[str, tuple[int, ...]]:
-    field, equals, wanted = choice.partition("=")
-    field = field.strip().casefold()
-    if not equals or field not in SYNONYMS:
-        raise BadFile(f"Write {'|'.join(SYNONYMS)}=Header, not {choice[:80]}.")
-    parts = [wanted] if wanted in headers or not wanted.strip() else wanted.split("+")
-    return field, tuple(_column(headers, part) for part in parts if part.strip())
 
 
 def _column(headers: Sequence[str], wanted: str) -> int:
@@ -237,7 +242,7 @@ def _column(headers: Sequence[str], wanted: str) -> int:
         for column, header in enumerate(headers):
             if form(header) == form(wanted):
                 return column
-    raise BadFile(f"The file has no column {wanted.strip()[:80]}; it has {', '.join(filter(None, headers))[:300]}.")
+    raise ValueError(f"The file has no column {wanted.strip()[:80]}; it has {', '.join(filter(None, headers))[:300]}.")
 
 
 def _best_columns(headers: Sequence[str], field: str, taken: Mapping) -> tuple[int, ...]:
@@ -256,10 +261,6 @@ def _best_columns(headers: Sequence[str], field: str, taken: Mapping) -> tuple[i
 def _words(header: str) -> str:
     """Return a header as it is compared: letters and digits alone, in small letters."""
     return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", header).casefold()))
-
-
-def _same_headers(headers: Sequence[str], header: str) -> int:
-    return sum(other.casefold() == header.casefold() for other in headers)
 
 
 def _check_complete(mapping: Mapping) -> None:
@@ -297,9 +298,9 @@ def _text(limit: int) -> Callable[[str], str]:
     parse = prompts.text(limit)
 
     def read(cell: str) -> str:
-        if cell.isascii() and cell.isprintable() and "\\" not in cell and 0 < len(cell) <= limit:
-            if cell[0] not in " '" and cell[-1] != " ":
-                return cell
+        is_plain = cell.isascii() and cell.isprintable() and "\\" not in cell and 0 < len(cell) <= limit
+        if is_plain and cell[0] not in " '" and cell[-1] != " ":
+            return cell
         value = unguarded(cell).replace(NUL, "\0")
         if not value:
             raise ValueError("It is missing.")
@@ -366,12 +367,13 @@ class _Rows:
                 for field, columns in self._mapping.items()]
 
     def read(self, size: int) -> str:
-        """Return some lines; what goes wrong is kept in error, because psycopg2 does not hand it on."""
+        """Return some lines; what goes wrong, Ctrl-C too, is kept in error, because psycopg2 does not hand it on."""
         try:
-            lines = list(itertools.islice(self._good, CHUNK))
-            self._count += len(lines)
-            self._progress("Read", self._count)
-            return "".join(lines)
+            with interrupts.allowed():
+                lines = list(itertools.islice(self._good, CHUNK))
+                self._count += len(lines)
+                self._progress("Read", self._count)
+                return "".join(lines)
         except BaseException as exc:
             self.error = exc
             raise
@@ -507,7 +509,8 @@ def _stage(cur: Cursor, source: Source, mapping: Mapping, progress: Progress) ->
     )
     rows = _Rows(source, mapping, progress)
     try:
-        cur.copy_expert(f"COPY import_lines ({', '.join(rows.columns)}) FROM STDIN", rows)
+        with interrupts.deferred():
+            cur.copy_expert(f"COPY import_lines ({', '.join(rows.columns)}) FROM STDIN", rows)
     except psycopg2.Error:
         if rows.error is not None:
             raise rows.error from None
@@ -531,7 +534,9 @@ def _reject_changed_customers(cur: Cursor) -> dict[int, str]:
         RETURNING later.line, first.line AS first_line
         """
     )
-    return {row["line"]: f"customer_id: Line {row['first_line']} has it with another name or phone number." for row in cur}
+    return {
+        row["line"]: f"customer_id: Line {row['first_line']} has it with another name or phone number." for row in cur
+    }
 
 
 def _reject_serials_elsewhere(cur: Cursor) -> dict[int, str]:
@@ -921,7 +926,8 @@ def _export_accounts(file: Any) -> int:
     return _copy(
         f"""
         SELECT customer_id, {_safe('name')}, {_safe('phone_number')}, {_safe('address')},
-               {_safe('service_name')}, service_cost, {_safe('equipment_name')}, {_safe('serial_number')}, equipment_cost
+               {_safe('service_name')}, service_cost,
+               {_safe('equipment_name')}, {_safe('serial_number')}, equipment_cost
         FROM customers
         LEFT JOIN locations USING (customer_id)
         LEFT JOIN (
