@@ -61,8 +61,8 @@ SYNONYMS = {
     "serial_number": "serialnumber serial serialno sn deviceserial routerserial",
     "equipment_cost": "equipmentcost equipmentprice equipmentvalue devicecost deviceprice devicevalue worth",
 }
-FIRST_NAME = ("firstname", "givenname", "forename")
-LAST_NAME = ("lastname", "surname", "familyname")
+FIRST_NAME = ("firstname", "first", "givenname", "forename")
+LAST_NAME = ("lastname", "last", "surname", "familyname")
 
 
 class BadFile(database.Error):
@@ -184,7 +184,7 @@ def _filled_records(source: Source) -> Iterator[Record]:
             except csv.Error as exc:
                 problem = _quoting_problem(source.path, number, rows.line_num, str(exc))
                 row = next(csv.reader(raw, delimiter=source.delimiter))
-            if row:
+            if any(map(str.strip, row)):
                 yield number, row, problem
             raw.clear()
             number = rows.line_num + 1
@@ -386,8 +386,7 @@ class _Rows:
                 cells = row if len(row) == self._width and not self._joined else self._squared(row)
                 values = [parse(cells[column]) for column, parse in self._plan]
             except ValueError:
-                if any(cell.strip() for cell in row):
-                    self.rejects[number] = problem or self._why_rejected(row)
+                self.rejects[number] = problem or self._why_rejected(row)
                 continue
             if len(values) > 3 and (problem := self._incomplete(values)):
                 self.rejects[number] = problem
