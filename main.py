@@ -388,7 +388,12 @@ def import_accounts() -> None:
 
 
 def file_path(answer: str) -> Path:
-    return Path(prompts.text(4_000)(answer)).expanduser()
+    """Parse the name of a file, kept as typed; ~ is the home folder."""
+    prompts.text(4_000)(answer)
+    try:
+        return Path(answer).expanduser()
+    except RuntimeError:
+        raise ValueError("There is no such home folder.") from None
 
 
 def open_source(path: Path, encoding: str) -> transfer.Source:
@@ -455,7 +460,7 @@ def show_outcome(outcome: transfer.Outcome) -> None:
 def import_confirmed(source: transfer.Source, mapping: transfer.Mapping, outcome: transfer.Outcome) -> bool:
     rejects = transfer.rejects_path(source)
     if outcome.rejects:
-        say(f"Rejected lines go to {rejects}{', which is replaced' if rejects.exists() else ''}.")
+        say(f"Rejected lines go to {rejects}{', which is replaced' if os.path.exists(rejects) else ''}.")
     if not confirm("Type yes to import:"):
         print("Not imported.")
         return False
@@ -499,8 +504,13 @@ def exporter(what: str, named: str) -> Callable[[], None]:
     """Make the action that exports what to a file that is asked for."""
     def export() -> None:
         path = ask("CSV file", file_path)
-        overwrite = path.is_file() and confirm(f"{display.clean(path)} exists. Type yes to replace it:")
-        count = transfer.export(what, path, overwrite)
+        try:
+            count = transfer.export(what, path)
+        except transfer.FileExists as exc:
+            if not confirm(display.clean(f"{exc} Type yes to replace it:")):
+                print("Not exported.")
+                return
+            count = transfer.export(what, path, overwrite=True)
         say(f"Exported {display.plural(count, named)} to {path}.")
 
     return export

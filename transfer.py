@@ -14,6 +14,7 @@ import io
 import itertools
 import os
 import re
+import stat
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
@@ -74,6 +75,11 @@ class UnclearDelimiter(BadFile):
         super().__init__("The header does not show what separates the columns: give --delimiter , or ; or tab.")
 
 
+class FileExists(BadFile):
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} exists already.")
+
+
 class Source(NamedTuple):
     """A CSV file, how it is written, and its header."""
 
@@ -105,8 +111,8 @@ def silent(verb: str, rows: int) -> None:
 def open_source(path: Path, encoding: str = "utf-8", delimiter: str = "") -> Source:
     """Read the header of a CSV file; raise BadFile when it has none that can be read."""
     encoding = _text_encoding(encoding)
-    if not path.is_file():
-        raise BadFile(f"{path} is not a file." if path.exists() else f"There is no file {path}.")
+    if (kind := _kind(path)) != "file":
+        raise BadFile(f"{path} is a {kind}, not a file." if kind else f"There is no file {path}.")
     with _opened(path, encoding) as lines:
         first = next((line for line in lines if line.strip()), "")
     source = Source(path, encoding, _delimiter(delimiter, first), [])
@@ -114,6 +120,17 @@ def open_source(path: Path, encoding: str = "utf-8", delimiter: str = "") -> Sou
     if problem:
         raise BadFile(f"{path} has no header that can be read. {problem}")
     return source._replace(headers=[header.strip() for header in headers])
+
+
+def _kind(path: Path) -> str:
+    """Return file, folder or device; nothing when there is none."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as exc:
+        raise BadFile(f"{path} cannot be used: {exc.strerror}.") from exc
+    return "file" if stat.S_ISREG(mode) else "folder" if stat.S_ISDIR(mode) else "device"
 
 
 def _text_encoding(name: str) -> str:
@@ -357,6 +374,7 @@ class _Rows:
         self._width = len(source.headers)
         self._joined = [columns for columns in mapping.values() if len(columns) > 1]
         self._plan = self._columns_and_parsers()
+        self._incomplete = functools.lru_cache(maxsize=None)(self._find_incomplete)
         self._good = self._good_lines(source)
         self._count = 0
 
@@ -388,7 +406,7 @@ class _Rows:
             except ValueError:
                 self.rejects[number] = problem or self._why_rejected(row)
                 continue
-            if len(values) > 3 and (problem := self._incomplete(values)):
+            if problem := self._incomplete(tuple([value is NOTHING for value in values])):
                 self.rejects[number] = problem
                 continue
             yield f"{number}\t" + "\t".join(values) + "\n"
@@ -414,9 +432,9 @@ class _Rows:
                 reasons.append(f"{field}: {exc}")
         return " ".join(reasons)
 
-    def _incomplete(self, values: list[str]) -> str:
+    def _find_incomplete(self, missing: tuple[bool, ...]) -> str:
         """Say what is missing beside a service, equipment, or its cost; nothing when all is there."""
-        there = {field for field, value in zip(self._mapping, values) if value != NOTHING}
+        there = {field for field, is_missing in zip(self._mapping, missing) if not is_missing}
         for name, cost in TOGETHER:
             if name in there and cost not in there:
                 return f"{name} has no {cost}."
@@ -446,8 +464,7 @@ def load(
     Raise Conflict when this is not what was confirmed, because the file or the records have changed since.
     """
     rejects = rejects_path(source)
-    part = rejects.with_name(rejects.name + ".part")
-    try:
+    with _part(rejects) as part:
         with database.transaction() as cur:
             database.be_patient(cur)
             cur.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": IMPORT_LOCK})
@@ -455,14 +472,32 @@ def load(
             if confirmed is not None and outcome != confirmed:
                 raise database.Conflict("The file or the records changed after the check; nothing was imported. "
                                         "Check again.")
-            _add(cur, outcome.new, progress)
             if outcome.rejects:
                 _write_rejects(source, outcome.rejects, part)
+            _add(cur, outcome.new, progress)
         if outcome.rejects:
-            os.replace(part, rejects)
-    finally:
-        part.unlink(missing_ok=True)
+            _put(part, rejects, "The good lines were imported, but ")
     return outcome
+
+
+@contextlib.contextmanager
+def _part(path: Path) -> Iterator[Path]:
+    """Lend the name under which a file is written until it is whole; remove what is left under it."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    if _kind(path) == "folder":
+        raise BadFile(f"{path} is a folder.")
+    try:
+        yield part
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def _put(part: Path, path: Path, but: str = "") -> None:
+    try:
+        os.replace(part, path)
+    except OSError as exc:
+        raise BadFile(f"{but}{path} cannot be replaced: {exc.strerror}.") from exc
 
 
 def rejects_path(source: Source) -> Path:
@@ -834,17 +869,14 @@ def _write_rejects(source: Source, rejects: dict[int, str], part: Path) -> None:
     """Write the rejected lines as they are, line number and reason after them, in the file's own encoding."""
     width = len(source.headers)
     kept = [column for column, header in enumerate(source.headers) if header not in REJECT_COLUMNS]
-    try:
-        with part.open("w", encoding=source.encoding, errors="backslashreplace", newline="") as file:
-            # \r\n, because the writer quotes what stands in its line end
-            writer = csv.writer(file, delimiter=source.delimiter, lineterminator="\r\n")
-            writer.writerow([*(source.headers[column] for column in kept), *REJECT_COLUMNS])
-            for number, row, _ in _records(source):
-                if reason := rejects.get(number):
-                    row = [_as_it_was(cell) for cell in row] + [""] * (width - len(row))
-                    writer.writerow([*(row[column] for column in kept), number, reason, *row[width:]])
-    except OSError as exc:
-        raise BadFile(f"{part} cannot be written, so nothing was imported: {exc.strerror}.") from exc
+    with _writable(part) as binary, io.TextIOWrapper(binary, source.encoding, "backslashreplace", newline="") as file:
+        # \r\n, because the writer quotes what stands in its line end
+        writer = csv.writer(file, delimiter=source.delimiter, lineterminator="\r\n")
+        writer.writerow([*(source.headers[column] for column in kept), *REJECT_COLUMNS])
+        for number, row, _ in _records(source):
+            if reason := rejects.get(number):
+                row = [_as_it_was(cell) for cell in row] + [""] * (width - len(row))
+                writer.writerow([*(row[column] for column in kept), number, reason, *row[width:]])
 
 
 def _as_it_was(cell: str) -> str:
@@ -853,25 +885,23 @@ def _as_it_was(cell: str) -> str:
 
 
 def export(what: str, path: Path, overwrite: bool = False) -> int:
-    """Write records to a file and return how many lines; raise BadFile when it exists and may not be replaced.
+    """Write records to a file and return how many lines; raise FileExists when it may not be replaced.
 
     The file appears when it is whole. A device or a pipe is written to as it is.
     """
-    if path.is_dir() or path.exists() and path.is_file() and not overwrite:
-        raise BadFile(f"{path} is a folder." if path.is_dir() else f"{path} exists already.")
-    if path.exists() and not path.is_file():
+    kind = _kind(path)
+    if kind == "file" and not overwrite:
+        raise FileExists(path)
+    if kind == "device":
         with _writable(path) as file:
             return export_to(what, file)
-    part = path.with_name(path.name + ".part")
-    try:
+    with _part(path) as part:
         with _writable(part) as file:
             count = export_to(what, file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(part, path)
+        _put(part, path)
         return count
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
