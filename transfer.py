@@ -37,7 +37,7 @@ Record = tuple[int, list[str], str]
 
 IMPORT_LOCK = 49_952  # any number, as long as every copy of the program uses the same
 LONGEST_FIELD = 10_000_000
-BATCH = 25_000
+BATCH = 50_000
 CHUNK = 500
 DELIMITERS = ",;\t"
 NUL = "\udc00"  # stands for NUL, which csv refuses before Python 3.11; no decoded text can hold it

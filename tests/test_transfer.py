@@ -312,8 +312,8 @@ def test_the_same_file_twice_adds_nothing(db, sql, file):
 
 def test_only_as_many_equal_services_are_added_as_are_missing(db, sql, file):
     header, line = "name,phone,address,plan,fee", "Ada,555,1 Quay,Fibre,20"
-    load(file("\n".join([header, line])))
-    outcome = load(file("\n".join([header, line, line, line])))
+    load(file(f"{header}\n{line}"))
+    outcome = load(file(f"{header}\n{line}\n{line}\n{line}"))
     assert (outcome.new.services, outcome.present.services) == (2, 1)
     assert counts(sql) == (1, 1, 3, 0)
 
@@ -325,7 +325,7 @@ def test_a_service_at_another_cost_is_another_service(db, sql, file):
 
 def test_a_device_on_several_lines_is_one_by_its_serial_number(db, sql, file):
     line = "Ada,555,1 Quay,,,Router,R1,30"
-    assert load(file("\n".join([HEADER, line, line]))).new.equipment == 1
+    assert load(file(f"{HEADER}\n{line}\n{line}")).new.equipment == 1
 
 
 def test_namesakes_with_the_same_phone_are_told_apart_by_customer_id(db, sql, file):
