@@ -2,8 +2,12 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
+import time
 from collections.abc import Callable, Iterable
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import database
@@ -13,6 +17,11 @@ import money
 import prompts
 import reports
 import screens
+import transfer
+from display import number, words
+from prompts import confirm, say
+
+MOST_REASONS = 10
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -43,6 +52,8 @@ def parser(version: str, run_menus: Command) -> argparse.ArgumentParser:
     statement.add_argument("--from", dest="first", type=argument(prompts.day), metavar="DATE", required=True)
     statement.add_argument("--to", dest="last", type=argument(prompts.day), metavar="DATE", help="today, unless given")
     add_bill_run(add("bill", bill, "bill every customer with services for a month, once"))
+    add_import(add("import", import_file, "add customers with sites, services and equipment from a CSV file"))
+    add_export(add("export", export_file, "write accounts, bills, payments or late customers as CSV"))
     add("demo", fill_demo, f"fill an empty database with {demo.DEMO_CUSTOMERS} made-up customers")
     add("verify", verify, "prove that the money adds up; exit with 1 if anything is off")
     return top
@@ -68,6 +79,23 @@ def add_bill_run(command: argparse.ArgumentParser) -> None:
     command.add_argument("--due", type=argument(prompts.day), metavar="DATE", help="the 15th, unless given")
     command.add_argument("--dry-run", action="store_true", help="show what would be billed, and stop")
     command.add_argument("--yes", action="store_true", help="bill without asking for the total")
+
+
+def add_import(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", metavar="FILE")
+    command.add_argument("--dry-run", action="store_true", help="check and count, write nothing")
+    command.add_argument("--yes", action="store_true", help="import without asking")
+    command.add_argument("--map", action="append", default=[], metavar="FIELD=HEADER",
+                         help="the column of a field, or several joined: name=First+Last; fields are "
+                              f"{', '.join(transfer.SYNONYMS)}")
+    command.add_argument("--encoding", default="utf-8", help="how the file is encoded, such as cp1252; else utf-8")
+    command.add_argument("--delimiter", default="", help=", or ; or tab; else what the header shows")
+
+
+def add_export(command: argparse.ArgumentParser) -> None:
+    command.add_argument("what", choices=transfer.EXPORTS)
+    command.add_argument("file", nargs="?", default="", metavar="FILE", help="else standard output")
+    command.add_argument("--yes", action="store_true", help="replace a file that exists")
 
 
 def write(form: str, rows: Iterable[database.Row]) -> None:
@@ -170,7 +198,7 @@ def confirm_total(preview: database.Row) -> bool:
     if not preview["customers"]:
         return True
     total = display.money(preview["total"])
-    if prompts.confirm(f"Type the total, {total}, to bill:", total):
+    if confirm(f"Type the total, {total}, to bill:", total):
         return True
     prompts.complain("That is not the total; nobody was billed.")
     return False
@@ -194,3 +222,118 @@ def fill_demo(arguments: argparse.Namespace) -> int:
     demo.fill(demo.DEMO_CUSTOMERS)
     print(f"Added a made-up provider of {demo.DEMO_CUSTOMERS} customers.")
     return 0
+
+
+def import_file(arguments: argparse.Namespace) -> int:
+    """Import a file: 0 when all of it is there afterwards, 1 when lines were rejected or nothing was done."""
+    source = transfer.open_source(Path(arguments.file), arguments.encoding, arguments.delimiter)
+    try:
+        chosen = dict(transfer.choice(source.headers, answer) for answer in arguments.map)
+    except ValueError as exc:
+        raise transfer.BadFile(str(exc)) from exc
+    mapping = transfer.match_headers(source.headers, chosen)
+    show_mapping(source, mapping)
+    if arguments.yes and not arguments.dry_run:
+        with Progress() as progress:
+            outcome = transfer.load(source, mapping, None, progress)
+        show_outcome(outcome)
+        say_imported(source, outcome)
+        return 1 if outcome.rejects else 0
+    outcome = checked(source, mapping)
+    if outcome is None:
+        return 0
+    try:
+        if arguments.dry_run:
+            print("A dry run: nothing was written.")
+        elif not import_confirmed(source, mapping, outcome):
+            return 1
+    except prompts.Cancelled:
+        prompts.complain("Cancelled, nothing changed.")
+        return 1
+    return 1 if outcome.rejects else 0
+
+
+def export_file(arguments: argparse.Namespace) -> int:
+    if arguments.file not in ("", "-"):
+        transfer.export(arguments.what, Path(arguments.file), arguments.yes)
+    elif sys.stdout.isatty():
+        transfer.export_to(arguments.what, transfer.Cleaned(sys.stdout))
+    else:
+        sys.stdout.flush()
+        transfer.export_to(arguments.what, sys.stdout.buffer)
+        sys.stdout.flush()
+    return 0
+
+
+def show_mapping(source: transfer.Source, mapping: transfer.Mapping) -> None:
+    rows = [{"field": field, "header": " + ".join(source.headers[column] for column in columns)}
+            for field, columns in mapping.items()]
+    print(display.table([words("Field", "field"), words("Column in the file", "header")], rows))
+    if ignored := transfer.ignored_headers(source, mapping):
+        say(f"Ignored: {', '.join(ignored)}.")
+
+
+def checked(source: transfer.Source, mapping: transfer.Mapping) -> transfer.Outcome | None:
+    """Check a file and show what an import would do; None when there is nothing to do."""
+    with Progress() as progress:
+        outcome = transfer.check(source, mapping, progress)
+    show_outcome(outcome)
+    if any(outcome.new) or outcome.rejects:
+        return outcome
+    print("Nothing to import: all of it is there already.")
+    return None
+
+
+def show_outcome(outcome: transfer.Outcome) -> None:
+    rows = [{"what": what, "new": new, "present": present}
+            for what, new, present in zip(outcome.new._fields, outcome.new, outcome.present)]
+    print(display.table([words("", "what"), number("New", "new"), number("Already there", "present")], rows))
+    for line, reason in list(outcome.rejects.items())[:MOST_REASONS]:
+        prompts.complain(f"Line {line}: {reason}")
+    if outcome.rejects:
+        prompts.complain(f"{display.plural(len(outcome.rejects), 'line')} rejected.")
+
+
+def import_confirmed(source: transfer.Source, mapping: transfer.Mapping, outcome: transfer.Outcome) -> bool:
+    rejects = transfer.rejects_path(source)
+    if outcome.rejects:
+        say(f"Rejected lines go to {rejects}{', which is replaced' if os.path.exists(rejects) else ''}.")
+    if not confirm("Type yes to import:"):
+        print("Not imported.")
+        return False
+    with Progress() as progress:
+        transfer.load(source, mapping, outcome, progress)
+    say_imported(source, outcome)
+    return True
+
+
+def say_imported(source: transfer.Source, outcome: transfer.Outcome) -> None:
+    added = ", ".join(display.plural(n, what if what == "equipment" else what[:-1])
+                      for what, n in zip(outcome.new._fields, outcome.new))
+    say(f"Imported {added}.")
+    if outcome.rejects:
+        say(f"{display.plural(len(outcome.rejects), 'line')} rejected, to mend and import: "
+            f"{transfer.rejects_path(source)}")
+
+
+class Progress:
+    """A line on standard error with rows and rate, on a terminal, once the work takes over a second."""
+
+    def __enter__(self) -> Progress:
+        self.verb, self.started, self.shown = "", time.monotonic(), 0.0
+        return self
+
+    def __call__(self, verb: str, rows: int) -> None:
+        now = time.monotonic()
+        if verb != self.verb:
+            self.verb, self.started = verb, self.started if self.verb == "" else now
+        if now - self.started > 1 and now - self.shown > 0.2 and sys.stderr.isatty():
+            self.shown = now
+            print(f"\r{verb} {rows} rows, {rows / (now - self.started):.0f} a second \x1b[K",
+                  end="", file=sys.stderr, flush=True)
+
+    def __exit__(self, *exc: object) -> None:
+        if self.shown:
+            print(file=sys.stderr)
+
+

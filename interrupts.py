@@ -14,7 +14,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Optional
 
 import psycopg2
 
@@ -22,9 +21,9 @@ _WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _running: set[psycopg2.extensions.connection] = set()
 _running_lock = threading.Lock()
-_reader: Optional[int] = None
+_reader: int | None = None
 _depth = 0
-_pending: Optional[BaseException] = None
+_pending: BaseException | None = None
 
 
 def install() -> None:
@@ -39,7 +38,7 @@ def install() -> None:
     threading.Thread(target=_watch, args=(_reader,), daemon=True).start()
 
 
-def _on_signal(number: int, frame: Optional[FrameType]) -> None:
+def _on_signal(number: int, frame: FrameType | None) -> None:
     global _pending
     stop = KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
     if _depth:

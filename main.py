@@ -7,7 +7,9 @@ import sys
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
-from typing import Any, NamedTuple, Optional, Union
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import commands
@@ -18,16 +20,17 @@ import money
 import prompts
 import reports
 import screens
+import transfer
 from database import Row
 from display import number
-from prompts import ask, browse, confirm
+from prompts import ask, browse, confirm, say
 
 VERSION = "1.0.0"
 
 
 class Menu(NamedTuple):
     title: str
-    entries: dict[str, tuple[str, Union[Callable[[], None], Menu]]]
+    entries: dict[str, tuple[str, Callable[[], None] | Menu]]
 
 
 class Kind(NamedTuple):
@@ -83,7 +86,7 @@ def pick(kind: Kind) -> Row:
             return row
 
 
-def look_up(kind: Kind, answer: str) -> Optional[Row]:
+def look_up(kind: Kind, answer: str) -> Row | None:
     """Return the record that an ID or a search leads to; None after saying why there is none."""
     if not prompts.is_id(answer):
         return choose_hit(kind, answer, kind.find(answer))
@@ -100,7 +103,7 @@ def look_up(kind: Kind, answer: str) -> Optional[Row]:
     return None
 
 
-def choose_hit(kind: Kind, term: str, hits: list[Row]) -> Optional[Row]:
+def choose_hit(kind: Kind, term: str, hits: list[Row]) -> Row | None:
     if not hits:
         prompts.complain(f"No {kind.noun} matches {term}. Try a shorter part of a name, phone number or address.")
         return None
@@ -155,10 +158,6 @@ def confirm_delete(what: str, contents: Row, wanted: str = "yes") -> bool:
         return True
     print("Not deleted.")
     return False
-
-
-def say(sentence: str) -> None:
-    print(display.clean(sentence))
 
 
 def add_customer() -> None:
@@ -361,7 +360,7 @@ def show_what_is_owed(customer_id: int) -> list[Row]:
     return bills
 
 
-def ask_aim(bills: list[Row]) -> Optional[int]:
+def ask_aim(bills: list[Row]) -> int | None:
     """Ask which bill a payment is meant for; Enter pays the one due first, then the next."""
     ids = {str(bill["billing_id"]): bill["billing_id"] for bill in bills}
     return ask("Bill ID", prompts.choice(ids), shown="oldest due first")
@@ -481,6 +480,72 @@ def about_database() -> None:
         print("Search     not indexed: this server lacks the extension pg_trgm, so searches read whole tables")
 
 
+def import_accounts() -> None:
+    """Import a CSV file whose columns, once shown, may be changed."""
+    path = ask("CSV file", file_path)
+    source = open_source(path, ask("Encoding", prompts.text(40), shown="utf-8", default="utf-8"))
+    mapping = choose_mapping(source)
+    if outcome := commands.checked(source, mapping):
+        commands.import_confirmed(source, mapping, outcome)
+
+
+def file_path(answer: str) -> Path:
+    """Parse the name of a file, kept as typed; ~ is the home folder."""
+    prompts.text(4_000)(answer)
+    try:
+        return Path(answer).expanduser()
+    except RuntimeError:
+        raise ValueError("There is no such home folder.") from None
+
+
+def open_source(path: Path, encoding: str) -> transfer.Source:
+    try:
+        return transfer.open_source(path, encoding)
+    except transfer.UnclearDelimiter:
+        signs = {",": ",", ";": ";", "tab": "\t"}
+        return transfer.open_source(path, encoding, ask("Delimiter (, or ; or tab)", prompts.choice(signs)))
+
+
+def choose_mapping(source: transfer.Source) -> transfer.Mapping:
+    """Show which column is which field until the administrator is content."""
+    chosen: transfer.Mapping = {}
+    while True:
+        mapping = matched(source, chosen)
+        change = ask("Change (such as name=First+Last; Enter to go on)",
+                     prompts.optional(lambda answer: transfer.choice(source.headers, answer)))
+        if change:
+            chosen.update([change])
+        elif mapping:
+            return mapping
+
+
+def matched(source: transfer.Source, chosen: transfer.Mapping) -> transfer.Mapping | None:
+    try:
+        mapping = transfer.match_headers(source.headers, chosen)
+    except transfer.BadFile as exc:
+        prompts.complain(str(exc))
+        say(f"The file's columns: {', '.join(source.headers)}")
+        return None
+    commands.show_mapping(source, mapping)
+    return mapping
+
+
+def exporter(what: str, named: str) -> Callable[[], None]:
+    """Make the action that exports what to a file that is asked for."""
+    def export() -> None:
+        path = ask("CSV file", file_path)
+        try:
+            count = transfer.export(what, path)
+        except transfer.FileExists as exc:
+            if not confirm(display.clean(f"{exc} Type yes to replace it:")):
+                print("Not exported.")
+                return
+            count = transfer.export(what, path, overwrite=True)
+        say(f"Exported {display.plural(count, named)} to {path}.")
+
+    return export
+
+
 CUSTOMERS = Menu("Manage Customers", {
     "1": ("Add customer", add_customer),
     "2": ("View customer", view_customer),
@@ -527,6 +592,13 @@ ADMINISTRATION = Menu("Administration", {
     "1": ("Verify that the money adds up", verify),
     "2": ("About this database", about_database),
 })
+TRANSFER = Menu("Import & Export", {
+    "1": ("Import customers from a CSV file", import_accounts),
+    "2": ("Export customers with sites, services and equipment", exporter("accounts", "line")),
+    "3": ("Export bills", exporter("bills", "bill")),
+    "4": ("Export payments", exporter("payments", "payment")),
+    "5": ("Export customers late on payments", exporter("late", "customer")),
+})
 MAIN = Menu("Main menu", {
     "1": ("Manage Customers", CUSTOMERS),
     "2": ("Manage Locations", LOCATIONS),
@@ -534,6 +606,7 @@ MAIN = Menu("Main menu", {
     "4": ("Manage Equipment", EQUIPMENT_MENU),
     "5": ("Billing", BILLING),
     "6": ("Reporting", REPORTING),
+    "7": ("Import & Export", TRANSFER),
     "8": ("Administration", ADMINISTRATION),
 })
 
@@ -597,7 +670,7 @@ def run_menus(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def main(argv: Optional[list[str]] = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run the menus or one command; return 0, 1 when something failed, or 2 when the database cannot be used."""
     arguments = commands.parser(VERSION, run_menus).parse_args(argv)
     prompts.prepare()
@@ -619,7 +692,16 @@ def main(argv: Optional[list[str]] = None) -> int:
         database.disconnect()
 
 
+def say_fault(kind: type[BaseException], fault: BaseException, trace: TracebackType | None) -> None:
+    """Report a fault of the program itself in one sentence that says where to look."""
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    place = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}, line {trace.tb_lineno}" if trace else "the program"
+    prompts.complain(f"This is a fault of the program ({kind.__name__} in {place}); please report it. Your data are safe.")
+
+
 if __name__ == "__main__":
+    sys.excepthook = say_fault
     try:
         sys.exit(main())
     except KeyboardInterrupt:

@@ -46,6 +46,11 @@ def on_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
+def say(sentence: str) -> None:
+    """Print a sentence that may hold stored text."""
+    print(display.clean(sentence))
+
+
 def complain(sentence: str) -> None:
     """Say what went wrong, on standard error, and remember that something did."""
     global complaints

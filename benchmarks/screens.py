@@ -15,8 +15,8 @@ import psycopg2.extensions
 
 import database
 import display
-import main
 import reports
+import screens as screens_of
 from benchmarks import peers
 from benchmarks.measure import Missing, Peer, Row, alternate, median, p95, run, seconds_of
 from benchmarks.replay import replay, statements_of

@@ -392,7 +392,8 @@ def test_a_connection_lost_during_commit_is_reported_and_never_tried_again(db, s
 def test_ctrl_c_ends_a_running_query_and_keeps_its_connection(db, sql, terminal):
     db.add_customer("Ada Okafor", "123")
     db.disconnect()
-    sql("CREATE OR REPLACE FUNCTION matching_customers(pattern text, phone text, most integer) "
+    sql("CREATE OR REPLACE FUNCTION matching_customers("
+        "whole text, word text, phone text, reversed_phone text, most integer) "
         "RETURNS TABLE (customer_id bigint) "
         "LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); END $$")
     child = terminal(DB_STATEMENT_TIMEOUT="90")

@@ -312,16 +312,14 @@ def test_verify_finds_what_was_planted_with_triggers_disabled(db, ada, bills, sq
     assert any(re.search(finding, sentence) for sentence in findings), findings
 
 
-@pytest.mark.parametrize("damage, finding", [
-    ("CREATE OR REPLACE FUNCTION owed_on(as_of date) RETURNS TABLE (customer_id bigint, amount numeric, days integer)"
-     " LANGUAGE sql STABLE AS 'SELECT customer_id, amount_due, 0 FROM billing WHERE billing_id > 1'",
+@pytest.mark.parametrize("owed, finding", [
+    ("SELECT customer_id, amount_due, 0 FROM billing WHERE billing_id > 1",
      r"Late payments by age: the total is 20\.00 and the bills have 30\.00 due"),
-    ("CREATE OR REPLACE FUNCTION owed_on(as_of date) RETURNS TABLE"
-     " (customer_id bigint, amount numeric, days integer) LANGUAGE sql STABLE"
-     " AS 'SELECT customer_id, amount_due, 1 FROM billing'",
+    ("SELECT customer_id, amount_due, 1 FROM billing",
      r"Late report: the total is 10\.00 and the bills have 10\.00 late"),
 ])
-def test_verify_finds_reports_that_disagree(db, ada, bills, sql, damage, finding):
-    sql(damage)
+def test_verify_finds_reports_that_disagree(db, ada, bills, sql, owed, finding):
+    sql("CREATE OR REPLACE FUNCTION owed_on(as_of date) RETURNS TABLE (customer_id bigint, amount numeric, days integer)"
+        f" LANGUAGE sql STABLE AS '{owed}'")
     _, findings = reports.verify()
     assert any(re.search(finding, sentence) for sentence in findings), findings
