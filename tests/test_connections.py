@@ -48,13 +48,10 @@ def connect(uri, monkeypatch):
 
 @pytest.fixture
 def signals():
-    """Handle signals as the program does."""
-    kept = {number: signal.getsignal(number) for number in interrupts._WATCHED}
-    interrupts.install()
+    """Handle Ctrl-C as the program does."""
+    kept = signal.signal(signal.SIGINT, interrupts._on_signal)
     yield
-    signal.set_wakeup_fd(-1)
-    for number, handler in kept.items():
-        signal.signal(number, handler)
+    signal.signal(signal.SIGINT, kept)
 
 
 @pytest.fixture
@@ -78,6 +75,7 @@ def server():
 
     yield listen
     for listener in listeners:
+        listener.shutdown(socket.SHUT_RDWR)  # close() alone would leave accept() waiting
         listener.close()
 
 
@@ -506,6 +504,27 @@ def test_ctrl_c_anywhere_leaves_the_program_answering_to_the_next(connect, signa
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
         assert database.today()
+
+
+LATE_CTRL_C = """
+import signal, sys
+sys.path.insert(0, sys.argv[1])
+import database, interrupts
+interrupts.install()
+database.connect()
+for _ in range(300):
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        database.today()
+database.disconnect()
+"""
+
+
+def test_ctrl_c_at_a_prompt_does_not_cancel_the_next_query(uri):
+    done = subprocess.run([sys.executable, "-c", LATE_CTRL_C, str(PROJECT)], env=environment(uri), capture_output=True,
+                          text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_ctrl_c_in_a_report_leaves_no_traceback(sql, uri):
