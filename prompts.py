@@ -6,6 +6,7 @@ repeats its question until the parser is content.
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import sys
 import unicodedata
@@ -31,6 +32,9 @@ class Cancelled(Exception):
 
 def prepare() -> None:
     """Make input safe to read: any bytes become text, and on a terminal the arrow keys edit the line."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by whoever started the program
+            setattr(sys, name, open(os.devnull, mode))
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         errors = "surrogateescape" if stream is sys.stdin else "backslashreplace"
         stream.reconfigure(encoding="utf-8", errors=errors)  # type: ignore[union-attr]

@@ -48,13 +48,10 @@ def connect(uri, monkeypatch):
 
 @pytest.fixture
 def signals():
-    """Handle signals as the program does."""
-    kept = {number: signal.getsignal(number) for number in interrupts._WATCHED}
-    interrupts.install()
+    """Handle Ctrl-C as the program does."""
+    kept = signal.signal(signal.SIGINT, interrupts._on_signal)
     yield
-    signal.set_wakeup_fd(-1)
-    for number, handler in kept.items():
-        signal.signal(number, handler)
+    signal.signal(signal.SIGINT, kept)
 
 
 @pytest.fixture
@@ -78,6 +75,7 @@ def server():
 
     yield listen
     for listener in listeners:
+        listener.shutdown(socket.SHUT_RDWR)  # close() alone would leave accept() waiting
         listener.close()
 
 
@@ -448,7 +446,7 @@ def test_ctrl_c_during_a_commit_that_succeeds_is_not_reported_as_cancelled(sql, 
 
 
 class Interrupter:
-    """Sends Ctrl-C at the nth step that the program's own code takes."""
+    """Sends Ctrl-C before the nth line that runs where connections are lent and given back."""
 
     FILES = (database.__file__, interrupts.__file__, contextlib.__file__)
 
@@ -458,7 +456,7 @@ class Interrupter:
     def trace(self, frame, event, argument):
         if frame.f_code.co_filename not in self.FILES:
             return None
-        if event in ("call", "line", "return"):
+        if event == "line":
             self.steps_left -= 1
             if self.steps_left == 0:
                 sys.settrace(None)
@@ -507,6 +505,28 @@ def test_ctrl_c_anywhere_leaves_the_program_answering_to_the_next(connect, signa
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
         assert database.today()
+
+
+LATE_CTRL_C = """
+import select, signal, sys, time, types
+sys.path.insert(0, sys.argv[1])
+import database, interrupts
+interrupts.select = types.SimpleNamespace(select=lambda *files: select.select(*files) and time.sleep(0.1))
+interrupts.install()
+database.connect()
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    with database.reading() as cur:
+        cur.execute("SELECT pg_sleep(0.3)")
+database.disconnect()
+"""
+
+
+def test_ctrl_c_at_a_prompt_does_not_cancel_the_next_query(uri):
+    done = subprocess.run([sys.executable, "-c", LATE_CTRL_C, str(PROJECT)], env=environment(uri), capture_output=True,
+                          text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_ctrl_c_in_a_report_leaves_no_traceback(sql, uri):
