@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -316,12 +317,11 @@ def say_imported(source: transfer.Source, outcome: transfer.Outcome) -> None:
             f"{transfer.rejects_path(source)}")
 
 
-class Progress:
+class Progress(AbstractContextManager["Progress"]):
     """A line on standard error with rows and rate, on a terminal, once the work takes over a second."""
 
-    def __enter__(self) -> Progress:
+    def __init__(self) -> None:
         self.verb, self.started, self.shown = "", time.monotonic(), 0.0
-        return self
 
     def __call__(self, verb: str, rows: int) -> None:
         now = time.monotonic()

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, TypeVar
 
 import display
@@ -34,7 +35,7 @@ def prepare() -> None:
     """Make input safe to read: any bytes become text, and on a terminal the arrow keys edit the line."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # closed by whoever started the program
-            setattr(sys, name, open(os.devnull, mode))
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115, it stays open as a standard stream does
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         errors = "surrogateescape" if stream is sys.stdin else "backslashreplace"
         stream.reconfigure(encoding="utf-8", errors=errors)  # type: ignore[union-attr]

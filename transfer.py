@@ -387,11 +387,11 @@ class _Rows:
     def read(self, size: int) -> str:
         """Return some lines; what goes wrong, Ctrl-C too, is kept in error, because psycopg2 does not hand it on."""
         try:
-            with interrupts.allowed():
-                lines = list(itertools.islice(self._good, CHUNK))
-                self._count += len(lines)
-                self._progress("Read", self._count)
-                return "".join(lines)
+            interrupts.check()
+            lines = list(itertools.islice(self._good, CHUNK))
+            self._count += len(lines)
+            self._progress("Read", self._count)
+            return "".join(lines)
         except BaseException as exc:
             self.error = exc
             raise
@@ -543,8 +543,7 @@ def _stage(cur: Cursor, source: Source, mapping: Mapping, progress: Progress) ->
     )
     rows = _Rows(source, mapping, progress)
     try:
-        with interrupts.deferred():
-            cur.copy_expert(f"COPY import_lines ({', '.join(rows.columns)}) FROM STDIN", rows)
+        cur.copy_expert(f"COPY import_lines ({', '.join(rows.columns)}) FROM STDIN", rows)
     except psycopg2.Error:
         if rows.error is not None:
             raise rows.error from None

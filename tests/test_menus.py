@@ -532,7 +532,7 @@ def test_the_late_report_as_json(late, run):
 def test_a_report_runs_with_a_standard_stream_closed(closed, late, uri):
     command = f'exec {closed}>&-; exec "$0" "$@"'
     done = subprocess.run(["sh", "-c", command, sys.executable, PROJECT / "main.py", "late-report"], env=environment(uri),
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, check=False)
+                          capture_output=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
     assert closed == "1" or b"2 customers late" in done.stdout
 

@@ -18,10 +18,10 @@ from conftest import PROJECT, environment
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+import commands
 import database
 import display
 import interrupts
-import main
 import prompts
 import transfer
 
@@ -492,8 +492,8 @@ def test_progress_is_told_on_a_terminal_after_a_second(monkeypatch, on_terminal,
     stderr.isatty = lambda: on_terminal
     monkeypatch.setattr(sys, "stderr", stderr)
     clock = iter([10, 10, 10 + seconds])
-    monkeypatch.setattr(main.time, "monotonic", lambda: next(clock))
-    with main.Progress() as progress:
+    monkeypatch.setattr(commands.time, "monotonic", lambda: next(clock))
+    with commands.Progress() as progress:
         progress("Read", 0)
         progress("Read", 500)
     assert stderr.getvalue() == shown
