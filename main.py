@@ -339,6 +339,7 @@ def record_payment() -> None:
     today = database.today()
     paid = ask("Amount", prompts.positive_money)
     paid_on = ask("Date", prompts.past_day(today), shown="today", default=today)
+    print(", ".join(f"{i} {method}" for i, method in enumerate(money.METHODS, 1)))
     method = ask("Method", prompts.one_of(money.METHODS), shown="transfer", default="transfer")
     reference = ask("Reference", prompts.text(100), shown="none")
     billing_id = ask_aim(bills) if len(bills) > 1 else None
