@@ -31,7 +31,7 @@ CREATE TABLE customers (
     CONSTRAINT customers_pkey         PRIMARY KEY (customer_id),
     CONSTRAINT customers_name_length  CHECK (char_length(name) <= 200 AND name ~ '\S'),
     CONSTRAINT customers_name_nfc     CHECK (name IS NFC NORMALIZED),
-    CONSTRAINT customers_phone_form   CHECK (translate(phone_number, '0123456789 +().-/', '') = ''
+    CONSTRAINT customers_phone_form   CHECK (phone_number !~ '[^0-9 +().\-/]'
                                              AND char_length(phone_number) BETWEEN 3 AND 20
                                              AND char_length(digits(phone_number)) BETWEEN 3 AND 15)
 );

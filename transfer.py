@@ -634,7 +634,7 @@ def _match_customers(cur: Cursor, numbered: bool) -> tuple[int, int]:
         ANALYZE import_customers;
 
         CREATE TEMPORARY TABLE import_known ON COMMIT DROP AS
-        SELECT first_line, customer_id
+        SELECT first_line, customer_id, false AS is_new
         FROM (
             SELECT incoming.first_line, incoming.nth, stored.customer_id,
                    row_number() OVER (PARTITION BY incoming.first_line ORDER BY stored.customer_id) AS stored_nth
@@ -767,17 +767,46 @@ def _match_equipment(cur: Cursor) -> tuple[int, int]:
 
 def _add(cur: Cursor, new: Tally, progress: Progress) -> None:
     """Add what _compare found to be new, parents first, in the order of the file's lines."""
-    if new.customers:
-        _in_batches(cur, _add_customers, "Added customers:", progress)
-        cur.execute("ANALYZE import_known")
-    if new.sites:
-        _in_batches(cur, _add_sites, "Added sites:", progress)
+    with _search_indexes_later(cur, new):
+        if new.customers:
+            _give_ids(cur)
+            _in_batches(cur, _add_customers, "Added customers:", progress)
+        if new.sites:
+            _in_batches(cur, _add_sites, "Added sites:", progress)
     if new.services:
         _add_services(cur)
         progress("Added services:", new.services)
     if new.equipment:
         _add_equipment(cur)
         progress("Added equipment:", new.equipment)
+
+
+@contextlib.contextmanager
+def _search_indexes_later(cur: Cursor, new: Tally) -> Iterator[None]:
+    """Make the search indexes once the rows are in, where these are most of what there will be.
+
+    Keeping a trigram index up to date costs as much as the rest of the import, and making it anew a fifth of that; but
+    nobody can use the tables meanwhile, and only their owner may.
+    """
+    cur.execute(
+        """
+        SELECT format('DROP INDEX %%s', indexrelid::regclass) AS drop_it, pg_get_indexdef(indexrelid) AS make_it
+        FROM pg_index
+        JOIN pg_class AS index ON index.oid = indexrelid
+        WHERE indrelid IN ('customers'::regclass, 'locations'::regclass)
+          AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+          AND pg_has_role(index.relowner, 'USAGE')
+          AND %(new)s > (SELECT count(*) FROM (SELECT FROM customers LIMIT %(new)s) AS stored)
+        """,
+        {"new": new.customers},
+    )
+    indexes = cur.fetchall()
+    for index in indexes:
+        cur.execute(index["drop_it"])
+    yield
+    cur.execute("SET LOCAL maintenance_work_mem = '256MB'")
+    for index in indexes:
+        cur.execute(index["make_it"])
 
 
 def _in_batches(cur: Cursor, add: Callable[[Cursor, int, int], None], verb: str, progress: Progress) -> None:
@@ -792,29 +821,34 @@ def _in_batches(cur: Cursor, add: Callable[[Cursor, int, int], None], verb: str,
         progress(verb, count)
 
 
-def _add_customers(cur: Cursor, after: int, upto: int) -> None:
-    """Add the new customers of a range of lines; IDs are given in the order of insertion, and noted in import_known."""
+def _give_ids(cur: Cursor) -> None:
+    """Note in import_known the ID that each new customer will have, in the order of the file."""
     cur.execute(
         """
-        WITH fresh AS (
-            SELECT first_line, name, phone_number, row_number() OVER (ORDER BY first_line) AS position
+        INSERT INTO import_known (first_line, customer_id, is_new)
+        SELECT first_line, nextval(pg_get_serial_sequence('customers', 'customer_id')), true
+        FROM (
+            SELECT first_line
             FROM import_customers
-            WHERE first_line > %(after)s AND first_line <= %(upto)s
-              AND NOT EXISTS (SELECT FROM import_known WHERE import_known.first_line = import_customers.first_line)
-        ), added AS (
-            INSERT INTO customers (name, phone_number)
-            SELECT name, phone_number
-            FROM fresh
-            ORDER BY position
-            RETURNING customer_id
-        ), placed AS (
-            SELECT customer_id, row_number() OVER (ORDER BY customer_id) AS position
-            FROM added
-        )
-        INSERT INTO import_known (first_line, customer_id)
-        SELECT first_line, customer_id
-        FROM fresh
-        JOIN placed USING (position)
+            WHERE NOT EXISTS (SELECT FROM import_known WHERE import_known.first_line = import_customers.first_line)
+            ORDER BY first_line
+        ) AS fresh;
+
+        ANALYZE import_known
+        """
+    )
+
+
+def _add_customers(cur: Cursor, after: int, upto: int) -> None:
+    cur.execute(
+        """
+        INSERT INTO customers (customer_id, name, phone_number)
+        OVERRIDING SYSTEM VALUE
+        SELECT known.customer_id, name, phone_number
+        FROM import_customers
+        JOIN import_known AS known USING (first_line)
+        WHERE first_line > %(after)s AND first_line <= %(upto)s AND is_new
+        ORDER BY first_line
         """,
         {"after": after, "upto": upto},
     )

@@ -456,14 +456,14 @@ def wait_for(sql, condition):
 
 
 def test_a_program_killed_in_the_middle_has_imported_nothing(uri, db, sql, file):
-    path = file("name,phone,address\n" + "".join(f"Ada,{i:06},1 Quay\n" for i in range(1_000)))
-    with blocked(uri, "locations"):
+    path = file("name,phone,address,plan,price\n" + "".join(f"Ada,{i:06},1 Quay,Fibre,9\n" for i in range(1_000)))
+    with blocked(uri, "services"):
         child = started(uri, "import", path, "--yes")
-        wait_for(sql, "wait_event_type = 'Lock' AND query LIKE '%INSERT INTO locations%'")
+        wait_for(sql, "wait_event_type = 'Lock' AND query LIKE '%INSERT INTO services%'")
         child.kill()
         child.wait()
     assert counts(sql) == (0, 0, 0, 0)
-    assert load(path).new == (1_000, 1_000, 0, 0)
+    assert load(path).new == (1_000, 1_000, 1_000, 0)
 
 
 def test_ctrl_c_while_a_file_is_read_imports_nothing(uri, sql, file):
