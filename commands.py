@@ -77,7 +77,7 @@ def add_format(command: argparse.ArgumentParser) -> None:
 
 def add_bill_run(command: argparse.ArgumentParser) -> None:
     command.add_argument("--period", type=argument(prompts.month), metavar="YYYY-MM", required=True)
-    command.add_argument("--due", type=argument(prompts.day), metavar="DATE", help="the 15th, unless given")
+    command.add_argument("--due", type=argument(prompts.day), metavar="DATE", help="the 15th, or 14 days from now when that is past")
     command.add_argument("--dry-run", action="store_true", help="show what would be billed, and stop")
     command.add_argument("--yes", action="store_true", help="bill without asking for the total")
 
@@ -119,7 +119,7 @@ def show_late() -> None:
         return
     prompts.browse(
         screens.LATE, reports.late_customers, lambda row: (row["oldest_due_date"], row["customer_id"]), None,
-        str(total["customers"]), screens.late_footer(total),
+        str(total["customers"]), screens.late_footer(total), stream=reports.stream_late_customers,
     )
 
 
@@ -140,6 +140,9 @@ def show_accounts() -> None:
 
 
 def aging_report(arguments: argparse.Namespace) -> int:
+    if arguments.as_of and arguments.as_of > database.today():
+        prompts.complain(f"Enter a past day with --as-of; {arguments.as_of} is still to come.")
+        return 1
     if arguments.format == "table":
         show_aging(arguments.as_of)
     else:
@@ -155,7 +158,7 @@ def show_aging(as_of: date | None) -> None:
         return
     prompts.browse(
         screens.AGING, lambda after, limit: reports.aging(as_of, after, limit),
-        lambda row: (row["total"], row["customer_id"]), None, str(total["customers"]), total_row=screens.aging_total(total),
+        lambda row: (row["total"], row["customer_id"]), None, str(total["customers"]), total_row=screens.aging_total(total), stream=lambda: reports.stream_aging(as_of),
     )
 
 
@@ -182,9 +185,10 @@ def show_statement(customer_id: int, first: date, last: date) -> None:
 
 
 def bill(arguments: argparse.Namespace) -> int:
-    due_date = arguments.due or money.default_due_date(arguments.period)
+    today = database.today()
+    due_date = arguments.due or money.default_due_date(arguments.period, today)
     preview = money.preview_bills(arguments.period)
-    for line in screens.bill_preview(f"{arguments.period:%Y-%m}", preview):
+    for line in screens.bill_preview(arguments.period, due_date, today, preview):
         print(line)
     if arguments.dry_run:
         return 0
@@ -208,8 +212,9 @@ def confirm_total(preview: database.Row) -> bool:
 def run_bills(period: date, due_date: date, preview: database.Row) -> None:
     """Bill as previewed, and say what was done."""
     result = money.bill_customers(period, due_date, preview["total"])
+    credit = f", {display.money(result['from_credit'])} paid from credit" if result["from_credit"] else ""
     print(f"Created {result['created']}, skipped {result['skipped']}; {display.money(result['total'])} billed, "
-          f"due {due_date}.")
+          f"due {due_date}{credit}.")
 
 
 def verify(arguments: argparse.Namespace) -> int:
@@ -256,7 +261,11 @@ def import_file(arguments: argparse.Namespace) -> int:
 
 def export_file(arguments: argparse.Namespace) -> int:
     if arguments.file not in ("", "-"):
-        transfer.export(arguments.what, Path(arguments.file), arguments.yes)
+        try:
+            transfer.export(arguments.what, Path(arguments.file), arguments.yes)
+        except transfer.FileExists as exc:
+            prompts.complain(f"{exc} Give --yes to replace it.")
+            return 1
     elif sys.stdout.isatty():
         transfer.export_to(arguments.what, transfer.Cleaned(sys.stdout))
     else:
@@ -298,7 +307,7 @@ def show_outcome(outcome: transfer.Outcome) -> None:
 def import_confirmed(source: transfer.Source, mapping: transfer.Mapping, outcome: transfer.Outcome) -> bool:
     rejects = transfer.rejects_path(source)
     if outcome.rejects:
-        say(f"Rejected lines go to {rejects}{', which is replaced' if os.path.exists(rejects) else ''}.")
+        say(f"Rejected lines go to {rejects}{'; the earlier ones are kept beside it as .old' if os.path.exists(rejects) else ''}.")
     if not confirm("Type yes to import:"):
         print("Not imported.")
         return False

@@ -5,6 +5,7 @@ one sentence for the administrator. Nothing here prints or asks.
 """
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -32,7 +33,7 @@ import interrupts
 psycopg2.extras.register_default_json(globally=True, loads=functools.partial(json.loads, parse_float=Decimal))
 
 SCHEMA_VERSION = 1
-SCHEMA_LOCK = 49_951  # any number, as long as every copy of the program uses the same
+SCHEMA_LOCK, BILL_RUN_LOCK, IMPORT_LOCK = 49_951, 49_952, 49_953  # any numbers, the same in every copy of the program
 MOST_HITS = 20
 COUNT_EXACTLY = 200_000
 RETRY_PAUSES = (0.05, 0.2, 0.8)
@@ -68,7 +69,6 @@ RULES = {
     "billing_description_nfc": "A bill's description must be in Unicode's composed form (NFC).",
     "billing_period_first_day": "A billing period begins on the first day of a month.",
     "billing_once_a_period": "This customer already has a bill for that month.",
-    "billing_issued_before_due": "A bill cannot fall due before it is issued.",
     "billing_amount_not_negative": "A bill's amount is 0 or more.",
     "billing_not_overpaid": "More would be paid on the bill than was billed.",
     "billing_items_pkey": "A bill line with that ID exists already.",
@@ -88,6 +88,7 @@ RULES = {
     "payment_allocations_bill": "That bill no longer exists.",
     "payment_allocations_amount_positive": "An allocation's amount is more than 0.",
     "payment_allocations_own_bill": "A payment pays only its own customer's bills, and a void one none.",
+    "payment_allocations_rule_sums": "Paid sums follow the payments' allocations and are not changed by hand.",
     "payment_allocations_never_edited": "Allocations are never edited; void the payment instead.",
 }
 
@@ -141,7 +142,10 @@ def _env_file() -> dict[str, str | None]:
     if not path.exists():
         return {}
     from dotenv import dotenv_values  # only where needed: it takes as long to import as a query takes
-    return dotenv_values(path)
+    try:
+        return dotenv_values(path)
+    except (OSError, UnicodeDecodeError):
+        raise Unavailable(f"{path} cannot be read as UTF-8 text.") from None
 
 
 def setting(name: str, default: str = "") -> str:
@@ -306,7 +310,12 @@ def _create_schema() -> None:
         be_patient(cur)
         cur.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": SCHEMA_LOCK})
         if _schema_version(cur) is None:
-            cur.execute(schema)
+            try:
+                cur.execute(schema)
+            except (psycopg2.errors.DuplicateTable, psycopg2.errors.DuplicateObject) as exc:
+                raise Unavailable("That database holds other tables already; use an empty one.") from exc
+            except psycopg2.errors.InsufficientPrivilege as exc:
+                raise Unavailable("The tables are not there yet and this login may not create them.") from exc
 
 
 def be_patient(cur: psycopg2.extensions.cursor) -> None:
@@ -331,9 +340,12 @@ def reading() -> Iterator[psycopg2.extensions.cursor]:
 @contextmanager
 def streaming() -> Iterator[psycopg2.extensions.cursor]:
     """Lend a server-side cursor, which holds a few hundred rows of its result at a time."""
-    with _connection() as conn, conn.cursor("stream") as cur:
-        cur.itersize = 500
-        yield cur
+    with _connection() as conn:
+        with conn.cursor() as cur:
+            be_patient(cur)
+        with conn.cursor("stream") as cur:
+            cur.itersize = 500
+            yield cur
 
 
 @contextmanager
@@ -387,6 +399,22 @@ def _borrow() -> psycopg2.extensions.connection:
         _slots.release()
         raise
     interrupts.watch(conn)
+    return conn
+
+
+def _lend() -> psycopg2.extensions.connection:
+    """Take a connection that works out of the pool; start the embedded server again if that has died."""
+    try:
+        conn = _pool.getconn()
+    except psycopg2.OperationalError:
+        if not (folder := embedded.folder_in_use()):
+            raise
+        with contextlib.suppress(embedded.ServerError):
+            embedded.start(folder)
+        conn = _pool.getconn()
+    while not _is_alive(conn):
+        _pool.putconn(conn, close=True)
+        conn = _lend()
     return conn
 
 
@@ -468,23 +496,27 @@ def search(statement: str, term: str) -> list[Row]:
 
 
 def _patterns(term: str) -> list[Row]:
-    """Return the LIKE patterns of a search: those that an index serves, and those that match anywhere, if they differ.
+    """Return the LIKE patterns of a search: those that an index serves, and those that match anywhere.
 
     An index finds a name or address by any three characters of it or more, by the beginnings of its words if fewer,
-    and a phone number by its last or first digits. Leading zeros are left out: 020 7946 0958 finds +44 20 7946 0958.
+    and a phone number by its last or first digits. What is the name of a service or device, or a bill's description: no
+    index serves that, and it is looked at last. Leading zeros are left out: 020 7946 0958 finds +44 20 7946 0958.
     """
     text = re.sub(r"([\\%_])", r"\\\1", term)  # so that its own % _ and \ mean themselves
     digits = re.sub(r"[^0-9]", "", term)
     number = ""
     if re.fullmatch(r"[0-9 +().\-/]+", term, re.ASCII) and len(digits) >= 3:
         number = digits.lstrip("0") or digits
-    anywhere = {"whole": f"%{text}%", "word": None, "phone": f"%{number}%" if number else None, "reversed_phone": None}
-    indexed = dict(anywhere)
+    anywhere = {
+        "whole": f"%{text}%", "word": None, "phone": f"%{number}%" if number else None, "reversed_phone": None,
+        "what": f"%{text}%",
+    }
+    indexed = {**anywhere, "what": None}
     if len(term) < 3:
         indexed.update(whole=f"{text}%", word=f"% {text}%")
     if number:
         indexed.update(phone=f"{number}%", reversed_phone=f"{number[::-1]}%")
-    return [indexed] if indexed == anywhere else [indexed, anywhere]
+    return [indexed, anywhere]
 
 
 @retried
@@ -499,7 +531,7 @@ def describe_server() -> Row:
                    host(inet_server_addr())                                   AS address,
                    current_setting('TimeZone')                                AS timezone,
                    CURRENT_DATE                                               AS today,
-                   EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_trgm') AS search_is_indexed,
+                   to_regclass('customers_name_search') IS NOT NULL            AS search_is_indexed,
                    pg_size_pretty(pg_database_size(current_database()))       AS size
             """
         )
@@ -572,12 +604,11 @@ def _one(cur: psycopg2.extensions.cursor, kind: str, row_id: int) -> Row:
 
 @retried
 def list_customers(after: int = 0, limit: int = 100) -> list[Row]:
-    """Return the customers whose IDs follow after, with how many locations each has."""
+    """Return the customers whose IDs follow after."""
     with reading() as cur:
         cur.execute(
             """
-            SELECT customer_id, name, phone_number,
-                   (SELECT count(*) FROM locations WHERE locations.customer_id = customers.customer_id) AS locations
+            SELECT customer_id, name, phone_number
             FROM customers
             WHERE customer_id > %(after)s
             ORDER BY customer_id
@@ -646,7 +677,7 @@ def update_customer(customer_id: int, name: str | None = None, phone_number: str
 
 @retried
 def customer_contents(customer_id: int) -> Row:
-    """Count what would go with a customer: locations, services, equipment, bills, payments."""
+    """Count what would go with a customer: locations, services, equipment, bills, payments; sum billed and paid."""
     with reading() as cur:
         return _customer_contents(cur, customer_id)
 
@@ -660,7 +691,10 @@ def _customer_contents(cur: psycopg2.extensions.cursor, customer_id: int) -> Row
                (SELECT count(*) FROM equipment JOIN locations USING (location_id)
                 WHERE customer_id = %(customer_id)s)                                                           AS equipment,
                (SELECT count(*) FROM billing WHERE customer_id = %(customer_id)s)                              AS bills,
-               (SELECT count(*) FROM payments WHERE customer_id = %(customer_id)s)                             AS payments
+               (SELECT count(*) FROM payments WHERE customer_id = %(customer_id)s)                             AS payments,
+               (SELECT coalesce(sum(amount_billed), 0) FROM billing WHERE customer_id = %(customer_id)s)       AS billed,
+               (SELECT coalesce(sum(amount), 0) FROM payments
+                WHERE customer_id = %(customer_id)s AND voided_at IS NULL)                                     AS paid
         """,
         {"customer_id": customer_id},
     )
@@ -848,14 +882,20 @@ def list_services(after: int = 0, limit: int = 100) -> list[Row]:
 
 @retried
 def find_services(term: str) -> list[Row]:
-    """Return up to MOST_HITS + 1 services at locations whose address or customer contains term."""
+    """Return up to MOST_HITS + 1 services at locations whose address or customer contains term, else of that name."""
     return search(
         """
         SELECT service_id, name, address, service_name, cost
-        FROM matching_locations(%(whole)s, %(word)s, %(phone)s, %(reversed_phone)s, %(most)s)
-        JOIN services USING (location_id)
+        FROM services
         JOIN locations USING (location_id)
         JOIN customers USING (customer_id)
+        WHERE service_id IN (
+            SELECT service_id
+            FROM matching_locations(%(whole)s, %(word)s, %(phone)s, %(reversed_phone)s, %(most)s)
+            JOIN services USING (location_id)
+            UNION
+            (SELECT service_id FROM services WHERE service_name ILIKE %(what)s LIMIT %(most)s)
+        )
         ORDER BY lower(name), service_id
         LIMIT %(most)s
         """,
@@ -953,6 +993,8 @@ def find_equipment(term: str) -> list[Row]:
         WHERE equipment_id IN (
             SELECT equipment_id FROM equipment WHERE serial_number = %(term)s
             UNION
+            (SELECT equipment_id FROM equipment WHERE equipment_name ILIKE %(what)s LIMIT %(most)s)
+            UNION
             SELECT equipment_id
             FROM matching_locations(%(whole)s, %(word)s, %(phone)s, %(reversed_phone)s, %(most)s)
             JOIN equipment USING (location_id)
@@ -1009,8 +1051,8 @@ def add_bill(customer_id: int, description: str, amount: Decimal, due_date: date
     with transaction() as cur:
         cur.execute(
             """
-            INSERT INTO billing (customer_id, description, amount_billed, due_date, issued_on)
-            VALUES (%(customer_id)s, %(description)s, %(amount)s, %(due_date)s, least(CURRENT_DATE, %(due_date)s))
+            INSERT INTO billing (customer_id, description, amount_billed, due_date)
+            VALUES (%(customer_id)s, %(description)s, %(amount)s, %(due_date)s)
             RETURNING billing_id
             """,
             {"customer_id": customer_id, "description": description, "amount": amount, "due_date": due_date},
@@ -1040,21 +1082,25 @@ def apply_credit(cur: psycopg2.extensions.cursor, customer_id: int) -> None:
 def get_bill(billing_id: int) -> Row:
     """Return a bill with its customer's name and, under items, its lines; raise NotFound if there is none."""
     with reading() as cur:
-        cur.execute(
-            """
-            SELECT billing_id, customer_id, name, description, period, issued_on, due_date, amount_billed, amount_paid,
-                   amount_due, last_payment_date, is_late, days_late,
-                   (SELECT json_agg(json_build_object('description', item.description, 'amount', item.amount::text)
-                                    ORDER BY billing_item_id)
-                    FROM billing_items AS item
-                    WHERE item.billing_id = billing_status.billing_id) AS items
-            FROM billing_status
-            JOIN customers USING (customer_id)
-            WHERE billing_id = %(billing_id)s
-            """,
-            {"billing_id": billing_id},
-        )
-        return _one(cur, "bill", billing_id)
+        return _bill(cur, billing_id)
+
+
+def _bill(cur: psycopg2.extensions.cursor, billing_id: int) -> Row:
+    cur.execute(
+        """
+        SELECT billing_id, customer_id, name, description, period, issued_on, due_date, amount_billed, amount_paid,
+               amount_due, last_payment_date, is_late, days_late,
+               (SELECT json_agg(json_build_object('description', item.description, 'amount', item.amount::text)
+                                ORDER BY billing_item_id)
+                FROM billing_items AS item
+                WHERE item.billing_id = billing_status.billing_id) AS items
+        FROM billing_status
+        JOIN customers USING (customer_id)
+        WHERE billing_id = %(billing_id)s
+        """,
+        {"billing_id": billing_id},
+    )
+    return _one(cur, "bill", billing_id)
 
 
 @retried
@@ -1078,14 +1124,22 @@ def list_bills(before: int = 0, limit: int = 100) -> list[Row]:
 
 @retried
 def find_bills(term: str) -> list[Row]:
-    """Return up to MOST_HITS + 1 bills of customers whose name or phone number contains term: unpaid first, newest first."""
+    """Return up to MOST_HITS + 1 bills of customers whose name or phone number contains term, else so described: unpaid
+    first, newest first.
+    """
     return search(
         """
         SELECT billing_id, name, description, due_date, amount_billed, amount_due, last_payment_date,
                is_late, days_late
-        FROM matching_customers(%(whole)s, %(word)s, %(phone)s, %(reversed_phone)s, %(most)s)
+        FROM billing_status
         JOIN customers USING (customer_id)
-        JOIN billing_status USING (customer_id)
+        WHERE billing_id IN (
+            SELECT billing_id
+            FROM matching_customers(%(whole)s, %(word)s, %(phone)s, %(reversed_phone)s, %(most)s)
+            JOIN billing USING (customer_id)
+            UNION
+            (SELECT billing_id FROM billing WHERE description ILIKE %(what)s LIMIT %(most)s)
+        )
         ORDER BY amount_due > 0 DESC, due_date DESC, billing_id DESC
         LIMIT %(most)s
         """,
@@ -1111,28 +1165,30 @@ def update_bill(
             UPDATE billing
             SET description = coalesce(%(description)s, description),
                 amount_billed = coalesce(%(amount)s, amount_billed),
-                due_date = coalesce(%(due_date)s, due_date),
-                issued_on = least(issued_on, %(due_date)s)
+                due_date = coalesce(%(due_date)s, due_date)
             WHERE billing_id = %(billing_id)s
-            RETURNING billing_id, customer_id, description, due_date, amount_billed, amount_due
+            RETURNING amount_billed
             """,
             {"billing_id": billing_id, "description": description, "amount": amount, "due_date": due_date},
         )
-        after = cur.fetchone()
-        if after["amount_billed"] != before["amount_billed"]:
-            _insert_item(cur, billing_id, "Adjustment", after["amount_billed"] - before["amount_billed"])
+        change = cur.fetchone()["amount_billed"] - before["amount_billed"]
+        if change:
+            _insert_item(cur, billing_id, "Adjustment", change)
             apply_credit(cur, before["customer_id"])
-        return after
+        return _bill(cur, billing_id)
 
 
 def _lock_bill(cur: psycopg2.extensions.cursor, billing_id: int) -> Row:
-    """Lock a bill's account, then the bill: the order of every writer of money, so that none waits for another's."""
+    """Lock a bill's account, then the bill: the order of every writer of money.
+
+    FOR UPDATE, because a bill run holds the key of each customer that it bills: it must not miss a payment.
+    """
     cur.execute(
         """
         SELECT 1
         FROM customers
         WHERE customer_id = (SELECT customer_id FROM billing WHERE billing_id = %(billing_id)s)
-        FOR NO KEY UPDATE
+        FOR UPDATE
         """,
         {"billing_id": billing_id},
     )

@@ -513,7 +513,7 @@ def _insert_bills(cur: psycopg2.extensions.cursor, values: dict[str, Any]) -> No
         INSERT INTO billing (billing_id, customer_id, description, period, issued_on, due_date, amount_billed,
                              amount_paid, last_payment_date)
         OVERRIDING SYSTEM VALUE
-        SELECT billing_id, customer_id, to_char(%(period)s::date, '"Services, "FMMonth YYYY'), %(period)s, %(period)s,
+        SELECT billing_id, customer_id, to_char(%(period)s::date, 'FMMonth YYYY'), %(period)s, %(period)s,
                %(due_date)s, amount, paid, paid_on
         FROM month_bill;
 

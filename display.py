@@ -128,6 +128,14 @@ def width(line: str) -> int:
     return cells(line)
 
 
+def in_columns(entries: list[str]) -> list[str]:
+    """Set short lines side by side, as few lines as fit the terminal."""
+    each = max(map(width, entries)) + 2
+    across = max(terminal_size()[0] // each, 1)
+    down = -(-len(entries) // across)
+    return ["".join(f"{entry:<{each}}" for entry in entries[row::down]).rstrip() for row in range(down)]
+
+
 def wrap(line: str, limit: int) -> list[str]:
     """Break a line into lines of at most limit cells."""
     if width(line) <= limit:

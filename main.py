@@ -4,13 +4,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import commands
 import database
@@ -26,6 +27,7 @@ from display import number
 from prompts import ask, browse, confirm, say
 
 VERSION = "1.0.0"
+LOOK_UPS = 60
 
 
 class Menu(NamedTuple):
@@ -41,40 +43,40 @@ class Kind(NamedTuple):
     key: str
     get: Callable[[int], Row]
     find: Callable[[str], list[Row]]
-    list: Callable[[int, int], list[Row]]
-    columns: list[display.Column]
+    hits: list[display.Column]
     name: Callable[[Row], str]
 
 
 CUSTOMER = Kind(
     "customer", "customers", "customer_id",
-    database.get_customer, database.find_customers, database.list_customers, screens.CUSTOMERS,
-    lambda row: f"customer {row['customer_id']}, {row['name']}",
+    database.get_customer, database.find_customers, screens.CUSTOMER_HITS,
+    lambda row: f"customer {row['customer_id']}, {row['name']}, {row['phone_number']}",
 )
 LOCATION = Kind(
     "location", "locations", "location_id",
-    database.get_location, database.find_locations, database.list_locations, screens.LOCATIONS,
+    database.get_location, database.find_locations, screens.LOCATIONS,
     lambda row: f"location {row['location_id']}, {row['address']}, of {row['name']}",
 )
 SERVICE = Kind(
     "service", "services", "service_id",
-    database.get_service, database.find_services, database.list_services, screens.SERVICES,
+    database.get_service, database.find_services, screens.SERVICES,
     lambda row: f"service {row['service_id']}, {row['service_name']}, at {row['address']}, of {row['name']}",
 )
 EQUIPMENT = Kind(
     "equipment", "equipment", "equipment_id",
-    database.get_equipment, database.find_equipment, database.list_equipment, screens.EQUIPMENT,
+    database.get_equipment, database.find_equipment, screens.EQUIPMENT,
     lambda row: f"equipment {row['equipment_id']}, {row['equipment_name']}, at {row['address']}, of {row['name']}",
 )
 BILL = Kind(
     "bill", "billing", "billing_id",
-    database.get_bill, database.find_bills, database.list_bills, screens.BILLS,
-    lambda row: f"bill {row['billing_id']}, {row['description']}, of {row['name']}",
+    database.get_bill, database.find_bills, screens.BILLS,
+    lambda row: f"bill {row['billing_id']}, {row['description']}, {display.money(row['amount_billed'])}, of {row['name']}",
 )
 PAYMENT = Kind(
     "payment", "payments", "payment_id",
-    money.get_payment, money.find_payments, money.list_payments, screens.PAYMENT_HITS,
-    lambda row: f"payment {row['payment_id']}, {display.money(row['amount'])} on {row['paid_on']}, of {row['name']}",
+    money.get_payment, money.find_payments, screens.PAYMENT_HITS,
+    lambda row: f"payment {row['payment_id']}, {display.money(row['amount'])} on {row['paid_on']}, {row['method']}, "
+                f"of {row['name']}",
 )
 
 
@@ -87,47 +89,62 @@ def pick(kind: Kind) -> Row:
 
 
 def look_up(kind: Kind, answer: str) -> Row | None:
-    """Return the record that an ID or a search leads to; None after saying why there is none."""
-    if not prompts.is_id(answer):
+    """Return the record that an ID or a search leads to; None after saying why there is none.
+
+    Digits are an ID, unless they begin with 0. Where no record has it, they may be a caller's number or its last digits,
+    but what that finds is never taken without being picked.
+    """
+    if not prompts.is_id(answer) or answer.startswith("0"):
         return choose_hit(kind, answer, kind.find(answer))
     try:
-        return kind.get(prompts.row_id(answer))
-    except ValueError as exc:
+        return found(kind, kind.get(prompts.row_id(answer)))
+    except (ValueError, database.NotFound) as exc:
         reason = str(exc)
-    except database.NotFound as exc:
-        reason = str(exc)
-    # A caller's number, or its last digits, is digits, too.
     if len(answer) >= 4 and (hits := kind.find(answer[:20])):
-        return choose_hit(kind, answer, hits)
+        prompts.complain(f"{reason} These match:")
+        return pick_hit(kind, hits)
     prompts.complain(f"{reason} Enter another ID, or part of a name, phone number or address.")
     return None
 
 
+def found(kind: Kind, row: Row) -> Row:
+    """Say which record this is, so that nobody's money goes to another by a slip, and return it."""
+    say(f"{kind.name(row)[0].upper()}{kind.name(row)[1:]}.")
+    return row
+
+
 def choose_hit(kind: Kind, term: str, hits: list[Row]) -> Row | None:
+    """Return the only hit, or the one that is picked; None where there is none."""
     if not hits:
         prompts.complain(f"No {kind.noun} matches {term}. Try a shorter part of a name, phone number or address.")
         return None
     if len(hits) == 1:
-        row = kind.get(hits[0][kind.key])
-        print(display.clean(f"Found {kind.name(row)}."))
-        return row
+        return found(kind, kind.get(hits[0][kind.key]))
+    return pick_hit(kind, hits)
+
+
+def pick_hit(kind: Kind, hits: list[Row]) -> Row | None:
+    """List hits and ask for the number of one; IDs are left out, so that there is only one number to type."""
     shown = hits[:database.MOST_HITS]
-    print(display.table([number("#", "hit"), *kind.columns], [{**row, "hit": i} for i, row in enumerate(shown, 1)]))
+    columns = [number("#", "hit"), *(column for column in kind.hits if column.key != kind.key)]
+    print(display.table(columns, [{**row, "hit": i} for i, row in enumerate(shown, 1)]))
     if len(hits) > len(shown):
         print(f"These are the first {len(shown)}; a longer search term finds fewer.")
     options = {str(i): row[kind.key] for i, row in enumerate(shown, 1)}
     row_id = ask(f"Number 1 to {len(shown)}", prompts.choice(options), shown="search again")
-    return kind.get(row_id) if row_id else None
+    return found(kind, kind.get(row_id)) if row_id else None
 
 
-def view(kind: Kind, show: Callable[[Row], None]) -> None:
+def view(
+    kind: Kind, columns: list[display.Column], list_all: Callable[[int, int], list[Row]], show: Callable[[Row], None]
+) -> None:
     """Show the record that is asked for, or at Enter the list of all."""
     while True:
         answer = ask(f"{kind.noun.capitalize()} (ID or search)", prompts.text(300), shown="all")
         if answer is None:
             rows, exact = database.count(kind.table)
             total = f"{rows}" if exact else f"about {rows}"
-            browse(kind.columns, kind.list, lambda row: row[kind.key], 0, total)
+            browse(columns, list_all, lambda row: row[kind.key], 0, total)
             return
         if row := look_up(kind, answer):
             show(row)
@@ -146,8 +163,12 @@ def show_fields(columns: list[display.Column]) -> Callable[[Row], None]:
 
 
 def deleted_with(contents: Row) -> str:
-    """Say what goes with a deleted record, counted: with 2 locations, 1 service."""
-    counted = [display.plural(count, kind if kind == "equipment" else kind[:-1]) for kind, count in contents.items() if count]
+    """Say what goes with a deleted record, counted: with 2 locations, 1 bill over 49.90."""
+    sums = {"bills": f" over {display.money(contents.get('billed'))}", "payments": f" of {display.money(contents.get('paid'))}"}
+    counted = [
+        display.plural(count, kind if kind == "equipment" else kind[:-1]) + sums.get(kind, "")
+        for kind, count in contents.items() if count and kind not in ("billed", "paid")
+    ]
     return f" with {', '.join(counted)}" if counted else ""
 
 
@@ -165,7 +186,7 @@ def add_customer() -> None:
     phone_number = ask("Phone number", prompts.phone)
     if others := database.customers_with_phone(phone_number):
         print("This phone number is known already:")
-        print(display.table(CUSTOMER.columns, others))
+        print(display.table(screens.CUSTOMERS, others))
         if not confirm("Type yes to add another customer with it:"):
             print("Not added.")
             return
@@ -174,7 +195,8 @@ def add_customer() -> None:
 
 
 def view_customer() -> None:
-    view(CUSTOMER, lambda row: prompts.show_lines(screens.account(reports.account(row["customer_id"]))))
+    view(CUSTOMER, screens.CUSTOMERS, database.list_customers,
+         lambda row: prompts.show_lines(screens.account(reports.account(row["customer_id"]))))
 
 
 def update_customer() -> None:
@@ -205,7 +227,7 @@ def add_location() -> None:
 
 
 def view_location() -> None:
-    view(LOCATION, show_location)
+    view(LOCATION, screens.LOCATIONS, database.list_locations, show_location)
 
 
 def show_location(location: Row) -> None:
@@ -238,7 +260,7 @@ def add_service() -> None:
 
 
 def view_service() -> None:
-    view(SERVICE, show_fields(SERVICE.columns))
+    view(SERVICE, screens.SERVICES, database.list_services, show_fields(screens.SERVICES))
 
 
 def update_service() -> None:
@@ -268,7 +290,7 @@ def add_equipment() -> None:
 
 
 def view_equipment() -> None:
-    view(EQUIPMENT, show_fields(EQUIPMENT.columns))
+    view(EQUIPMENT, screens.EQUIPMENT, database.list_equipment, show_fields(screens.EQUIPMENT))
 
 
 def update_equipment() -> None:
@@ -295,12 +317,14 @@ def add_bill() -> None:
     description = ask("Description", prompts.text(200))
     billed = ask("Amount", prompts.positive_money)
     due_date = ask("Due date", prompts.day)
+    credit = min(money.credit(customer["customer_id"]), billed)
     billing_id = database.add_bill(customer["customer_id"], description, billed, due_date)
-    say(f"Added bill {billing_id}, {description}, {display.money(billed)} due {due_date}, to {customer['name']}.")
+    say(f"Added bill {billing_id}, {description}, {display.money(billed)} due {due_date}, to {customer['name']}"
+        f"{f'; {display.money(credit)} of it paid from credit' if credit else ''}.")
 
 
 def view_bill() -> None:
-    view(BILL, show_bill)
+    view(BILL, screens.BILLS, database.list_bills, show_bill)
 
 
 def show_bill(bill: Row) -> None:
@@ -325,7 +349,7 @@ def update_bill() -> None:
 def delete_bill() -> None:
     bill = pick(BILL)
     if bill["amount_paid"]:
-        print(f"The {display.money(bill['amount_paid'])} paid on it will be the customer's credit.")
+        print(f"The {display.money(bill['amount_paid'])} paid on it goes to other unpaid bills of the customer, then to credit.")
     if confirm_delete(BILL.name(bill), {}):
         database.delete_bill(bill["billing_id"])
         say(f"Deleted {BILL.name(bill)}.")
@@ -343,7 +367,7 @@ def record_payment() -> None:
     method = ask("Method", prompts.one_of(money.METHODS), shown="transfer", default="transfer")
     reference = ask("Reference", prompts.text(100), shown="none")
     billing_id = ask_aim(bills) if len(bills) > 1 else None
-    if same_payment_refused(customer_id, paid, paid_on):
+    if odd_payment_refused(customer_id, bills, paid, paid_on, today) or same_payment_refused(customer_id, paid, paid_on):
         print("Not recorded.")
         return
     payment = save_payment(customer_id, paid, paid_on, method, reference, entry_key, billing_id)
@@ -367,6 +391,19 @@ def ask_aim(bills: list[Row]) -> int | None:
     return ask("Bill ID", prompts.choice(ids), shown="oldest due first")
 
 
+def odd_payment_refused(customer_id: int, bills: list[Row], paid: Decimal, paid_on: date, today: date) -> bool:
+    """Ask again about what is likely a slip: ten times what is owed, or a payment of more than a year ago."""
+    owed = sum((bill["amount_due"] for bill in bills), Decimal(0))
+    usual = max(owed, reports.account(customer_id)["monthly_total"])
+    if usual and paid >= 10 * usual:
+        print(f"{display.money(paid)} is ten times what is owed or more; what is left will be credit.")
+    elif (today - paid_on).days > 366:
+        print(f"{paid_on} is more than a year ago.")
+    else:
+        return False
+    return not confirm("Type yes if that is right:")
+
+
 def same_payment_refused(customer_id: int, paid: Decimal, paid_on: date) -> bool:
     """Show earlier payments of the same customer, amount and day, if any, and ask whether this is another one."""
     earlier = money.same_payments(customer_id, paid, paid_on)
@@ -383,20 +420,30 @@ def save_payment(*values: Any) -> Row:
         return money.record_payment(*values)
     except database.OutcomeUnknown:
         print("The connection was lost while saving and the outcome is unknown; looking it up.")
-    entry_key = values[5]
-    if payment := money.find_recorded(entry_key):
+    if payment := find_recorded(values[5]):
         print("It had been saved.")
         return payment
     print("It had not been saved; saving it now.")
     return money.record_payment(*values)
 
 
+def find_recorded(entry_key: UUID) -> Row | None:
+    """Look a payment up by its entry key, as long as it takes the server to come back, a minute at most."""
+    for _ in range(LOOK_UPS):
+        try:
+            return money.find_recorded(entry_key)
+        except database.Unavailable:
+            time.sleep(1)
+    raise database.Unavailable(
+        "The server is away, and whether this payment was saved is unknown: look at View payments before you enter it again."
+    )
+
+
 def view_payments() -> None:
-    customer = pick(CUSTOMER)
+    customer_id = pick(CUSTOMER)["customer_id"]
     browse(
-        screens.PAYMENTS, lambda before, limit: money.list_payments(customer["customer_id"], before, limit),
-        lambda row: (row["paid_on"], row["payment_id"]), None,
-        str(database.customer_contents(customer["customer_id"])["payments"]),
+        screens.PAYMENTS, lambda before, limit: money.list_payments(customer_id, before, limit),
+        lambda row: (row["paid_on"], row["payment_id"]), None, str(money.count_payments(customer_id)),
         struck=lambda row: row["voided_on"] is not None,
     )
 
@@ -412,17 +459,19 @@ def void_payment() -> None:
     if confirm("Type yes to void it:"):
         money.void_payment(payment["payment_id"], reason)
         say(f"Voided {PAYMENT.name(payment)}: {reason}")
+        show_what_is_owed(payment["customer_id"])
     else:
         print("Not voided.")
 
 
 def bill_run() -> None:
-    this_month = database.today().replace(day=1)
+    today = database.today()
+    this_month = today.replace(day=1)
     period = ask("Month", prompts.month, shown=f"{this_month:%Y-%m}", default=this_month)
-    default = money.default_due_date(period)
+    default = money.default_due_date(period, today)
     due_date = ask("Due date", prompts.day, shown=str(default), default=default)
     preview = money.preview_bills(period)
-    for line in screens.bill_preview(f"{period:%Y-%m}", preview):
+    for line in screens.bill_preview(period, due_date, today, preview):
         print(line)
     if commands.confirm_total(preview):
         commands.run_bills(period, due_date, preview)
@@ -434,9 +483,9 @@ def undo_bill_run() -> None:
     if not preview["removed"] and not preview["kept"]:
         print(f"No bills of a bill run for {period:%Y-%m}.")
         return
-    print(f"This removes {display.plural(preview['removed'], 'bill')} of {period:%Y-%m}; "
-          f"{preview['kept']} stay, since they were paid on.")
-    if not preview["removed"] or not confirm("Type yes to remove them:"):
+    print(f"This removes {display.plural(preview['removed'], 'bill')} of {period:%Y-%m}, over "
+          f"{display.money(preview['total'])}; {preview['kept']} stay, since they were paid on.")
+    if preview["removed"] and not confirm("Type yes to remove them:"):
         print("Nothing removed.")
         return
     result = money.undo_bills(period)
@@ -615,11 +664,13 @@ MAIN = Menu("Main menu", {
 def run_menu(menu: Menu) -> None:
     """Show a menu and run what is chosen from it, until 0, Ctrl-C or Ctrl-D."""
     options = {**{digit: digit for digit in menu.entries}, "0": "0"}
+    labels = {**{digit: label for digit, (label, _) in menu.entries.items()}, "0": "Exit" if menu is MAIN else "Back"}
+    lines = [f"{digit:>3}  {label}" for digit, label in labels.items()]
     while True:
         print(f"\n{menu.title}")
-        for digit, (label, _) in menu.entries.items():
-            print(f"{digit:>3}  {label}")
-        print("  0  Exit" if menu is MAIN else "  0  Back")
+        for line in lines:
+            print(line)
+        lines = display.in_columns(lines)  # shown once, it makes room for what the entries show
         try:
             digit = ask("Choose", prompts.choice(options))
         except (prompts.Cancelled, KeyboardInterrupt):
@@ -686,6 +737,9 @@ def main(argv: list[str] | None = None) -> int:
     except database.Error as exc:
         prompts.complain(str(exc))
         return 1
+    except prompts.Cancelled:
+        prompts.complain("Cancelled, nothing changed.")
+        return 1
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -706,4 +760,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
+        prompts.complain("Cancelled.")
         sys.exit(130)

@@ -1,7 +1,7 @@
 """Payments, credit and the monthly bill run: what moves an account's balance, each in one transaction."""
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -9,10 +9,21 @@ from uuid import UUID
 import psycopg2.extensions
 import psycopg2.extras
 
-from database import MOST_HITS, Conflict, NotFound, Row, be_patient, reading, retried, search, transaction
+from database import (
+    BILL_RUN_LOCK,
+    MOST_HITS,
+    Conflict,
+    NotFound,
+    Row,
+    be_patient,
+    reading,
+    retried,
+    search,
+    transaction,
+)
 
-BILL_RUN_LOCK = 49_952
 SHOWN_KEPT = 100
+DAYS_TO_PAY = 14
 METHODS = ("cash", "card", "transfer", "direct debit", "cheque", "other")
 
 psycopg2.extras.register_uuid()
@@ -86,7 +97,7 @@ def record_payment(
     }
     with transaction() as cur:
         cur.execute(
-            "SELECT 1 FROM customers WHERE customer_id = %(customer_id)s FOR NO KEY UPDATE", {"customer_id": customer_id}
+            "SELECT 1 FROM customers WHERE customer_id = %(customer_id)s FOR UPDATE", {"customer_id": customer_id}
         )
         if not cur.fetchone():
             raise NotFound("customer", customer_id)
@@ -222,6 +233,13 @@ def list_payments(
 
 
 @retried
+def count_payments(customer_id: int) -> int:
+    with reading() as cur:
+        cur.execute("SELECT count(*) FROM payments WHERE customer_id = %(customer_id)s", {"customer_id": customer_id})
+        return cur.fetchone()["count"]
+
+
+@retried
 def void_payment(payment_id: int, reason: str) -> Row:
     """Void a payment and return it: its bills are due again, other credit of the customer pays them first.
 
@@ -230,7 +248,7 @@ def void_payment(payment_id: int, reason: str) -> Row:
     with transaction() as cur:
         payment = _payment(cur, payment_id)
         cur.execute(
-            "SELECT 1 FROM customers WHERE customer_id = %(customer_id)s FOR NO KEY UPDATE",
+            "SELECT 1 FROM customers WHERE customer_id = %(customer_id)s FOR UPDATE",
             {"customer_id": payment["customer_id"]},
         )
         cur.execute(
@@ -272,9 +290,9 @@ def preview_bills(period: date) -> Row:
             SELECT count(account.amount) FILTER (WHERE is_billed IS NULL)                        AS customers,
                    coalesce(sum(account.amount) FILTER (WHERE is_billed IS NULL), 0)             AS total,
                    count(account.amount) FILTER (WHERE is_billed)                                AS skipped,
-                   count(*) FILTER (WHERE amount_billed IS NULL)                                 AS new,
+                   count(*) FILTER (WHERE amount_billed IS NULL AND is_billed IS NULL)           AS new,
                    count(*) FILTER (WHERE account.amount IS NULL)                                AS gone,
-                   count(*) FILTER (WHERE account.amount <> amount_billed)                       AS changed,
+                   count(*) FILTER (WHERE account.amount <> amount_billed AND is_billed IS NULL) AS changed,
                    coalesce(sum(amount_billed), 0)                                               AS total_before
             FROM account
             FULL JOIN before USING (customer_id)
@@ -285,14 +303,16 @@ def preview_bills(period: date) -> Row:
         return cur.fetchone()
 
 
-def default_due_date(period: date) -> date:
-    """Return when a month's bills fall due unless said otherwise: the 15th."""
-    return period.replace(day=15)
+def default_due_date(period: date, today: date) -> date:
+    """Return when a month's bills fall due unless said otherwise: the 15th, or in DAYS_TO_PAY when that is past."""
+    fifteenth = period.replace(day=15)
+    return fifteenth if fifteenth >= today else today + timedelta(days=DAYS_TO_PAY)
 
 
 @retried
 def bill_customers(period: date, due_date: date, expected_total: Decimal | None = None) -> Row:
-    """Bill every customer with services for a month, once, and spend their credit; return created, skipped, total.
+    """Bill every customer with services for a month, once, and spend their credit; return created, skipped, total
+    and from_credit, what credit paid of it.
 
     Raise Conflict, and bill nobody, when the total is not the one that the administrator was shown.
     """
@@ -311,7 +331,7 @@ def bill_customers(period: date, due_date: date, expected_total: Decimal | None 
             ), created AS (
                 INSERT INTO billing (customer_id, description, period, issued_on, due_date, amount_billed)
                 SELECT customer_id, to_char(%(period)s, 'FMMonth YYYY'), %(period)s,
-                       least(CURRENT_DATE, %(due_date)s), %(due_date)s, amount
+                       CURRENT_DATE, %(due_date)s, amount
                 FROM account
                 ON CONFLICT (customer_id, period) DO NOTHING
                 RETURNING billing_id, customer_id, amount_billed
@@ -328,12 +348,21 @@ def bill_customers(period: date, due_date: date, expected_total: Decimal | None 
             """,
             {"period": period, "due_date": due_date},
         )
-        result = cur.fetchone()
+        result = {**cur.fetchone(), "from_credit": Decimal(0)}
         if expected_total is not None and result["created"] and result["total"] != expected_total:
             raise Conflict(f"The total is now {result['total']:.2f}, since services have changed; nobody was billed.")
         if result["created"]:
-            cur.execute("SELECT apply_credit()")
+            result["from_credit"] = _spend_all_credit(cur)
         return result
+
+
+def _spend_all_credit(cur: psycopg2.extensions.cursor) -> Decimal:
+    """Spend every customer's credit on unpaid bills and return how much that was."""
+    cur.execute("SELECT coalesce(sum(credit), 0) AS before FROM customer_credit")
+    before = cur.fetchone()["before"]
+    cur.execute("SELECT apply_credit()")
+    cur.execute("SELECT %(before)s - coalesce(sum(credit), 0) AS spent FROM customer_credit", {"before": before})
+    return cur.fetchone()["spent"]
 
 
 def _lock_bill_run(cur: psycopg2.extensions.cursor) -> None:
@@ -344,14 +373,16 @@ def _lock_bill_run(cur: psycopg2.extensions.cursor) -> None:
 
 @retried
 def preview_undo(period: date) -> Row:
-    """Say what undoing a month's bill run would do: removed, and kept, the bills somebody has paid on."""
+    """Say what undoing a month's bill run would do: removed and their total, and kept, those somebody has paid on."""
     with transaction() as cur:
         be_patient(cur)
         cur.execute(
             """
-            SELECT count(*) FILTER (WHERE NOT is_paid_on) AS removed, count(*) FILTER (WHERE is_paid_on) AS kept
+            SELECT count(*) FILTER (WHERE NOT is_paid_on)                       AS removed,
+                   coalesce(sum(amount_billed) FILTER (WHERE NOT is_paid_on), 0) AS total,
+                   count(*) FILTER (WHERE is_paid_on)                           AS kept
             FROM (
-                SELECT EXISTS (
+                SELECT amount_billed, EXISTS (
                     SELECT FROM payment_allocations
                     JOIN payments USING (payment_id)
                     WHERE payment_allocations.billing_id = billing.billing_id AND NOT from_credit AND voided_at IS NULL
@@ -405,7 +436,24 @@ def undo_bills(period: date) -> Row:
 
 
 def _lock_period(cur: psycopg2.extensions.cursor, period: date) -> None:
-    """Lock a month's bills by a statement of its own, so that the next one sees every payment on them."""
+    """Lock the accounts that a month's bills are of, then the bills, so that the next statement sees every payment."""
     cur.execute(
-        "SELECT count(*) FROM (SELECT 1 FROM billing WHERE period = %(period)s FOR UPDATE) AS bill", {"period": period}
+        """
+        SELECT count(*)
+        FROM (
+            SELECT 1
+            FROM customers
+            WHERE customer_id IN (SELECT customer_id FROM billing WHERE period = %(period)s)
+            ORDER BY customer_id
+            FOR UPDATE
+        ) AS account
+        """,
+        {"period": period},
+    )
+    cur.execute(
+        """
+        SELECT count(*)
+        FROM (SELECT 1 FROM billing WHERE period = %(period)s ORDER BY billing_id FOR UPDATE) AS bill
+        """,
+        {"period": period},
     )

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import display
 
 LONGEST_ANSWER = 10_000
+MENU_LINES = 6  # what a menu may push off the screen
 LARGEST_ID = 2**63 - 1
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2199, 12, 31)
 UNWANTED = {"Cc": "control", "Cf": "format", "Cs": "invalid", "Zl": "line-break", "Zp": "line-break"}
@@ -52,8 +53,13 @@ def on_terminal() -> bool:
 
 
 def say(sentence: str) -> None:
-    """Print a sentence that may hold stored text."""
-    print(display.clean(sentence))
+    """Print a sentence that may hold stored text; on a terminal, broken between words."""
+    print(_broken(sentence, sys.stdout.isatty()))
+
+
+def _broken(sentence: str, on_screen: bool) -> str:
+    line = display.clean(sentence)
+    return "\n".join(display.wrap(line, display.terminal_size()[0] - 1)) if on_screen else line
 
 
 def complain(sentence: str) -> None:
@@ -61,7 +67,7 @@ def complain(sentence: str) -> None:
     global complaints
     complaints += 1
     sys.stdout.flush()
-    print(display.clean(sentence), file=sys.stderr, flush=True)
+    print(_broken(sentence, sys.stderr.isatty()), file=sys.stderr, flush=True)
 
 
 def read_line(prompt: str) -> str:
@@ -108,7 +114,7 @@ def text(max_length: int) -> Callable[[str], str]:
             if kind := UNWANTED.get(unicodedata.category(character)):
                 raise ValueError(f"Remove the {kind} character U+{ord(character):04X}; use letters, digits and signs.")
         if not 1 <= len(answer) <= max_length:
-            raise ValueError(f"Enter 1 to {max_length} characters.")
+            raise ValueError(f"Enter 1 to {max_length} characters; that was {len(answer) or 'nothing'}.")
         return answer
 
     return parse
@@ -135,7 +141,7 @@ def phone(answer: str) -> str:
 def money(answer: str) -> Decimal:
     """Parse an amount of money, 0 or more: digits, at most two decimals."""
     if not re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,2})?", answer, re.ASCII):
-        raise ValueError("Enter an amount such as 49.90: digits, and at most two decimals after a point.")
+        raise ValueError("Enter an amount such as 49.90: at most ten digits, and two decimals after a point.")
     return Decimal(answer).quantize(Decimal("0.01"))
 
 
@@ -164,9 +170,12 @@ def past_day(today: date) -> Callable[[str], date]:
     words = {"today": today, "yesterday": today - timedelta(days=1)}
 
     def parse(answer: str) -> date:
-        value = words.get(answer.casefold()) or day(answer)
+        try:
+            value = words.get(answer.casefold()) or day(answer)
+        except ValueError:
+            value = LAST_DAY
         if value > today:
-            raise ValueError(f"Enter today, yesterday, or a date up to {today}.")
+            raise ValueError(f"Enter today, yesterday, or a date up to {today}, written like it.")
         return value
 
     return parse
@@ -232,15 +241,17 @@ def browse(
     footer: str = "",
     total_row: display.Row | None = None,
     struck: Callable[[display.Row], bool] = lambda row: False,
+    stream: Callable[[], Iterator[display.Row]] | None = None,
 ) -> None:
     """Show a long table a page at a time; off a terminal, all of it.
 
     fetch(after, limit) returns the rows that follow the key after; start is the key before the first. total says how
-    many rows there are; footer, a line, or total_row, a last row, stands below every page.
+    many rows there are; footer, a line, or total_row, a last row, stands below every page. stream yields all rows, where
+    that is cheaper than page after page.
     """
     last = [total_row] if total_row else []
     if not on_terminal():
-        _print_all(columns, fetch, key, start, last, footer)
+        _print_all(columns, stream() if stream else _each_row(fetch, key, start), last, footer)
         return
     size = display.terminal_size()[1] - 4 - len(last) - (1 if footer else 0)
     starts = [start]
@@ -250,7 +261,7 @@ def browse(
         print(display.table(columns, page + last, struck) if page else "There are none.")
         if footer:
             print(footer)
-        if not more and len(starts) == 1:
+        if not more and len(starts) == 1 and len(page) <= size - MENU_LINES:
             return
         first = (len(starts) - 1) * size + 1
         turn = _turn_page(f"Rows {first} to {first + len(page) - 1} of {total}", more, len(starts) > 1)
@@ -262,23 +273,26 @@ def browse(
             return
 
 
+def _each_row(
+    fetch: Callable[[Any, int], list[display.Row]], key: Callable[[display.Row], Any], after: Any
+) -> Iterator[display.Row]:
+    while rows := fetch(after, display.CHUNK):
+        yield from rows
+        after = key(rows[-1])
+
+
 def _print_all(
-    columns: list[display.Column],
-    fetch: Callable[[Any, int], list[display.Row]],
-    key: Callable[[display.Row], Any],
-    after: Any,
-    last: list[display.Row],
-    footer: str,
+    columns: list[display.Column], rows: Iterator[display.Row], last: list[display.Row], footer: str
 ) -> None:
-    rows = fetch(after, display.CHUNK)
-    if not rows:
+    chunk = list(itertools.islice(rows, display.CHUNK))
+    if not chunk:
         print("There are none.")
-    while rows:
-        following = fetch(key(rows[-1]), display.CHUNK) if len(rows) == display.CHUNK else []
-        print(display.table(columns, rows if following else rows + last))
+    while chunk:
+        following = list(itertools.islice(rows, display.CHUNK))
+        print(display.table(columns, chunk if following else chunk + last))
         if following:
             print()
-        rows = following
+        chunk = following
     if footer:
         print(footer)
 
@@ -296,7 +310,7 @@ def show_lines(lines: Iterator[str]) -> None:
         seen += itertools.islice(lines, max(0, top + size + 1 - len(seen)))
         print("\n".join(seen[top:top + size]))
         more = len(seen) > top + size
-        if not more and not top:
+        if not more and not top and len(seen) <= size - MENU_LINES:
             return
         turn = _turn_page(f"Lines {top + 1} to {min(top + size, len(seen))}", more, top > 0)
         if turn == "next":

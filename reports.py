@@ -219,7 +219,8 @@ def aging(as_of: date | None = None, after: tuple[Decimal, int] | None = None, l
     total. after is total and customer_id of the last row of the page before. A past day is answered from the payments
     as they stood then, those since voided included.
     """
-    with reading() as cur:
+    with transaction() as cur:
+        be_patient(cur)
         _aging(cur, as_of, after, limit)
         return cur.fetchall()
 
@@ -396,7 +397,8 @@ def verify() -> tuple[Row, list[str]]:
         be_patient(cur)
         cur.execute("SELECT (SELECT count(*) FROM billing) AS bills, (SELECT count(*) FROM payments) AS payments")
         checked = cur.fetchone()
-        findings = [*_wrong_bills(cur), *_wrong_items(cur), *_wrong_payments(cur), *_wrong_owners(cur), *_wrong_totals(cur)]
+        findings = [*_wrong_bills(cur), *_wrong_items(cur), *_wrong_payments(cur), *_wrong_owners(cur),
+                    *_idle_credit(cur), *_wrong_totals(cur)]
         return checked, findings
 
 
@@ -478,6 +480,22 @@ def _wrong_owners(cur: psycopg2.extensions.cursor) -> list[str]:
     return [
         f"Allocation {row['payment_allocation_id']}: payment {row['payment_id']} pays bill {row['billing_id']} of "
         "another customer."
+        for row in cur
+    ]
+
+
+def _idle_credit(cur: psycopg2.extensions.cursor) -> list[str]:
+    cur.execute(
+        """
+        SELECT customer_id, credit, amount_due
+        FROM customer_credit
+        JOIN (SELECT customer_id, sum(amount_due) AS amount_due FROM billing WHERE amount_due > 0 GROUP BY customer_id)
+          AS owing USING (customer_id)
+        ORDER BY customer_id
+        """
+    )
+    return [
+        f"Customer {row['customer_id']}: they have {row['credit']:.2f} of credit and {row['amount_due']:.2f} to pay."
         for row in cur
     ]
 

@@ -97,7 +97,6 @@ CREATE TABLE billing (
     CONSTRAINT billing_description_nfc      CHECK (description IS NFC NORMALIZED),
     CONSTRAINT billing_period_first_day     CHECK (extract(day FROM period) = 1),
     CONSTRAINT billing_once_a_period        UNIQUE (customer_id, period),
-    CONSTRAINT billing_issued_before_due    CHECK (issued_on <= due_date),
     CONSTRAINT billing_amount_not_negative  CHECK (amount_billed >= 0),
     CONSTRAINT billing_not_overpaid         CHECK (amount_paid BETWEEN 0 AND amount_billed)
 );
@@ -336,6 +335,35 @@ $$;
 CREATE TRIGGER payment_allocations_edited
     BEFORE UPDATE ON payment_allocations
     FOR EACH STATEMENT EXECUTE FUNCTION allocation_edited();
+
+-- What follows from allocations is written by their triggers alone, and what has allocations stays its customer's.
+CREATE FUNCTION kept_by_triggers() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    RAISE EXCEPTION 'paid sums follow the allocations'
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'payment_allocations_rule_sums';
+END
+$$;
+
+CREATE TRIGGER billing_paid_sums
+    BEFORE UPDATE OF amount_paid, last_payment_date, customer_id ON billing
+    FOR EACH ROW
+    WHEN (pg_trigger_depth() = 0
+          AND (OLD.amount_paid, OLD.last_payment_date, OLD.customer_id)
+              IS DISTINCT FROM (NEW.amount_paid, NEW.last_payment_date, NEW.customer_id))
+    EXECUTE FUNCTION kept_by_triggers();
+
+CREATE TRIGGER payments_paid_sums
+    BEFORE UPDATE OF amount_allocated, customer_id ON payments
+    FOR EACH ROW
+    WHEN (pg_trigger_depth() = 0
+          AND (OLD.amount_allocated, OLD.customer_id) IS DISTINCT FROM (NEW.amount_allocated, NEW.customer_id))
+    EXECUTE FUNCTION kept_by_triggers();
+
+CREATE TRIGGER payment_allocations_emptied
+    BEFORE TRUNCATE ON payment_allocations
+    FOR EACH STATEMENT EXECUTE FUNCTION kept_by_triggers();
 
 -- Voiding a payment, or correcting its date, changes what its bills say.
 CREATE FUNCTION payment_changed() RETURNS trigger

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,7 @@ from display import Row, amount, clean, date_of, money, number, plural, spread, 
 BAR = 24
 
 CUSTOMERS = [number("ID", "customer_id"), words("Name", "name"), words("Phone number", "phone_number")]
+CUSTOMER_HITS = [*CUSTOMERS, words("Address", "address")]
 LOCATIONS = [number("ID", "location_id"), words("Address", "address"), words("Customer", "name")]
 SERVICES = [
     number("ID", "service_id"), words("Service", "service_name"), amount("Monthly", "cost"),
@@ -174,14 +176,21 @@ def aging_total(total: Row) -> Row:
     return {**total, "customer_id": None, "name": plural(total["customers"], "customer")}
 
 
-def bill_preview(period: str, preview: Row) -> Iterator[str]:
-    """Yield what a bill run would do, and how that differs from the month before."""
-    yield f"{period}: bills for {plural(preview['customers'], 'customer')}, {money(preview['total'])} in total."
+def bill_preview(period: date, due_date: date, today: date, preview: Row) -> Iterator[str]:
+    """Yield what a bill run would do, how that differs from the month before, and what is odd about its dates."""
+    yield (f"{period:%Y-%m}: bills for {plural(preview['customers'], 'customer')}, {money(preview['total'])} in total, "
+           f"due {due_date}.")
     if preview["skipped"]:
         yield f"Skipped, since billed already: {plural(preview['skipped'], 'customer')}."
-    if preview["customers"]:
-        yield (f"Against the month before ({money(preview['total_before'])}): {preview['new']} new, "
-               f"{preview['gone']} gone, {preview['changed']} with another amount.")
+    if not preview["customers"]:
+        return
+    yield (f"Against the month before ({money(preview['total_before'])}): {preview['new']} new, "
+           f"{preview['gone']} gone, {preview['changed']} with another amount.")
+    months = (period.year - today.year) * 12 + period.month - today.month
+    if months not in (-1, 0, 1):
+        yield f"Mind the month: {period:%Y-%m} is {plural(abs(months), 'month')} {'ahead' if months > 0 else 'ago'}."
+    if due_date < today:
+        yield f"Mind the due date: {due_date} is past, so these bills are late at once."
 
 
 def revenue(recurring: list[Row], months: list[Row]) -> Iterator[str]:
@@ -224,7 +233,7 @@ def statement(row: Row, first: Any, last: Any) -> Iterator[str]:
             yield from (f"{'':14}{line}" for line in display.wrap(clean(f"{item['description']}: {money(item['amount'])}"), 62))
     yield _balance_line(str(last), "Closing balance", "", Decimal(row["closing"]))
     if row["closing"] < 0:
-        yield f"{'':12}{money(-row['closing'])} of that is credit for coming bills."
+        yield f"{'':12}{money(-row['closing'])} is credit for coming bills."
 
 
 def _balance_line(day: str, what: str, change: str, balance: Decimal) -> str:

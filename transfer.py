@@ -35,7 +35,6 @@ Progress = Callable[[str, int], None]
 Mapping = dict[str, tuple[int, ...]]
 Record = tuple[int, list[str], str]
 
-IMPORT_LOCK = 49_952  # any number, as long as every copy of the program uses the same
 LONGEST_FIELD = 10_000_000
 BATCH = 50_000
 CHUNK = 500
@@ -467,7 +466,7 @@ def load(
     with _part(rejects) as part:
         with database.transaction() as cur:
             database.be_patient(cur)
-            cur.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": IMPORT_LOCK})
+            cur.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": database.IMPORT_LOCK})
             outcome = _compare(cur, source, mapping, progress)
             if confirmed is not None and outcome != confirmed:
                 raise database.Conflict("The file or the records changed after the check; nothing was imported. "
@@ -495,6 +494,8 @@ def _part(path: Path) -> Iterator[Path]:
 
 def _put(part: Path, path: Path, but: str = "") -> None:
     try:
+        if path.name.endswith(".rejects.csv") and path.exists():
+            os.replace(path, f"{path}.old")  # somebody may have mended it
         os.replace(part, path)
     except OSError as exc:
         raise BadFile(f"{but}{path} cannot be replaced: {exc.strerror}.") from exc
@@ -512,6 +513,7 @@ def _compare(cur: Cursor, source: Source, mapping: Mapping, progress: Progress) 
     if "serial_number" in mapping:
         rejects.update(_reject_serials_elsewhere(cur))
         rejects.update(_reject_serials_repeated(cur))
+    rejects.update(_reject_namesakes(cur))
     customers = _match_customers(cur, "customer_id" in mapping)
     sites = _match_sites(cur)
     services = _match_services(cur) if "service_name" in mapping else (0, 0)
@@ -610,6 +612,32 @@ def _reject_serials_repeated(cur: Cursor) -> dict[int, str]:
         """
     )
     return {row["line"]: f"serial_number: Line {row['first_line']} has it at another place." for row in cur}
+
+
+def _reject_namesakes(cur: Cursor) -> dict[int, str]:
+    """Take out lines that may be of either of several stored customers: those of one name and phone number, when the
+    file does not have them all.
+    """
+    cur.execute(
+        """
+        WITH incoming AS (
+            SELECT name, digits, count(DISTINCT customer_id) AS customers
+            FROM import_lines
+            GROUP BY name, digits
+        ), unclear AS (
+            SELECT incoming.name, incoming.digits, count(*) AS stored
+            FROM incoming
+            JOIN customers ON customers.name = incoming.name AND digits(customers.phone_number) = incoming.digits
+            GROUP BY incoming.name, incoming.digits, incoming.customers
+            HAVING count(*) > incoming.customers
+        )
+        DELETE FROM import_lines
+        USING unclear
+        WHERE import_lines.name = unclear.name AND import_lines.digits = unclear.digits
+        RETURNING line, stored
+        """
+    )
+    return {row["line"]: f"name: {row['stored']} stored customers have this name and phone number." for row in cur}
 
 
 def _match_customers(cur: Cursor, numbered: bool) -> tuple[int, int]:

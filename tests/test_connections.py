@@ -536,7 +536,7 @@ def test_ctrl_c_in_a_report_leaves_no_traceback(sql, uri):
     child.stdout.readline()
     child.send_signal(signal.SIGINT)
     _, complaints = child.communicate(timeout=20)
-    assert (child.returncode, complaints) == (130, "")
+    assert (child.returncode, complaints) == (130, "Cancelled.\n")
 
 
 @pytest.mark.parametrize("form", ["table", "csv", "json"])

@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -22,6 +23,7 @@ import pytest
 from conftest import PROJECT, environment
 
 import database
+import main
 import money
 import reports
 
@@ -105,7 +107,7 @@ class LosesCommitReplies(threading.Thread):
         self.host, self.port = server.get("host", "localhost"), server.get("port", "5432")
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.uri = psycopg2.extensions.make_dsn(uri, host="127.0.0.1", port=str(self.listener.getsockname()[1]))
-        self.armed = False
+        self.armed = self.refusing = False
         self.start()
 
     def run(self) -> None:
@@ -114,6 +116,9 @@ class LosesCommitReplies(threading.Thread):
                 client, _ = self.listener.accept()
             except OSError:
                 return
+            if self.refusing and not self.armed:
+                client.close()
+                continue
             threading.Thread(target=self.serve, args=(client, self.connect()), daemon=True).start()
 
     def connect(self) -> socket.socket:
@@ -240,3 +245,98 @@ def test_a_kill_before_commit_leaves_nothing_half_done(db, sql, uri):
                           " AND pid <> pg_backend_pid() AND state <> 'idle'"))
     assert money.list_payments(customer_id) == []
     assert db.get_bill(billing_id)["amount_due"] == Decimal("10.00")
+
+
+@contextmanager
+def held(uri, statement, *values):
+    """Keep a lock that a statement takes, until the block ends."""
+    conn = psycopg2.connect(uri)
+    conn.cursor().execute(statement, values)
+    yield
+    conn.close()
+
+
+@pytest.fixture
+def two_subscribers(db):
+    """Two customers with a service each; the second one's account can be held while a run is under way."""
+    ids = [db.add_customer(name, "5550100") for name in ("Ada", "Bo")]
+    for customer_id in ids:
+        db.add_service(db.add_location(customer_id, "Here"), "Fibre", Decimal("50.00"))
+    return ids
+
+
+def in_background(function, *arguments):
+    thread = threading.Thread(target=function, args=arguments)
+    thread.start()
+    return thread
+
+
+def test_a_payment_during_a_bill_run_pays_that_bill(db, sql, uri, two_subscribers):
+    ada, bo = two_subscribers
+    pay(bo, "1.00")  # credit, so that the run wants bo's account
+    with held(uri, "SELECT 1 FROM customers WHERE customer_id = %s FOR NO KEY UPDATE", bo):
+        run = in_background(money.bill_customers, date(2026, 12, 1), date(2026, 12, 15))
+        until(lambda: sql("SELECT 1 FROM pg_locks WHERE NOT granted"))
+        payment = in_background(pay, ada, "50.00")
+        until(lambda: len(sql("SELECT 1 FROM pg_locks WHERE NOT granted")) > 1)
+    run.join()
+    payment.join()
+    assert (money.unpaid_bills(ada), money.credit(ada)) == ([], 0)
+    assert reports.verify()[1] == []
+
+
+def test_a_bill_paid_while_its_run_is_undone_stays(db, sql, uri, two_subscribers):
+    ada, bo = two_subscribers
+    money.bill_customers(date(2026, 12, 1), date(2026, 12, 15))
+    with held(uri, "SELECT 1 FROM billing WHERE customer_id = %s FOR UPDATE", ada):
+        payment = in_background(pay, ada, "20.00")
+        until(lambda: sql("SELECT 1 FROM pg_locks WHERE NOT granted"))
+        undo = in_background(money.undo_bills, date(2026, 12, 1))
+        until(lambda: len(sql("SELECT 1 FROM pg_locks WHERE NOT granted")) > 1)
+    payment.join()
+    undo.join()
+    bill, = money.unpaid_bills(ada)
+    assert (bill["amount_due"], money.unpaid_bills(bo)) == (Decimal("30.00"), [])
+    assert reports.verify()[1] == []
+
+
+def test_a_bill_and_a_payment_at_the_same_time_meet(db, sql, uri, two_subscribers):
+    ada, _ = two_subscribers
+    with held(uri, "SELECT 1 FROM customers WHERE customer_id = %s FOR NO KEY UPDATE", ada):
+        bill = in_background(db.add_bill, ada, "Bill", Decimal("30.00"), date(2026, 12, 1))
+        payment = in_background(pay, ada, "30.00")
+        until(lambda: len(sql("SELECT 1 FROM pg_locks WHERE NOT granted")) > 1)
+    bill.join()
+    payment.join()
+    assert (money.unpaid_bills(ada), money.credit(ada)) == ([], 0)
+
+
+def test_a_payment_is_looked_up_until_the_server_is_back(proxy, sql, monkeypatch):
+    database.connect(proxy.uri)
+    customer_id = database.add_customer("Ada Okafor", "5550100")
+    proxy.armed = proxy.refusing = True
+    monkeypatch.setattr(main.time, "sleep", lambda seconds: setattr(proxy, "refusing", False))
+    payment = main.save_payment(customer_id, Decimal("5.00"), database.today(), "cash", None, uuid4())
+    assert [row["payment_id"] for row in sql("SELECT payment_id FROM payments")] == [payment["payment_id"]]
+
+
+def test_the_embedded_server_is_started_again_by_the_next_action_after_it_died():
+    folder = Path(tempfile.mkdtemp(prefix="isp-faults-"))
+    folder.chmod(0o755)
+    script = """
+import os, signal, sys
+from pathlib import Path
+import database, embedded
+database.connect(embedded.start(Path(sys.argv[1])))
+database.add_customer("Ada Okafor", "5550100")
+pid = int(next(Path(sys.argv[1]).glob("postgres-*/postmaster.pid")).read_text().split()[0])
+os.kill(pid, signal.SIGKILL)
+try:
+    print(database.get_customer(1)["name"])
+except database.Error:
+    print(database.get_customer(1)["name"])
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(folder)], cwd=PROJECT, capture_output=True, text=True,
+                          timeout=60, check=False)
+    shutil.rmtree(folder)
+    assert (done.stdout, done.returncode) == ("Ada Okafor\n", 0), done.stderr

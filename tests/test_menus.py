@@ -149,7 +149,7 @@ def test_update_shows_each_present_value_in_brackets(records, run):
     ("location", "This deletes location 1, 1 Harbour Street, of Ada Okafor with 1 service, 1 equipment."),
     ("service", "This deletes service 1, Fibre, at 1 Harbour Street, of Ada Okafor."),
     ("equipment", "This deletes equipment 1, Router, at 1 Harbour Street, of Ada Okafor."),
-    ("bill", "This deletes bill 1, Setup, of Ada Okafor."),
+    ("bill", "This deletes bill 1, Setup, 30.00, of Ada Okafor."),
 ])
 def test_delete_counts_and_wants_yes(kind, counted, records, run, sql):
     before = count(sql, kind)
@@ -165,16 +165,16 @@ def test_delete_counts_and_wants_yes(kind, counted, records, run, sql):
 
 def test_deleting_a_customer_with_bills_wants_the_name(records, run, sql):
     done = run(answers=lines("1", "4", "1", "yes", "0", "0"))
-    assert "This deletes customer 1, Ada Okafor with 2 locations, 1 service, 1 equipment, 1 bill." in done.stdout
+    assert "This deletes customer 1, Ada Okafor, +44 20 7946 0958 with 2 locations, 1 service, 1 equipment, 1 bill over 30.00." in done.stdout
     assert "Not deleted." in done.stdout
     done = run(answers=lines("1", "4", "1", "ada okafor", "0", "0"))
-    assert "Deleted customer 1, Ada Okafor with 2 locations, 1 service, 1 equipment, 1 bill." in done.stdout
+    assert "Deleted customer 1, Ada Okafor, +44 20 7946 0958 with 2 locations, 1 service, 1 equipment, 1 bill over 30.00." in done.stdout
     assert all(count(sql, kind) == 0 for kind in KINDS)
 
 
 def test_deleting_a_customer_without_bills_wants_yes(run, sql):
     done = run(answers=lines("1", "1", "Ada", "123", "4", "1", "yes", "0", "0"))
-    assert "Deleted customer 1, Ada." in done.stdout
+    assert "Deleted customer 1, Ada, 123." in done.stdout
     assert count(sql, "customer") == 0
 
 
@@ -195,7 +195,7 @@ def test_a_delete_is_refused_when_more_would_go_than_was_shown(kind, records, te
 ])
 def test_what_is_no_id_is_searched_for(kind, term, records, run):
     done = run(answers=lines(*entry(kind, "view"), term, "0", "0"))
-    assert f"Found {kind} 1, " in done.stdout
+    assert f"\n{kind.capitalize()} 1, " in done.stdout
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -279,7 +279,7 @@ def test_credit_pays_a_new_bill_and_comes_back_when_it_is_deleted(records, run, 
     run(answers=lines("5", "2", "1", "Repair", "40", "2030-01-01"))
     assert sql("SELECT amount_paid, amount_due FROM billing") == [{"amount_paid": Decimal(25), "amount_due": Decimal(15)}]
     done = run(answers=lines("5", "5", "2", "yes", "0", "0"))
-    assert "The 25.00 paid on it will be the customer's credit." in done.stdout
+    assert "The 25.00 paid on it goes to other unpaid bills of the customer, then to credit." in done.stdout
     assert sql("SELECT credit FROM customer_credit") == [{"credit": Decimal(25)}]
 
 

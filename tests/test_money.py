@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from uuid import uuid4
 
+import psycopg2
 import pytest
 
 import database
@@ -323,3 +324,24 @@ def test_verify_finds_reports_that_disagree(db, ada, bills, sql, owed, finding):
         f" LANGUAGE sql STABLE AS '{owed}'")
     _, findings = reports.verify()
     assert any(re.search(finding, sentence) for sentence in findings), findings
+
+
+@pytest.mark.parametrize("statement", [
+    "UPDATE billing SET amount_paid = amount_paid - 1",
+    "UPDATE billing SET last_payment_date = '2020-01-01'",
+    "UPDATE billing SET customer_id = 2",
+    "UPDATE payments SET amount_allocated = 0",
+    "UPDATE payments SET customer_id = 2",
+    "TRUNCATE payment_allocations",
+])
+def test_sql_cannot_put_sums_and_allocations_at_odds(db, ada, bills, sql, statement):
+    db.add_customer("Bo Li", "5550100")
+    pay(ada, "30.00")
+    with pytest.raises(psycopg2.IntegrityError) as caught:
+        sql(statement)
+    assert caught.value.diag.constraint_name == "payment_allocations_rule_sums"
+
+
+def test_verify_finds_credit_beside_an_unpaid_bill(ada, bills, sql):
+    sql("INSERT INTO payments (customer_id, amount) VALUES (%s, 5)", ada)
+    assert reports.verify()[1] == ["Customer 1: they have 5.00 of credit and 30.00 to pay."]

@@ -288,7 +288,7 @@ def test_a_name_typed_in_two_spellings_is_stored_once_and_found_by_both(run, sql
     done = run(answers=lines("1", "1", "Jose\u0301 A\u030angstro\u0308m", "123", "3", "josé", "", "", "3", "JOSE\u0301", "", "",
                              "3", "ångström", "", "", "0", "0"))
     assert done.stderr == ""
-    assert done.stdout.count("Found customer 1, José Ångström.") == 3
+    assert done.stdout.count("\nCustomer 1, José Ångström, ") == 3
     assert sql("SELECT name FROM customers") == [{"name": "José Ångström"}]
 
 

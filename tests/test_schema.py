@@ -213,7 +213,6 @@ def test_a_wrong_phone_number_is_refused(wrong, insert):
     ("billing_amount_not_negative", "billing", {"amount_billed": -1}),
     ("billing_not_overpaid", "billing", {"amount_paid": "10.01"}),
     ("billing_not_overpaid", "billing", {"amount_paid": -1}),
-    ("billing_issued_before_due", "billing", {"due_date": "2025-12-31"}),
     ("billing_period_first_day", "billing", {"period": "2026-01-02"}),
     ("payments_amount_positive", "payments", {"amount": 0}),
     ("payments_not_overallocated", "payments", {"amount_allocated": 5}),

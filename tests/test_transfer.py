@@ -515,6 +515,13 @@ def test_a_guarded_cell_comes_back_and_is_no_formula(text):
 names_of_people = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 
 
+def empty(sql):
+    """Empty the tables, which triggers forbid."""
+    sql("SET session_replication_role = replica")
+    sql("TRUNCATE customers RESTART IDENTITY CASCADE")
+    sql("SET session_replication_role = origin")
+
+
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(names_of_people, st.sampled_from(["=", "+", "'", "''", "@", "-", '"', ",", "\\", ""])),
                 min_size=1, max_size=40))
@@ -523,12 +530,12 @@ def test_whatever_text_the_forms_take_comes_back_from_a_file(db, sql, tmp_path, 
     for text, start in texts:
         with contextlib.suppress(ValueError):
             wanted.append(prompts.text(200)(start + text))
-    sql("TRUNCATE customers RESTART IDENTITY CASCADE")
+    empty(sql)
     for number, name in enumerate(wanted):
         sql("INSERT INTO customers (name, phone_number) VALUES (%s, %s)", name, f"+{number:03}")
     before = sql("SELECT customer_id, name, phone_number FROM customers ORDER BY customer_id")
     transfer.export("accounts", tmp_path / "out.csv", overwrite=True)
-    sql("TRUNCATE customers RESTART IDENTITY CASCADE")
+    empty(sql)
     assert load(tmp_path / "out.csv").rejects == {}
     assert sql("SELECT customer_id, name, phone_number FROM customers ORDER BY customer_id") == before
 
@@ -554,7 +561,7 @@ def test_an_export_into_an_empty_database_restores_the_accounts(db, sql, tmp_pat
     before = contents(sql)
     transfer.export("accounts", tmp_path / "out.csv")
     assert load(tmp_path / "out.csv").new == (0, 0, 0, 0)
-    sql("TRUNCATE customers RESTART IDENTITY CASCADE")
+    empty(sql)
     outcome = load(tmp_path / "out.csv")
     assert (outcome.new, outcome.rejects) == ((7, 10, 24, 17), {})
     assert contents(sql) == before
