@@ -531,11 +531,18 @@ def describe_server() -> Row:
                    host(inet_server_addr())                                   AS address,
                    current_setting('TimeZone')                                AS timezone,
                    CURRENT_DATE                                               AS today,
-                   to_regclass('customers_name_search') IS NOT NULL            AS search_is_indexed,
-                   pg_size_pretty(pg_database_size(current_database()))       AS size
+                   to_regclass('customers_name_search') IS NOT NULL           AS search_is_indexed
             """
         )
         return {**cur.fetchone(), "folder": embedded.folder_in_use()}
+
+
+@retried
+def size() -> str:
+    """Return how large the database is, such as 8 MB."""
+    with reading() as cur:
+        cur.execute("SELECT pg_size_pretty(pg_database_size(current_database())) AS size")
+        return cur.fetchone()["size"]
 
 
 @retried

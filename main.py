@@ -522,12 +522,12 @@ def verify() -> None:
 def about_database() -> None:
     server = database.describe_server()
     print(f"Server     {screens.where(server)}")
-    say(f"Database   {server['database']}, {server['size']}, as {server['login']}")
+    say(f"Database   {server['database']}, {database.size()}, as {server['login']}")
     print(f"Today      {server['today']}, in {server['timezone']}")
     if server["search_is_indexed"]:
         print("Search     indexed by pg_trgm")
     else:
-        print("Search     not indexed: this server lacks the extension pg_trgm, so searches read whole tables")
+        print("Search     not indexed, so searches read whole tables: the extension pg_trgm was not there at the first start")
 
 
 def import_accounts() -> None:
