@@ -5,7 +5,6 @@ one sentence for the administrator. Nothing here prints or asks.
 """
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import os
@@ -26,7 +25,6 @@ import psycopg2.extensions
 import psycopg2.extras
 import psycopg2.pool
 
-import embedded
 import interrupts
 
 # Amounts inside JSON stay exact.
@@ -176,6 +174,7 @@ class _Cursor(psycopg2.extras.RealDictCursor):
 _pool: psycopg2.pool.ThreadedConnectionPool | None = None
 _slots = threading.BoundedSemaphore(1)
 _slot_wait = 30
+_data_folder: Path | None = None  # of the embedded server, while that is the one in use
 saved = 0  # transactions committed so far, so that an interrupted action can tell whether it was before or after
 
 
@@ -184,7 +183,8 @@ def connect(uri: str | None = None) -> None:
 
     Raise Unavailable when the server cannot be reached or its database cannot be used.
     """
-    global _pool, _slots, _slot_wait
+    global _pool, _slots, _slot_wait, _data_folder
+    _data_folder = None
     size = _whole_setting("DB_POOL_SIZE", 4)
     _slot_wait = _whole_setting("DB_POOL_WAIT", 30)
     parameters = _parameters(uri or setting("DATABASE_URI") or _embedded_uri())
@@ -206,10 +206,17 @@ def disconnect() -> None:
 
 
 def _embedded_uri() -> str:
+    """Start or join the embedded server; its module is imported only here, since others need not wait for that."""
+    global _data_folder
+    import embedded
+
     try:
-        return embedded.start(embedded.data_folder(setting("ISP_DATA_DIR")))
+        folder = _data_folder or embedded.data_folder(setting("ISP_DATA_DIR"))
+        uri = embedded.start(folder)
     except embedded.ServerError as exc:
         raise Unavailable(str(exc)) from exc
+    _data_folder = folder
+    return uri
 
 
 def _parameters(uri: str) -> Row:
@@ -407,10 +414,9 @@ def _lend() -> psycopg2.extensions.connection:
     try:
         conn = _pool.getconn()
     except psycopg2.OperationalError:
-        if not (folder := embedded.folder_in_use()):
+        if not _data_folder:
             raise
-        with contextlib.suppress(embedded.ServerError):
-            embedded.start(folder)
+        _embedded_uri()
         conn = _pool.getconn()
     while not _is_alive(conn):
         _pool.putconn(conn, close=True)
@@ -534,7 +540,7 @@ def describe_server() -> Row:
                    to_regclass('customers_name_search') IS NOT NULL           AS search_is_indexed
             """
         )
-        return {**cur.fetchone(), "folder": embedded.folder_in_use()}
+        return {**cur.fetchone(), "folder": _data_folder}
 
 
 @retried

@@ -86,11 +86,6 @@ def stop() -> None:
                 _shut_down(cluster, lock)
 
 
-def folder_in_use() -> Path | None:
-    """Return the data folder of the embedded server that this program uses, if it uses one."""
-    return next((cluster.parent for cluster in _used), None)
-
-
 def _shut_down(cluster: Path, lock: int) -> None:
     # Without a listener postmaster.pid is stale, and pg_ctl would signal whichever process has its PID now.
     if _accepts(cluster):

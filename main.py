@@ -11,7 +11,6 @@ from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
-from uuid import UUID, uuid4
 
 import commands
 import database
@@ -358,6 +357,7 @@ def delete_bill() -> None:
 def record_payment() -> None:
     customer = pick(CUSTOMER)
     customer_id = customer["customer_id"]
+    from uuid import uuid4  # slow to import, and no other entry needs it
     entry_key = uuid4()
     bills = show_what_is_owed(customer_id)
     today = database.today()
@@ -427,7 +427,7 @@ def save_payment(*values: Any) -> Row:
     return money.record_payment(*values)
 
 
-def find_recorded(entry_key: UUID) -> Row | None:
+def find_recorded(entry_key: Any) -> Row | None:
     """Look a payment up by its entry key, as long as it takes the server to come back, a minute at most."""
     for _ in range(LOOK_UPS):
         try:

@@ -3,8 +3,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
 import psycopg2.extensions
 import psycopg2.extras
@@ -21,6 +20,9 @@ from database import (
     search,
     transaction,
 )
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 SHOWN_KEPT = 100
 DAYS_TO_PAY = 14

@@ -326,8 +326,9 @@ def test_the_embedded_server_is_started_again_by_the_next_action_after_it_died()
     script = """
 import os, signal, sys
 from pathlib import Path
-import database, embedded
-database.connect(embedded.start(Path(sys.argv[1])))
+import database
+os.environ["ISP_DATA_DIR"] = sys.argv[1]
+database.connect()
 database.add_customer("Ada Okafor", "5550100")
 pid = int(next(Path(sys.argv[1]).glob("postgres-*/postmaster.pid")).read_text().split()[0])
 os.kill(pid, signal.SIGKILL)
@@ -337,6 +338,6 @@ except database.Error:
     print(database.get_customer(1)["name"])
 """
     done = subprocess.run([sys.executable, "-c", script, str(folder)], cwd=PROJECT, capture_output=True, text=True,
-                          timeout=60, check=False)
+                          env=environment(""), timeout=60, check=False)
     shutil.rmtree(folder)
     assert (done.stdout, done.returncode) == ("Ada Okafor\n", 0), done.stderr
