@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import display
 
 LONGEST_ANSWER = 10_000
-MENU_LINES = 6  # what a menu may push off the screen
+MENU_LINES = 9  # what a menu may push off the screen
 LARGEST_ID = 2**63 - 1
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2199, 12, 31)
 UNWANTED = {"Cc": "control", "Cf": "format", "Cs": "invalid", "Zl": "line-break", "Zp": "line-break"}
@@ -331,5 +331,5 @@ def _turn_page(position: str, more: bool, earlier: bool) -> str:
     if earlier:
         turns["p"] = "previous"
         hints.append("p previous")
-    hints.append("0 back")
+    hints.append("0 back" if more else "Enter or 0 back")
     return ask(f"{position}  ({', '.join(hints)})", choice(turns))

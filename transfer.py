@@ -973,7 +973,8 @@ def _writable(path: Path) -> Iterator[IO[bytes]]:
     except BrokenPipeError:
         raise
     except OSError as exc:
-        raise BadFile(f"{path} cannot be written: {exc.strerror}.") from exc
+        name = re.sub(r"\.[0-9]+\.part$", "", str(path))
+        raise BadFile(f"{name} cannot be written: {exc.strerror}.") from exc
 
 
 def export_to(what: str, file: Any) -> int:
@@ -1006,9 +1007,10 @@ def _copy(query: str, file: Any) -> int:
 
 
 def _safe(column: str) -> str:
-    """Return SQL for a column of text as display.spreadsheet_safe shows it."""
-    return f"""CASE WHEN left({column}, 1) IN ('=', '+', '-', '@', E'\\t', E'\\r', '''')
-                    THEN '''' || {column} ELSE {column} END AS {column}"""
+    """Return SQL for a column of text as display.spreadsheet_safe shows it: by the first character's number, which is
+    quicker than by itself: tab, CR, ' + - = and @.
+    """
+    return f"CASE WHEN ascii({column}) IN (9, 13, 39, 43, 45, 61, 64) THEN '''' || {column} ELSE {column} END AS {column}"
 
 
 def _export_accounts(file: Any) -> int:

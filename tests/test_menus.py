@@ -432,7 +432,7 @@ def test_a_long_table_is_turned_by_pages(way, many, terminal):
     child.send("p\r")
     child.expect_exact(f"Rows 1 to {size} of 50")
     child.send("n\rn\r")
-    child.expect_exact("to 50 of 50  (p previous, 0 back): ")
+    child.expect_exact("to 50 of 50  (p previous, Enter or 0 back): ")
     child.send("x\r")
     child.expect_exact("Enter 0 or p.")
     child.send("0\r")
