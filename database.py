@@ -395,10 +395,7 @@ def _borrow() -> psycopg2.extensions.connection:
     if not _slots.acquire(timeout=_slot_wait):
         raise Busy("Every connection to the database is in use; try again in a moment.")
     try:
-        conn = _pool.getconn()
-        while not _is_alive(conn):
-            _pool.putconn(conn, close=True)
-            conn = _pool.getconn()
+        conn = _lend()
     except (psycopg2.Error, UnicodeDecodeError) as exc:
         _slots.release()
         raise Unavailable("The database cannot be reached now; try again in a moment.") from exc
