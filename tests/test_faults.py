@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -108,6 +108,7 @@ class LosesCommitReplies(threading.Thread):
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.uri = psycopg2.extensions.make_dsn(uri, host="127.0.0.1", port=str(self.listener.getsockname()[1]))
         self.armed = self.refusing = False
+        self.cut: set[socket.socket] = set()
         self.start()
 
     def run(self) -> None:
@@ -130,19 +131,19 @@ class LosesCommitReplies(threading.Thread):
 
     def serve(self, client: socket.socket, server: socket.socket) -> None:
         threading.Thread(target=self.pump, args=(server, client), daemon=True).start()
-        while data := client.recv(65536):
-            server.sendall(data)
-            if self.armed and b"COMMIT" in data:
-                self.armed = False
-                client.shutdown(socket.SHUT_RDWR)
-        server.close()
+        with suppress(OSError), server:  # either side may be cut off
+            while data := client.recv(65536):
+                if lost := self.armed and b"COMMIT" in data:
+                    self.armed = False
+                    self.cut.add(client)
+                server.sendall(data)
+                if lost:
+                    client.shutdown(socket.SHUT_RDWR)
 
     def pump(self, server: socket.socket, client: socket.socket) -> None:
-        try:
-            while data := server.recv(65536):
+        with suppress(OSError):
+            while (data := server.recv(65536)) and client not in self.cut:
                 client.sendall(data)
-        except OSError:
-            pass  # the client was cut off
 
 
 @pytest.fixture
