@@ -94,3 +94,9 @@ def test_reports_and_administration_lead_somewhere(billing, run):
     screen = run(answers="6\n2\n\n3\n4\n1\n\n\n0\n8\n1\n2\n0\n0\n").stdout
     for words in ("61-90", "Monthly recurring revenue", "Opening balance", "Everything adds up.", "indexed by pg_trgm"):
         assert words in screen
+
+
+def test_searches_work_without_their_indexes_and_administration_says_so(billing, run, sql):
+    sql("DROP EXTENSION pg_trgm CASCADE")
+    assert "Customer 1, Ada Okafor, 5550100." in run(answers="1\n2\nkafo\n0\n0\n").stdout
+    assert "Search     not indexed" in run(answers="8\n2\n0\n0\n").stdout
