@@ -712,6 +712,8 @@ def first_screen() -> None:
     rows, exact = database.count("customers")
     customers = display.plural(rows, "customer") if exact else f"about {rows} customers"
     print(f"{customers}. {screens.late_footer(reports.late_total())}")
+    if prompts.on_terminal():
+        print("A digit and Enter choose; Ctrl-C leaves a form, or a menu.")
 
 
 def run_menus(arguments: argparse.Namespace) -> int:
