@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 Row = dict[str, Any]
 
-NARROWEST = 8
+NARROWEST = 4
 CHUNK = 500
 HIDDEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 
@@ -90,7 +90,7 @@ def table(columns: list[Column], rows: Iterable[Row], struck: Callable[[Row], bo
     limits = _limits(columns, cells)
     text = tabulate.tabulate(
         [[_shorten(cell, limit) for cell, limit in zip(line, limits)] for line in cells],
-        headers=[column.header for column in columns],
+        headers=[_shorten(column.header, limit) for column, limit in zip(columns, limits)],
         tablefmt="simple",
         disable_numparse=True,
         colalign=["right" if column.right else "left" for column in columns] if cells else None,
@@ -102,11 +102,12 @@ def table(columns: list[Column], rows: Iterable[Row], struck: Callable[[Row], bo
 
 
 def _limits(columns: list[Column], cells: list[list[str]]) -> list[int]:
-    """Return how wide each column may be, taking from the widest first."""
+    """Return how wide each column may be, taking from the widest words first; numbers and dates stay whole."""
     widths = [max(map(width, (column.header, *texts))) for column, *texts in zip(columns, *cells)]
+    words_at = [i for i, column in enumerate(columns) if column.show is clean and not column.right]
     screen = screen_width()
-    while screen and sum(widths) + 2 * (len(widths) - 1) > screen:
-        widest = max((w, i) for i, w in enumerate(widths) if not columns[i].right)[1]
+    while screen and words_at and sum(widths) + 2 * (len(widths) - 1) > screen:
+        widest = max(words_at, key=lambda i: widths[i])
         if widths[widest] <= NARROWEST:
             break
         widths[widest] -= 1

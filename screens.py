@@ -42,7 +42,7 @@ AGING = [
 ]
 PAYMENTS = [
     number("ID", "payment_id"), date_of("Paid on", "paid_on"), amount("Amount", "amount"), words("Method", "method"),
-    words("Reference", "reference"), amount("Credit left", "amount_left"), date_of("Void since", "voided_on"),
+    words("Reference", "reference"), amount("Credit", "amount_left"), date_of("Void since", "voided_on"),
     words("Because", "void_reason"),
 ]
 PAYMENT_HITS = [

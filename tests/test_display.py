@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import display
+import screens
 
 HOSTILE = "\x1b[2J\x1b]52;c;aGk=\x07\r\x9b31m\u202e\u200b\u2066\x7f\u2028!"
 STEERING = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
@@ -264,3 +265,15 @@ def test_things_are_counted(count, noun, said):
 def test_nothing_is_shown_as_nothing():
     assert (display.money(None), display.day(None), display.clean(None), display.days_late(0)) == ("", "", "", "")
     assert display.day(date(2026, 12, 15)) == "2026-12-15"
+
+
+def test_the_payments_of_a_customer_fit_a_terminal(monkeypatch):
+    payment = {
+        "payment_id": 12345, "paid_on": date(2026, 11, 22), "amount": Decimal("1234567.10"), "method": "direct debit",
+        "reference": "a reference of some length", "amount_left": Decimal("1234567.10"), "voided_on": date(2026, 11, 22),
+        "void_reason": "a reason of some length",
+    }
+    monkeypatch.setattr(display, "screen_width", lambda: 80)
+    shown = display.table(screens.PAYMENTS, [payment])
+    assert max(map(len, shown.split("\n"))) <= 80
+    assert shown.count("1234567.10") == 2 and shown.count("2026-11-22") == 2
