@@ -161,15 +161,22 @@ def _account() -> pwd.struct_passwd | None:
         return None
     with contextlib.suppress(KeyError):
         return pwd.getpwnam(ACCOUNT)
-    useradd = shutil.which("useradd", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
-    if useradd:
-        subprocess.run([useradd, "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent",
-                        "--shell", "/usr/sbin/nologin", ACCOUNT], capture_output=True, check=False)
+    _create_account()
     try:
         return pwd.getpwnam(ACCOUNT)
     except KeyError:
         raise ServerError(f"PostgreSQL does not run as root, and the system user {ACCOUNT} is missing; "
                           "create it, run the program as an ordinary user, or set DATABASE_URI.") from None
+
+
+def _create_account() -> None:
+    """Create the system user, one program at a time: of two useradd at once, the second gives the user another ID."""
+    useradd = shutil.which("useradd", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    with open("/etc/passwd", "rb") as users:
+        fcntl.flock(users, fcntl.LOCK_EX)
+        if useradd and ACCOUNT not in {user.pw_name for user in pwd.getpwall()}:
+            subprocess.run([useradd, "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent",
+                            "--shell", "/usr/sbin/nologin", ACCOUNT], capture_output=True, check=False)
 
 
 def _identity() -> dict[str, Any]:

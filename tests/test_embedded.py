@@ -291,7 +291,7 @@ def test_a_program_killed_during_the_first_creation_leaves_nothing_half_made(emp
 
 
 def test_six_programs_at_once_make_one_database_and_share_one_server(empty, run):
-    programs = [run(empty) for _ in range(6)]
+    programs = [run(empty) for _ in range(12)]
     assert len({program.uri() for program in programs}) == 1
     pid = server_pid(empty)
     for program in programs:
@@ -350,6 +350,21 @@ def test_an_ordinary_user_owns_the_server_and_alone_sees_its_data(empty, run):
     assert {path.stat().st_uid for path in (empty, cluster_of(empty))} == {nobody}
     assert stat.S_IMODE(empty.stat().st_mode) == 0o700
     assert int(ps("uid", server_pid(empty))) == nobody
+
+
+def test_programs_that_start_at_once_make_one_system_user():
+    name = f"isp-test-{os.getpid()}"
+    code = f"import embedded; embedded.ACCOUNT = {name!r}; account = embedded._account(); print(account and account.pw_uid)"
+    programs = [
+        subprocess.Popen([sys.executable, "-c", code], cwd=Path(embedded.__file__).parent, text=True, stdout=subprocess.PIPE)
+        for _ in range(12)
+    ]
+    try:
+        found = {program.communicate(timeout=60)[0].strip() for program in programs}
+        assert found == {str(pwd.getpwnam(name).pw_uid) if ROOT else "None"}
+    finally:
+        if ROOT:
+            subprocess.run(["userdel", name], check=True, capture_output=True)
 
 
 def test_the_cluster_is_private_and_no_parent_of_the_data_folder_is_opened(empty, made, run):
