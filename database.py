@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import random
 import re
 import select
@@ -25,137 +24,30 @@ import psycopg2.extensions
 import psycopg2.extras
 import psycopg2.pool
 
-import interrupts
+from tracker import interrupts, settings
+from tracker.errors import (
+    RULES,
+    Busy,
+    Conflict,
+    ConnectionLost,
+    Deadlock,
+    Error,
+    Forbidden,
+    NotFound,
+    OutcomeUnknown,
+    ServerError,
+    Unavailable,
+)
 
 # Amounts inside JSON stay exact.
 psycopg2.extras.register_default_json(globally=True, loads=functools.partial(json.loads, parse_float=Decimal))
-
 SCHEMA_VERSION = 1
 SCHEMA_LOCK, BILL_RUN_LOCK, IMPORT_LOCK = 49_951, 49_952, 49_953  # any numbers, the same in every copy of the program
 MOST_HITS = 20
 COUNT_EXACTLY = 200_000
 RETRY_PAUSES = (0.05, 0.2, 0.8)
-
-RULES = {
-    "money_amount_exact": "An amount has at most two decimals and ten digits before them.",
-    "business_day_range": "A date lies between 2000-01-01 and 2199-12-31.",
-    "schema_version_pkey": "This schema version is installed already.",
-    "customers_pkey": "A customer with that ID exists already.",
-    "customers_name_length": "A customer's name has 1 to 200 characters and is not blank.",
-    "customers_name_nfc": "A customer's name must be in Unicode's composed form (NFC).",
-    "customers_phone_form": "A phone number has 3 to 20 characters: 3 to 15 digits, spaces and + ( ) - . /",
-    "locations_pkey": "A location with that ID exists already.",
-    "locations_customer": "That customer no longer exists.",
-    "locations_address_length": "An address has 1 to 300 characters and is not blank.",
-    "locations_address_nfc": "An address must be in Unicode's composed form (NFC).",
-    "locations_address_once": "This customer already has a location with that address.",
-    "services_pkey": "A service with that ID exists already.",
-    "services_location": "That location no longer exists.",
-    "services_name_length": "A service's name has 1 to 100 characters and is not blank.",
-    "services_name_nfc": "A service's name must be in Unicode's composed form (NFC).",
-    "services_cost_not_negative": "A service's monthly cost is 0 or more.",
-    "equipment_pkey": "A piece of equipment with that ID exists already.",
-    "equipment_location": "That location no longer exists.",
-    "equipment_name_length": "The equipment's name has 1 to 100 characters and is not blank.",
-    "equipment_name_nfc": "The equipment's name must be in Unicode's composed form (NFC).",
-    "equipment_serial_length": "A serial number has 1 to 100 characters and is not blank.",
-    "equipment_serial_once": "Another piece of equipment already has that serial number.",
-    "equipment_cost_not_negative": "What equipment is worth is 0 or more.",
-    "billing_pkey": "A bill with that ID exists already.",
-    "billing_customer": "The customer has bills, or no longer exists.",
-    "billing_description_length": "A bill's description has 1 to 200 characters and is not blank.",
-    "billing_description_nfc": "A bill's description must be in Unicode's composed form (NFC).",
-    "billing_period_first_day": "A billing period begins on the first day of a month.",
-    "billing_once_a_period": "This customer already has a bill for that month.",
-    "billing_amount_not_negative": "A bill's amount is 0 or more.",
-    "billing_not_overpaid": "More would be paid on the bill than was billed.",
-    "billing_items_pkey": "A bill line with that ID exists already.",
-    "billing_items_bill": "That bill no longer exists.",
-    "billing_items_description_length": "A bill line's description has 1 to 500 characters and is not blank.",
-    "payments_pkey": "A payment with that ID exists already.",
-    "payments_customer": "The customer has payments, or no longer exists.",
-    "payments_entry_once": "This payment was recorded already.",
-    "payments_amount_positive": "A payment's amount is more than 0.",
-    "payments_not_overallocated": "More would be taken from the payment than it has left.",
-    "payments_method_known": "A payment's method is cash, card, transfer, direct debit, cheque or other.",
-    "payments_reference_length": "A payment's reference has 1 to 100 characters and is not blank.",
-    "payments_void_reason_length": "The reason for a void has 1 to 200 characters and is not blank.",
-    "payments_void_has_reason": "A void payment has a reason, and only a void one.",
-    "payment_allocations_pkey": "An allocation with that ID exists already.",
-    "payment_allocations_payment": "That payment no longer exists.",
-    "payment_allocations_bill": "That bill no longer exists.",
-    "payment_allocations_amount_positive": "An allocation's amount is more than 0.",
-    "payment_allocations_own_bill": "A payment pays only its own customer's bills, and a void one none.",
-    "payment_allocations_rule_sums": "Paid sums follow the payments' allocations and are not changed by hand.",
-    "payment_allocations_never_edited": "Allocations are never edited; void the payment instead.",
-}
-
 Row = dict[str, Any]
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-class Error(Exception):
-    """Something the administrator must know, as one sentence."""
-
-
-class NotFound(Error):
-    def __init__(self, kind: str, row_id: int) -> None:
-        super().__init__(f"There is no {kind} {row_id}.")
-
-
-class Conflict(Error):
-    """A rule of the data forbids it; nothing was written."""
-
-
-class Forbidden(Error):
-    """This login, or this server, takes no changes."""
-
-
-class Busy(Error):
-    """Others hold what this needed, longer than it may wait; nothing was written."""
-
-
-class Deadlock(Busy):
-    """The server chose this transaction as the victim; nothing was written, and trying again helps."""
-
-
-class Unavailable(Error):
-    """The database cannot be reached, or cannot be used."""
-
-
-class ConnectionLost(Unavailable):
-    """The connection broke before COMMIT was sent; nothing was written."""
-
-
-class OutcomeUnknown(Error):
-    """The connection broke while COMMIT was under way; it may or may not have been written."""
-
-    def __init__(self) -> None:
-        super().__init__("The connection was lost while saving: look whether it was saved before you enter it again.")
-
-
-@functools.cache
-def _env_file() -> dict[str, str | None]:
-    path = Path(__file__).with_name(".env")
-    if not path.exists():
-        return {}
-    from dotenv import dotenv_values  # only where needed: it takes as long to import as a query takes
-    try:
-        return dotenv_values(path)
-    except (OSError, UnicodeDecodeError):
-        raise Unavailable(f"{path} cannot be read as UTF-8 text.") from None
-
-
-def setting(name: str, default: str = "") -> str:
-    """Return a setting from the environment, else from .env beside this file, else the default."""
-    return os.environ.get(name) or _env_file().get(name) or default
-
-
-def _whole_setting(name: str, default: int) -> int:
-    value = setting(name, str(default))
-    if not re.fullmatch(r"[1-9][0-9]{0,6}", value, re.ASCII):
-        raise Unavailable(f"{name} must be a whole number from 1 to 9999999.")
-    return int(value)
 
 
 class _Cursor(psycopg2.extras.RealDictCursor):
@@ -185,9 +77,9 @@ def connect(uri: str | None = None) -> None:
     """
     global _pool, _slots, _slot_wait, _data_folder
     _data_folder = None
-    size = _whole_setting("DB_POOL_SIZE", 4)
-    _slot_wait = _whole_setting("DB_POOL_WAIT", 30)
-    parameters = _parameters(uri or setting("DATABASE_URI") or _embedded_uri())
+    size = settings.whole_setting("DB_POOL_SIZE", 4)
+    _slot_wait = settings.whole_setting("DB_POOL_WAIT", 30)
+    parameters = _parameters(uri or settings.setting("DATABASE_URI") or _embedded_uri())
     try:
         _pool = psycopg2.pool.ThreadedConnectionPool(1, size, **parameters)
     except (psycopg2.Error, UnicodeDecodeError) as exc:  # a server's own words may be in Latin-1
@@ -208,12 +100,12 @@ def disconnect() -> None:
 def _embedded_uri() -> str:
     """Start or join the embedded server; its module is imported only here, since others need not wait for that."""
     global _data_folder
-    import embedded
+    from tracker import embedded
 
     try:
-        folder = _data_folder or embedded.data_folder(setting("ISP_DATA_DIR"))
+        folder = _data_folder or embedded.data_folder(settings.setting("ISP_DATA_DIR"))
         uri = embedded.start(folder)
-    except embedded.ServerError as exc:
+    except ServerError as exc:
         raise Unavailable(str(exc)) from exc
     _data_folder = folder
     return uri
@@ -232,7 +124,7 @@ def _parameters(uri: str) -> Row:
             "with @ : / % in the password written as %40 %3A %2F %25."
         )
     return {
-        "connect_timeout": str(_whole_setting("DB_CONNECT_TIMEOUT", 5)),
+        "connect_timeout": str(settings.whole_setting("DB_CONNECT_TIMEOUT", 5)),
         "application_name": "isp-customer-tracker",
         "keepalives_idle": "30",
         "keepalives_interval": "10",
@@ -251,10 +143,10 @@ def _is_port(word: str) -> bool:
 
 def _session_options() -> str:
     """Return the settings of every session as libpq's options; conn.reset() goes back to them."""
-    lock_ms = 1000 * _whole_setting("DB_LOCK_TIMEOUT", 5)
-    statement_ms = 1000 * _whole_setting("DB_STATEMENT_TIMEOUT", 60)
+    lock_ms = 1000 * settings.whole_setting("DB_LOCK_TIMEOUT", 5)
+    statement_ms = 1000 * settings.whole_setting("DB_STATEMENT_TIMEOUT", 60)
     options = f"-c lock_timeout={lock_ms} -c statement_timeout={statement_ms}"
-    timezone = setting("TIMEZONE")
+    timezone = settings.setting("TIMEZONE")
     if not re.fullmatch(r"[A-Za-z0-9_+\-/:]{0,60}", timezone, re.ASCII):
         raise Unavailable("TIMEZONE must be a name such as Europe/Paris.")
     return f"{options} -c TimeZone={timezone}" if timezone else options

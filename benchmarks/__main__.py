@@ -12,12 +12,10 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-import database
-import embedded
-import interrupts
 from benchmarks import actions, bulk, screens, startup
 from benchmarks.measure import Missing, Peer, Row
 from benchmarks.server import Server
+from tracker import embedded, errors, interrupts, settings
 
 
 class Sizes(argparse.Namespace):
@@ -69,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
 @contextmanager
 def serve(folder: Path | None) -> Iterator[Server]:
     """Lend DATABASE_URI's server, or an embedded one in a folder, which is removed unless it was named."""
-    if uri := database.setting("DATABASE_URI"):
+    if uri := settings.setting("DATABASE_URI"):
         yield Server(uri)
         return
     place = folder or Path(tempfile.mkdtemp(prefix="isp-benchmarks-"))
@@ -137,7 +135,7 @@ def main() -> int:
         with serve(sizes.folder) as server:
             rows = measured(server, sizes, sizes.only or list(BENCHMARKS))
             version = server.execute("SHOW server_version")[0][0]
-    except (database.Error, embedded.ServerError) as exc:
+    except (errors.Error, errors.ServerError) as exc:
         print(exc, file=sys.stderr)
         return 1
     print(f"{sizes.customers} customers beside {sizes.small}, PostgreSQL {version}, {os.cpu_count()} processors; "

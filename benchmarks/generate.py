@@ -6,8 +6,7 @@ import sys
 import time
 
 import database
-import demo
-import interrupts
+from tracker import demo, errors, interrupts
 
 MOST_CUSTOMERS = 20_000_000
 
@@ -37,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         database.connect()
         demo.fill(arguments.customers, arguments.seed, say)
-    except database.Error as exc:
+    except errors.Error as exc:
         print(exc, file=sys.stderr)
         return 1
     finally:

@@ -14,13 +14,13 @@ import psycopg2
 import psycopg2.extensions
 
 import database
-import display
-import reports
-import screens as screens_of
 from benchmarks import peers
 from benchmarks.measure import Missing, Peer, Row, alternate, median, p95, run, seconds_of
 from benchmarks.replay import replay, statements_of
 from benchmarks.server import Server, psql
+from tracker import reports
+from tracker.terminal import screens as screens_of
+from tracker.terminal import tables
 
 TURNS = 4
 PAGE = 21  # the rows that a terminal of 24 lines asks for
@@ -73,7 +73,7 @@ def late_report(server: Server, dbname: str, runs: int) -> list[Row]:
         conn.close()
 
         def page() -> object:
-            return display.table(screens_of.LATE, reports.late_customers(None, PAGE))
+            return tables.table(screens_of.LATE, reports.late_customers(None, PAGE))
 
         page()
         ours, bare, plain = alternate(
@@ -128,7 +128,7 @@ def account(customer_id: int) -> object:
 
 
 def search(term: str) -> object:
-    return display.table(screens_of.CUSTOMERS, database.find_customers(term))
+    return tables.table(screens_of.CUSTOMERS, database.find_customers(term))
 
 
 def screen_rows(server: Server, large: str, small: str, samples: int) -> list[Row]:

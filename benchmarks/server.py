@@ -13,8 +13,8 @@ import psycopg2
 import psycopg2.extensions
 
 import database
-import demo
 from benchmarks.measure import Missing
+from tracker import demo
 
 PROJECT = Path(__file__).parents[1]
 PREFIX = "isp_benchmark"

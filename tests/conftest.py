@@ -35,7 +35,7 @@ def named(uri: str, dbname: str) -> str:
 HOLDER = """
 import sys
 from pathlib import Path
-import embedded
+from tracker import embedded
 print(embedded.start(Path(sys.argv[1]), ["fsync=off", "full_page_writes=off", "max_connections=200"]), flush=True)
 sys.stdin.read()
 """

@@ -18,7 +18,7 @@ import pytest
 from conftest import PROJECT, environment, lines, run_program, sentence, wait_for
 
 import database
-import interrupts
+from tracker import errors, interrupts
 
 BACKENDS = """
     SELECT pid, state, wait_event_type, wait_event
@@ -176,7 +176,7 @@ def test_the_program_goes_on_after_the_server_ended_its_connection(sql, terminal
 def test_a_connection_that_dies_in_a_transaction_uses_up_no_slot(connect, sql):
     db = connect(DB_POOL_SIZE=2, DB_POOL_WAIT=1)
     for _ in range(5):
-        with pytest.raises(database.ConnectionLost, match="nothing was written"), db.transaction() as cur:
+        with pytest.raises(errors.ConnectionLost, match="nothing was written"), db.transaction() as cur:
             cur.execute("SELECT 1")
             sql(TERMINATE)
             cur.execute("SELECT 1")
@@ -186,7 +186,7 @@ def test_a_connection_that_dies_in_a_transaction_uses_up_no_slot(connect, sql):
 def test_a_connection_that_dies_in_a_stream_uses_up_no_slot(connect, sql):
     db = connect(DB_POOL_SIZE=2, DB_POOL_WAIT=1)
     for _ in range(5):
-        with pytest.raises(database.ConnectionLost), db.streaming() as cur:
+        with pytest.raises(errors.ConnectionLost), db.streaming() as cur:
             cur.execute("SELECT * FROM generate_series(1, 2000)")
             next(cur)
             sql(TERMINATE)
@@ -281,7 +281,7 @@ def test_what_a_failed_borrower_wrote_is_forgotten(connect):
 def test_an_error_of_the_server_keeps_the_connection(connect, code):
     db = connect(DB_POOL_SIZE=1)
     before = backend(db)
-    with pytest.raises(database.Error) as caught, db.transaction() as cur:
+    with pytest.raises(errors.Error) as caught, db.transaction() as cur:
         cur.execute(f"DO $$ BEGIN RAISE EXCEPTION 'secret' USING ERRCODE = '{code}'; END $$")
     assert "secret" not in sentence(str(caught.value))
     assert backend(db) == before
@@ -291,13 +291,13 @@ def test_a_held_lock_is_waited_for_no_longer_than_the_setting(connect, holder):
     db = connect(DB_LOCK_TIMEOUT=1)
     db.add_customer("Ada Okafor", "123")
     holder.execute("SELECT * FROM customers FOR UPDATE")
-    with pytest.raises(database.Busy, match="Somebody else is changing the same record"):
+    with pytest.raises(errors.Busy, match="Somebody else is changing the same record"):
         db.update_customer(1, name="Ada Obi")
 
 
 def test_a_slow_query_runs_no_longer_than_the_setting(connect):
     db = connect(DB_STATEMENT_TIMEOUT=1)
-    with pytest.raises(database.Busy, match="DB_STATEMENT_TIMEOUT"), db.reading() as cur:
+    with pytest.raises(errors.Busy, match="DB_STATEMENT_TIMEOUT"), db.reading() as cur:
         cur.execute("SELECT pg_sleep(60)")
 
 
@@ -344,7 +344,7 @@ def test_retrying_is_bounded(db, monkeypatch, code):
             attempts.append(code)
             cur.execute(f"DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{code}'; END $$")
 
-    with pytest.raises(database.Deadlock, match="nothing was written"):
+    with pytest.raises(errors.Deadlock, match="nothing was written"):
         fail()
     assert len(attempts) == 4
 
@@ -380,7 +380,7 @@ ON_COMMIT = """
 
 def test_a_connection_lost_during_commit_is_reported_and_never_tried_again(db, sql):
     sql(ON_COMMIT.format("PERFORM pg_terminate_backend(pg_backend_pid()), pg_sleep(10);"))
-    with pytest.raises(database.OutcomeUnknown, match="look whether it was saved"):
+    with pytest.raises(errors.OutcomeUnknown, match="look whether it was saved"):
         db.add_customer("Ada Okafor", "123")
     last_id, = sql("SELECT last_value FROM customers_customer_id_seq")
     assert last_id["last_value"] == 1
@@ -510,7 +510,8 @@ def test_ctrl_c_anywhere_leaves_the_program_answering_to_the_next(connect, signa
 LATE_CTRL_C = """
 import select, signal, sys, time, types
 sys.path.insert(0, sys.argv[1])
-import database, interrupts
+import database
+from tracker import interrupts
 interrupts.select = types.SimpleNamespace(select=lambda *files: select.select(*files) and time.sleep(0.1))
 interrupts.install()
 database.connect()

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-import database
+from tracker import errors
 
 
 def test_a_customer_that_was_added_is_read_back(db):
@@ -13,5 +13,5 @@ def test_a_customer_that_was_added_is_read_back(db):
 
 
 def test_an_unknown_customer_is_one_sentence(db):
-    with pytest.raises(database.NotFound, match=r"^There is no customer 7\.$"):
+    with pytest.raises(errors.NotFound, match=r"^There is no customer 7\.$"):
         db.get_customer(7)

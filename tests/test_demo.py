@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 import database
-import demo
+from tracker import demo, errors
 
 ALMOST_ALL = {
     "customers": "SELECT customer_id, name, phone_number, created_at FROM customers ORDER BY customer_id",
@@ -166,7 +166,7 @@ def test_ids_go_on_where_the_provider_ends(provider, db, sql):
 
 def test_a_database_in_use_is_refused_and_left_alone(db, sql):
     db.add_customer("Ada Okafor", "+44 20 7946 0958")
-    with pytest.raises(database.Conflict, match="only into an empty database"):
+    with pytest.raises(errors.Conflict, match="only into an empty database"):
         demo.fill(10)
     assert sql("SELECT count(*) AS customers FROM customers") == [{"customers": 1}]
 
@@ -175,7 +175,7 @@ def test_a_failure_in_the_middle_leaves_nothing(db, sql, monkeypatch):
     before = sql(RULES)
     monkeypatch.setattr(demo, "INDEX_LATER_FROM", 1)
     monkeypatch.setattr(demo, "_advance_ids", lambda cur: cur.execute("SELECT 1 / 0"))
-    with pytest.raises(database.Error):
+    with pytest.raises(errors.Error):
         demo.fill(10)
     assert sql("SELECT count(*) AS customers FROM customers") == [{"customers": 0}]
     assert sql(RULES) == before

@@ -15,13 +15,13 @@ from conftest import lines
 from hypothesis import given
 from hypothesis import strategies as st
 
-import display
-import screens
+from tracker.terminal import screens, tables
+from tracker.text import clean, day, days_late, money, plural, spreadsheet_safe
 
 HOSTILE = "\x1b[2J\x1b]52;c;aGk=\x07\r\x9b31m\u202e\u200b\u2066\x7f\u2028!"
 STEERING = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
-COLUMNS = [display.number("ID", "id"), display.words("Name", "name"), display.amount("Cost", "cost")]
-SHOWN = st.text(st.characters(), max_size=60).map(display.clean)
+COLUMNS = [tables.number("ID", "id"), tables.words("Name", "name"), tables.amount("Cost", "cost")]
+SHOWN = st.text(st.characters(), max_size=60).map(clean)
 
 # Every way to a screen or a file that shows stored text, with answers for a database that holds one of everything.
 SCREENS = {
@@ -125,7 +125,7 @@ def test_the_servers_own_words_are_never_shown(db, sql):
 
 @given(st.text(st.characters(), max_size=80))
 def test_clean_text_has_the_same_length_and_nothing_that_steers(text):
-    cleaned = display.clean(text)
+    cleaned = clean(text)
     assert len(cleaned) == len(text)
     assert not any(unicodedata.category(c) in STEERING for c in cleaned)
     assert all(shown in (typed, "\N{REPLACEMENT CHARACTER}") for shown, typed in zip(cleaned, text))
@@ -133,19 +133,19 @@ def test_clean_text_has_the_same_length_and_nothing_that_steers(text):
 
 @given(st.text(st.sampled_from("abc ÅéΩ漢字-.'"), max_size=80))
 def test_clean_text_is_not_changed(text):
-    assert display.clean(text) == text
+    assert clean(text) == text
 
 
 @given(st.decimals(0, Decimal("9999999999.99"), places=2))
 def test_an_amount_is_shown_exactly(amount):
-    shown = display.money(amount)
+    shown = money(amount)
     assert Decimal(shown) == amount
     assert re.fullmatch(r"[0-9]+\.[0-9]{2}", shown)
 
 
 @pytest.mark.parametrize("text", ["1e5", "007", "+15550100", "1234567.10", "0x10", "nan", "inf", "1_000", "true", "-0"])
 def test_a_text_like_a_number_is_shown_as_it_is(text):
-    *_, line = display.table(COLUMNS, [{"id": 1, "name": text, "cost": Decimal("1234567.10")}]).splitlines()
+    *_, line = tables.table(COLUMNS, [{"id": 1, "name": text, "cost": Decimal("1234567.10")}]).splitlines()
     assert line.split() == ["1", text, "1234567.10"]
 
 
@@ -165,11 +165,11 @@ def test_a_large_amount_comes_out_as_it_went_in(db, run):
 
 @given(st.lists(st.tuples(st.integers(0, 2**63), SHOWN, st.decimals(0, 10**10, places=2)), min_size=1, max_size=4))
 def test_a_table_fits_the_terminal_and_its_columns_line_up(rows):
-    columns = [display.words("Name", "name"), *COLUMNS]
+    columns = [tables.words("Name", "name"), *COLUMNS]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(display, "screen_width", lambda: 80)
-        table = display.table(columns, [{"id": i, "name": name, "cost": cost} for i, name, cost in rows])
-    assert all(display.width(line) <= 80 for line in table.splitlines())
+        patch.setattr(tables, "screen_width", lambda: 80)
+        table = tables.table(columns, [{"id": i, "name": name, "cost": cost} for i, name, cost in rows])
+    assert all(tables.width(line) <= 80 for line in table.splitlines())
     assert len(table.splitlines()) == len(rows) + 2
 
 
@@ -177,8 +177,8 @@ def test_a_table_fits_the_terminal_and_its_columns_line_up(rows):
     ["漢字漢字", "plain"], ["Zoë", "Zoe"], ["José Ångström", "x"], ["한국어", "日本語テキスト"], ["e\u0301clair", "eclair"],
 ])
 def test_wide_and_accented_names_line_up(names):
-    table = display.table(COLUMNS, [{"id": 1, "name": name, "cost": Decimal(1)} for name in names])
-    assert len({display.width(line) for line in table.splitlines()}) == 1
+    table = tables.table(COLUMNS, [{"id": 1, "name": name, "cost": Decimal(1)} for name in names])
+    assert len({tables.width(line) for line in table.splitlines()}) == 1
 
 
 def test_wide_names_line_up_on_the_programs_screen(db, run):
@@ -186,22 +186,22 @@ def test_wide_names_line_up_on_the_programs_screen(db, run):
         db.add_customer(name, "12345")
     db.disconnect()
     done = run(answers=lines("1", "2", "", "0", "0"))
-    starts = {display.width(line[:line.index("12345")]) for line in done.stdout.splitlines() if "12345" in line}
+    starts = {tables.width(line[:line.index("12345")]) for line in done.stdout.splitlines() if "12345" in line}
     assert len(starts) == 1
 
 
 @given(SHOWN, st.sampled_from(["", "to pay      12.50", "+44 20 7946 0958"]), st.sampled_from([0, 2, 4]))
 def test_two_margins_fit_the_line(left, right, indent):
-    spread = list(display.spread(f"Service 1  {left}", right, indent))
-    assert all(display.width(line) <= 79 for line in spread)
+    spread = list(tables.spread(f"Service 1  {left}", right, indent))
+    assert all(tables.width(line) <= 79 for line in spread)
     assert spread[0].endswith(right)
     assert "".join("".join(spread).split()).replace("".join(right.split()), "", 1) or not left
 
 
 @given(st.text(st.sampled_from("word 漢字e\u0301-"), max_size=200), st.integers(10, 60))
 def test_a_wrapped_text_loses_nothing_but_blanks(text, limit):
-    wrapped = display.wrap(display.clean(text), limit)
-    assert all(display.width(line) <= limit for line in wrapped)
+    wrapped = tables.wrap(clean(text), limit)
+    assert all(tables.width(line) <= limit for line in wrapped)
     assert "".join("".join(wrapped).split()) == "".join(text.split())
 
 
@@ -219,25 +219,25 @@ def written(write, rows) -> str:
 
 @given(ROWS)
 def test_csv_reads_back(rows):
-    output = written(display.write_csv, rows)
+    output = written(tables.write_csv, rows)
     assert_harmless(output)
     for row, read in zip(rows, csv.DictReader(io.StringIO(output))):
-        assert read == {"name": display.spreadsheet_safe(display.clean(row["name"])), "cost": display.money(row["cost"]),
+        assert read == {"name": spreadsheet_safe(clean(row["name"])), "cost": money(row["cost"]),
                         "day": str(row["day"])}
 
 
 @given(ROWS)
 def test_json_reads_back_exactly(rows):
-    output = written(display.write_json, rows)
+    output = written(tables.write_json, rows)
     assert_harmless(output)
     assert json.loads(output) == [
-        {"name": row["name"], "cost": display.money(row["cost"]), "day": str(row["day"])} for row in rows
+        {"name": row["name"], "cost": money(row["cost"]), "day": str(row["day"])} for row in rows
     ]
 
 
 @pytest.mark.parametrize("formula", ["=1+1", "+234", "-5.00", "@SUM(A1)", "'quoted"])
 def test_a_formula_is_text_in_a_csv(formula):
-    assert display.spreadsheet_safe(formula) == f"'{formula}"
+    assert spreadsheet_safe(formula) == f"'{formula}"
 
 
 def test_amounts_in_json_are_text_however_they_were_written(sql, run):
@@ -259,12 +259,12 @@ def test_amounts_in_json_are_text_however_they_were_written(sql, run):
     (0, "bill", "0 bills"), (1, "bill", "1 bill"), (2, "bill", "2 bills"), (2, "equipment", "2 equipment"),
 ])
 def test_things_are_counted(count, noun, said):
-    assert display.plural(count, noun) == said
+    assert plural(count, noun) == said
 
 
 def test_nothing_is_shown_as_nothing():
-    assert (display.money(None), display.day(None), display.clean(None), display.days_late(0)) == ("", "", "", "")
-    assert display.day(date(2026, 12, 15)) == "2026-12-15"
+    assert (money(None), day(None), clean(None), days_late(0)) == ("", "", "", "")
+    assert day(date(2026, 12, 15)) == "2026-12-15"
 
 
 def test_the_payments_of_a_customer_fit_a_terminal(monkeypatch):
@@ -273,7 +273,7 @@ def test_the_payments_of_a_customer_fit_a_terminal(monkeypatch):
         "reference": "a reference of some length", "amount_left": Decimal("1234567.10"), "voided_on": date(2026, 11, 22),
         "void_reason": "a reason of some length",
     }
-    monkeypatch.setattr(display, "screen_width", lambda: 80)
-    shown = display.table(screens.PAYMENTS, [payment])
+    monkeypatch.setattr(tables, "screen_width", lambda: 80)
+    shown = tables.table(screens.PAYMENTS, [payment])
     assert max(map(len, shown.split("\n"))) <= 80
     assert shown.count("1234567.10") == 2 and shown.count("2026-11-22") == 2

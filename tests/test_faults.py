@@ -23,24 +23,25 @@ import pytest
 from conftest import PROJECT, environment
 
 import database
-import main
-import money
-import reports
+from tracker import bill_run, errors, payments
+from tracker import verify as books
+from tracker.terminal import forms
 
 WRITER = """
 import sys
 from decimal import Decimal
 from uuid import uuid4
-import database, money
+import database
+from tracker import payments
 database.connect(sys.argv[1])
 while True:
-    payment = money.record_payment(1, Decimal("0.01"), database.today(), "cash", None, uuid4())
+    payment = payments.record_payment(1, Decimal("0.01"), database.today(), "cash", None, uuid4())
     print(payment["payment_id"], flush=True)
 """
 
 
 def pay(customer_id, amount, key=None):
-    return money.record_payment(customer_id, Decimal(amount), database.today(), "cash", None, key or uuid4())
+    return payments.record_payment(customer_id, Decimal(amount), database.today(), "cash", None, key or uuid4())
 
 
 def until(condition, seconds=15):
@@ -53,7 +54,7 @@ def until(condition, seconds=15):
 HOLDER = """
 import sys
 from pathlib import Path
-import embedded
+from tracker import embedded
 print(embedded.start(Path(sys.argv[1])), flush=True)
 sys.stdin.read()
 """
@@ -94,7 +95,7 @@ def test_acknowledged_payments_survive_a_crash_of_the_server(start_durable):
         noted += [int(line) for line in writer.communicate(timeout=20)[0].split()]
     database.disconnect()
     database.connect(start_durable()[0])
-    kept = {row["payment_id"] for row in money.list_payments(1, limit=100_000)}
+    kept = {row["payment_id"] for row in payments.list_payments(1, limit=100_000)}
     assert len(noted) >= 40 and set(noted) <= kept
 
 
@@ -159,10 +160,10 @@ def test_a_lost_reply_to_commit_is_an_unknown_outcome_and_one_payment(proxy, sql
     customer_id = database.add_customer("Ada Okafor", "5550100")
     key = uuid4()
     proxy.armed = True
-    with pytest.raises(database.OutcomeUnknown):
+    with pytest.raises(errors.OutcomeUnknown):
         pay(customer_id, "5.00", key)
-    until(lambda: money.find_recorded(key))
-    assert pay(customer_id, "5.00", key)["payment_id"] == money.find_recorded(key)["payment_id"]
+    until(lambda: payments.find_recorded(key))
+    assert pay(customer_id, "5.00", key)["payment_id"] == payments.find_recorded(key)["payment_id"]
     assert len(sql("SELECT 1 FROM payments")) == 1
 
 
@@ -192,8 +193,8 @@ def test_payments_recorded_at_the_same_time_all_count(db, sql):
     for writer in writers:
         writer.join()
     assert db.get_bill(billing_id)["amount_paid"] == Decimal("150.00")
-    assert money.credit(customer_id) == Decimal("50.00")
-    assert reports.verify() == ({"bills": 1, "payments": 200}, [])
+    assert payments.credit(customer_id) == Decimal("50.00")
+    assert books.verify() == ({"bills": 1, "payments": 200}, [])
 
 
 def test_bill_runs_at_the_same_time_bill_once(db, sql):
@@ -203,7 +204,7 @@ def test_bill_runs_at_the_same_time_bill_once(db, sql):
     results = []
     period = date(2026, 12, 1)
     runs = [
-        threading.Thread(target=lambda: results.append(money.bill_customers(period, date(2026, 12, 15))))
+        threading.Thread(target=lambda: results.append(bill_run.bill_customers(period, date(2026, 12, 15))))
         for _ in range(4)
     ]
     for run in runs:
@@ -244,7 +245,7 @@ def test_a_kill_before_commit_leaves_nothing_half_done(db, sql, uri):
     holder.close()
     until(lambda: not sql("SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
                           " AND pid <> pg_backend_pid() AND state <> 'idle'"))
-    assert money.list_payments(customer_id) == []
+    assert payments.list_payments(customer_id) == []
     assert db.get_bill(billing_id)["amount_due"] == Decimal("10.00")
 
 
@@ -276,29 +277,29 @@ def test_a_payment_during_a_bill_run_pays_that_bill(db, sql, uri, two_subscriber
     ada, bo = two_subscribers
     pay(bo, "1.00")  # credit, so that the run wants bo's account
     with held(uri, "SELECT 1 FROM customers WHERE customer_id = %s FOR NO KEY UPDATE", bo):
-        run = in_background(money.bill_customers, date(2026, 12, 1), date(2026, 12, 15))
+        run = in_background(bill_run.bill_customers, date(2026, 12, 1), date(2026, 12, 15))
         until(lambda: sql("SELECT 1 FROM pg_locks WHERE NOT granted"))
         payment = in_background(pay, ada, "50.00")
         until(lambda: len(sql("SELECT 1 FROM pg_locks WHERE NOT granted")) > 1)
     run.join()
     payment.join()
-    assert (money.unpaid_bills(ada), money.credit(ada)) == ([], 0)
-    assert reports.verify()[1] == []
+    assert (payments.unpaid_bills(ada), payments.credit(ada)) == ([], 0)
+    assert books.verify()[1] == []
 
 
 def test_a_bill_paid_while_its_run_is_undone_stays(db, sql, uri, two_subscribers):
     ada, bo = two_subscribers
-    money.bill_customers(date(2026, 12, 1), date(2026, 12, 15))
+    bill_run.bill_customers(date(2026, 12, 1), date(2026, 12, 15))
     with held(uri, "SELECT 1 FROM billing WHERE customer_id = %s FOR UPDATE", ada):
         payment = in_background(pay, ada, "20.00")
         until(lambda: sql("SELECT 1 FROM pg_locks WHERE NOT granted"))
-        undo = in_background(money.undo_bills, date(2026, 12, 1))
+        undo = in_background(bill_run.undo_bills, date(2026, 12, 1))
         until(lambda: len(sql("SELECT 1 FROM pg_locks WHERE NOT granted")) > 1)
     payment.join()
     undo.join()
-    bill, = money.unpaid_bills(ada)
-    assert (bill["amount_due"], money.unpaid_bills(bo)) == (Decimal("30.00"), [])
-    assert reports.verify()[1] == []
+    bill, = payments.unpaid_bills(ada)
+    assert (bill["amount_due"], payments.unpaid_bills(bo)) == (Decimal("30.00"), [])
+    assert books.verify()[1] == []
 
 
 def test_a_bill_and_a_payment_at_the_same_time_meet(db, sql, uri, two_subscribers):
@@ -309,15 +310,15 @@ def test_a_bill_and_a_payment_at_the_same_time_meet(db, sql, uri, two_subscriber
         until(lambda: len(sql("SELECT 1 FROM pg_locks WHERE NOT granted")) > 1)
     bill.join()
     payment.join()
-    assert (money.unpaid_bills(ada), money.credit(ada)) == ([], 0)
+    assert (payments.unpaid_bills(ada), payments.credit(ada)) == ([], 0)
 
 
 def test_a_payment_is_looked_up_until_the_server_is_back(proxy, sql, monkeypatch):
     database.connect(proxy.uri)
     customer_id = database.add_customer("Ada Okafor", "5550100")
     proxy.armed = proxy.refusing = True
-    monkeypatch.setattr(main.time, "sleep", lambda seconds: setattr(proxy, "refusing", False))
-    payment = main.save_payment(customer_id, Decimal("5.00"), database.today(), "cash", None, uuid4())
+    monkeypatch.setattr(forms.time, "sleep", lambda seconds: setattr(proxy, "refusing", False))
+    payment = forms.save_payment(customer_id, Decimal("5.00"), database.today(), "cash", None, uuid4())
     assert [row["payment_id"] for row in sql("SELECT payment_id FROM payments")] == [payment["payment_id"]]
 
 

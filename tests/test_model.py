@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
 
 import database
-import money
-import reports
+from tracker import bill_run, payments
+from tracker import verify as books
 
 amounts = st.integers(1, 30_000).map(lambda cents: Decimal(cents) / 100)
 days = st.integers(-90, 60)
@@ -62,14 +62,14 @@ class Books(RuleBasedStateMachine):
         if customer_id not in self.billed:
             return None
         paid_on = database.today() + timedelta(days=day)
-        payment = money.record_payment(customer_id, amount, paid_on, "cash", None, uuid4())
+        payment = payments.record_payment(customer_id, amount, paid_on, "cash", None, uuid4())
         self.paid[customer_id][payment["payment_id"]] = amount
         return customer_id, payment["payment_id"]
 
     @rule(payment=consumes(payments))
     def void(self, payment):
         if payment and payment[0] in self.paid:
-            money.void_payment(payment[1], "a reason")
+            payments.void_payment(payment[1], "a reason")
             del self.paid[payment[0]][payment[1]]
 
     @rule(bill=consumes(bills))
@@ -81,7 +81,7 @@ class Books(RuleBasedStateMachine):
     @rule(month=st.integers(0, 3))
     def bill_run(self, month):
         period = date(2026, 6 + month, 1)
-        result = money.bill_customers(period, period.replace(day=15))
+        result = bill_run.bill_customers(period, period.replace(day=15))
         new = [customer_id for customer_id in self.services if (customer_id, period) not in self.periods]
         assert (result["created"], result["skipped"]) == (len(new), len(self.services) - len(new))
         for customer_id in new:
@@ -92,7 +92,7 @@ class Books(RuleBasedStateMachine):
     @rule(month=st.integers(0, 3))
     def undo_run(self, month):
         period = date(2026, 6 + month, 1)
-        result = money.undo_bills(period)
+        result = bill_run.undo_bills(period)
         kept = {bill["billing_id"] for bill in result["bills"]}
         owners = {database.get_bill(billing_id)["customer_id"] for billing_id in kept}
         billed = [customer_id for customer_id, month in self.periods if month == period]
@@ -116,14 +116,14 @@ class Books(RuleBasedStateMachine):
     @invariant()
     def balances_agree(self):
         for customer_id in self.billed:
-            due = sum(bill["amount_due"] for bill in money.unpaid_bills(customer_id))
-            credit = money.credit(customer_id)
+            due = sum(bill["amount_due"] for bill in payments.unpaid_bills(customer_id))
+            credit = payments.credit(customer_id)
             assert due - credit == sum(self.billed[customer_id].values()) - sum(self.paid[customer_id].values())
             assert due == 0 or credit == 0
 
     @invariant()
     def books_are_sound(self):
-        assert reports.verify()[1] == []
+        assert books.verify()[1] == []
 
 
 def test_any_history_of_payments_bills_and_deletions_keeps_the_books_sound(server_uri, template, admin):

@@ -10,19 +10,19 @@ import psycopg2
 import pytest
 
 import database
-import money
-import reports
+from tracker import bill_run, errors, payments, reports
+from tracker import verify as books
 
 TODAY = date.today()
 
 
 def pay(customer_id, amount, **more):
     values = {"paid_on": database.today(), "method": "cash", "reference": None, "entry_key": uuid4(), **more}
-    return money.record_payment(customer_id, Decimal(amount), **values)
+    return payments.record_payment(customer_id, Decimal(amount), **values)
 
 
 def due(customer_id):
-    return {bill["billing_id"]: bill["amount_due"] for bill in money.unpaid_bills(customer_id)}
+    return {bill["billing_id"]: bill["amount_due"] for bill in payments.unpaid_bills(customer_id)}
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_a_payment_pays_the_oldest_due_bill_first_and_the_next_in_part(ada, bill
 
 def test_what_bills_do_not_need_is_credit(ada, bills):
     payment = pay(ada, "37.50")
-    assert (due(ada), money.credit(ada), payment["amount_left"]) == ({}, Decimal("7.50"), Decimal("7.50"))
+    assert (due(ada), payments.credit(ada), payment["amount_left"]) == ({}, Decimal("7.50"), Decimal("7.50"))
 
 
 def test_a_payment_can_be_aimed_at_a_bill_and_the_rest_pays_the_oldest(ada, bills):
@@ -64,9 +64,9 @@ def test_a_payment_can_be_aimed_at_a_bill_and_the_rest_pays_the_oldest(ada, bill
 
 def test_a_payment_cannot_be_aimed_at_another_customers_bill(db, ada, bills):
     other = db.add_customer("Bo Li", "5550100")
-    with pytest.raises(database.Conflict, match="no unpaid bill of this customer"):
+    with pytest.raises(errors.Conflict, match="no unpaid bill of this customer"):
         pay(other, "1.00", billing_id=bills[0])
-    assert money.list_payments(other) == []
+    assert payments.list_payments(other) == []
 
 
 def test_credit_pays_the_next_bill_at_once(db, ada):
@@ -79,57 +79,57 @@ def test_the_same_entry_key_records_one_payment(ada):
     key = uuid4()
     first, second = pay(ada, "5.00", entry_key=key), pay(ada, "5.00", entry_key=key)
     assert first["payment_id"] == second["payment_id"]
-    assert len(money.list_payments(ada)) == 1
+    assert len(payments.list_payments(ada)) == 1
 
 
 def test_the_same_entry_key_with_another_amount_is_refused(ada):
     key = uuid4()
     pay(ada, "5.00", entry_key=key)
-    with pytest.raises(database.Conflict, match="saved before with other values"):
+    with pytest.raises(errors.Conflict, match="saved before with other values"):
         pay(ada, "6.00", entry_key=key)
 
 
 def test_an_earlier_payment_of_the_same_amount_and_day_is_shown(ada):
     payment = pay(ada, "5.00")
-    assert [row["payment_id"] for row in money.same_payments(ada, Decimal("5.00"), database.today())] == [
+    assert [row["payment_id"] for row in payments.same_payments(ada, Decimal("5.00"), database.today())] == [
         payment["payment_id"]
     ]
 
 
 def test_a_void_payment_makes_its_bills_due_again_and_stays_visible(ada, bills):
     payment = pay(ada, "30.00")
-    money.void_payment(payment["payment_id"], "typing error")
+    payments.void_payment(payment["payment_id"], "typing error")
     assert sum(due(ada).values()) == Decimal("30.00")
-    listed, = money.list_payments(ada)
+    listed, = payments.list_payments(ada)
     assert (listed["voided_on"], listed["void_reason"]) == (database.today(), "typing error")
 
 
 def test_a_void_payment_is_no_credit(ada):
     payment = pay(ada, "30.00")
-    money.void_payment(payment["payment_id"], "typing error")
-    assert money.credit(ada) == 0
+    payments.void_payment(payment["payment_id"], "typing error")
+    assert payments.credit(ada) == 0
 
 
 def test_a_payment_is_voided_once(ada):
     payment = pay(ada, "30.00")
-    money.void_payment(payment["payment_id"], "typing error")
-    with pytest.raises(database.Conflict, match="void already"):
-        money.void_payment(payment["payment_id"], "again")
+    payments.void_payment(payment["payment_id"], "typing error")
+    with pytest.raises(errors.Conflict, match="void already"):
+        payments.void_payment(payment["payment_id"], "again")
 
 
 def test_other_credit_pays_the_bills_of_a_void_payment(db, ada):
     first = pay(ada, "10.00")
     billing_id = db.add_bill(ada, "Installation", Decimal("10.00"), TODAY)
     pay(ada, "10.00")
-    money.void_payment(first["payment_id"], "bounced")
-    assert (due(ada), money.credit(ada)) == ({}, 0)
+    payments.void_payment(first["payment_id"], "bounced")
+    assert (due(ada), payments.credit(ada)) == ({}, 0)
     assert db.get_bill(billing_id)["amount_paid"] == Decimal("10.00")
 
 
 def test_payments_are_listed_newest_first_in_pages(ada):
     ids = [pay(ada, "1.00")["payment_id"] for _ in range(5)]
-    first = money.list_payments(ada, None, 3)
-    second = money.list_payments(ada, (first[-1]["paid_on"], first[-1]["payment_id"]), 3)
+    first = payments.list_payments(ada, None, 3)
+    second = payments.list_payments(ada, (first[-1]["paid_on"], first[-1]["payment_id"]), 3)
     assert [row["payment_id"] for row in first + second] == ids[::-1]
 
 
@@ -147,7 +147,7 @@ def test_a_changed_amount_is_a_line_of_the_bill(db, ada, bills):
 
 def test_a_bill_cannot_shrink_below_what_was_paid(db, ada, bills):
     pay(ada, "10.00")
-    with pytest.raises(database.Conflict, match="More would be paid"):
+    with pytest.raises(errors.Conflict, match="More would be paid"):
         db.update_bill(bills[2], amount=Decimal("9.99"))
 
 
@@ -206,9 +206,9 @@ def test_allocations_are_never_edited(ada, bills, sql):
 
 def test_the_bill_run_makes_one_bill_per_customer_with_a_line_per_service(db, subscriber):
     db.add_customer("No Services", "5550199")
-    result = money.bill_customers(date(2026, 12, 1), date(2026, 12, 15))
+    result = bill_run.bill_customers(date(2026, 12, 1), date(2026, 12, 15))
     assert (result["created"], result["skipped"], result["total"]) == (1, 0, Decimal("54.90"))
-    bill, = money.unpaid_bills(subscriber)
+    bill, = payments.unpaid_bills(subscriber)
     items = db.get_bill(bill["billing_id"])["items"]
     assert [(item["description"], item["amount"]) for item in items] == [
         ("Fiber 500, 1 Harbour Street", "49.90"), ("Static IP, 1 Harbour Street", "5.00"),
@@ -216,34 +216,34 @@ def test_the_bill_run_makes_one_bill_per_customer_with_a_line_per_service(db, su
 
 
 def test_a_second_run_adds_nothing(subscriber):
-    money.bill_customers(date(2026, 12, 1), date(2026, 12, 15))
-    result = money.bill_customers(date(2026, 12, 1), date(2026, 12, 15))
+    bill_run.bill_customers(date(2026, 12, 1), date(2026, 12, 15))
+    result = bill_run.bill_customers(date(2026, 12, 1), date(2026, 12, 15))
     assert (result["created"], result["skipped"]) == (0, 1)
-    assert len(money.unpaid_bills(subscriber)) == 1
+    assert len(payments.unpaid_bills(subscriber)) == 1
 
 
 def test_a_run_spends_credit(subscriber):
     pay(subscriber, "60.00")
-    money.bill_customers(date(2026, 12, 1), date(2026, 12, 15))
-    assert (due(subscriber), money.credit(subscriber)) == ({}, Decimal("5.10"))
+    bill_run.bill_customers(date(2026, 12, 1), date(2026, 12, 15))
+    assert (due(subscriber), payments.credit(subscriber)) == ({}, Decimal("5.10"))
 
 
 def test_a_run_whose_total_is_not_the_one_shown_bills_nobody(db, subscriber):
-    with pytest.raises(database.Conflict, match="total is now 54.90"):
-        money.bill_customers(date(2026, 12, 1), date(2026, 12, 15), Decimal("50.00"))
-    assert money.unpaid_bills(subscriber) == []
+    with pytest.raises(errors.Conflict, match="total is now 54.90"):
+        bill_run.bill_customers(date(2026, 12, 1), date(2026, 12, 15), Decimal("50.00"))
+    assert payments.unpaid_bills(subscriber) == []
 
 
 def test_the_preview_compares_with_the_month_before(db, subscriber):
     gone = db.add_customer("Gone Soon", "5550101")
     location_id = db.add_location(gone, "2 Dock Road")
     service_id = db.add_service(location_id, "Fiber 100", Decimal("29.90"))
-    money.bill_customers(date(2026, 11, 1), date(2026, 11, 15))
+    bill_run.bill_customers(date(2026, 11, 1), date(2026, 11, 15))
     db.delete_service(service_id)
     db.add_service(reports.account(subscriber)["locations"][0]["location_id"], "Phone", Decimal("1.00"))
     new = db.add_customer("Brand New", "5550102")
     db.add_service(db.add_location(new, "3 Quay"), "Fiber 100", Decimal("29.90"))
-    preview = money.preview_bills(date(2026, 12, 1))
+    preview = bill_run.preview_bills(date(2026, 12, 1))
     assert {key: preview[key] for key in ("customers", "total", "new", "gone", "changed", "skipped")} == {
         "customers": 2, "total": Decimal("85.80"), "new": 1, "gone": 1, "changed": 1, "skipped": 0,
     }
@@ -253,25 +253,25 @@ def test_undoing_a_run_keeps_the_bills_that_were_paid_on(db, subscriber):
     with_credit = db.add_customer("Has Credit", "5550103")
     db.add_service(db.add_location(with_credit, "4 Quay"), "Fiber 100", Decimal("29.90"))
     pay(with_credit, "40.00")
-    money.bill_customers(date(2026, 12, 1), date(2026, 12, 15))
+    bill_run.bill_customers(date(2026, 12, 1), date(2026, 12, 15))
     pay(subscriber, "10.00")
-    result = money.undo_bills(date(2026, 12, 1))
+    result = bill_run.undo_bills(date(2026, 12, 1))
     assert (result["removed"], result["kept"]) == (1, 1)
     assert [bill["name"] for bill in result["bills"]] == ["Ada Okafor"]
-    assert money.credit(with_credit) == Decimal("40.00")
+    assert payments.credit(with_credit) == Decimal("40.00")
 
 
 def test_after_undoing_a_run_it_can_be_run_again(subscriber):
-    money.bill_customers(date(2026, 12, 1), date(2026, 12, 15))
-    money.undo_bills(date(2026, 12, 1))
-    assert money.bill_customers(date(2026, 12, 1), date(2026, 12, 15))["created"] == 1
+    bill_run.bill_customers(date(2026, 12, 1), date(2026, 12, 15))
+    bill_run.undo_bills(date(2026, 12, 1))
+    assert bill_run.bill_customers(date(2026, 12, 1), date(2026, 12, 15))["created"] == 1
 
 
 def test_a_line_outlives_its_service(db, subscriber):
-    money.bill_customers(date(2026, 12, 1), date(2026, 12, 15))
+    bill_run.bill_customers(date(2026, 12, 1), date(2026, 12, 15))
     location, = reports.account(subscriber)["locations"]
     db.delete_location(location["location_id"])
-    bill, = money.unpaid_bills(subscriber)
+    bill, = payments.unpaid_bills(subscriber)
     assert len(db.get_bill(bill["billing_id"])["items"]) == 2
 
 
@@ -291,7 +291,7 @@ def test_sql_cannot_delete_a_customer_with_money_by_the_way(ada, bills, sql):
 
 def test_verify_finds_nothing_in_sound_books(subscriber, bills):
     pay(subscriber, "45.00")
-    assert reports.verify() == ({"bills": 3, "payments": 1}, [])
+    assert books.verify() == ({"bills": 3, "payments": 1}, [])
 
 
 @pytest.mark.parametrize("damage, finding", [
@@ -309,7 +309,7 @@ def test_verify_finds_what_was_planted_with_triggers_disabled(db, ada, bills, sq
     pay(ada, "5.00")
     sql("SET session_replication_role = replica")
     sql(damage)
-    _, findings = reports.verify()
+    _, findings = books.verify()
     assert any(re.search(finding, sentence) for sentence in findings), findings
 
 
@@ -322,7 +322,7 @@ def test_verify_finds_what_was_planted_with_triggers_disabled(db, ada, bills, sq
 def test_verify_finds_reports_that_disagree(db, ada, bills, sql, owed, finding):
     sql("CREATE OR REPLACE FUNCTION owed_on(as_of date) RETURNS TABLE (customer_id bigint, amount numeric, days integer)"
         f" LANGUAGE sql STABLE AS '{owed}'")
-    _, findings = reports.verify()
+    _, findings = books.verify()
     assert any(re.search(finding, sentence) for sentence in findings), findings
 
 
@@ -344,4 +344,4 @@ def test_sql_cannot_put_sums_and_allocations_at_odds(db, ada, bills, sql, statem
 
 def test_verify_finds_credit_beside_an_unpaid_bill(ada, bills, sql):
     sql("INSERT INTO payments (customer_id, amount) VALUES (%s, 5)", ada)
-    assert reports.verify()[1] == ["Customer 1: they have 5.00 of credit and 30.00 to pay."]
+    assert books.verify()[1] == ["Customer 1: they have 5.00 of credit and 30.00 to pay."]

@@ -13,9 +13,7 @@ import pytest
 from conftest import named
 
 import database
-import demo
-import money
-import reports
+from tracker import demo, payments, reports
 
 LARGE = {"billing", "billing_items", "payments", "payment_allocations", "customers", "locations"}
 
@@ -76,10 +74,10 @@ def scanned_whole(plan: str) -> set[str]:
     lambda: reports.account(3000),
     lambda: reports.accounts(3000, 20),
     lambda: reports.statement(3000, database.today().replace(month=1, day=1), database.today()),
-    lambda: money.unpaid_bills(3000),
-    lambda: money.credit(3000),
-    lambda: money.list_payments(3000),
-    lambda: money.same_payments(3000, Decimal("29.90"), database.today()),
+    lambda: payments.unpaid_bills(3000),
+    lambda: payments.credit(3000),
+    lambda: payments.list_payments(3000),
+    lambda: payments.same_payments(3000, Decimal("29.90"), database.today()),
     lambda: database.list_bills(30_000, 20),
     lambda: database.list_services(3000, 20),
     lambda: database.get_bill(30_000),
@@ -122,8 +120,8 @@ def scans_of_each_transaction(monkeypatch) -> Iterator[list[set[str]]]:
 
 
 @pytest.mark.parametrize("write", [
-    lambda: money.record_payment(3000, Decimal("7.00"), database.today(), "cash", None, uuid4()),
-    lambda: money.void_payment(30_000, "a test"),
+    lambda: payments.record_payment(3000, Decimal("7.00"), database.today(), "cash", None, uuid4()),
+    lambda: payments.void_payment(30_000, "a test"),
     lambda: database.add_bill(3000, "By hand", Decimal("9.00"), database.today()),
     lambda: database.update_bill(30_000, amount=Decimal("900.00")),
     lambda: database.delete_bill(30_001),

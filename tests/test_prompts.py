@@ -11,21 +11,21 @@ from conftest import lines
 from hypothesis import given
 from hypothesis import strategies as st
 
-import display
-import prompts
+from tracker import fields, text
+from tracker.terminal import prompts
 
 PARSERS = {
-    "money": prompts.money,
-    "positive_money": prompts.positive_money,
-    "phone": prompts.phone,
-    "day": prompts.day,
-    "past_day": prompts.past_day(date(2026, 12, 15)),
-    "month": prompts.month,
-    "row_id": prompts.row_id,
-    "text": prompts.text(100),
-    "serial_or_none": prompts.serial_or_none,
-    "choice": prompts.choice({"1": 1, "0": 0}),
-    "optional": prompts.optional(prompts.money),
+    "money": fields.money,
+    "positive_money": fields.positive_money,
+    "phone": fields.phone,
+    "day": fields.day,
+    "past_day": fields.past_day(date(2026, 12, 15)),
+    "month": fields.month,
+    "row_id": fields.row_id,
+    "text": fields.text(100),
+    "serial_or_none": fields.serial_or_none,
+    "choice": fields.choice({"1": 1, "0": 0}),
+    "optional": fields.optional(fields.money),
 }
 ANYTHING = st.text(st.characters(), max_size=40)
 NEARLY = st.text(st.sampled_from("0123456789٣１²+-()./ ,_eEnN\x00\u200b\n"), max_size=25)
@@ -56,16 +56,16 @@ def test_a_parser_accepts_or_says_why_not(parser, answer):
 @given(digits(1, 10), digits(1, 2) | st.none())
 def test_an_amount_is_exactly_what_was_typed(whole, cents):
     typed = whole if cents is None else f"{whole}.{cents}"
-    amount = prompts.money(typed)
+    amount = fields.money(typed)
     assert amount == Decimal(typed)
-    assert prompts.money(display.money(amount)) == amount
+    assert fields.money(text.money(amount)) == amount
     assert amount.as_tuple().exponent == -2
 
 
 @given(ANYTHING | NEARLY)
 def test_an_accepted_amount_is_finite_and_has_two_decimals(answer):
     try:
-        amount = prompts.money(answer)
+        amount = fields.money(answer)
     except ValueError:
         return
     assert Decimal(0) <= amount <= Decimal("9999999999.99")
@@ -77,38 +77,38 @@ def test_an_accepted_amount_is_finite_and_has_two_decimals(answer):
     "12345678901", "0x10", "1.999", "4²", "--1", "1\n", "1" * 5000,
 ])
 def test_an_odd_amount_is_refused(wrong):
-    assert "49.90" in complaint(prompts.money, wrong)
+    assert "49.90" in complaint(fields.money, wrong)
 
 
 @pytest.mark.parametrize("nothing", ["0", "0.0", "0.00", "000"])
 def test_an_amount_above_zero_is_above_zero(nothing):
-    assert "above 0" in complaint(prompts.positive_money, nothing)
+    assert "above 0" in complaint(fields.positive_money, nothing)
 
 
 @given(st.text(st.sampled_from("0123456789 +().-/"), min_size=3, max_size=20))
 def test_a_phone_number_is_kept_as_typed(typed):
     if 3 <= sum(c.isdigit() for c in typed) <= 15:
-        assert prompts.phone(typed) == typed
+        assert fields.phone(typed) == typed
     else:
-        complaint(prompts.phone, typed)
+        complaint(fields.phone, typed)
 
 
 @pytest.mark.parametrize("wrong", ["", "12", "1" * 16, "123 " * 6, "１２３", "12a", "123\n", "#31#", "()-/.+", "1" * 10**7])
 def test_an_odd_phone_number_is_refused(wrong):
-    assert "3 to 15 digits" in complaint(prompts.phone, wrong)
+    assert "3 to 15 digits" in complaint(fields.phone, wrong)
 
 
-@given(st.dates(prompts.FIRST_DAY, prompts.LAST_DAY))
+@given(st.dates(fields.FIRST_DAY, fields.LAST_DAY))
 def test_a_day_is_the_day_that_was_typed(value):
-    assert prompts.day(value.isoformat()) == value
+    assert fields.day(value.isoformat()) == value
 
 
 @given(st.dates())
 def test_a_day_is_accepted_only_within_the_range(value):
-    if prompts.FIRST_DAY <= value <= prompts.LAST_DAY:
-        assert prompts.day(display.day(value)) == value
+    if fields.FIRST_DAY <= value <= fields.LAST_DAY:
+        assert fields.day(text.day(value)) == value
     else:
-        assert "from 2000-01-01 to 2199-12-31" in complaint(prompts.day, value.isoformat())
+        assert "from 2000-01-01 to 2199-12-31" in complaint(fields.day, value.isoformat())
 
 
 @pytest.mark.parametrize("wrong", [
@@ -116,54 +116,54 @@ def test_a_day_is_accepted_only_within_the_range(value):
     "２０２６-12-15", "2026-12-15T00:00", "infinity", "-2026-12-15", "2026-12-15\n", "0000-00-00",
 ])
 def test_an_odd_day_is_refused(wrong):
-    assert complaint(prompts.day, wrong) == "Enter a date such as 2026-12-15."
+    assert complaint(fields.day, wrong) == "Enter a date such as 2026-12-15."
 
 
 def test_a_past_day_may_be_said_in_words():
-    parse = prompts.past_day(date(2026, 3, 1))
+    parse = fields.past_day(date(2026, 3, 1))
     assert (parse("today"), parse("Yesterday"), parse("2026-02-27")) == (
         date(2026, 3, 1), date(2026, 2, 28), date(2026, 2, 27)
     )
 
 
 def test_a_past_day_is_not_after_today():
-    assert "2026-03-01" in complaint(prompts.past_day(date(2026, 3, 1)), "2026-03-02")
+    assert "2026-03-01" in complaint(fields.past_day(date(2026, 3, 1)), "2026-03-02")
 
 
-@given(st.dates(prompts.FIRST_DAY, prompts.LAST_DAY))
+@given(st.dates(fields.FIRST_DAY, fields.LAST_DAY))
 def test_a_month_is_its_first_day(value):
-    assert prompts.month(f"{value:%Y-%m}") == value.replace(day=1)
+    assert fields.month(f"{value:%Y-%m}") == value.replace(day=1)
 
 
 @pytest.mark.parametrize("wrong", ["", "2026", "2026-13", "2026-00", "2026-1", "2026-12-01", "99999-01", "1999-12"])
 def test_an_odd_month_is_refused(wrong):
-    assert complaint(prompts.month, wrong) == "Enter a month such as 2026-12."
+    assert complaint(fields.month, wrong) == "Enter a month such as 2026-12."
 
 
-@given(st.integers(1, prompts.LARGEST_ID))
+@given(st.integers(1, fields.LARGEST_ID))
 def test_an_id_is_the_number_that_was_typed(value):
-    assert prompts.row_id(str(value)) == value
+    assert fields.row_id(str(value)) == value
 
 
 @pytest.mark.parametrize("wrong", ["", "0", "-1", "1.0", "abc", "1" * 5000, str(2**63), "１２", "1_0", "0x1", "٣", "1 2"])
 def test_an_odd_id_is_refused(wrong):
-    assert complaint(prompts.row_id, wrong) == "Enter an ID: a whole number from 1 on."
+    assert complaint(fields.row_id, wrong) == "Enter an ID: a whole number from 1 on."
 
 
-@given(ANYTHING.filter(lambda t: t.strip() and not any(unicodedata.category(c) in prompts.UNWANTED for c in t.strip())))
+@given(ANYTHING.filter(lambda t: t.strip() and not any(unicodedata.category(c) in fields.UNWANTED for c in t.strip())))
 def test_a_text_is_kept_in_its_composed_form(typed):
-    kept = prompts.text(300)(typed)
+    kept = fields.text(300)(typed)
     assert kept == unicodedata.normalize("NFC", typed.strip())
-    assert prompts.text(300)(kept) == kept
+    assert fields.text(300)(kept) == kept
 
 
 @given(ANYTHING)
 def test_an_accepted_text_is_shown_as_it_is(answer):
     try:
-        kept = prompts.text(300)(answer)
+        kept = fields.text(300)(answer)
     except ValueError:
         return
-    assert display.clean(kept) == kept
+    assert text.clean(kept) == kept
 
 
 @pytest.mark.parametrize(("wrong", "part"), [
@@ -172,25 +172,25 @@ def test_an_accepted_text_is_shown_as_it_is(answer):
     ("a\udcffb", "invalid character U+DCFF"), ("a\tb", "U+0009"),
 ])
 def test_a_text_with_an_unprintable_character_is_refused_by_its_number(wrong, part):
-    assert part in complaint(prompts.text(100), wrong)
+    assert part in complaint(fields.text(100), wrong)
 
 
 @pytest.mark.parametrize("wrong", ["", " ", "\u3000", "x" * 101, "é" * 101, "x" * 10**7])
 def test_a_text_of_the_wrong_length_is_refused(wrong):
-    assert "100 characters" in complaint(prompts.text(100), wrong)
+    assert "100 characters" in complaint(fields.text(100), wrong)
 
 
 def test_a_decomposed_text_is_measured_as_it_is_stored():
-    assert prompts.text(100)("e\u0301" * 100) == "é" * 100
+    assert fields.text(100)("e\u0301" * 100) == "é" * 100
 
 
 def test_a_hyphen_takes_a_serial_number_away():
-    assert prompts.serial_or_none("-") == ""
+    assert fields.serial_or_none("-") == ""
 
 
 @pytest.mark.parametrize("options", [["0", "1", "2"], ["n", "0"], ["", "p"], ["1"], [str(i) for i in range(1, 21)]])
 def test_a_choice_names_what_can_be_chosen(options):
-    said = complaint(prompts.choice(dict.fromkeys(options)), "x")
+    said = complaint(fields.choice(dict.fromkeys(options)), "x")
     assert options[0] in said
     assert options[-1] in said
 

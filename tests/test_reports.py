@@ -9,8 +9,7 @@ from uuid import uuid4
 import pytest
 
 import database
-import money
-import reports
+from tracker import payments, reports
 
 
 def ago(days):
@@ -18,7 +17,7 @@ def ago(days):
 
 
 def pay(customer_id, amount, paid_on=None, **more):
-    return money.record_payment(customer_id, Decimal(amount), paid_on or database.today(), "cash", None, uuid4(), **more)
+    return payments.record_payment(customer_id, Decimal(amount), paid_on or database.today(), "cash", None, uuid4(), **more)
 
 
 @pytest.fixture
@@ -63,7 +62,7 @@ def test_a_paid_bill_is_late_no_more(late):
 def test_the_last_payment_is_shown_and_a_void_one_is_not(late):
     pay(late["Bo"], "1.00", ago(3))
     void = pay(late["Bo"], "1.00", ago(1))
-    money.void_payment(void["payment_id"], "typo")
+    payments.void_payment(void["payment_id"], "typo")
     assert reports.late_customers()[0]["last_payment_date"] == ago(3)
 
 
@@ -101,7 +100,7 @@ def test_aging_on_a_past_day_does_not_know_later_payments(late):
 
 def test_aging_on_a_past_day_counts_a_payment_that_was_voided_since(late, sql):
     payment = pay(late["Bo"], "20.00", ago(30))
-    money.void_payment(payment["payment_id"], "bounced")
+    payments.void_payment(payment["payment_id"], "bounced")
     assert reports.aging_total(ago(20))["total"] == Decimal("20.00")
     assert reports.aging_total()["total"] == Decimal("80.00")
 
@@ -118,7 +117,7 @@ def test_aging_as_of_today_is_the_same_as_aging(late):
 def test_revenue_is_billed_by_issue_and_collected_by_payment(db, late):
     pay(late["Ada"], "8.00")
     void = pay(late["Ada"], "4.00")
-    money.void_payment(void["payment_id"], "typo")
+    payments.void_payment(void["payment_id"], "typo")
     months = reports.monthly_revenue()
     assert len(months) == 12
     assert months[-1]["month"] == database.today().replace(day=1)
@@ -152,7 +151,7 @@ def test_a_statement_runs_from_opening_to_closing_balance(db, sql):
 def test_a_statement_shows_a_void_on_the_day_it_was_made(db):
     ada = db.add_customer("Ada", "5550100")
     payment = pay(ada, "12.00", ago(20))
-    money.void_payment(payment["payment_id"], "bounced")
+    payments.void_payment(payment["payment_id"], "bounced")
     assert reports.statement(ada, ago(30), ago(1))["closing"] == Decimal("-12.00")
     row = reports.statement(ada, ago(10), database.today())
     assert (row["opening"], row["closing"]) == (Decimal("-12.00"), 0)
@@ -162,7 +161,7 @@ def test_a_statement_shows_a_void_on_the_day_it_was_made(db):
 def test_a_statement_closes_at_what_the_customer_owes(db, late):
     pay(late["Ada"], "50.00")
     row = reports.statement(late["Ada"], date(2000, 1, 1), database.today())
-    assert row["closing"] == -money.credit(late["Ada"]) == Decimal("-30.00")
+    assert row["closing"] == -payments.credit(late["Ada"]) == Decimal("-30.00")
 
 
 def test_an_account_shows_sites_with_what_is_there_and_bills_with_their_payments(db):

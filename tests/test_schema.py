@@ -12,6 +12,7 @@ import pytest
 from conftest import PROJECT, named
 
 import database
+from tracker import errors
 
 ROWS = {
     "customers": {"name": "Ada Okafor", "phone_number": "+44 20 7946 0958"},
@@ -76,9 +77,9 @@ def insert(records):
 
 
 def broken_rule(caught) -> str:
-    """Return the name of the constraint that was broken; database.RULES knows a sentence for it."""
+    """Return the name of the constraint that was broken; errors.RULES knows a sentence for it."""
     name = caught.value.diag.constraint_name
-    assert name in database.RULES
+    assert name in errors.RULES
     return name
 
 
@@ -92,19 +93,19 @@ def test_every_rule_of_the_database_has_its_sentence(sql):
         """
     )}
     raised = set(re.findall(r"CONSTRAINT = '(\w+)'", (PROJECT / "schema.sql").read_text()))
-    assert constraints | raised == set(database.RULES)
+    assert constraints | raised == set(errors.RULES)
 
 
 def test_every_table_and_every_rule_was_named_on_purpose(sql):
     tables = [row["tablename"] for row in sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
     assert set(tables) >= set(ROWS)
-    for name in database.RULES:
+    for name in errors.RULES:
         assert name.startswith((*tables, "money_", "business_")), name
 
 
-@pytest.mark.parametrize("rule", database.RULES)
+@pytest.mark.parametrize("rule", errors.RULES)
 def test_a_rule_is_one_sentence(rule):
-    assert re.fullmatch(r"[A-Z][^\n]*[./]", database.RULES[rule])
+    assert re.fullmatch(r"[A-Z][^\n]*[./]", errors.RULES[rule])
 
 
 def test_good_rows_are_stored(sql):
@@ -145,7 +146,7 @@ def test_a_wrong_number_from_python_is_refused(wrong, insert):
 
 
 def test_a_broken_rule_is_its_sentence(db):
-    with pytest.raises(database.Conflict, match=r"^That customer no longer exists\.$"):
+    with pytest.raises(errors.Conflict, match=r"^That customer no longer exists\.$"):
         db.add_location(7, "1 Harbour Street")
 
 
@@ -153,7 +154,7 @@ def test_a_broken_rule_is_its_sentence(db):
 def test_a_wrong_amount_from_the_program_is_its_sentence(wrong, db):
     customer_id = db.add_customer("Ada Okafor", "123")
     location_id = db.add_location(customer_id, "1 Harbour Street")
-    with pytest.raises(database.Conflict, match=r"^An amount has at most two decimals and ten digits before them\.$"):
+    with pytest.raises(errors.Conflict, match=r"^An amount has at most two decimals and ten digits before them\.$"):
         db.add_service(location_id, "Fibre", wrong)
     assert db.list_services() == []
 

@@ -18,12 +18,13 @@ from conftest import PROJECT, environment
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-import commands
-import database
-import display
-import interrupts
-import prompts
-import transfer
+from tracker import errors, fields, interrupts
+from tracker.terminal import commands
+from tracker.text import spreadsheet_safe
+from tracker.transfer import exporting, importing
+from tracker.transfer import lines as import_lines
+from tracker.transfer import mapping as mappings
+from tracker.transfer import source as sources
 
 HEADER = "name,phone_number,address,service_name,service_cost,equipment_name,serial_number,equipment_cost"
 ACCOUNTS = """
@@ -58,14 +59,14 @@ def file(tmp_path):
 
 def mapped(path, **chosen):
     """Open a file and match its headers; chosen as after --map."""
-    source = transfer.open_source(path)
-    return source, transfer.match_headers(
-        source.headers, dict(transfer.choice(source.headers, f"{field}={header}") for field, header in chosen.items())
+    source = sources.open_source(path)
+    return source, mappings.match_headers(
+        source.headers, dict(mappings.choice(source.headers, f"{field}={header}") for field, header in chosen.items())
     )
 
 
 def load(path, **chosen):
-    return transfer.load(*mapped(path, **chosen))
+    return importing.load(*mapped(path, **chosen))
 
 
 def rejects(path):
@@ -85,14 +86,14 @@ def contents(sql):
 
 def names(headers, **chosen):
     """Return the header, or joined headers, that each field is matched to."""
-    chosen = dict(transfer.choice(headers, f"{field}={header}") for field, header in chosen.items())
-    mapping = transfer.match_headers(headers, chosen)
+    chosen = dict(mappings.choice(headers, f"{field}={header}") for field, header in chosen.items())
+    mapping = mappings.match_headers(headers, chosen)
     return {field: "+".join(headers[column] for column in columns) for field, columns in mapping.items()}
 
 
 def exported(what):
     out = io.BytesIO()
-    transfer.export_to(what, out)
+    exporting.export_to(what, out)
     return list(csv.DictReader(io.StringIO(out.getvalue().decode(), newline="")))
 
 
@@ -134,7 +135,7 @@ def test_joined_columns_are_joined_by_one_space(db, sql, file):
     ("name,phone,serial", "a column for serial_number but none for equipment_name"),
 ])
 def test_a_header_that_is_not_clear_is_said_before_anything_is_read(file, headers, sentence):
-    with pytest.raises(transfer.BadFile, match=sentence):
+    with pytest.raises(errors.BadFile, match=sentence):
         mapped(file(headers + "\n\xff"))
 
 
@@ -149,12 +150,12 @@ def test_a_field_can_be_left_out():
 @pytest.mark.parametrize("answer", ["name", "nonsense=Phone", "name=Nobody"])
 def test_a_choice_that_is_none_is_one_sentence(answer):
     with pytest.raises(ValueError, match=r"^[A-Z].*\.$"):
-        transfer.choice(["Name", "Phone"], answer)
+        mappings.choice(["Name", "Phone"], answer)
 
 
 def test_columns_of_no_field_are_named(file):
     source, mapping = mapped(file("name,phone,Notes,line_number,reason\n"))
-    assert transfer.ignored_headers(source, mapping) == ["Notes"]
+    assert mappings.ignored_headers(source, mapping) == ["Notes"]
 
 
 @pytest.mark.parametrize("sign", [",", ";", "\t"])
@@ -164,61 +165,61 @@ def test_the_delimiter_is_seen_in_the_header(db, sql, file, sign):
 
 
 def test_signs_inside_quotes_do_not_count_as_delimiters(file):
-    assert transfer.open_source(file('"name;;;",phone\n')).delimiter == ","
+    assert sources.open_source(file('"name;;;",phone\n')).delimiter == ","
 
 
 def test_a_header_with_two_possible_delimiters_is_asked_about(file):
     path = file("name,a;phone\n")
-    with pytest.raises(transfer.UnclearDelimiter):
-        transfer.open_source(path)
-    assert transfer.open_source(path, delimiter=";").headers == ["name,a", "phone"]
+    with pytest.raises(errors.UnclearDelimiter):
+        sources.open_source(path)
+    assert sources.open_source(path, delimiter=";").headers == ["name,a", "phone"]
 
 
 @pytest.mark.parametrize("text", ["", "\n\n  \n", "\ufeff"])
 def test_an_empty_file_is_refused(file, text):
-    with pytest.raises(transfer.BadFile, match="The file is empty"):
-        transfer.open_source(file(text))
+    with pytest.raises(errors.BadFile, match="The file is empty"):
+        sources.open_source(file(text))
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(transfer.BadFile, match="There is no file"):
-        transfer.open_source(tmp_path / "none.csv")
+    with pytest.raises(errors.BadFile, match="There is no file"):
+        sources.open_source(tmp_path / "none.csv")
 
 
 def test_a_folder_is_refused(tmp_path):
-    with pytest.raises(transfer.BadFile, match="is a folder, not a file"):
-        transfer.open_source(tmp_path)
+    with pytest.raises(errors.BadFile, match="is a folder, not a file"):
+        sources.open_source(tmp_path)
 
 
 def test_a_header_alone_imports_nothing(db, file):
-    assert load(file(HEADER)) == (transfer.Tally(0, 0, 0, 0), transfer.Tally(0, 0, 0, 0), {})
+    assert load(file(HEADER)) == (importing.Tally(0, 0, 0, 0), importing.Tally(0, 0, 0, 0), {})
 
 
 def test_a_name_too_long_for_a_file_is_refused(db, tmp_path):
     path = tmp_path / ("x" * 300)
-    with pytest.raises(transfer.BadFile, match="File name too long"):
-        transfer.open_source(path)
-    with pytest.raises(transfer.BadFile, match="File name too long"):
-        transfer.export("bills", path)
+    with pytest.raises(errors.BadFile, match="File name too long"):
+        sources.open_source(path)
+    with pytest.raises(errors.BadFile, match="File name too long"):
+        exporting.export("bills", path)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
 def test_every_encoding_that_is_named_is_read(db, sql, file, encoding):
-    source = transfer.open_source(file("Name;Phone\nJosé;555\n".encode(encoding)), encoding)
-    transfer.load(source, transfer.match_headers(source.headers))
+    source = sources.open_source(file("Name;Phone\nJosé;555\n".encode(encoding)), encoding)
+    importing.load(source, mappings.match_headers(source.headers))
     assert [row["name"] for row in sql(ACCOUNTS)] == ["José"]
 
 
 def test_what_is_not_utf_8_is_refused_with_its_line(db, sql, file):
-    with pytest.raises(transfer.BadFile, match="^Line 3 of .* is not utf-8; name its encoding: --encoding cp1252"):
+    with pytest.raises(errors.BadFile, match="^Line 3 of .* is not utf-8; name its encoding: --encoding cp1252"):
         load(file(b"name,phone\nAda,555\nJos\xe9,556\n"))
     assert counts(sql) == (0, 0, 0, 0)
 
 
 @pytest.mark.parametrize("name", ["klingon", "base64", "\0"])
 def test_an_unknown_encoding_is_refused(file, name):
-    with pytest.raises(transfer.BadFile, match="There is no encoding"):
-        transfer.open_source(file("name,phone\n"), name)
+    with pytest.raises(errors.BadFile, match="There is no encoding"):
+        sources.open_source(file("name,phone\n"), name)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -269,7 +270,7 @@ def test_a_quotation_mark_that_is_never_closed_is_a_reject(db, sql, file):
 
 
 def test_a_field_of_more_than_ten_million_characters_refuses_the_file(db, sql, file):
-    with pytest.raises(transfer.BadFile, match="Line 3 .* is a quote missing"):
+    with pytest.raises(errors.BadFile, match="Line 3 .* is a quote missing"):
         load(file("name,phone\nBo,556\n" + '"' + "x" * 10_000_001 + '",555\n'))
     assert counts(sql) == (0, 0, 0, 0)
 
@@ -381,14 +382,14 @@ def test_rejected_cells_come_back_unchanged(db, file, cell):
     csv.writer(text).writerows([["name", "phone"], [cell, "x"]])
     path = file(text.getvalue().replace("\udcff", "?"))
     load(path)
-    read = [row[0] for _, row, _ in transfer._records(transfer.open_source(path))]
-    again = [row[0] for _, row, _ in transfer._records(transfer.open_source(transfer.rejects_path(mapped(path)[0])))]
-    assert [transfer.unguarded(cell) for cell in again] == [transfer.unguarded(cell) for cell in read]
+    read = [row[0] for _, row, _ in sources.records(sources.open_source(path))]
+    again = [row[0] for _, row, _ in sources.records(sources.open_source(importing.rejects_path(mapped(path)[0])))]
+    assert [import_lines.unguarded(cell) for cell in again] == [import_lines.unguarded(cell) for cell in read]
 
 
 def test_a_check_writes_nothing(db, sql, file, tmp_path):
     path = file("name,phone,address\nAda,555,1 Quay\nBo,x,\n")
-    outcome = transfer.check(*mapped(path))
+    outcome = importing.check(*mapped(path))
     assert (outcome.new, list(outcome.rejects)) == ((1, 1, 0, 0), [3])
     assert counts(sql) == (0, 0, 0, 0)
     assert os.listdir(tmp_path) == ["in.csv"]
@@ -397,17 +398,17 @@ def test_a_check_writes_nothing(db, sql, file, tmp_path):
 
 def test_what_changed_after_the_check_is_not_imported(db, sql, file):
     source, mapping = mapped(file("name,phone\nAda,555\nBo,556\n"))
-    confirmed = transfer.check(source, mapping)
+    confirmed = importing.check(source, mapping)
     db.add_customer("Bo", "556")
-    with pytest.raises(database.Conflict, match="changed after the check; nothing was imported"):
-        transfer.load(source, mapping, confirmed)
+    with pytest.raises(errors.Conflict, match="changed after the check; nothing was imported"):
+        importing.load(source, mapping, confirmed)
     assert counts(sql) == (1, 0, 0, 0)
 
 
 def test_rejects_that_cannot_be_written_import_nothing(db, sql, file):
     path = file("name,phone\nAda,555\nBo,x\n")
     path.with_name("in.csv.rejects.csv").mkdir()
-    with pytest.raises(transfer.BadFile, match="is a folder"):
+    with pytest.raises(errors.BadFile, match="is a folder"):
         load(path)
     assert counts(sql) == (0, 0, 0, 0)
 
@@ -423,10 +424,10 @@ def test_imports_of_one_file_at_the_same_time_add_it_once(db, sql, file):
 
 
 def test_many_customers_get_their_own_sites_across_batches(db, sql, file, monkeypatch):
-    monkeypatch.setattr(transfer, "BATCH", 700)
+    monkeypatch.setattr(importing, "BATCH", 700)
     seen = []
     path = file("phone,name,address\n" + "".join(f"{i:06},Ada {i % 7},Site {i}\n" for i in range(3_000)))
-    transfer.load(*mapped(path), None, lambda verb, rows: seen.append((verb, rows)))
+    importing.load(*mapped(path), None, lambda verb, rows: seen.append((verb, rows)))
     assert counts(sql) == (3_000, 3_000, 0, 0)
     assert sql("SELECT 1 FROM customers JOIN locations USING (customer_id) "
                "WHERE address <> 'Site ' || phone_number::int") == []
@@ -507,9 +508,9 @@ def test_progress_is_told_on_a_terminal_after_a_second(monkeypatch, on_terminal,
 @example("-5.00")
 @example("\t")
 def test_a_guarded_cell_comes_back_and_is_no_formula(text):
-    cell = display.spreadsheet_safe(text.strip())
+    cell = spreadsheet_safe(text.strip())
     assert cell[:1] not in ("=", "+", "-", "@", "\t", "\r")
-    assert transfer.unguarded(cell) == text.strip()
+    assert import_lines.unguarded(cell) == text.strip()
 
 
 names_of_people = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
@@ -529,12 +530,12 @@ def test_whatever_text_the_forms_take_comes_back_from_a_file(db, sql, tmp_path, 
     wanted = []
     for text, start in texts:
         with contextlib.suppress(ValueError):
-            wanted.append(prompts.text(200)(start + text))
+            wanted.append(fields.text(200)(start + text))
     empty(sql)
     for number, name in enumerate(wanted):
         sql("INSERT INTO customers (name, phone_number) VALUES (%s, %s)", name, f"+{number:03}")
     before = sql("SELECT customer_id, name, phone_number FROM customers ORDER BY customer_id")
-    transfer.export("accounts", tmp_path / "out.csv", overwrite=True)
+    exporting.export("accounts", tmp_path / "out.csv", overwrite=True)
     empty(sql)
     assert load(tmp_path / "out.csv").rejects == {}
     assert sql("SELECT customer_id, name, phone_number FROM customers ORDER BY customer_id") == before
@@ -559,13 +560,13 @@ def fill(db):
 def test_an_export_into_an_empty_database_restores_the_accounts(db, sql, tmp_path):
     fill(db)
     before = contents(sql)
-    transfer.export("accounts", tmp_path / "out.csv")
+    exporting.export("accounts", tmp_path / "out.csv")
     assert load(tmp_path / "out.csv").new == (0, 0, 0, 0)
     empty(sql)
     outcome = load(tmp_path / "out.csv")
     assert (outcome.new, outcome.rejects) == ((7, 10, 24, 17), {})
     assert contents(sql) == before
-    transfer.export("accounts", tmp_path / "again.csv")
+    exporting.export("accounts", tmp_path / "again.csv")
     assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "out.csv").read_bytes()
 
 
@@ -594,23 +595,23 @@ def test_bills_and_payments_are_exported_with_their_customers(db, sql):
 def test_an_export_does_not_replace_a_file_unasked(db, tmp_path):
     path = tmp_path / "out.csv"
     path.write_text("mine")
-    with pytest.raises(transfer.BadFile, match="exists already"):
-        transfer.export("bills", path)
+    with pytest.raises(errors.BadFile, match="exists already"):
+        exporting.export("bills", path)
     assert path.read_text() == "mine"
-    transfer.export("bills", path, overwrite=True)
+    exporting.export("bills", path, overwrite=True)
     assert path.read_text().startswith("billing_id,")
 
 
 def test_an_export_that_fails_leaves_no_file(db, tmp_path, monkeypatch):
-    monkeypatch.setitem(transfer.EXPORTS, "bills", lambda file: file.write(b"half") and 1 / 0)
+    monkeypatch.setitem(exporting.EXPORTS, "bills", lambda file: file.write(b"half") and 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        transfer.export("bills", tmp_path / "out.csv")
+        exporting.export("bills", tmp_path / "out.csv")
     assert os.listdir(tmp_path) == []
 
 
 def test_a_full_disk_is_one_sentence_and_the_connection_lives(db, tmp_path):
-    with pytest.raises(transfer.BadFile, match="^/dev/full cannot be written: No space left on device"):
-        transfer.export("accounts", transfer.Path("/dev/full"))
+    with pytest.raises(errors.BadFile, match="^/dev/full cannot be written: No space left on device"):
+        exporting.export("accounts", exporting.Path("/dev/full"))
     assert db.count("customers") == (0, True)
 
 
@@ -630,7 +631,7 @@ def test_a_reader_that_goes_away_ends_the_export_and_the_connection_lives(db):
     for number in range(5):
         db.add_customer("Ada", f"{number:03}")
     with pytest.raises(BrokenPipeError):
-        transfer.export_to("accounts", Failing())
+        exporting.export_to("accounts", Failing())
     assert db.count("customers") == (5, True)
 
 
@@ -649,7 +650,7 @@ def test_ctrl_c_stops_an_export_and_the_connection_lives(db, watched):
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        transfer._copy("SELECT pg_sleep(30)", io.BytesIO())
+        exporting._copy("SELECT pg_sleep(30)", io.BytesIO())
     assert time.monotonic() - began < 2
     assert db.count("customers") == (0, True)
 

@@ -11,9 +11,13 @@ from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
+import psycopg2
 import psycopg2.extensions
+import psycopg2.extras
+import psycopg2.pool
 
-from database import Conflict, be_patient, reading, transaction
+from database import be_patient, reading, transaction
+from tracker.errors import Conflict
 
 DEMO_CUSTOMERS = 200
 MONTHS = 12
@@ -64,7 +68,6 @@ AMERICAN_TOWNS = (
     "Cedar Falls Junction|Mesa Blanca|Port Defiance|Elk Prairie|New Leiden|Harlow Springs|Pine Bluff Landing|"
     "Santa Rosalía|Copper Gap|Lake Amity|Fort Marian|Two Rivers Bend"
 )
-
 CULTURES = (
     Culture(
         30, "%1$s %2$s",
@@ -157,7 +160,6 @@ CULTURES = (
         "", "%1$s %2$s, %3$s", AMERICAN_STREETS, AMERICAN_TOWNS, "(%1$s) 555-01%2$s", AMERICAN_RANGES, 100,
     ),
 )
-
 # What a site subscribes to: of a hundred sites, how many have this as their first service, and as their second.
 PLANS = (
     (34, 0, "Fibre 100", "29.90"), (22, 0, "Fibre 300", "39.90"), (11, 0, "Fibre 1000", "54.90"),

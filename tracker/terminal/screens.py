@@ -6,11 +6,12 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-import display
-from display import Row, amount, clean, date_of, money, number, plural, spread, words
+from database import Row
+from tracker.terminal import tables
+from tracker.terminal.tables import amount, date_of, number, spread, words
+from tracker.text import clean, days_late, money, plural
 
 BAR = 24
-
 CUSTOMERS = [number("ID", "customer_id"), words("Name", "name"), words("Phone number", "phone_number")]
 CUSTOMER_HITS = [*CUSTOMERS, words("Address", "address")]
 LOCATIONS = [number("ID", "location_id"), words("Address", "address"), words("Customer", "name")]
@@ -24,7 +25,7 @@ EQUIPMENT = [
 ]
 BILLS = [
     number("ID", "billing_id"), words("Customer", "name"), words("Description", "description"),
-    date_of("Due", "due_date"), display.Column("Late", "days_late", display.days_late, right=True),
+    date_of("Due", "due_date"), tables.Column("Late", "days_late", days_late, right=True),
     amount("Billed", "amount_billed"), amount("To pay", "amount_due"),
 ]
 BILL_FIELDS = [
@@ -34,7 +35,7 @@ UNPAID_BILLS = [column for column in BILLS if column.key != "name"]
 LATE = [
     number("ID", "customer_id"), words("Customer", "name"), words("Phone number", "phone_number"),
     amount("Late", "amount_late"), date_of("Oldest due", "oldest_due_date"),
-    display.Column("Days", "days_late", display.days_late, right=True), date_of("Last paid", "last_payment_date"),
+    tables.Column("Days", "days_late", days_late, right=True), date_of("Last paid", "last_payment_date"),
 ]
 AGING = [
     number("ID", "customer_id"), words("Customer", "name"), amount("Current", "not_due"), amount("1-30", "days_30"),
@@ -198,7 +199,7 @@ def revenue(recurring: list[Row], months: list[Row]) -> Iterator[str]:
     total = {"service_name": "Total", "services": sum(row["services"] for row in recurring),
              "monthly": sum((row["monthly"] for row in recurring), Decimal(0))}
     yield "Monthly recurring revenue"
-    yield from display.table(RECURRING, [*recurring, total]).split("\n")
+    yield from tables.table(RECURRING, [*recurring, total]).split("\n")
     yield ""
     yield f"Billed (=) and collected (#) in the last {len(months)} months"
     scale = max(max(row["billed"], row["collected"]) for row in months) or 1
@@ -226,18 +227,18 @@ def statement(row: Row, first: Any, last: Any) -> Iterator[str]:
         what = f"{entry['kind'].capitalize()} {entry['record_id']}, {entry['description']}"
         if entry["kind"] == "void":
             what = f"Void {entry['description']}"
-        first_line, *rest = display.wrap(clean(what), 40)
+        first_line, *rest = tables.wrap(clean(what), 40)
         yield _balance_line(entry["day"], first_line, money(amount_), balance)
         yield from (f"{'':12}{line}" for line in rest)
         for item in entry["items"] or []:
-            yield from (f"{'':14}{line}" for line in display.wrap(clean(f"{item['description']}: {money(item['amount'])}"), 62))
+            yield from (f"{'':14}{line}" for line in tables.wrap(clean(f"{item['description']}: {money(item['amount'])}"), 62))
     yield _balance_line(str(last), "Closing balance", "", Decimal(row["closing"]))
     if row["closing"] < 0:
         yield f"{'':12}{money(-row['closing'])} is credit for coming bills."
 
 
 def _balance_line(day: str, what: str, change: str, balance: Decimal) -> str:
-    return f"{day:<12}{what}{' ' * (40 - display.width(what))}{change:>13}{money(balance):>14}"
+    return f"{day:<12}{what}{' ' * (40 - tables.width(what))}{change:>13}{money(balance):>14}"
 
 
 def verified(checked: Row, findings: list[str]) -> Iterator[str]:

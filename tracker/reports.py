@@ -8,9 +8,13 @@ from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 
+import psycopg2
 import psycopg2.extensions
+import psycopg2.extras
+import psycopg2.pool
 
-from database import NotFound, Row, be_patient, reading, retried, streaming, transaction
+from database import Row, be_patient, reading, retried, streaming, transaction
+from tracker.errors import NotFound
 
 LATEST_PAID = 3
 
@@ -19,10 +23,10 @@ LATEST_PAID = 3
 def late_total() -> Row:
     """Return how many customers are late (customers) and with how much in total (amount)."""
     with reading() as cur:
-        return _late_total(cur)
+        return sum_late(cur)
 
 
-def _late_total(cur: psycopg2.extensions.cursor) -> Row:
+def sum_late(cur: psycopg2.extensions.cursor) -> Row:
     cur.execute(
         """
         SELECT count(DISTINCT customer_id) AS customers, coalesce(sum(amount_due), 0) AS amount
@@ -237,10 +241,10 @@ def aging_total(as_of: date | None = None) -> Row:
     """Return the aging report's last line: the amounts of aging() summed, and how many customers they are of."""
     with transaction() as cur:
         be_patient(cur)
-        return _aging_total(cur, as_of)
+        return sum_aged(cur, as_of)
 
 
-def _aging_total(cur: psycopg2.extensions.cursor, as_of: date | None) -> Row:
+def sum_aged(cur: psycopg2.extensions.cursor, as_of: date | None) -> Row:
     cur.execute(
         """
         SELECT count(DISTINCT customer_id)                                     AS customers,
@@ -385,136 +389,3 @@ def statement(customer_id: int, first: date, last: date) -> Row:
         if row := cur.fetchone():
             return row
     raise NotFound("customer", customer_id)
-
-
-def verify() -> tuple[Row, list[str]]:
-    """Prove that the money adds up; return what was checked, counted, and a sentence for each finding.
-
-    It reads one snapshot and writes nothing.
-    """
-    with transaction() as cur:
-        cur.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        be_patient(cur)
-        cur.execute("SELECT (SELECT count(*) FROM billing) AS bills, (SELECT count(*) FROM payments) AS payments")
-        checked = cur.fetchone()
-        findings = [*_wrong_bills(cur), *_wrong_items(cur), *_wrong_payments(cur), *_wrong_owners(cur),
-                    *_idle_credit(cur), *_wrong_totals(cur)]
-        return checked, findings
-
-
-def _wrong_bills(cur: psycopg2.extensions.cursor) -> list[str]:
-    cur.execute(
-        """
-        WITH paid AS (
-            SELECT billing_id, sum(allocation.amount) AS amount, max(paid_on) AS last_date
-            FROM payment_allocations AS allocation
-            JOIN payments USING (payment_id)
-            WHERE voided_at IS NULL
-            GROUP BY billing_id
-        )
-        SELECT billing_id, amount_billed, amount_paid, amount_due, last_payment_date,
-               coalesce(paid.amount, 0) AS allocated, paid.last_date
-        FROM billing
-        LEFT JOIN paid USING (billing_id)
-        WHERE amount_paid <> coalesce(paid.amount, 0)
-           OR last_payment_date IS DISTINCT FROM paid.last_date
-           OR amount_due IS DISTINCT FROM amount_billed - amount_paid
-           OR amount_due < 0
-        ORDER BY billing_id
-        """
-    )
-    return [
-        f"Bill {row['billing_id']}: it says {row['amount_paid']:.2f} paid, last on {row['last_payment_date']}, and "
-        f"{row['amount_due']:.2f} due of {row['amount_billed']:.2f}; its payments come to {row['allocated']:.2f}, "
-        f"last on {row['last_date']}."
-        for row in cur
-    ]
-
-
-def _wrong_items(cur: psycopg2.extensions.cursor) -> list[str]:
-    cur.execute(
-        """
-        WITH items AS (SELECT billing_id, sum(amount) AS amount FROM billing_items GROUP BY billing_id)
-        SELECT billing_id, amount_billed, coalesce(items.amount, 0) AS amount
-        FROM billing
-        LEFT JOIN items USING (billing_id)
-        WHERE amount_billed <> coalesce(items.amount, 0)
-        ORDER BY billing_id
-        """
-    )
-    return [
-        f"Bill {row['billing_id']}: it is over {row['amount_billed']:.2f} and its lines add up to {row['amount']:.2f}."
-        for row in cur
-    ]
-
-
-def _wrong_payments(cur: psycopg2.extensions.cursor) -> list[str]:
-    cur.execute(
-        """
-        WITH used AS (SELECT payment_id, sum(amount) AS amount FROM payment_allocations GROUP BY payment_id)
-        SELECT payment_id, payments.amount, amount_allocated, coalesce(used.amount, 0) AS used
-        FROM payments
-        LEFT JOIN used USING (payment_id)
-        WHERE amount_allocated <> coalesce(used.amount, 0) OR coalesce(used.amount, 0) > payments.amount
-        ORDER BY payment_id
-        """
-    )
-    return [
-        f"Payment {row['payment_id']}: it is over {row['amount']:.2f} and says {row['amount_allocated']:.2f} of it was "
-        f"used; its allocations come to {row['used']:.2f}."
-        for row in cur
-    ]
-
-
-def _wrong_owners(cur: psycopg2.extensions.cursor) -> list[str]:
-    cur.execute(
-        """
-        SELECT payment_allocation_id, payment_id, billing_id
-        FROM payment_allocations
-        JOIN payments USING (payment_id)
-        JOIN billing USING (billing_id)
-        WHERE payments.customer_id <> billing.customer_id
-        ORDER BY payment_allocation_id
-        """
-    )
-    return [
-        f"Allocation {row['payment_allocation_id']}: payment {row['payment_id']} pays bill {row['billing_id']} of "
-        "another customer."
-        for row in cur
-    ]
-
-
-def _idle_credit(cur: psycopg2.extensions.cursor) -> list[str]:
-    cur.execute(
-        """
-        SELECT customer_id, credit, amount_due
-        FROM customer_credit
-        JOIN (SELECT customer_id, sum(amount_due) AS amount_due FROM billing WHERE amount_due > 0 GROUP BY customer_id)
-          AS owing USING (customer_id)
-        ORDER BY customer_id
-        """
-    )
-    return [
-        f"Customer {row['customer_id']}: they have {row['credit']:.2f} of credit and {row['amount_due']:.2f} to pay."
-        for row in cur
-    ]
-
-
-def _wrong_totals(cur: psycopg2.extensions.cursor) -> list[str]:
-    """Compare the aging and late reports with the bills themselves, summed as plainly as can be."""
-    aged = _aging_total(cur, None)
-    cur.execute(
-        """
-        SELECT coalesce(sum(amount_billed - amount_paid), 0) AS due,
-               coalesce(sum(amount_billed - amount_paid) FILTER (WHERE due_date < CURRENT_DATE), 0) AS late
-        FROM billing
-        """
-    )
-    bills = cur.fetchone()
-    late = _late_total(cur)["amount"]
-    findings = []
-    if aged["total"] != bills["due"]:
-        findings.append(f"Late payments by age: the total is {aged['total']:.2f} and the bills have {bills['due']:.2f} due.")
-    if not late == bills["late"] == aged["total"] - aged["not_due"]:
-        findings.append(f"Late report: the total is {late:.2f} and the bills have {bills['late']:.2f} late.")
-    return findings

@@ -12,18 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import database
-import demo
-import display
-import money
-import prompts
-import reports
-import screens
-import transfer
-from display import number, words
-from prompts import confirm, say
+from tracker import bill_run, demo, errors, fields, reports, text
+from tracker import verify as books
+from tracker.terminal import paging, prompts, screens, tables
+from tracker.terminal.prompts import confirm, say
+from tracker.terminal.tables import number, words
+from tracker.transfer import exporting, importing
+from tracker.transfer import mapping as mappings
+from tracker.transfer import source as sources
 
 MOST_REASONS = 10
-
 Command = Callable[[argparse.Namespace], int]
 
 
@@ -45,13 +43,13 @@ def parser(version: str, run_menus: Command) -> argparse.ArgumentParser:
     add_format(add("late-report", late_report, "customers late on payments, the longest late first"))
     add_format(add("account-report", account_report, "every customer with sites, services, equipment and bills"))
     aging = add("aging-report", aging_report, "what customers owe, by age")
-    aging.add_argument("--as-of", type=argument(prompts.day), metavar="DATE", help="as it was on a past day")
+    aging.add_argument("--as-of", type=argument(fields.day), metavar="DATE", help="as it was on a past day")
     add_format(aging)
     add("revenue-report", revenue_report, "recurring revenue by service; billed and collected by month")
     statement = add("statement", print_statement, "one customer's bills and payments over a span of days")
-    statement.add_argument("customer_id", type=argument(prompts.row_id), metavar="CUSTOMER_ID")
-    statement.add_argument("--from", dest="first", type=argument(prompts.day), metavar="DATE", required=True)
-    statement.add_argument("--to", dest="last", type=argument(prompts.day), metavar="DATE", help="today, unless given")
+    statement.add_argument("customer_id", type=argument(fields.row_id), metavar="CUSTOMER_ID")
+    statement.add_argument("--from", dest="first", type=argument(fields.day), metavar="DATE", required=True)
+    statement.add_argument("--to", dest="last", type=argument(fields.day), metavar="DATE", help="today, unless given")
     add_bill_run(add("bill", bill, "bill every customer with services for a month, once"))
     add_import(add("import", import_file, "add customers with sites, services and equipment from a CSV file"))
     add_export(add("export", export_file, "write accounts, bills, payments or late customers as CSV"))
@@ -76,8 +74,8 @@ def add_format(command: argparse.ArgumentParser) -> None:
 
 
 def add_bill_run(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--period", type=argument(prompts.month), metavar="YYYY-MM", required=True)
-    command.add_argument("--due", type=argument(prompts.day), metavar="DATE", help="the 15th, or 14 days from now when that is past")
+    command.add_argument("--period", type=argument(fields.month), metavar="YYYY-MM", required=True)
+    command.add_argument("--due", type=argument(fields.day), metavar="DATE", help="the 15th, or 14 days from now when that is past")
     command.add_argument("--dry-run", action="store_true", help="show what would be billed, and stop")
     command.add_argument("--yes", action="store_true", help="bill without asking for the total")
 
@@ -88,19 +86,19 @@ def add_import(command: argparse.ArgumentParser) -> None:
     command.add_argument("--yes", action="store_true", help="import without asking")
     command.add_argument("--map", action="append", default=[], metavar="FIELD=HEADER",
                          help="the column of a field, or several joined: name=First+Last; fields are "
-                              f"{', '.join(transfer.SYNONYMS)}")
+                              f"{', '.join(mappings.SYNONYMS)}")
     command.add_argument("--encoding", default="utf-8", help="how the file is encoded, such as cp1252; else utf-8")
     command.add_argument("--delimiter", default="", help=", or ; or tab; else what the header shows")
 
 
 def add_export(command: argparse.ArgumentParser) -> None:
-    command.add_argument("what", choices=transfer.EXPORTS)
+    command.add_argument("what", choices=exporting.EXPORTS)
     command.add_argument("file", nargs="?", default="", metavar="FILE", help="else standard output")
     command.add_argument("--yes", action="store_true", help="replace a file that exists")
 
 
 def write(form: str, rows: Iterable[database.Row]) -> None:
-    {"csv": display.write_csv, "json": display.write_json}[form](rows)
+    {"csv": tables.write_csv, "json": tables.write_json}[form](rows)
 
 
 def late_report(arguments: argparse.Namespace) -> int:
@@ -117,7 +115,7 @@ def show_late() -> None:
     if not total["customers"]:
         print(screens.late_footer(total))
         return
-    prompts.browse(
+    paging.browse(
         screens.LATE, reports.late_customers, lambda row: (row["oldest_due_date"], row["customer_id"]), None,
         str(total["customers"]), screens.late_footer(total), stream=reports.stream_late_customers,
     )
@@ -127,16 +125,16 @@ def account_report(arguments: argparse.Namespace) -> int:
     if arguments.format == "table":
         show_accounts()
     elif arguments.format == "json":
-        display.write_json(reports.stream_accounts())
+        tables.write_json(reports.stream_accounts())
     else:
-        display.write_csv(screens.account_records(reports.stream_accounts()))
+        tables.write_csv(screens.account_records(reports.stream_accounts()))
     return 0
 
 
 def show_accounts() -> None:
     """Show the full-account report: pages on a terminal, with no transaction open while one is read; else a stream."""
     accounts = reports.each_account() if prompts.on_terminal() else reports.stream_accounts()
-    prompts.show_lines(screens.account_lines(accounts))
+    paging.show_lines(screens.account_lines(accounts))
 
 
 def aging_report(arguments: argparse.Namespace) -> int:
@@ -156,7 +154,7 @@ def show_aging(as_of: date | None) -> None:
     if not total["customers"]:
         print("Nobody owes anything.")
         return
-    prompts.browse(
+    paging.browse(
         screens.AGING, lambda after, limit: reports.aging(as_of, after, limit),
         lambda row: (row["total"], row["customer_id"]), None, str(total["customers"]), total_row=screens.aging_total(total), stream=lambda: reports.stream_aging(as_of),
     )
@@ -168,7 +166,7 @@ def revenue_report(arguments: argparse.Namespace) -> int:
 
 
 def show_revenue() -> None:
-    prompts.show_lines(screens.revenue(reports.recurring_revenue(), reports.monthly_revenue()))
+    paging.show_lines(screens.revenue(reports.recurring_revenue(), reports.monthly_revenue()))
 
 
 def print_statement(arguments: argparse.Namespace) -> int:
@@ -181,13 +179,13 @@ def print_statement(arguments: argparse.Namespace) -> int:
 
 
 def show_statement(customer_id: int, first: date, last: date) -> None:
-    prompts.show_lines(screens.statement(reports.statement(customer_id, first, last), first, last))
+    paging.show_lines(screens.statement(reports.statement(customer_id, first, last), first, last))
 
 
 def bill(arguments: argparse.Namespace) -> int:
     today = database.today()
-    due_date = arguments.due or money.default_due_date(arguments.period, today)
-    preview = money.preview_bills(arguments.period)
+    due_date = arguments.due or bill_run.default_due_date(arguments.period, today)
+    preview = bill_run.preview_bills(arguments.period)
     for line in screens.bill_preview(arguments.period, due_date, today, preview):
         print(line)
     if arguments.dry_run:
@@ -202,7 +200,7 @@ def confirm_total(preview: database.Row) -> bool:
     """Ask for the total to be typed; there is nothing to ask when nobody would be billed."""
     if not preview["customers"]:
         return True
-    total = display.money(preview["total"])
+    total = text.money(preview["total"])
     if confirm(f"Type the total, {total}, to bill:", total):
         return True
     prompts.complain("That is not the total; nobody was billed.")
@@ -211,14 +209,14 @@ def confirm_total(preview: database.Row) -> bool:
 
 def run_bills(period: date, due_date: date, preview: database.Row) -> None:
     """Bill as previewed, and say what was done."""
-    result = money.bill_customers(period, due_date, preview["total"])
-    credit = f", {display.money(result['from_credit'])} paid from credit" if result["from_credit"] else ""
-    print(f"Created {result['created']}, skipped {result['skipped']}; {display.money(result['total'])} billed, "
+    result = bill_run.bill_customers(period, due_date, preview["total"])
+    credit = f", {text.money(result['from_credit'])} paid from credit" if result["from_credit"] else ""
+    print(f"Created {result['created']}, skipped {result['skipped']}; {text.money(result['total'])} billed, "
           f"due {due_date}{credit}.")
 
 
 def verify(arguments: argparse.Namespace) -> int:
-    checked, findings = reports.verify()
+    checked, findings = books.verify()
     for line in screens.verified(checked, findings):
         print(line)
     return 1 if findings else 0
@@ -232,16 +230,16 @@ def fill_demo(arguments: argparse.Namespace) -> int:
 
 def import_file(arguments: argparse.Namespace) -> int:
     """Import a file: 0 when all of it is there afterwards, 1 when lines were rejected or nothing was done."""
-    source = transfer.open_source(Path(arguments.file), arguments.encoding, arguments.delimiter)
+    source = sources.open_source(Path(arguments.file), arguments.encoding, arguments.delimiter)
     try:
-        chosen = dict(transfer.choice(source.headers, answer) for answer in arguments.map)
+        chosen = dict(mappings.choice(source.headers, answer) for answer in arguments.map)
     except ValueError as exc:
-        raise transfer.BadFile(str(exc)) from exc
-    mapping = transfer.match_headers(source.headers, chosen)
+        raise errors.BadFile(str(exc)) from exc
+    mapping = mappings.match_headers(source.headers, chosen)
     show_mapping(source, mapping)
     if arguments.yes and not arguments.dry_run:
         with Progress() as progress:
-            outcome = transfer.load(source, mapping, None, progress)
+            outcome = importing.load(source, mapping, None, progress)
         show_outcome(outcome)
         say_imported(source, outcome)
         return 1 if outcome.rejects else 0
@@ -253,7 +251,7 @@ def import_file(arguments: argparse.Namespace) -> int:
             print("A dry run: nothing was written.")
         elif not import_confirmed(source, mapping, outcome):
             return 1
-    except prompts.Cancelled:
+    except errors.Cancelled:
         prompts.complain("Cancelled, nothing changed.")
         return 1
     return 1 if outcome.rejects else 0
@@ -262,31 +260,31 @@ def import_file(arguments: argparse.Namespace) -> int:
 def export_file(arguments: argparse.Namespace) -> int:
     if arguments.file not in ("", "-"):
         try:
-            transfer.export(arguments.what, Path(arguments.file), arguments.yes)
-        except transfer.FileExists as exc:
+            exporting.export(arguments.what, Path(arguments.file), arguments.yes)
+        except errors.FileExists as exc:
             prompts.complain(f"{exc} Give --yes to replace it.")
             return 1
     elif sys.stdout.isatty():
-        transfer.export_to(arguments.what, transfer.Cleaned(sys.stdout))
+        exporting.export_to(arguments.what, exporting.Cleaned(sys.stdout))
     else:
         sys.stdout.flush()
-        transfer.export_to(arguments.what, sys.stdout.buffer)
+        exporting.export_to(arguments.what, sys.stdout.buffer)
         sys.stdout.flush()
     return 0
 
 
-def show_mapping(source: transfer.Source, mapping: transfer.Mapping) -> None:
+def show_mapping(source: sources.Source, mapping: mappings.Mapping) -> None:
     rows = [{"field": field, "header": " + ".join(source.headers[column] for column in columns)}
             for field, columns in mapping.items()]
-    print(display.table([words("Field", "field"), words("Column in the file", "header")], rows))
-    if ignored := transfer.ignored_headers(source, mapping):
+    print(tables.table([words("Field", "field"), words("Column in the file", "header")], rows))
+    if ignored := mappings.ignored_headers(source, mapping):
         say(f"Ignored: {', '.join(ignored)}.")
 
 
-def checked(source: transfer.Source, mapping: transfer.Mapping) -> transfer.Outcome | None:
+def checked(source: sources.Source, mapping: mappings.Mapping) -> importing.Outcome | None:
     """Check a file and show what an import would do; None when there is nothing to do."""
     with Progress() as progress:
-        outcome = transfer.check(source, mapping, progress)
+        outcome = importing.check(source, mapping, progress)
     show_outcome(outcome)
     if any(outcome.new) or outcome.rejects:
         return outcome
@@ -294,36 +292,36 @@ def checked(source: transfer.Source, mapping: transfer.Mapping) -> transfer.Outc
     return None
 
 
-def show_outcome(outcome: transfer.Outcome) -> None:
+def show_outcome(outcome: importing.Outcome) -> None:
     rows = [{"what": what, "new": new, "present": present}
             for what, new, present in zip(outcome.new._fields, outcome.new, outcome.present)]
-    print(display.table([words("", "what"), number("New", "new"), number("Already there", "present")], rows))
+    print(tables.table([words("", "what"), number("New", "new"), number("Already there", "present")], rows))
     for line, reason in list(outcome.rejects.items())[:MOST_REASONS]:
         prompts.complain(f"Line {line}: {reason}")
     if outcome.rejects:
-        prompts.complain(f"{display.plural(len(outcome.rejects), 'line')} rejected.")
+        prompts.complain(f"{text.plural(len(outcome.rejects), 'line')} rejected.")
 
 
-def import_confirmed(source: transfer.Source, mapping: transfer.Mapping, outcome: transfer.Outcome) -> bool:
-    rejects = transfer.rejects_path(source)
+def import_confirmed(source: sources.Source, mapping: mappings.Mapping, outcome: importing.Outcome) -> bool:
+    rejects = importing.rejects_path(source)
     if outcome.rejects:
         say(f"Rejected lines go to {rejects}{'; the earlier ones are kept beside it as .old' if os.path.exists(rejects) else ''}.")
     if not confirm("Type yes to import:"):
         print("Not imported.")
         return False
     with Progress() as progress:
-        transfer.load(source, mapping, outcome, progress)
+        importing.load(source, mapping, outcome, progress)
     say_imported(source, outcome)
     return True
 
 
-def say_imported(source: transfer.Source, outcome: transfer.Outcome) -> None:
-    added = ", ".join(display.plural(n, what if what == "equipment" else what[:-1])
+def say_imported(source: sources.Source, outcome: importing.Outcome) -> None:
+    added = ", ".join(text.plural(n, what if what == "equipment" else what[:-1])
                       for what, n in zip(outcome.new._fields, outcome.new))
     say(f"Imported {added}.")
     if outcome.rejects:
-        say(f"{display.plural(len(outcome.rejects), 'line')} rejected, to mend and import: "
-            f"{transfer.rejects_path(source)}")
+        say(f"{text.plural(len(outcome.rejects), 'line')} rejected, to mend and import: "
+            f"{importing.rejects_path(source)}")
 
 
 class Progress(AbstractContextManager["Progress"]):
@@ -344,5 +342,3 @@ class Progress(AbstractContextManager["Progress"]):
     def __exit__(self, *exc: object) -> None:
         if self.shown:
             print(file=sys.stderr)
-
-

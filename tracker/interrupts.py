@@ -16,9 +16,11 @@ from contextlib import contextmanager
 from types import FrameType
 
 import psycopg2
+import psycopg2.extensions
+import psycopg2.extras
+import psycopg2.pool
 
 _WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
 _running: set[psycopg2.extensions.connection] = set()
 _running_lock = threading.Lock()
 _reader: int | None = None

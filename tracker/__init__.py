@@ -1,0 +1,1 @@
+"""The rooms of the ISP Customer Tracker, each named for its subject."""

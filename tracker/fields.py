@@ -1,0 +1,147 @@
+"""The parsers of what is typed or read from a file, one a field.
+
+A parser takes text and returns a value, or raises ValueError with the sentence to show.
+"""
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import TypeVar
+
+LONGEST_ANSWER = 10_000
+LARGEST_ID = 2**63 - 1
+FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2199, 12, 31)
+UNWANTED = {"Cc": "control", "Cf": "format", "Cs": "invalid", "Zl": "line-break", "Zp": "line-break"}
+
+Value = TypeVar("Value")
+
+
+def text(max_length: int) -> Callable[[str], str]:
+    """Make a parser of one line of text, which it returns in Unicode's composed form (NFC)."""
+    def parse(answer: str) -> str:
+        if len(answer) > LONGEST_ANSWER:
+            raise ValueError(f"That is too long: use at most {max_length} characters.")
+        answer = unicodedata.normalize("NFC", answer.strip())
+        for character in answer:
+            if kind := UNWANTED.get(unicodedata.category(character)):
+                raise ValueError(f"Remove the {kind} character U+{ord(character):04X}; use letters, digits and signs.")
+        if not 1 <= len(answer) <= max_length:
+            raise ValueError(f"Enter 1 to {max_length} characters; that was {len(answer) or 'nothing'}.")
+        return answer
+
+    return parse
+
+
+def optional(parse: Callable[[str], Value]) -> Callable[[str], Value | None]:
+    """Make a parser that takes Enter alone for nothing."""
+    return lambda answer: parse(answer) if answer else None
+
+
+def serial_or_none(answer: str) -> str:
+    """Parse a serial number; a hyphen alone means none and gives an empty one."""
+    return "" if answer == "-" else text(100)(answer)
+
+
+def phone(answer: str) -> str:
+    """Parse a phone number, kept as typed."""
+    digits = sum(character in "0123456789" for character in answer[:21])
+    if not re.fullmatch(r"[0-9 +().\-/]{3,20}", answer, re.ASCII) or not 3 <= digits <= 15:
+        raise ValueError("Enter a phone number of 3 to 15 digits; spaces and + ( ) - . / may stand between them.")
+    return answer
+
+
+def money(answer: str) -> Decimal:
+    """Parse an amount of money, 0 or more: digits, at most two decimals."""
+    if not re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,2})?", answer, re.ASCII):
+        raise ValueError("Enter an amount such as 49.90: at most ten digits, and two decimals after a point.")
+    return Decimal(answer).quantize(Decimal("0.01"))
+
+
+def positive_money(answer: str) -> Decimal:
+    """Parse an amount of money that is more than 0."""
+    if amount := money(answer):
+        return amount
+    raise ValueError("Enter an amount above 0, such as 49.90.")
+
+
+def day(answer: str) -> date:
+    """Parse a date, written YYYY-MM-DD."""
+    try:
+        if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", answer, re.ASCII):
+            raise ValueError
+        value = date.fromisoformat(answer)
+    except ValueError:
+        raise ValueError("Enter a date such as 2026-12-15.") from None
+    if not FIRST_DAY <= value <= LAST_DAY:
+        raise ValueError(f"Enter a date from {FIRST_DAY} to {LAST_DAY}.")
+    return value
+
+
+def past_day(today: date) -> Callable[[str], date]:
+    """Make a parser of a day that is not after today; it knows the words today and yesterday."""
+    words = {"today": today, "yesterday": today - timedelta(days=1)}
+
+    def parse(answer: str) -> date:
+        try:
+            value = words.get(answer.casefold()) or day(answer)
+        except ValueError:
+            value = LAST_DAY
+        if value > today:
+            raise ValueError(f"Enter today, yesterday, or a date up to {today}, written like it.")
+        return value
+
+    return parse
+
+
+def month(answer: str) -> date:
+    """Parse a month, written YYYY-MM, as its first day."""
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}", answer, re.ASCII):
+        raise ValueError("Enter a month such as 2026-12.")
+    try:
+        return day(f"{answer}-01")
+    except ValueError:
+        raise ValueError("Enter a month such as 2026-12.") from None
+
+
+def is_id(answer: str) -> bool:
+    return re.fullmatch(r"[0-9]+", answer, re.ASCII) is not None
+
+
+def row_id(answer: str) -> int:
+    """Parse the ID of a record: digits, no more than PostgreSQL's bigint holds."""
+    if not is_id(answer) or len(answer) > 19 or not 1 <= int(answer) <= LARGEST_ID:
+        raise ValueError("Enter an ID: a whole number from 1 on.")
+    return int(answer)
+
+
+def one_of(words: tuple[str, ...]) -> Callable[[str], str]:
+    """Make a parser of one of a few words, or of its number, counted from 1."""
+    numbered = {str(i): word for i, word in enumerate(words, 1)}
+    hint = ", ".join(f"{i} {word}" for i, word in numbered.items())
+
+    def parse(answer: str) -> str:
+        word = numbered.get(answer, answer.casefold())
+        if word not in words:
+            raise ValueError(f"Enter {hint}.")
+        return word
+
+    return parse
+
+
+def choice(options: dict[str, Value]) -> Callable[[str], Value]:
+    """Make a parser of one of the options."""
+    def parse(answer: str) -> Value:
+        if answer.casefold() in options:
+            return options[answer.casefold()]
+        raise ValueError(f"Enter {_either([word for word in options if word])}.")
+
+    return parse
+
+
+def _either(words: list[str]) -> str:
+    if all(map(str.isdigit, words)) and len(words) > 2:
+        return f"a number from {min(map(int, words))} to {max(map(int, words))}"
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"

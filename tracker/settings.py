@@ -1,0 +1,33 @@
+"""The settings of the program: the environment, else the file .env beside main.py."""
+from __future__ import annotations
+
+import functools
+import os
+import re
+from pathlib import Path
+
+from tracker.errors import Unavailable
+
+
+@functools.cache
+def _env_file() -> dict[str, str | None]:
+    path = Path(__file__).parents[1] / ".env"
+    if not path.exists():
+        return {}
+    from dotenv import dotenv_values  # only where needed: it takes as long to import as a query takes
+    try:
+        return dotenv_values(path)
+    except (OSError, UnicodeDecodeError):
+        raise Unavailable(f"{path} cannot be read as UTF-8 text.") from None
+
+
+def setting(name: str, default: str = "") -> str:
+    """Return a setting from the environment, else from .env beside this file, else the default."""
+    return os.environ.get(name) or _env_file().get(name) or default
+
+
+def whole_setting(name: str, default: int) -> int:
+    value = setting(name, str(default))
+    if not re.fullmatch(r"[1-9][0-9]{0,6}", value, re.ASCII):
+        raise Unavailable(f"{name} must be a whole number from 1 to 9999999.")
+    return int(value)

@@ -1,0 +1,1 @@
+"""All that asks, prints or pages."""

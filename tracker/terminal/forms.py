@@ -1,0 +1,171 @@
+"""The parts that forms of main.py share: lists and single records, deletions, payments, imports."""
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import database
+from database import Row
+from tracker import errors, fields, payments, reports, text
+from tracker.terminal import commands, prompts, screens, tables
+from tracker.terminal.paging import browse
+from tracker.terminal.pick import Kind, look_up
+from tracker.terminal.prompts import ask, confirm, say
+from tracker.transfer import mapping as mappings
+from tracker.transfer import source as sources
+
+LOOK_UPS = 60
+
+
+def view(
+    kind: Kind, columns: list[tables.Column], list_all: Callable[[int, int], list[Row]], show: Callable[[Row], None]
+) -> None:
+    """Show the record that is asked for, or at Enter the list of all."""
+    while True:
+        answer = ask(f"{kind.noun.capitalize()} (ID or search)", fields.text(300), shown="all")
+        if answer is None:
+            rows, exact = database.count(kind.table)
+            total = f"{rows}" if exact else f"about {rows}"
+            browse(columns, list_all, lambda row: row[kind.key], 0, total)
+            return
+        if row := look_up(kind, answer):
+            show(row)
+            return
+
+
+def show_fields(columns: list[tables.Column]) -> Callable[[Row], None]:
+    """Make a screen of one record, a line for each of its columns."""
+    room = max(len(column.header) for column in columns) + 2
+
+    def show(row: Row) -> None:
+        for column in columns:
+            print(f"{column.header:<{room}}{column.show(row[column.key])}")
+
+    return show
+
+
+def deleted_with(contents: Row) -> str:
+    """Say what goes with a deleted record, counted: with 2 locations, 1 bill over 49.90."""
+    sums = {"bills": f" over {text.money(contents.get('billed'))}", "payments": f" of {text.money(contents.get('paid'))}"}
+    counted = [
+        text.plural(count, kind if kind == "equipment" else kind[:-1]) + sums.get(kind, "")
+        for kind, count in contents.items() if count and kind not in ("billed", "paid")
+    ]
+    return f" with {', '.join(counted)}" if counted else ""
+
+
+def confirm_delete(what: str, contents: Row, wanted: str = "yes") -> bool:
+    print(text.clean(f"This deletes {what}{deleted_with(contents)}."))
+    question = "Type yes to delete:" if wanted == "yes" else "Type the customer's name to delete, money records and all:"
+    if confirm(question, wanted):
+        return True
+    print("Not deleted.")
+    return False
+
+
+def show_what_is_owed(customer_id: int) -> list[Row]:
+    """Show a customer's unpaid bills and credit, and return the bills."""
+    bills = payments.unpaid_bills(customer_id)
+    print(tables.table(screens.UNPAID_BILLS, bills) if bills else "No unpaid bills.")
+    print(f"To pay {text.money(sum(bill['amount_due'] for bill in bills))}, "
+          f"credit {text.money(payments.credit(customer_id))}.")
+    return bills
+
+
+def ask_aim(bills: list[Row]) -> int | None:
+    """Ask which bill a payment is meant for; Enter pays the one due first, then the next."""
+    ids = {str(bill["billing_id"]): bill["billing_id"] for bill in bills}
+    return ask("Bill ID", fields.choice(ids), shown="oldest due first")
+
+
+def odd_payment_refused(customer_id: int, bills: list[Row], paid: Decimal, paid_on: date, today: date) -> bool:
+    """Ask again about what is likely a slip: ten times what is owed, or a payment of more than a year ago."""
+    owed = sum((bill["amount_due"] for bill in bills), Decimal(0))
+    usual = max(owed, reports.account(customer_id)["monthly_total"])
+    if usual and paid >= 10 * usual:
+        print(f"{text.money(paid)} is ten times what is owed or more; what is left will be credit.")
+    elif (today - paid_on).days > 366:
+        print(f"{paid_on} is more than a year ago.")
+    else:
+        return False
+    return not confirm("Type yes if that is right:")
+
+
+def same_payment_refused(customer_id: int, paid: Decimal, paid_on: date) -> bool:
+    """Show earlier payments of the same customer, amount and day, if any, and ask whether this is another one."""
+    earlier = payments.same_payments(customer_id, paid, paid_on)
+    if not earlier:
+        return False
+    print("A payment of this amount on this day is recorded already:")
+    print(tables.table(screens.SAME_PAYMENTS, earlier))
+    return not confirm("Type yes to record another one:")
+
+
+def save_payment(*values: Any) -> Row:
+    """Record a payment; when the reply is lost, look it up by its entry key, which can never pay twice."""
+    try:
+        return payments.record_payment(*values)
+    except errors.OutcomeUnknown:
+        print("The connection was lost while saving and the outcome is unknown; looking it up.")
+    if payment := find_recorded(values[5]):
+        print("It had been saved.")
+        return payment
+    print("It had not been saved; saving it now.")
+    return payments.record_payment(*values)
+
+
+def find_recorded(entry_key: Any) -> Row | None:
+    """Look a payment up by its entry key, as long as it takes the server to come back, a minute at most."""
+    for _ in range(LOOK_UPS):
+        try:
+            return payments.find_recorded(entry_key)
+        except errors.Unavailable:
+            time.sleep(1)
+    raise errors.Unavailable(
+        "The server is away, and whether this payment was saved is unknown: look at View payments before you enter it again."
+    )
+
+
+def file_path(answer: str) -> Path:
+    """Parse the name of a file, kept as typed; ~ is the home folder."""
+    fields.text(4_000)(answer)
+    try:
+        return Path(answer).expanduser()
+    except RuntimeError:
+        raise ValueError("There is no such home folder.") from None
+
+
+def open_source(path: Path, encoding: str) -> sources.Source:
+    try:
+        return sources.open_source(path, encoding)
+    except errors.UnclearDelimiter:
+        signs = {",": ",", ";": ";", "tab": "\t"}
+        return sources.open_source(path, encoding, ask("Delimiter (, or ; or tab)", fields.choice(signs)))
+
+
+def choose_mapping(source: sources.Source) -> mappings.Mapping:
+    """Show which column is which field until the administrator is content."""
+    chosen: mappings.Mapping = {}
+    while True:
+        mapping = matched(source, chosen)
+        change = ask("Change (such as name=First+Last; Enter to go on)",
+                     fields.optional(lambda answer: mappings.choice(source.headers, answer)))
+        if change:
+            chosen.update([change])
+        elif mapping:
+            return mapping
+
+
+def matched(source: sources.Source, chosen: mappings.Mapping) -> mappings.Mapping | None:
+    try:
+        mapping = mappings.match_headers(source.headers, chosen)
+    except errors.BadFile as exc:
+        prompts.complain(str(exc))
+        say(f"The file's columns: {', '.join(source.headers)}")
+        return None
+    commands.show_mapping(source, mapping)
+    return mapping

@@ -1,0 +1,41 @@
+"""Values as text: amounts, days, counts, and the cleaning that keeps stored text from steering the terminal."""
+from __future__ import annotations
+
+import unicodedata
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+HIDDEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+
+
+def clean(value: Any) -> str:
+    """Return text in which no character can steer the terminal: each that could is shown as U+FFFD."""
+    line = "" if value is None else str(value)
+    if line.isprintable():
+        return line
+    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in HIDDEN else c for c in line)
+
+
+def money(value: Any) -> str:
+    """Show an amount exactly, with two decimals."""
+    return "" if value is None else f"{Decimal(value):.2f}"
+
+
+def day(value: date | None) -> str:
+    return "" if value is None else value.isoformat()
+
+
+def days_late(value: int) -> str:
+    return str(value) if value else ""
+
+
+def plural(count: int, noun: str) -> str:
+    """Count a noun: 1 location, 2 locations."""
+    return f"{count} {noun}" if count == 1 or noun == "equipment" else f"{count} {noun}s"
+
+
+def spreadsheet_safe(cell: str) -> str:
+    """Put an apostrophe before what a spreadsheet would take for a formula, and before an apostrophe, so that
+    taking one away gives the text back."""
+    return "'" + cell if cell[:1] in ("=", "+", "-", "@", "\t", "\r", "'") else cell

@@ -1,0 +1,157 @@
+"""Records into CSV files, streamed from the server."""
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+from typing import IO, Any
+
+import database
+from tracker import reports, text
+from tracker.errors import FileExists
+from tracker.transfer.files import kind_of, part_of, put, writable
+
+
+def export(what: str, path: Path, overwrite: bool = False) -> int:
+    """Write records to a file and return how many lines; raise FileExists when it may not be replaced.
+
+    The file appears when it is whole. A device or a pipe is written to as it is.
+    """
+    kind = kind_of(path)
+    if kind == "file" and not overwrite:
+        raise FileExists(path)
+    if kind == "device":
+        with writable(path) as file:
+            return export_to(what, file)
+    with part_of(path) as part:
+        with writable(part) as file:
+            count = export_to(what, file)
+            file.flush()
+            os.fsync(file.fileno())
+        put(part, path)
+        return count
+
+
+def export_to(what: str, file: Any) -> int:
+    """Write records as CSV, in UTF-8, to a binary file, and return how many lines after the header."""
+    return EXPORTS[what](file)
+
+
+class Cleaned:
+    """A binary file in front of a terminal: no character that could steer it goes through."""
+
+    def __init__(self, terminal: IO[str]) -> None:
+        self._terminal = terminal
+
+    def write(self, line: bytes) -> int:
+        self._terminal.write(text.clean(line.decode().rstrip("\n")) + "\n")
+        return len(line)
+
+
+def _copy(query: str, file: Any) -> int:
+    """Let the server write what a query returns as CSV, straight to a file; nothing of it stays in memory."""
+    with database.transaction() as cur:
+        database.be_patient(cur)
+        cur.execute("SET LOCAL work_mem = '64MB'; SET LOCAL jit = off")
+        try:
+            cur.copy_expert(f"COPY ({query}) TO STDOUT WITH (FORMAT csv, HEADER)", file)
+        except OSError:
+            cur.connection.cancel()
+            raise
+        return cur.rowcount
+
+
+def _safe(column: str) -> str:
+    """Return SQL for a column of text as text.spreadsheet_safe shows it: by the first character's number, which is
+    quicker than by itself: tab, CR, ' + - = and @.
+    """
+    return f"CASE WHEN ascii({column}) IN (9, 13, 39, 43, 45, 61, 64) THEN '''' || {column} ELSE {column} END AS {column}"
+
+
+def _export_accounts(file: Any) -> int:
+    """Write what an import reads: a line for each site, more where it has several services or devices."""
+    return _copy(
+        f"""
+        SELECT customer_id, {_safe('name')}, {_safe('phone_number')}, {_safe('address')},
+               {_safe('service_name')}, service_cost,
+               {_safe('equipment_name')}, {_safe('serial_number')}, equipment_cost
+        FROM customers
+        LEFT JOIN locations USING (customer_id)
+        LEFT JOIN (
+            SELECT *
+            FROM (
+                SELECT location_id, service_name, cost::numeric(12,2) AS service_cost,
+                       row_number() OVER (PARTITION BY location_id ORDER BY service_id) AS nth
+                FROM services
+            ) AS service
+            FULL JOIN (
+                SELECT location_id, equipment_name, serial_number, cost::numeric(12,2) AS equipment_cost,
+                       row_number() OVER (PARTITION BY location_id ORDER BY equipment_id) AS nth
+                FROM equipment
+            ) AS device USING (location_id, nth)
+        ) AS content USING (location_id)
+        ORDER BY customer_id, location_id, nth
+        """,
+        file,
+    )
+
+
+def _export_bills(file: Any) -> int:
+    return _copy(
+        f"""
+        SELECT billing_id, customer_id, {_safe('name')}, {_safe('description')}, period, issued_on, due_date,
+               amount_billed::numeric(12,2), amount_paid::numeric(12,2), amount_due::numeric(12,2),
+               last_payment_date, is_late
+        FROM billing_status
+        JOIN customers USING (customer_id)
+        ORDER BY billing_id
+        """,
+        file,
+    )
+
+
+def _export_payments(file: Any) -> int:
+    return _copy(
+        f"""
+        SELECT payment_id, customer_id, {_safe('name')}, amount::numeric(12,2), paid_on, method, {_safe('reference')},
+               recorded_at, voided_at, {_safe('void_reason')}
+        FROM payments
+        JOIN customers USING (customer_id)
+        ORDER BY payment_id
+        """,
+        file,
+    )
+
+
+def _export_late(file: Any) -> int:
+    """Write the late-payment report, from its one query."""
+    columns = ["customer_id", "name", "phone_number", "amount_late", "oldest_due_date", "days_late",
+               "last_payment_date"]
+    file.write(_csv_line(columns))
+    count = 0
+    for count, row in enumerate(reports.stream_late_customers(), 1):
+        file.write(_csv_line(_late_cell(row[column]) for column in columns))
+    return count
+
+
+def _late_cell(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return text.money(value)
+    return text.spreadsheet_safe(value) if isinstance(value, str) else value
+
+
+def _csv_line(cells: Iterable[Any]) -> bytes:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue().encode("utf-8")
+
+
+EXPORTS = {
+    "accounts": _export_accounts,
+    "bills": _export_bills,
+    "payments": _export_payments,
+    "late": _export_late,
+}

@@ -1,0 +1,521 @@
+"""Customers with sites, services and equipment from a CSV file.
+
+An import reads its file once, line by line, straight into a temporary table; there SQL compares the whole of it with
+what is stored, and adds what is missing. A check and an import are one transaction each, and the file is read anew for
+each, so nothing stays open while the administrator decides. Nothing here prints or asks.
+"""
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import psycopg2
+import psycopg2.extensions
+import psycopg2.extras
+import psycopg2.pool
+
+import database
+from tracker import errors, text
+from tracker.transfer.files import part_of, put, writable
+from tracker.transfer.lines import Progress, Rows, silent, unguarded
+from tracker.transfer.mapping import REJECT_COLUMNS, Mapping
+from tracker.transfer.source import NUL, Source, records
+
+Cursor = psycopg2.extensions.cursor
+BATCH = 50_000
+
+
+class Tally(NamedTuple):
+    customers: int
+    sites: int
+    services: int
+    equipment: int
+
+
+class Outcome(NamedTuple):
+    """What an import adds, what of the file is there already, and why which lines are rejected."""
+
+    new: Tally
+    present: Tally
+    rejects: dict[int, str]
+
+
+@database.retried
+def check(source: Source, mapping: Mapping, progress: Progress = silent) -> Outcome:
+    """Return what an import would do; write nothing."""
+    with database.transaction() as cur:
+        database.be_patient(cur)
+        return _compare(cur, source, mapping, progress)
+
+
+@database.retried
+def load(
+    source: Source, mapping: Mapping, confirmed: Outcome | None = None, progress: Progress = silent
+) -> Outcome:
+    """Import a file's good lines, all of them or none, and write the others to rejects_path().
+
+    Raise Conflict when this is not what was confirmed, because the file or the records have changed since.
+    """
+    rejects = rejects_path(source)
+    with part_of(rejects) as part:
+        with database.transaction() as cur:
+            database.be_patient(cur)
+            cur.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": database.IMPORT_LOCK})
+            outcome = _compare(cur, source, mapping, progress)
+            if confirmed is not None and outcome != confirmed:
+                raise errors.Conflict("The file or the records changed after the check; nothing was imported. "
+                                        "Check again.")
+            if outcome.rejects:
+                _write_rejects(source, outcome.rejects, part)
+            _add(cur, outcome.new, progress)
+        if outcome.rejects:
+            put(part, rejects, "The good lines were imported, but ")
+    return outcome
+
+
+def rejects_path(source: Source) -> Path:
+    return source.path.with_name(source.path.name + ".rejects.csv")
+
+
+def _compare(cur: Cursor, source: Source, mapping: Mapping, progress: Progress) -> Outcome:
+    """Read the file into temporary tables, and find what of it is stored already."""
+    rejects = _stage(cur, source, mapping, progress)
+    if "customer_id" in mapping:
+        rejects.update(_reject_changed_customers(cur))
+    if "serial_number" in mapping:
+        rejects.update(_reject_serials_elsewhere(cur))
+        rejects.update(_reject_serials_repeated(cur))
+    rejects.update(_reject_namesakes(cur))
+    customers = _match_customers(cur, "customer_id" in mapping)
+    sites = _match_sites(cur)
+    services = _match_services(cur) if "service_name" in mapping else (0, 0)
+    equipment = _match_equipment(cur) if "equipment_name" in mapping else (0, 0)
+    new, present = zip(customers, sites, services, equipment)
+    return Outcome(Tally(*new), Tally(*present), dict(sorted(rejects.items())))
+
+
+def _stage(cur: Cursor, source: Source, mapping: Mapping, progress: Progress) -> dict[int, str]:
+    """Copy the good lines into import_lines and return why the others are not."""
+    cur.execute(
+        """
+        SET LOCAL work_mem = '64MB';
+        SET LOCAL jit = off;
+        CREATE TEMPORARY TABLE import_lines (
+            line            bigint   NOT NULL,
+            customer_id     text     NOT NULL DEFAULT '',
+            name            text     NOT NULL,
+            phone_number    text     NOT NULL,
+            digits          text     NOT NULL,
+            address         text,
+            service_name    text,
+            service_cost    numeric,
+            equipment_name  text,
+            serial_number   text,
+            equipment_cost  numeric
+        ) ON COMMIT DROP
+        """
+    )
+    rows = Rows(source, mapping, progress)
+    try:
+        cur.copy_expert(f"COPY import_lines ({', '.join(rows.columns)}) FROM STDIN", rows)
+    except psycopg2.Error:
+        if rows.error is not None:
+            raise rows.error from None
+        raise
+    cur.execute("ANALYZE import_lines")
+    return rows.rejects
+
+
+def _reject_changed_customers(cur: Cursor) -> dict[int, str]:
+    """Take out lines whose customer_id stands in an earlier line with another name or phone number."""
+    cur.execute(
+        """
+        DELETE FROM import_lines AS later
+        USING (
+            SELECT DISTINCT ON (customer_id) customer_id, name, digits, line
+            FROM import_lines
+            WHERE customer_id <> ''
+            ORDER BY customer_id, line
+        ) AS first
+        WHERE later.customer_id = first.customer_id AND (later.name, later.digits) <> (first.name, first.digits)
+        RETURNING later.line, first.line AS first_line
+        """
+    )
+    return {
+        row["line"]: f"customer_id: Line {row['first_line']} has it with another name or phone number." for row in cur
+    }
+
+
+def _reject_serials_elsewhere(cur: Cursor) -> dict[int, str]:
+    """Take out lines whose serial number is stored at another place."""
+    cur.execute(
+        """
+        DELETE FROM import_lines AS incoming
+        USING equipment
+        JOIN locations USING (location_id)
+        JOIN customers USING (customer_id)
+        WHERE equipment.serial_number = incoming.serial_number
+          AND (customers.name, digits(customers.phone_number), locations.address)
+              IS DISTINCT FROM (incoming.name, incoming.digits, incoming.address)
+        RETURNING line, equipment_id, location_id
+        """
+    )
+    return {
+        row["line"]: f"serial_number: Equipment {row['equipment_id']} at location {row['location_id']} has it."
+        for row in cur
+    }
+
+
+def _reject_serials_repeated(cur: Cursor) -> dict[int, str]:
+    """Take out lines whose serial number stands in an earlier line at another place."""
+    cur.execute(
+        """
+        DELETE FROM import_lines AS later
+        USING (
+            SELECT DISTINCT ON (serial_number) serial_number, customer_id, name, digits, address, line
+            FROM import_lines
+            WHERE serial_number IS NOT NULL
+            ORDER BY serial_number, line
+        ) AS first
+        WHERE later.serial_number = first.serial_number
+          AND (later.customer_id, later.name, later.digits, later.address)
+              IS DISTINCT FROM (first.customer_id, first.name, first.digits, first.address)
+        RETURNING later.line, first.line AS first_line
+        """
+    )
+    return {row["line"]: f"serial_number: Line {row['first_line']} has it at another place." for row in cur}
+
+
+def _reject_namesakes(cur: Cursor) -> dict[int, str]:
+    """Take out lines that may be of either of several stored customers: those of one name and phone number, when the
+    file does not have them all.
+    """
+    cur.execute(
+        """
+        WITH incoming AS (
+            SELECT name, digits, count(DISTINCT customer_id) AS customers
+            FROM import_lines
+            GROUP BY name, digits
+        ), unclear AS (
+            SELECT incoming.name, incoming.digits, count(*) AS stored
+            FROM incoming
+            JOIN customers ON customers.name = incoming.name AND digits(customers.phone_number) = incoming.digits
+            GROUP BY incoming.name, incoming.digits, incoming.customers
+            HAVING count(*) > incoming.customers
+        )
+        DELETE FROM import_lines
+        USING unclear
+        WHERE import_lines.name = unclear.name AND import_lines.digits = unclear.digits
+        RETURNING line, stored
+        """
+    )
+    return {row["line"]: f"name: {row['stored']} stored customers have this name and phone number." for row in cur}
+
+
+def _match_customers(cur: Cursor, numbered: bool) -> tuple[int, int]:
+    """Fill import_customers, one for each that the lines speak of, known by its first line, and import_known with
+    the IDs of those that are stored; count new and present.
+
+    When the file has customer IDs, several customers may have one name and phone number: the nth in the file is then
+    the nth stored.
+    """
+    cur.execute(
+        """
+        CREATE TEMPORARY TABLE import_customers ON COMMIT DROP AS
+        SELECT min(line) AS first_line, customer_id, name, digits, min(phone_number) AS phone_number, 1 AS nth
+        FROM import_lines
+        GROUP BY customer_id, name, digits
+        """
+    )
+    if numbered:
+        _number_namesakes(cur)
+    cur.execute(
+        """
+        ANALYZE import_customers;
+
+        CREATE TEMPORARY TABLE import_known ON COMMIT DROP AS
+        SELECT first_line, customer_id, false AS is_new
+        FROM (
+            SELECT incoming.first_line, incoming.nth, stored.customer_id,
+                   row_number() OVER (PARTITION BY incoming.first_line ORDER BY stored.customer_id) AS stored_nth
+            FROM import_customers AS incoming
+            JOIN customers AS stored
+              ON stored.name = incoming.name AND digits(stored.phone_number) = incoming.digits
+        ) AS pair
+        WHERE nth = stored_nth;
+
+        ANALYZE import_known;
+
+        SELECT (SELECT count(*) FROM import_customers) - (SELECT count(*) FROM import_known) AS new,
+               (SELECT count(*) FROM import_known)                                           AS present
+        """
+    )
+    return _new_and_present(cur)
+
+
+def _number_namesakes(cur: Cursor) -> None:
+    cur.execute(
+        """
+        UPDATE import_customers
+        SET nth = numbered.nth
+        FROM (
+            SELECT first_line, row_number() OVER (PARTITION BY name, digits ORDER BY first_line) AS nth
+            FROM import_customers
+        ) AS numbered
+        WHERE numbered.first_line = import_customers.first_line AND numbered.nth > 1
+        """
+    )
+
+
+def _new_and_present(cur: Cursor) -> tuple[int, int]:
+    row = cur.fetchone()
+    return row["new"], row["present"]
+
+
+def _match_sites(cur: Cursor) -> tuple[int, int]:
+    """Fill import_sites, each known by its first line, with its location_id if it is stored; count new and present."""
+    cur.execute(
+        """
+        CREATE TEMPORARY TABLE import_sites ON COMMIT DROP AS
+        SELECT site_line, first_line, site.address, location_id
+        FROM (
+            SELECT first_line, address, min(line) AS site_line
+            FROM import_lines
+            JOIN import_customers USING (customer_id, name, digits)
+            WHERE address IS NOT NULL
+            GROUP BY first_line, address
+        ) AS site
+        LEFT JOIN import_known AS known USING (first_line)
+        LEFT JOIN locations ON locations.customer_id = known.customer_id AND locations.address = site.address;
+
+        ANALYZE import_sites;
+
+        SELECT count(*) FILTER (WHERE location_id IS NULL) AS new, count(location_id) AS present
+        FROM import_sites
+        """
+    )
+    return _new_and_present(cur)
+
+
+def _match_services(cur: Cursor) -> tuple[int, int]:
+    """Fill import_services with each line's service, and whether it is stored; count new and present.
+
+    Of several of one name and cost at a site, the nth in the file is the nth stored.
+    """
+    cur.execute(
+        """
+        CREATE TEMPORARY TABLE import_services ON COMMIT DROP AS
+        WITH incoming AS (
+            SELECT line, site_line, location_id, service_name, service_cost AS cost,
+                   row_number() OVER (PARTITION BY site_line, service_name, service_cost ORDER BY line) AS nth
+            FROM import_lines
+            JOIN import_customers USING (customer_id, name, digits)
+            JOIN import_sites USING (first_line, address)
+            WHERE service_name IS NOT NULL
+        ), stored AS (
+            SELECT location_id, service_name, cost,
+                   row_number() OVER (PARTITION BY location_id, service_name, cost ORDER BY service_id) AS nth
+            FROM services
+            JOIN import_sites USING (location_id)
+        )
+        SELECT line, site_line, service_name, cost, stored.location_id IS NOT NULL AS present
+        FROM incoming
+        LEFT JOIN stored USING (location_id, service_name, cost, nth);
+
+        SELECT count(*) FILTER (WHERE NOT present) AS new, count(*) FILTER (WHERE present) AS present
+        FROM import_services
+        """
+    )
+    return _new_and_present(cur)
+
+
+def _match_equipment(cur: Cursor) -> tuple[int, int]:
+    """Fill import_equipment as import_services; a serial number is one device, however many lines have it."""
+    cur.execute(
+        """
+        CREATE TEMPORARY TABLE import_equipment ON COMMIT DROP AS
+        WITH incoming AS (
+            SELECT line, site_line, location_id, equipment_name, serial_number, equipment_cost AS cost,
+                   row_number() OVER (PARTITION BY site_line, equipment_name, equipment_cost, serial_number
+                                      ORDER BY line) AS nth
+            FROM import_lines
+            JOIN import_customers USING (customer_id, name, digits)
+            JOIN import_sites USING (first_line, address)
+            WHERE equipment_name IS NOT NULL
+        ), stored AS (
+            SELECT location_id, equipment_name, cost,
+                   row_number() OVER (PARTITION BY location_id, equipment_name, cost ORDER BY equipment_id) AS nth
+            FROM equipment
+            JOIN import_sites USING (location_id)
+            WHERE equipment.serial_number IS NULL
+        )
+        SELECT DISTINCT ON (incoming.serial_number, CASE WHEN incoming.serial_number IS NULL THEN line END)
+               line, site_line, equipment_name, serial_number, cost,
+               CASE WHEN incoming.serial_number IS NULL THEN stored.location_id IS NOT NULL
+                    ELSE EXISTS (SELECT FROM equipment WHERE equipment.serial_number = incoming.serial_number)
+               END AS present
+        FROM incoming
+        LEFT JOIN stored USING (location_id, equipment_name, cost, nth)
+        ORDER BY incoming.serial_number, CASE WHEN incoming.serial_number IS NULL THEN line END, line;
+
+        SELECT count(*) FILTER (WHERE NOT present) AS new, count(*) FILTER (WHERE present) AS present
+        FROM import_equipment
+        """
+    )
+    return _new_and_present(cur)
+
+
+def _add(cur: Cursor, new: Tally, progress: Progress) -> None:
+    """Add what _compare found to be new, parents first, in the order of the file's lines."""
+    with _search_indexes_later(cur, new):
+        if new.customers:
+            _give_ids(cur)
+            _in_batches(cur, _add_customers, "Added customers:", progress)
+        if new.sites:
+            _in_batches(cur, _add_sites, "Added sites:", progress)
+    if new.services:
+        _add_services(cur)
+        progress("Added services:", new.services)
+    if new.equipment:
+        _add_equipment(cur)
+        progress("Added equipment:", new.equipment)
+
+
+@contextlib.contextmanager
+def _search_indexes_later(cur: Cursor, new: Tally) -> Iterator[None]:
+    """Make the search indexes once the rows are in, where these are most of what there will be.
+
+    Keeping a trigram index up to date costs as much as the rest of the import, and making it anew a fifth of that; but
+    nobody can use the tables meanwhile, and only their owner may.
+    """
+    cur.execute(
+        """
+        SELECT format('DROP INDEX %%s', indexrelid::regclass) AS drop_it, pg_get_indexdef(indexrelid) AS make_it
+        FROM pg_index
+        JOIN pg_class AS index ON index.oid = indexrelid
+        WHERE indrelid IN ('customers'::regclass, 'locations'::regclass)
+          AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+          AND pg_has_role(index.relowner, 'USAGE')
+          AND %(new)s > (SELECT count(*) FROM (SELECT FROM customers LIMIT %(new)s) AS stored)
+        """,
+        {"new": new.customers},
+    )
+    indexes = cur.fetchall()
+    for index in indexes:
+        cur.execute(index["drop_it"])
+    yield
+    cur.execute("SET LOCAL maintenance_work_mem = '256MB'")
+    for index in indexes:
+        cur.execute(index["make_it"])
+
+
+def _in_batches(cur: Cursor, add: Callable[[Cursor, int, int], None], verb: str, progress: Progress) -> None:
+    """Add a range of lines after the other, at most forty, so that progress can be told between them."""
+    cur.execute("SELECT min(line) - 1 AS first, max(line) AS last FROM import_lines")
+    lines = cur.fetchone()
+    step = max(BATCH, (lines["last"] - lines["first"]) // 40 + 1)
+    count = 0
+    for after in range(lines["first"], lines["last"], step):
+        add(cur, after, after + step)
+        count += cur.rowcount
+        progress(verb, count)
+
+
+def _give_ids(cur: Cursor) -> None:
+    """Note in import_known the ID that each new customer will have, in the order of the file."""
+    cur.execute(
+        """
+        INSERT INTO import_known (first_line, customer_id, is_new)
+        SELECT first_line, nextval(pg_get_serial_sequence('customers', 'customer_id')), true
+        FROM (
+            SELECT first_line
+            FROM import_customers
+            WHERE NOT EXISTS (SELECT FROM import_known WHERE import_known.first_line = import_customers.first_line)
+            ORDER BY first_line
+        ) AS fresh;
+
+        ANALYZE import_known
+        """
+    )
+
+
+def _add_customers(cur: Cursor, after: int, upto: int) -> None:
+    cur.execute(
+        """
+        INSERT INTO customers (customer_id, name, phone_number)
+        OVERRIDING SYSTEM VALUE
+        SELECT known.customer_id, name, phone_number
+        FROM import_customers
+        JOIN import_known AS known USING (first_line)
+        WHERE first_line > %(after)s AND first_line <= %(upto)s AND is_new
+        ORDER BY first_line
+        """,
+        {"after": after, "upto": upto},
+    )
+
+
+def _add_sites(cur: Cursor, after: int, upto: int) -> None:
+    cur.execute(
+        """
+        INSERT INTO locations (customer_id, address)
+        SELECT customer_id, address
+        FROM import_sites
+        JOIN import_known USING (first_line)
+        WHERE site_line > %(after)s AND site_line <= %(upto)s AND location_id IS NULL
+        ORDER BY site_line
+        """,
+        {"after": after, "upto": upto},
+    )
+
+
+def _add_services(cur: Cursor) -> None:
+    cur.execute(
+        """
+        INSERT INTO services (location_id, service_name, cost)
+        SELECT locations.location_id, service_name, cost
+        FROM import_services
+        JOIN import_sites USING (site_line)
+        JOIN import_known USING (first_line)
+        JOIN locations USING (customer_id, address)
+        WHERE NOT present
+        ORDER BY line
+        """
+    )
+
+
+def _add_equipment(cur: Cursor) -> None:
+    cur.execute(
+        """
+        INSERT INTO equipment (location_id, equipment_name, serial_number, cost)
+        SELECT locations.location_id, equipment_name, serial_number, cost
+        FROM import_equipment
+        JOIN import_sites USING (site_line)
+        JOIN import_known USING (first_line)
+        JOIN locations USING (customer_id, address)
+        WHERE NOT present
+        ORDER BY line
+        """
+    )
+
+
+def _write_rejects(source: Source, rejects: dict[int, str], part: Path) -> None:
+    """Write the rejected lines as they are, line number and reason after them, in the file's own encoding."""
+    width = len(source.headers)
+    kept = [column for column, header in enumerate(source.headers) if header not in REJECT_COLUMNS]
+    with writable(part) as binary, io.TextIOWrapper(binary, source.encoding, "backslashreplace", newline="") as file:
+        # \r\n, because the writer quotes what stands in its line end
+        writer = csv.writer(file, delimiter=source.delimiter, lineterminator="\r\n")
+        writer.writerow([*(source.headers[column] for column in kept), *REJECT_COLUMNS])
+        for number, row, _ in records(source):
+            if reason := rejects.get(number):
+                row = [_as_it_was(cell) for cell in row] + [""] * (width - len(row))
+                writer.writerow([*(row[column] for column in kept), number, reason, *row[width:]])
+
+
+def _as_it_was(cell: str) -> str:
+    """Return a cell that is safe in a spreadsheet and means on import what it meant in the file."""
+    return text.spreadsheet_safe(unguarded(cell).replace(NUL, "\0"))

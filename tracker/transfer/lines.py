@@ -1,0 +1,165 @@
+"""The lines of a file, checked and made into what COPY reads."""
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Iterator
+
+from tracker import fields, interrupts, text
+from tracker.transfer.mapping import TOGETHER, Mapping
+from tracker.transfer.source import NUL, Source, records
+
+Progress = Callable[[str, int], None]
+CHUNK = 500
+NOTHING = "\\N"
+GUARDED = ("=", "+", "-", "@", "\t", "\r", "'")
+
+
+def silent(verb: str, rows: int) -> None:
+    """Report no progress."""
+
+
+def unguarded(cell: str) -> str:
+    """Strip a cell, and take away the apostrophe that keeps a spreadsheet from running what follows."""
+    value = cell.strip()
+    return value[1:] if value.startswith("'") and value[1:2] in GUARDED else value
+
+
+def _text(limit: int) -> Callable[[str], str]:
+    """Make a parser of one line of text, with the rules of fields.text, to what COPY takes.
+
+    Plain ASCII, most of most files, is told without a look at each character.
+    """
+    parse = fields.text(limit)
+
+    def read(cell: str) -> str:
+        is_plain = cell.isascii() and cell.isprintable() and "\\" not in cell and 0 < len(cell) <= limit
+        if is_plain and cell[0] not in " '" and cell[-1] != " ":
+            return cell
+        value = unguarded(cell).replace(NUL, "\0")
+        if not value:
+            raise ValueError("It is missing.")
+        if "\n" in value or "\r" in value:
+            raise ValueError("It has a line break; write it on one line.")
+        return parse(value).replace("\\", "\\\\")
+
+    return read
+
+
+def _phone(cell: str) -> str:
+    """Parse a phone number, with the rule of fields.phone, to two columns: its digits alone, and as it is."""
+    value = unguarded(cell)
+    digits = value.replace(" ", "").replace("+", "").replace("-", "")
+    if not digits.isdigit():
+        digits = digits.replace("(", "").replace(")", "").replace(".", "").replace("/", "")
+    if not (digits.isascii() and digits.isdigit() and 3 <= len(digits) <= 15 and len(value) <= 20):
+        fields.phone(value)
+    return f"{digits}\t{value}"
+
+
+def _money(cell: str) -> str:
+    return str(fields.money(unguarded(cell)))
+
+
+def _or(nothing: str, parse: Callable[[str], str]) -> Callable[[str], str]:
+    return lambda cell: parse(cell) if cell and not cell.isspace() else nothing
+
+
+def _parsers() -> dict[str, Callable[[str], str]]:
+    """Return each field's parser; those whose values repeat remember them."""
+    remember = functools.lru_cache(maxsize=10_000)
+    return {
+        "customer_id": _or("", _text(100)),
+        "name": _text(200),
+        "phone_number": _phone,
+        "address": _or(NOTHING, _text(300)),
+        "service_name": remember(_or(NOTHING, _text(100))),
+        "service_cost": remember(_or(NOTHING, _money)),
+        "equipment_name": remember(_or(NOTHING, _text(100))),
+        "serial_number": _or(NOTHING, _text(100)),
+        "equipment_cost": remember(_or(NOTHING, _money)),
+    }
+
+
+class Rows:
+    """What COPY reads: a file's good lines, checked as they are asked for; the others are noted in rejects."""
+
+    def __init__(self, source: Source, mapping: Mapping, progress: Progress) -> None:
+        self.rejects: dict[int, str] = {}
+        self.error: BaseException | None = None
+        self.columns = ["line", *(field.replace("phone_number", "digits, phone_number") for field in mapping)]
+        self._mapping, self._progress = mapping, progress
+        self._width = len(source.headers)
+        self._joined = [columns for columns in mapping.values() if len(columns) > 1]
+        self._plan = self._columns_and_parsers()
+        self._incomplete = functools.lru_cache(maxsize=None)(self._find_incomplete)
+        self._good = self._good_lines(source)
+        self._count = 0
+
+    def _columns_and_parsers(self) -> list[tuple[int, Callable[[str], str]]]:
+        """Return the column and the parser of each field; joined columns follow the file's own."""
+        parsers, places = _parsers(), itertools.count(self._width)
+        return [(next(places) if len(columns) > 1 else columns[0], parsers[field])
+                for field, columns in self._mapping.items()]
+
+    def read(self, size: int) -> str:
+        """Return some lines; what goes wrong, Ctrl-C too, is kept in error, because psycopg2 does not hand it on."""
+        try:
+            interrupts.check()
+            lines = list(itertools.islice(self._good, CHUNK))
+            self._count += len(lines)
+            self._progress("Read", self._count)
+            return "".join(lines)
+        except BaseException as exc:
+            self.error = exc
+            raise
+
+    def _good_lines(self, source: Source) -> Iterator[str]:
+        for number, row, problem in records(source):
+            try:
+                if problem:
+                    raise ValueError(problem)
+                cells = row if len(row) == self._width and not self._joined else self._squared(row)
+                values = [parse(cells[column]) for column, parse in self._plan]
+            except ValueError:
+                self.rejects[number] = problem or self._why_rejected(row)
+                continue
+            if problem := self._incomplete(tuple([value is NOTHING for value in values])):
+                self.rejects[number] = problem
+                continue
+            yield f"{number}\t" + "\t".join(values) + "\n"
+
+    def _squared(self, row: list[str]) -> list[str]:
+        """Return a row with as many cells as the header has, and the joined columns after them."""
+        if len(row) < self._width or any(cell.strip() for cell in row[self._width:]):
+            raise ValueError(f"The line has {text.plural(len(row), 'field')}, the header {self._width}.")
+        cells = [unguarded(cell) for cell in row]
+        joined = [" ".join(filter(None, (cells[column] for column in columns))) for columns in self._joined]
+        return row[:self._width] + [text.spreadsheet_safe(cell) for cell in joined]
+
+    def _why_rejected(self, row: list[str]) -> str:
+        try:
+            cells = self._squared(row)
+        except ValueError as exc:
+            return str(exc)
+        reasons = []
+        for field, (column, parse) in zip(self._mapping, self._plan):
+            try:
+                parse(cells[column])
+            except ValueError as exc:
+                reasons.append(f"{field}: {exc}")
+        return " ".join(reasons)
+
+    def _find_incomplete(self, missing: tuple[bool, ...]) -> str:
+        """Say what is missing beside a service, equipment, or its cost; nothing when all is there."""
+        there = {field for field, is_missing in zip(self._mapping, missing) if not is_missing}
+        for name, cost in TOGETHER:
+            if name in there and cost not in there:
+                return f"{name} has no {cost}."
+            if cost in there and name not in there:
+                return f"{cost} has no {name}."
+            if name in there and "address" not in there:
+                return f"{name} has no address."
+        if "serial_number" in there and "equipment_name" not in there:
+            return "serial_number has no equipment_name."
+        return ""
