@@ -77,9 +77,9 @@ def connect(uri: str | None = None) -> None:
     """
     global _pool, _slots, _slot_wait, _data_folder
     _data_folder = None
-    size = settings.whole_setting("DB_POOL_SIZE", 4)
-    _slot_wait = settings.whole_setting("DB_POOL_WAIT", 30)
-    parameters = _parameters(uri or settings.setting("DATABASE_URI") or _embedded_uri())
+    size = settings.whole_number("DB_POOL_SIZE", 4)
+    _slot_wait = settings.whole_number("DB_POOL_WAIT", 30)
+    parameters = _parameters(uri or settings.get("DATABASE_URI") or _embedded_uri())
     try:
         _pool = psycopg2.pool.ThreadedConnectionPool(1, size, **parameters)
     except (psycopg2.Error, UnicodeDecodeError) as exc:  # a server's own words may be in Latin-1
@@ -103,7 +103,7 @@ def _embedded_uri() -> str:
     from tracker import embedded
 
     try:
-        folder = _data_folder or embedded.data_folder(settings.setting("ISP_DATA_DIR"))
+        folder = _data_folder or embedded.data_folder(settings.get("ISP_DATA_DIR"))
         uri = embedded.start(folder)
     except ServerError as exc:
         raise Unavailable(str(exc)) from exc
@@ -124,7 +124,7 @@ def _parameters(uri: str) -> Row:
             "with @ : / % in the password written as %40 %3A %2F %25."
         )
     return {
-        "connect_timeout": str(settings.whole_setting("DB_CONNECT_TIMEOUT", 5)),
+        "connect_timeout": str(settings.whole_number("DB_CONNECT_TIMEOUT", 5)),
         "application_name": "isp-customer-tracker",
         "keepalives_idle": "30",
         "keepalives_interval": "10",
@@ -143,10 +143,10 @@ def _is_port(word: str) -> bool:
 
 def _session_options() -> str:
     """Return the settings of every session as libpq's options; conn.reset() goes back to them."""
-    lock_ms = 1000 * settings.whole_setting("DB_LOCK_TIMEOUT", 5)
-    statement_ms = 1000 * settings.whole_setting("DB_STATEMENT_TIMEOUT", 60)
+    lock_ms = 1000 * settings.whole_number("DB_LOCK_TIMEOUT", 5)
+    statement_ms = 1000 * settings.whole_number("DB_STATEMENT_TIMEOUT", 60)
     options = f"-c lock_timeout={lock_ms} -c statement_timeout={statement_ms}"
-    timezone = settings.setting("TIMEZONE")
+    timezone = settings.get("TIMEZONE")
     if not re.fullmatch(r"[A-Za-z0-9_+\-/:]{0,60}", timezone, re.ASCII):
         raise Unavailable("TIMEZONE must be a name such as Europe/Paris.")
     return f"{options} -c TimeZone={timezone}" if timezone else options

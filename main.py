@@ -10,19 +10,17 @@ from typing import NamedTuple
 
 import database
 from database import Row
-from tracker import bill_run as bill_runs
-from tracker import errors, fields, interrupts, payments, reports, text
-from tracker import verify as books
+from tracker import bill_run, errors, fields, interrupts, payments, reports, text
 from tracker.terminal import commands, prompts, screens, tables
 from tracker.terminal.forms import (
     ask_aim,
     choose_mapping,
     confirm_delete,
+    confirm_odd_payment,
+    confirm_repeated_payment,
     deleted_with,
     file_path,
-    odd_payment_refused,
-    open_source,
-    same_payment_refused,
+    open_import_file,
     save_payment,
     show_fields,
     show_what_is_owed,
@@ -38,7 +36,7 @@ VERSION = "1.0.0"
 
 class Menu(NamedTuple):
     title: str
-    entries: dict[str, tuple[str, Callable[[], None] | Menu]]
+    entries: dict[str, tuple[str, Callable[[], object] | Menu]]
 
 
 def add_customer() -> None:
@@ -56,7 +54,7 @@ def add_customer() -> None:
 
 def view_customer() -> None:
     view(CUSTOMER, screens.CUSTOMERS, database.list_customers,
-         lambda row: show_lines(screens.account(reports.account(row["customer_id"]))))
+         lambda row: show_lines(screens.account_lines(reports.get_account(row["customer_id"]))))
 
 
 def update_customer() -> None:
@@ -91,10 +89,10 @@ def view_location() -> None:
 
 
 def show_location(location: Row) -> None:
-    account = reports.account(location["customer_id"])
+    account = reports.get_account(location["customer_id"])
     say(f"Customer {account['customer_id']}  {account['name']}, {account['phone_number']}")
     sites = [site for site in account["locations"] if site["location_id"] == location["location_id"]]
-    show_lines(line for site in sites for line in screens.location(site))
+    show_lines(line for site in sites for line in screens.location_lines(site))
 
 
 def update_location() -> None:
@@ -114,9 +112,9 @@ def delete_location() -> None:
 def add_service() -> None:
     location = pick(LOCATION)
     name = ask("Service name", fields.text(100))
-    cost = ask("Monthly cost", fields.money)
+    cost = ask("Monthly cost", fields.amount)
     service_id = database.add_service(location["location_id"], name, cost)
-    say(f"Added service {service_id}, {name}, at {text.money(cost)} a month, to {location['address']}.")
+    say(f"Added service {service_id}, {name}, at {text.show_amount(cost)} a month, to {location['address']}.")
 
 
 def view_service() -> None:
@@ -128,9 +126,9 @@ def update_service() -> None:
     row = database.update_service(
         service["service_id"],
         ask("Service name", fields.text(100), shown=service["service_name"]),
-        ask("Monthly cost", fields.money, shown=text.money(service["cost"])),
+        ask("Monthly cost", fields.amount, shown=text.show_amount(service["cost"])),
     )
-    say(f"Saved service {row['service_id']}, {row['service_name']}, at {text.money(row['cost'])} a month.")
+    say(f"Saved service {row['service_id']}, {row['service_name']}, at {text.show_amount(row['cost'])} a month.")
 
 
 def delete_service() -> None:
@@ -144,9 +142,9 @@ def add_equipment() -> None:
     location = pick(LOCATION)
     name = ask("Equipment name", fields.text(100))
     serial_number = ask("Serial number", fields.text(100), shown="none")
-    cost = ask("Cost", fields.money)
+    cost = ask("Cost", fields.amount)
     equipment_id = database.add_equipment(location["location_id"], name, serial_number, cost)
-    say(f"Added equipment {equipment_id}, {name}, worth {text.money(cost)}, to {location['address']}.")
+    say(f"Added equipment {equipment_id}, {name}, worth {text.show_amount(cost)}, to {location['address']}.")
 
 
 def view_equipment() -> None:
@@ -160,9 +158,9 @@ def update_equipment() -> None:
         device["equipment_id"],
         ask("Equipment name", fields.text(100), shown=device["equipment_name"]),
         ask("Serial number", fields.serial_or_none, shown=f"{serial_number}; - for none" if serial_number else "none"),
-        ask("Cost", fields.money, shown=text.money(device["cost"])),
+        ask("Cost", fields.amount, shown=text.show_amount(device["cost"])),
     )
-    say(f"Saved equipment {row['equipment_id']}, {row['equipment_name']}, worth {text.money(row['cost'])}.")
+    say(f"Saved equipment {row['equipment_id']}, {row['equipment_name']}, worth {text.show_amount(row['cost'])}.")
 
 
 def delete_equipment() -> None:
@@ -175,12 +173,12 @@ def delete_equipment() -> None:
 def add_bill() -> None:
     customer = pick(CUSTOMER)
     description = ask("Description", fields.text(200))
-    billed = ask("Amount", fields.positive_money)
+    billed = ask("Amount", fields.positive_amount)
     due_date = ask("Due date", fields.day)
     credit = min(payments.credit(customer["customer_id"]), billed)
     billing_id = database.add_bill(customer["customer_id"], description, billed, due_date)
-    say(f"Added bill {billing_id}, {description}, {text.money(billed)} due {due_date}, to {customer['name']}"
-        f"{f'; {text.money(credit)} of it paid from credit' if credit else ''}.")
+    say(f"Added bill {billing_id}, {description}, {text.show_amount(billed)} due {due_date}, to {customer['name']}"
+        f"{f'; {text.show_amount(credit)} of it paid from credit' if credit else ''}.")
 
 
 def view_bill() -> None:
@@ -190,7 +188,7 @@ def view_bill() -> None:
 def show_bill(bill: Row) -> None:
     show_fields(screens.BILL_FIELDS)(bill)
     for item in bill["items"] or []:
-        for line in tables.spread(text.clean(item["description"]), text.money(item["amount"]), 2):
+        for line in tables.spread(text.clean(item["description"]), text.show_amount(item["amount"]), 2):
             print(line)
 
 
@@ -199,17 +197,17 @@ def update_bill() -> None:
     row = database.update_bill(
         bill["billing_id"],
         ask("Description", fields.text(200), shown=bill["description"]),
-        ask("Amount", fields.positive_money, shown=text.money(bill["amount_billed"])),
-        ask("Due date", fields.day, shown=text.day(bill["due_date"])),
+        ask("Amount", fields.positive_amount, shown=text.show_amount(bill["amount_billed"])),
+        ask("Due date", fields.day, shown=text.show_day(bill["due_date"])),
     )
-    say(f"Saved bill {row['billing_id']}, {row['description']}, {text.money(row['amount_billed'])} "
-        f"due {row['due_date']}, {text.money(row['amount_due'])} to pay.")
+    say(f"Saved bill {row['billing_id']}, {row['description']}, {text.show_amount(row['amount_billed'])} "
+        f"due {row['due_date']}, {text.show_amount(row['amount_due'])} to pay.")
 
 
 def delete_bill() -> None:
     bill = pick(BILL)
     if bill["amount_paid"]:
-        print(f"The {text.money(bill['amount_paid'])} paid on it goes to other unpaid bills of the customer, then to credit.")
+        print(f"The {text.show_amount(bill['amount_paid'])} paid on it goes to other unpaid bills of the customer, then to credit.")
     if confirm_delete(BILL.name(bill), {}):
         database.delete_bill(bill["billing_id"])
         say(f"Deleted {BILL.name(bill)}.")
@@ -222,18 +220,19 @@ def record_payment() -> None:
     entry_key = uuid4()
     bills = show_what_is_owed(customer_id)
     today = database.today()
-    paid = ask("Amount", fields.positive_money)
+    paid = ask("Amount", fields.positive_amount)
     paid_on = ask("Date", fields.past_day(today), shown="today", default=today)
     print(", ".join(f"{i} {method}" for i, method in enumerate(payments.METHODS, 1)))
     method = ask("Method", fields.one_of(payments.METHODS), shown="transfer", default="transfer")
     reference = ask("Reference", fields.text(100), shown="none")
     billing_id = ask_aim(bills) if len(bills) > 1 else None
-    if odd_payment_refused(customer_id, bills, paid, paid_on, today) or same_payment_refused(customer_id, paid, paid_on):
+    if not (confirm_odd_payment(customer_id, bills, paid, paid_on, today)
+            and confirm_repeated_payment(customer_id, paid, paid_on)):
         print("Not recorded.")
         return
     payment = save_payment(customer_id, paid, paid_on, method, reference, entry_key, billing_id)
-    say(f"Recorded payment {payment['payment_id']}, {text.money(paid)} on {paid_on}, of {payment['name']}.")
-    for line in screens.payment_uses(payment):
+    say(f"Recorded payment {payment['payment_id']}, {text.show_amount(paid)} on {paid_on}, of {payment['name']}.")
+    for line in screens.payment_lines(payment):
         print(line)
 
 
@@ -251,7 +250,7 @@ def void_payment() -> None:
     if payment["voided_on"]:
         prompts.complain(f"Payment {payment['payment_id']} is void already, since {payment['voided_on']}.")
         return
-    for line in screens.payment_uses(payment):
+    for line in screens.payment_lines(payment):
         print(line)
     reason = ask("Reason", fields.text(200))
     if confirm("Type yes to void it:"):
@@ -262,31 +261,31 @@ def void_payment() -> None:
         print("Not voided.")
 
 
-def bill_run() -> None:
+def start_bill_run() -> None:
     today = database.today()
     this_month = today.replace(day=1)
     period = ask("Month", fields.month, shown=f"{this_month:%Y-%m}", default=this_month)
-    default = bill_runs.default_due_date(period, today)
+    default = bill_run.default_due_date(period, today)
     due_date = ask("Due date", fields.day, shown=str(default), default=default)
-    preview = bill_runs.preview_bills(period)
-    for line in screens.bill_preview(period, due_date, today, preview):
+    preview = bill_run.preview(period)
+    for line in screens.bill_preview_lines(period, due_date, today, preview):
         print(line)
     if commands.confirm_total(preview):
-        commands.run_bills(period, due_date, preview)
+        commands.bill_as_previewed(period, due_date, preview)
 
 
 def undo_bill_run() -> None:
     period = ask("Month", fields.month)
-    preview = bill_runs.preview_undo(period)
+    preview = bill_run.preview_undo(period)
     if not preview["removed"] and not preview["kept"]:
         print(f"No bills of a bill run for {period:%Y-%m}.")
         return
     print(f"This removes {text.plural(preview['removed'], 'bill')} of {period:%Y-%m}, over "
-          f"{text.money(preview['total'])}; {preview['kept']} stay, since they were paid on.")
+          f"{text.show_amount(preview['total'])}; {preview['kept']} stay, since they were paid on.")
     if preview["removed"] and not confirm("Type yes to remove them:"):
         print("Nothing removed.")
         return
-    result = bill_runs.undo_bills(period)
+    result = bill_run.undo(period)
     print(f"Removed {text.plural(result['removed'], 'bill')} of {period:%Y-%m}.")
     if result["bills"]:
         print(f"{text.plural(result['kept'], 'bill')} stayed, since they were paid on"
@@ -300,7 +299,7 @@ def aging_report() -> None:
     commands.show_aging(as_of)
 
 
-def statement() -> None:
+def customer_statement() -> None:
     customer = pick(CUSTOMER)
     today = database.today()
     year_start = today.replace(month=1, day=1)
@@ -310,11 +309,6 @@ def statement() -> None:
         prompts.complain("The first day of a statement cannot be after its last.")
         return
     commands.show_statement(customer["customer_id"], first, last)
-
-
-def verify() -> None:
-    for line in screens.verified(*books.verify()):
-        print(line)
 
 
 def about_database() -> None:
@@ -331,9 +325,9 @@ def about_database() -> None:
 def import_accounts() -> None:
     """Import a CSV file whose columns, once shown, may be changed."""
     path = ask("CSV file", file_path)
-    source = open_source(path, ask("Encoding", fields.text(40), shown="utf-8", default="utf-8"))
+    source = open_import_file(path, ask("Encoding", fields.text(40), shown="utf-8", default="utf-8"))
     mapping = choose_mapping(source)
-    if outcome := commands.checked(source, mapping):
+    if outcome := commands.check_import(source, mapping):
         commands.import_confirmed(source, mapping, outcome)
 
 
@@ -386,17 +380,17 @@ BILLING = Menu("Billing", {
     "6": ("Record payment", record_payment),
     "7": ("View payments", view_payments),
     "8": ("Void payment", void_payment),
-    "9": ("Bill run", bill_run),
+    "9": ("Bill run", start_bill_run),
     "10": ("Undo a bill run", undo_bill_run),
 })
 REPORTING = Menu("Reporting", {
     "1": ("All customers with full details", commands.show_accounts),
     "2": ("Late payments by age", aging_report),
     "3": ("Revenue", commands.show_revenue),
-    "4": ("Statement of a customer", statement),
+    "4": ("Statement of a customer", customer_statement),
 })
 ADMINISTRATION = Menu("Administration", {
-    "1": ("Verify that the money adds up", verify),
+    "1": ("Verify that the money adds up", commands.show_verification),
     "2": ("About this database", about_database),
 })
 TRANSFER = Menu("Import & Export", {
@@ -441,7 +435,7 @@ def run_menu(menu: Menu) -> None:
             run_action(label, action)
 
 
-def run_action(label: str, action: Callable[[], None]) -> None:
+def run_action(label: str, action: Callable[[], object]) -> None:
     """Run one action; whatever stops it becomes one line."""
     print(f"\n{label}")
     saved = database.saved

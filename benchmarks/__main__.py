@@ -67,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
 @contextmanager
 def serve(folder: Path | None) -> Iterator[Server]:
     """Lend DATABASE_URI's server, or an embedded one in a folder, which is removed unless it was named."""
-    if uri := settings.setting("DATABASE_URI"):
+    if uri := settings.get("DATABASE_URI"):
         yield Server(uri)
         return
     place = folder or Path(tempfile.mkdtemp(prefix="isp-benchmarks-"))

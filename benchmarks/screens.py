@@ -124,7 +124,7 @@ def screens(samples: int) -> list[Screen]:
 
 
 def account(customer_id: int) -> object:
-    return "\n".join(screens_of.account(reports.account(customer_id)))
+    return "\n".join(screens_of.account_lines(reports.get_account(customer_id)))
 
 
 def search(term: str) -> object:

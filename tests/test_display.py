@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracker.terminal import screens, tables
-from tracker.text import clean, day, days_late, money, plural, spreadsheet_safe
+from tracker.text import clean, plural, show_amount, show_day, show_days_late, spreadsheet_safe
 
 HOSTILE = "\x1b[2J\x1b]52;c;aGk=\x07\r\x9b31m\u202e\u200b\u2066\x7f\u2028!"
 STEERING = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
-COLUMNS = [tables.number("ID", "id"), tables.words("Name", "name"), tables.amount("Cost", "cost")]
+COLUMNS = [tables.numbers("ID", "id"), tables.words("Name", "name"), tables.amounts("Cost", "cost")]
 SHOWN = st.text(st.characters(), max_size=60).map(clean)
 
 # Every way to a screen or a file that shows stored text, with answers for a database that holds one of everything.
@@ -138,7 +138,7 @@ def test_clean_text_is_not_changed(text):
 
 @given(st.decimals(0, Decimal("9999999999.99"), places=2))
 def test_an_amount_is_shown_exactly(amount):
-    shown = money(amount)
+    shown = show_amount(amount)
     assert Decimal(shown) == amount
     assert re.fullmatch(r"[0-9]+\.[0-9]{2}", shown)
 
@@ -206,7 +206,7 @@ def test_a_wrapped_text_loses_nothing_but_blanks(text, limit):
 
 
 ROWS = st.lists(st.builds(
-    lambda name, cost, day: {"name": name, "cost": cost, "day": day},
+    lambda name, cost, show_day: {"name": name, "cost": cost, "day": show_day},
     st.text(st.characters(), max_size=20), st.decimals(0, 10**10, places=2), st.dates(),
 ), max_size=4)
 
@@ -222,7 +222,7 @@ def test_csv_reads_back(rows):
     output = written(tables.write_csv, rows)
     assert_harmless(output)
     for row, read in zip(rows, csv.DictReader(io.StringIO(output))):
-        assert read == {"name": spreadsheet_safe(clean(row["name"])), "cost": money(row["cost"]),
+        assert read == {"name": spreadsheet_safe(clean(row["name"])), "cost": show_amount(row["cost"]),
                         "day": str(row["day"])}
 
 
@@ -231,7 +231,7 @@ def test_json_reads_back_exactly(rows):
     output = written(tables.write_json, rows)
     assert_harmless(output)
     assert json.loads(output) == [
-        {"name": row["name"], "cost": money(row["cost"]), "day": str(row["day"])} for row in rows
+        {"name": row["name"], "cost": show_amount(row["cost"]), "day": str(row["day"])} for row in rows
     ]
 
 
@@ -263,8 +263,8 @@ def test_things_are_counted(count, noun, said):
 
 
 def test_nothing_is_shown_as_nothing():
-    assert (money(None), day(None), clean(None), days_late(0)) == ("", "", "", "")
-    assert day(date(2026, 12, 15)) == "2026-12-15"
+    assert (show_amount(None), show_day(None), clean(None), show_days_late(0)) == ("", "", "", "")
+    assert show_day(date(2026, 12, 15)) == "2026-12-15"
 
 
 def test_the_payments_of_a_customer_fit_a_terminal(monkeypatch):

@@ -24,8 +24,8 @@ from conftest import PROJECT, environment
 
 import database
 from tracker import bill_run, errors, payments
-from tracker import verify as books
 from tracker.terminal import forms
+from tracker.verify import verify_books
 
 WRITER = """
 import sys
@@ -162,8 +162,8 @@ def test_a_lost_reply_to_commit_is_an_unknown_outcome_and_one_payment(proxy, sql
     proxy.armed = True
     with pytest.raises(errors.OutcomeUnknown):
         pay(customer_id, "5.00", key)
-    until(lambda: payments.find_recorded(key))
-    assert pay(customer_id, "5.00", key)["payment_id"] == payments.find_recorded(key)["payment_id"]
+    until(lambda: payments.find_by_entry_key(key))
+    assert pay(customer_id, "5.00", key)["payment_id"] == payments.find_by_entry_key(key)["payment_id"]
     assert len(sql("SELECT 1 FROM payments")) == 1
 
 
@@ -194,7 +194,7 @@ def test_payments_recorded_at_the_same_time_all_count(db, sql):
         writer.join()
     assert db.get_bill(billing_id)["amount_paid"] == Decimal("150.00")
     assert payments.credit(customer_id) == Decimal("50.00")
-    assert books.verify() == ({"bills": 1, "payments": 200}, [])
+    assert verify_books() == ({"bills": 1, "payments": 200}, [])
 
 
 def test_bill_runs_at_the_same_time_bill_once(db, sql):
@@ -204,7 +204,7 @@ def test_bill_runs_at_the_same_time_bill_once(db, sql):
     results = []
     period = date(2026, 12, 1)
     runs = [
-        threading.Thread(target=lambda: results.append(bill_run.bill_customers(period, date(2026, 12, 15))))
+        threading.Thread(target=lambda: results.append(bill_run.run(period, date(2026, 12, 15))))
         for _ in range(4)
     ]
     for run in runs:
@@ -277,29 +277,29 @@ def test_a_payment_during_a_bill_run_pays_that_bill(db, sql, uri, two_subscriber
     ada, bo = two_subscribers
     pay(bo, "1.00")  # credit, so that the run wants bo's account
     with held(uri, "SELECT 1 FROM customers WHERE customer_id = %s FOR NO KEY UPDATE", bo):
-        run = in_background(bill_run.bill_customers, date(2026, 12, 1), date(2026, 12, 15))
+        run = in_background(bill_run.run, date(2026, 12, 1), date(2026, 12, 15))
         until(lambda: sql("SELECT 1 FROM pg_locks WHERE NOT granted"))
         payment = in_background(pay, ada, "50.00")
         until(lambda: len(sql("SELECT 1 FROM pg_locks WHERE NOT granted")) > 1)
     run.join()
     payment.join()
     assert (payments.unpaid_bills(ada), payments.credit(ada)) == ([], 0)
-    assert books.verify()[1] == []
+    assert verify_books()[1] == []
 
 
 def test_a_bill_paid_while_its_run_is_undone_stays(db, sql, uri, two_subscribers):
     ada, bo = two_subscribers
-    bill_run.bill_customers(date(2026, 12, 1), date(2026, 12, 15))
+    bill_run.run(date(2026, 12, 1), date(2026, 12, 15))
     with held(uri, "SELECT 1 FROM billing WHERE customer_id = %s FOR UPDATE", ada):
         payment = in_background(pay, ada, "20.00")
         until(lambda: sql("SELECT 1 FROM pg_locks WHERE NOT granted"))
-        undo = in_background(bill_run.undo_bills, date(2026, 12, 1))
+        undo = in_background(bill_run.undo, date(2026, 12, 1))
         until(lambda: len(sql("SELECT 1 FROM pg_locks WHERE NOT granted")) > 1)
     payment.join()
     undo.join()
     bill, = payments.unpaid_bills(ada)
     assert (bill["amount_due"], payments.unpaid_bills(bo)) == (Decimal("30.00"), [])
-    assert books.verify()[1] == []
+    assert verify_books()[1] == []
 
 
 def test_a_bill_and_a_payment_at_the_same_time_meet(db, sql, uri, two_subscribers):

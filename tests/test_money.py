@@ -11,7 +11,7 @@ import pytest
 
 import database
 from tracker import bill_run, errors, payments, reports
-from tracker import verify as books
+from tracker.verify import verify_books
 
 TODAY = date.today()
 
@@ -206,7 +206,7 @@ def test_allocations_are_never_edited(ada, bills, sql):
 
 def test_the_bill_run_makes_one_bill_per_customer_with_a_line_per_service(db, subscriber):
     db.add_customer("No Services", "5550199")
-    result = bill_run.bill_customers(date(2026, 12, 1), date(2026, 12, 15))
+    result = bill_run.run(date(2026, 12, 1), date(2026, 12, 15))
     assert (result["created"], result["skipped"], result["total"]) == (1, 0, Decimal("54.90"))
     bill, = payments.unpaid_bills(subscriber)
     items = db.get_bill(bill["billing_id"])["items"]
@@ -216,21 +216,21 @@ def test_the_bill_run_makes_one_bill_per_customer_with_a_line_per_service(db, su
 
 
 def test_a_second_run_adds_nothing(subscriber):
-    bill_run.bill_customers(date(2026, 12, 1), date(2026, 12, 15))
-    result = bill_run.bill_customers(date(2026, 12, 1), date(2026, 12, 15))
+    bill_run.run(date(2026, 12, 1), date(2026, 12, 15))
+    result = bill_run.run(date(2026, 12, 1), date(2026, 12, 15))
     assert (result["created"], result["skipped"]) == (0, 1)
     assert len(payments.unpaid_bills(subscriber)) == 1
 
 
 def test_a_run_spends_credit(subscriber):
     pay(subscriber, "60.00")
-    bill_run.bill_customers(date(2026, 12, 1), date(2026, 12, 15))
+    bill_run.run(date(2026, 12, 1), date(2026, 12, 15))
     assert (due(subscriber), payments.credit(subscriber)) == ({}, Decimal("5.10"))
 
 
 def test_a_run_whose_total_is_not_the_one_shown_bills_nobody(db, subscriber):
     with pytest.raises(errors.Conflict, match="total is now 54.90"):
-        bill_run.bill_customers(date(2026, 12, 1), date(2026, 12, 15), Decimal("50.00"))
+        bill_run.run(date(2026, 12, 1), date(2026, 12, 15), Decimal("50.00"))
     assert payments.unpaid_bills(subscriber) == []
 
 
@@ -238,12 +238,12 @@ def test_the_preview_compares_with_the_month_before(db, subscriber):
     gone = db.add_customer("Gone Soon", "5550101")
     location_id = db.add_location(gone, "2 Dock Road")
     service_id = db.add_service(location_id, "Fiber 100", Decimal("29.90"))
-    bill_run.bill_customers(date(2026, 11, 1), date(2026, 11, 15))
+    bill_run.run(date(2026, 11, 1), date(2026, 11, 15))
     db.delete_service(service_id)
-    db.add_service(reports.account(subscriber)["locations"][0]["location_id"], "Phone", Decimal("1.00"))
+    db.add_service(reports.get_account(subscriber)["locations"][0]["location_id"], "Phone", Decimal("1.00"))
     new = db.add_customer("Brand New", "5550102")
     db.add_service(db.add_location(new, "3 Quay"), "Fiber 100", Decimal("29.90"))
-    preview = bill_run.preview_bills(date(2026, 12, 1))
+    preview = bill_run.preview(date(2026, 12, 1))
     assert {key: preview[key] for key in ("customers", "total", "new", "gone", "changed", "skipped")} == {
         "customers": 2, "total": Decimal("85.80"), "new": 1, "gone": 1, "changed": 1, "skipped": 0,
     }
@@ -253,23 +253,23 @@ def test_undoing_a_run_keeps_the_bills_that_were_paid_on(db, subscriber):
     with_credit = db.add_customer("Has Credit", "5550103")
     db.add_service(db.add_location(with_credit, "4 Quay"), "Fiber 100", Decimal("29.90"))
     pay(with_credit, "40.00")
-    bill_run.bill_customers(date(2026, 12, 1), date(2026, 12, 15))
+    bill_run.run(date(2026, 12, 1), date(2026, 12, 15))
     pay(subscriber, "10.00")
-    result = bill_run.undo_bills(date(2026, 12, 1))
+    result = bill_run.undo(date(2026, 12, 1))
     assert (result["removed"], result["kept"]) == (1, 1)
     assert [bill["name"] for bill in result["bills"]] == ["Ada Okafor"]
     assert payments.credit(with_credit) == Decimal("40.00")
 
 
 def test_after_undoing_a_run_it_can_be_run_again(subscriber):
-    bill_run.bill_customers(date(2026, 12, 1), date(2026, 12, 15))
-    bill_run.undo_bills(date(2026, 12, 1))
-    assert bill_run.bill_customers(date(2026, 12, 1), date(2026, 12, 15))["created"] == 1
+    bill_run.run(date(2026, 12, 1), date(2026, 12, 15))
+    bill_run.undo(date(2026, 12, 1))
+    assert bill_run.run(date(2026, 12, 1), date(2026, 12, 15))["created"] == 1
 
 
 def test_a_line_outlives_its_service(db, subscriber):
-    bill_run.bill_customers(date(2026, 12, 1), date(2026, 12, 15))
-    location, = reports.account(subscriber)["locations"]
+    bill_run.run(date(2026, 12, 1), date(2026, 12, 15))
+    location, = reports.get_account(subscriber)["locations"]
     db.delete_location(location["location_id"])
     bill, = payments.unpaid_bills(subscriber)
     assert len(db.get_bill(bill["billing_id"])["items"]) == 2
@@ -291,7 +291,7 @@ def test_sql_cannot_delete_a_customer_with_money_by_the_way(ada, bills, sql):
 
 def test_verify_finds_nothing_in_sound_books(subscriber, bills):
     pay(subscriber, "45.00")
-    assert books.verify() == ({"bills": 3, "payments": 1}, [])
+    assert verify_books() == ({"bills": 3, "payments": 1}, [])
 
 
 @pytest.mark.parametrize("damage, finding", [
@@ -309,7 +309,7 @@ def test_verify_finds_what_was_planted_with_triggers_disabled(db, ada, bills, sq
     pay(ada, "5.00")
     sql("SET session_replication_role = replica")
     sql(damage)
-    _, findings = books.verify()
+    _, findings = verify_books()
     assert any(re.search(finding, sentence) for sentence in findings), findings
 
 
@@ -322,7 +322,7 @@ def test_verify_finds_what_was_planted_with_triggers_disabled(db, ada, bills, sq
 def test_verify_finds_reports_that_disagree(db, ada, bills, sql, owed, finding):
     sql("CREATE OR REPLACE FUNCTION owed_on(as_of date) RETURNS TABLE (customer_id bigint, amount numeric, days integer)"
         f" LANGUAGE sql STABLE AS '{owed}'")
-    _, findings = books.verify()
+    _, findings = verify_books()
     assert any(re.search(finding, sentence) for sentence in findings), findings
 
 
@@ -344,4 +344,4 @@ def test_sql_cannot_put_sums_and_allocations_at_odds(db, ada, bills, sql, statem
 
 def test_verify_finds_credit_beside_an_unpaid_bill(ada, bills, sql):
     sql("INSERT INTO payments (customer_id, amount) VALUES (%s, 5)", ada)
-    assert books.verify()[1] == ["Customer 1: they have 5.00 of credit and 30.00 to pay."]
+    assert verify_books()[1] == ["Customer 1: they have 5.00 of credit and 30.00 to pay."]

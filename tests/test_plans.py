@@ -71,9 +71,9 @@ def scanned_whole(plan: str) -> set[str]:
 @pytest.mark.parametrize("read", [
     lambda: reports.late_customers(None, 20),
     lambda: reports.late_total(),
-    lambda: reports.account(3000),
-    lambda: reports.accounts(3000, 20),
-    lambda: reports.statement(3000, database.today().replace(month=1, day=1), database.today()),
+    lambda: reports.get_account(3000),
+    lambda: reports.list_accounts(3000, 20),
+    lambda: reports.get_statement(3000, database.today().replace(month=1, day=1), database.today()),
     lambda: payments.unpaid_bills(3000),
     lambda: payments.credit(3000),
     lambda: payments.list_payments(3000),

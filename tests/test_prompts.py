@@ -15,8 +15,8 @@ from tracker import fields, text
 from tracker.terminal import prompts
 
 PARSERS = {
-    "money": fields.money,
-    "positive_money": fields.positive_money,
+    "money": fields.amount,
+    "positive_money": fields.positive_amount,
     "phone": fields.phone,
     "day": fields.day,
     "past_day": fields.past_day(date(2026, 12, 15)),
@@ -25,7 +25,7 @@ PARSERS = {
     "text": fields.text(100),
     "serial_or_none": fields.serial_or_none,
     "choice": fields.choice({"1": 1, "0": 0}),
-    "optional": fields.optional(fields.money),
+    "optional": fields.optional(fields.amount),
 }
 ANYTHING = st.text(st.characters(), max_size=40)
 NEARLY = st.text(st.sampled_from("0123456789٣１²+-()./ ,_eEnN\x00\u200b\n"), max_size=25)
@@ -56,16 +56,16 @@ def test_a_parser_accepts_or_says_why_not(parser, answer):
 @given(digits(1, 10), digits(1, 2) | st.none())
 def test_an_amount_is_exactly_what_was_typed(whole, cents):
     typed = whole if cents is None else f"{whole}.{cents}"
-    amount = fields.money(typed)
+    amount = fields.amount(typed)
     assert amount == Decimal(typed)
-    assert fields.money(text.money(amount)) == amount
+    assert fields.amount(text.show_amount(amount)) == amount
     assert amount.as_tuple().exponent == -2
 
 
 @given(ANYTHING | NEARLY)
 def test_an_accepted_amount_is_finite_and_has_two_decimals(answer):
     try:
-        amount = fields.money(answer)
+        amount = fields.amount(answer)
     except ValueError:
         return
     assert Decimal(0) <= amount <= Decimal("9999999999.99")
@@ -77,12 +77,12 @@ def test_an_accepted_amount_is_finite_and_has_two_decimals(answer):
     "12345678901", "0x10", "1.999", "4²", "--1", "1\n", "1" * 5000,
 ])
 def test_an_odd_amount_is_refused(wrong):
-    assert "49.90" in complaint(fields.money, wrong)
+    assert "49.90" in complaint(fields.amount, wrong)
 
 
 @pytest.mark.parametrize("nothing", ["0", "0.0", "0.00", "000"])
 def test_an_amount_above_zero_is_above_zero(nothing):
-    assert "above 0" in complaint(fields.positive_money, nothing)
+    assert "above 0" in complaint(fields.positive_amount, nothing)
 
 
 @given(st.text(st.sampled_from("0123456789 +().-/"), min_size=3, max_size=20))
@@ -106,7 +106,7 @@ def test_a_day_is_the_day_that_was_typed(value):
 @given(st.dates())
 def test_a_day_is_accepted_only_within_the_range(value):
     if fields.FIRST_DAY <= value <= fields.LAST_DAY:
-        assert fields.day(text.day(value)) == value
+        assert fields.day(text.show_day(value)) == value
     else:
         assert "from 2000-01-01 to 2199-12-31" in complaint(fields.day, value.isoformat())
 

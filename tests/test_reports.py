@@ -140,7 +140,7 @@ def test_a_statement_runs_from_opening_to_closing_balance(db, sql):
     db.add_bill(ada, "New", Decimal("20.00"), ago(5))
     sql("UPDATE billing SET issued_on = due_date")
     pay(ada, "12.00", ago(4))
-    row = reports.statement(ada, ago(10), database.today())
+    row = reports.get_statement(ada, ago(10), database.today())
     assert (row["opening"], row["closing"]) == (Decimal("10.00"), Decimal("18.00"))
     assert [(entry["kind"], Decimal(entry["amount"])) for entry in row["entries"]] == [
         ("bill", Decimal("20.00")), ("payment", Decimal("-12.00")),
@@ -152,15 +152,15 @@ def test_a_statement_shows_a_void_on_the_day_it_was_made(db):
     ada = db.add_customer("Ada", "5550100")
     payment = pay(ada, "12.00", ago(20))
     payments.void_payment(payment["payment_id"], "bounced")
-    assert reports.statement(ada, ago(30), ago(1))["closing"] == Decimal("-12.00")
-    row = reports.statement(ada, ago(10), database.today())
+    assert reports.get_statement(ada, ago(30), ago(1))["closing"] == Decimal("-12.00")
+    row = reports.get_statement(ada, ago(10), database.today())
     assert (row["opening"], row["closing"]) == (Decimal("-12.00"), 0)
     assert [entry["kind"] for entry in row["entries"]] == ["void"]
 
 
 def test_a_statement_closes_at_what_the_customer_owes(db, late):
     pay(late["Ada"], "50.00")
-    row = reports.statement(late["Ada"], date(2000, 1, 1), database.today())
+    row = reports.get_statement(late["Ada"], date(2000, 1, 1), database.today())
     assert row["closing"] == -payments.credit(late["Ada"]) == Decimal("-30.00")
 
 
@@ -175,7 +175,7 @@ def test_an_account_shows_sites_with_what_is_there_and_bills_with_their_payments
     pay(ada, "5.00")
     db.add_bill(ada, "Late", Decimal("9.00"), ago(3))
     pay(ada, "4.00")
-    account = reports.account(ada)
+    account = reports.get_account(ada)
     assert [len(site["services"]) + len(site["equipment"]) for site in account["locations"]] == [2, 0]
     assert (account["monthly_total"], account["amount_due"], account["paid_bill_count"]) == (Decimal("49.90"), 5, 5)
     bill, = account["unpaid_bills"]

@@ -61,7 +61,7 @@ def mapped(path, **chosen):
     """Open a file and match its headers; chosen as after --map."""
     source = sources.open_source(path)
     return source, mappings.match_headers(
-        source.headers, dict(mappings.choice(source.headers, f"{field}={header}") for field, header in chosen.items())
+        source.headers, dict(mappings.parse_choice(source.headers, f"{field}={header}") for field, header in chosen.items())
     )
 
 
@@ -86,7 +86,7 @@ def contents(sql):
 
 def names(headers, **chosen):
     """Return the header, or joined headers, that each field is matched to."""
-    chosen = dict(mappings.choice(headers, f"{field}={header}") for field, header in chosen.items())
+    chosen = dict(mappings.parse_choice(headers, f"{field}={header}") for field, header in chosen.items())
     mapping = mappings.match_headers(headers, chosen)
     return {field: "+".join(headers[column] for column in columns) for field, columns in mapping.items()}
 
@@ -150,7 +150,7 @@ def test_a_field_can_be_left_out():
 @pytest.mark.parametrize("answer", ["name", "nonsense=Phone", "name=Nobody"])
 def test_a_choice_that_is_none_is_one_sentence(answer):
     with pytest.raises(ValueError, match=r"^[A-Z].*\.$"):
-        mappings.choice(["Name", "Phone"], answer)
+        mappings.parse_choice(["Name", "Phone"], answer)
 
 
 def test_columns_of_no_field_are_named(file):

@@ -17,7 +17,7 @@ DAYS_TO_PAY = 14
 
 
 @retried
-def preview_bills(period: date) -> Row:
+def preview(period: date) -> Row:
     """Say what a bill run would do: customers and total to bill, skipped (billed already), and against the month
     before: new, gone and changed customers, with that month's total.
     """
@@ -60,7 +60,7 @@ def default_due_date(period: date, today: date) -> date:
 
 
 @retried
-def bill_customers(period: date, due_date: date, expected_total: Decimal | None = None) -> Row:
+def run(period: date, due_date: date, expected_total: Decimal | None = None) -> Row:
     """Bill every customer with services for a month, once, and spend their credit; return created, skipped, total
     and from_credit, what credit paid of it.
 
@@ -147,7 +147,7 @@ def preview_undo(period: date) -> Row:
 
 
 @retried
-def undo_bills(period: date) -> Row:
+def undo(period: date) -> Row:
     """Remove a month's bills, but for those that were paid on other than from credit.
 
     Return removed and kept, counted, and under bills the first SHOWN_KEPT that stay, each with its customer's name

@@ -53,17 +53,17 @@ def phone(answer: str) -> str:
     return answer
 
 
-def money(answer: str) -> Decimal:
+def amount(answer: str) -> Decimal:
     """Parse an amount of money, 0 or more: digits, at most two decimals."""
     if not re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,2})?", answer, re.ASCII):
         raise ValueError("Enter an amount such as 49.90: at most ten digits, and two decimals after a point.")
     return Decimal(answer).quantize(Decimal("0.01"))
 
 
-def positive_money(answer: str) -> Decimal:
+def positive_amount(answer: str) -> Decimal:
     """Parse an amount of money that is more than 0."""
-    if amount := money(answer):
-        return amount
+    if value := amount(answer):
+        return value
     raise ValueError("Enter an amount above 0, such as 49.90.")
 
 

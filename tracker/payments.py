@@ -182,7 +182,7 @@ def _payment(cur: psycopg2.extensions.cursor, payment_id: int) -> Row:
 
 
 @retried
-def find_recorded(entry_key: UUID) -> Row | None:
+def find_by_entry_key(entry_key: UUID) -> Row | None:
     """Return the payment that a form made, or None."""
     with reading() as cur:
         cur.execute("SELECT payment_id FROM payments WHERE entry_key = %(entry_key)s", {"entry_key": entry_key})

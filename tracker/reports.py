@@ -92,7 +92,7 @@ def _late_customers(
 
 
 @retried
-def account(customer_id: int) -> Row:
+def get_account(customer_id: int) -> Row:
     """Return a customer's account, shaped as in accounts(); raise NotFound if there is none."""
     with reading() as cur:
         _accounts(cur, customer_id, 0, 1)
@@ -102,7 +102,7 @@ def account(customer_id: int) -> Row:
 
 
 @retried
-def accounts(after: int = 0, limit: int = 20) -> list[Row]:
+def list_accounts(after: int = 0, limit: int = 20) -> list[Row]:
     """Return the accounts of the customers whose IDs follow after.
 
     Each has the customer's own columns; locations, a list, each with its services and equipment; monthly_total;
@@ -117,7 +117,7 @@ def accounts(after: int = 0, limit: int = 20) -> list[Row]:
 def each_account() -> Iterator[Row]:
     """Yield every account, shaped as in accounts(), a batch at a time: between batches no transaction is open."""
     after = 0
-    while batch := accounts(after):
+    while batch := list_accounts(after):
         yield from batch
         after = batch[-1]["customer_id"]
 
@@ -341,7 +341,7 @@ def monthly_revenue() -> list[Row]:
 
 
 @retried
-def statement(customer_id: int, first: date, last: date) -> Row:
+def get_statement(customer_id: int, first: date, last: date) -> Row:
     """Return a customer's statement from first to last, both included.
 
     It has name, phone_number, opening and closing (balances; what the customer owes is positive, credit negative),

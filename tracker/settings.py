@@ -21,13 +21,13 @@ def _env_file() -> dict[str, str | None]:
         raise Unavailable(f"{path} cannot be read as UTF-8 text.") from None
 
 
-def setting(name: str, default: str = "") -> str:
+def get(name: str, default: str = "") -> str:
     """Return a setting from the environment, else from .env beside this file, else the default."""
     return os.environ.get(name) or _env_file().get(name) or default
 
 
-def whole_setting(name: str, default: int) -> int:
-    value = setting(name, str(default))
+def whole_number(name: str, default: int) -> int:
+    value = get(name, str(default))
     if not re.fullmatch(r"[1-9][0-9]{0,6}", value, re.ASCII):
         raise Unavailable(f"{name} must be a whole number from 1 to 9999999.")
     return int(value)

@@ -17,16 +17,16 @@ def clean(value: Any) -> str:
     return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in HIDDEN else c for c in line)
 
 
-def money(value: Any) -> str:
+def show_amount(value: Any) -> str:
     """Show an amount exactly, with two decimals."""
     return "" if value is None else f"{Decimal(value):.2f}"
 
 
-def day(value: date | None) -> str:
+def show_day(value: date | None) -> str:
     return "" if value is None else value.isoformat()
 
 
-def days_late(value: int) -> str:
+def show_days_late(value: int) -> str:
     return str(value) if value else ""
 
 

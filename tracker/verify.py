@@ -10,7 +10,7 @@ from database import Row, be_patient, transaction
 from tracker.reports import sum_aged, sum_late
 
 
-def verify() -> tuple[Row, list[str]]:
+def verify_books() -> tuple[Row, list[str]]:
     """Prove that the money adds up; return what was checked, counted, and a sentence for each finding.
 
     It reads one snapshot and writes nothing.

@@ -13,13 +13,13 @@ from typing import Any
 
 import database
 from tracker import bill_run, demo, errors, fields, reports, text
-from tracker import verify as books
 from tracker.terminal import paging, prompts, screens, tables
 from tracker.terminal.prompts import confirm, say
-from tracker.terminal.tables import number, words
+from tracker.terminal.tables import numbers, words
 from tracker.transfer import exporting, importing
 from tracker.transfer import mapping as mappings
 from tracker.transfer import source as sources
+from tracker.verify import verify_books
 
 MOST_REASONS = 10
 Command = Callable[[argparse.Namespace], int]
@@ -40,21 +40,21 @@ def parser(version: str, run_menus: Command) -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
-    add_format(add("late-report", late_report, "customers late on payments, the longest late first"))
-    add_format(add("account-report", account_report, "every customer with sites, services, equipment and bills"))
-    aging = add("aging-report", aging_report, "what customers owe, by age")
+    add_format(add("late-report", late_report_command, "customers late on payments, the longest late first"))
+    add_format(add("account-report", account_report_command, "every customer with sites, services, equipment and bills"))
+    aging = add("aging-report", aging_report_command, "what customers owe, by age")
     aging.add_argument("--as-of", type=argument(fields.day), metavar="DATE", help="as it was on a past day")
     add_format(aging)
-    add("revenue-report", revenue_report, "recurring revenue by service; billed and collected by month")
-    statement = add("statement", print_statement, "one customer's bills and payments over a span of days")
+    add("revenue-report", revenue_report_command, "recurring revenue by service; billed and collected by month")
+    statement = add("statement", statement_command, "one customer's bills and payments over a span of days")
     statement.add_argument("customer_id", type=argument(fields.row_id), metavar="CUSTOMER_ID")
     statement.add_argument("--from", dest="first", type=argument(fields.day), metavar="DATE", required=True)
     statement.add_argument("--to", dest="last", type=argument(fields.day), metavar="DATE", help="today, unless given")
-    add_bill_run(add("bill", bill, "bill every customer with services for a month, once"))
-    add_import(add("import", import_file, "add customers with sites, services and equipment from a CSV file"))
-    add_export(add("export", export_file, "write accounts, bills, payments or late customers as CSV"))
-    add("demo", fill_demo, f"fill an empty database with {demo.DEMO_CUSTOMERS} made-up customers")
-    add("verify", verify, "prove that the money adds up; exit with 1 if anything is off")
+    add_bill_run(add("bill", bill_command, "bill every customer with services for a month, once"))
+    add_import(add("import", import_command, "add customers with sites, services and equipment from a CSV file"))
+    add_export(add("export", export_command, "write accounts, bills, payments or late customers as CSV"))
+    add("demo", demo_command, f"fill an empty database with {demo.DEMO_CUSTOMERS} made-up customers")
+    add("verify", verify_command, "prove that the money adds up; exit with 1 if anything is off")
     return top
 
 
@@ -101,7 +101,7 @@ def write(form: str, rows: Iterable[database.Row]) -> None:
     {"csv": tables.write_csv, "json": tables.write_json}[form](rows)
 
 
-def late_report(arguments: argparse.Namespace) -> int:
+def late_report_command(arguments: argparse.Namespace) -> int:
     if arguments.format == "table":
         show_late()
     else:
@@ -121,7 +121,7 @@ def show_late() -> None:
     )
 
 
-def account_report(arguments: argparse.Namespace) -> int:
+def account_report_command(arguments: argparse.Namespace) -> int:
     if arguments.format == "table":
         show_accounts()
     elif arguments.format == "json":
@@ -134,10 +134,10 @@ def account_report(arguments: argparse.Namespace) -> int:
 def show_accounts() -> None:
     """Show the full-account report: pages on a terminal, with no transaction open while one is read; else a stream."""
     accounts = reports.each_account() if prompts.on_terminal() else reports.stream_accounts()
-    paging.show_lines(screens.account_lines(accounts))
+    paging.show_lines(screens.accounts_report_lines(accounts))
 
 
-def aging_report(arguments: argparse.Namespace) -> int:
+def aging_report_command(arguments: argparse.Namespace) -> int:
     if arguments.as_of and arguments.as_of > database.today():
         prompts.complain(f"Enter a past day with --as-of; {arguments.as_of} is still to come.")
         return 1
@@ -160,16 +160,16 @@ def show_aging(as_of: date | None) -> None:
     )
 
 
-def revenue_report(arguments: argparse.Namespace) -> int:
+def revenue_report_command(arguments: argparse.Namespace) -> int:
     show_revenue()
     return 0
 
 
 def show_revenue() -> None:
-    paging.show_lines(screens.revenue(reports.recurring_revenue(), reports.monthly_revenue()))
+    paging.show_lines(screens.revenue_lines(reports.recurring_revenue(), reports.monthly_revenue()))
 
 
-def print_statement(arguments: argparse.Namespace) -> int:
+def statement_command(arguments: argparse.Namespace) -> int:
     last = arguments.last or database.today()
     if arguments.first > last:
         prompts.complain("The first day of a statement cannot be after its last.")
@@ -179,20 +179,20 @@ def print_statement(arguments: argparse.Namespace) -> int:
 
 
 def show_statement(customer_id: int, first: date, last: date) -> None:
-    paging.show_lines(screens.statement(reports.statement(customer_id, first, last), first, last))
+    paging.show_lines(screens.statement_lines(reports.get_statement(customer_id, first, last), first, last))
 
 
-def bill(arguments: argparse.Namespace) -> int:
+def bill_command(arguments: argparse.Namespace) -> int:
     today = database.today()
     due_date = arguments.due or bill_run.default_due_date(arguments.period, today)
-    preview = bill_run.preview_bills(arguments.period)
-    for line in screens.bill_preview(arguments.period, due_date, today, preview):
+    preview = bill_run.preview(arguments.period)
+    for line in screens.bill_preview_lines(arguments.period, due_date, today, preview):
         print(line)
     if arguments.dry_run:
         return 0
     if not arguments.yes and not confirm_total(preview):
         return 1
-    run_bills(arguments.period, due_date, preview)
+    bill_as_previewed(arguments.period, due_date, preview)
     return 0
 
 
@@ -200,39 +200,44 @@ def confirm_total(preview: database.Row) -> bool:
     """Ask for the total to be typed; there is nothing to ask when nobody would be billed."""
     if not preview["customers"]:
         return True
-    total = text.money(preview["total"])
+    total = text.show_amount(preview["total"])
     if confirm(f"Type the total, {total}, to bill:", total):
         return True
     prompts.complain("That is not the total; nobody was billed.")
     return False
 
 
-def run_bills(period: date, due_date: date, preview: database.Row) -> None:
+def bill_as_previewed(period: date, due_date: date, preview: database.Row) -> None:
     """Bill as previewed, and say what was done."""
-    result = bill_run.bill_customers(period, due_date, preview["total"])
-    credit = f", {text.money(result['from_credit'])} paid from credit" if result["from_credit"] else ""
-    print(f"Created {result['created']}, skipped {result['skipped']}; {text.money(result['total'])} billed, "
+    result = bill_run.run(period, due_date, preview["total"])
+    credit = f", {text.show_amount(result['from_credit'])} paid from credit" if result["from_credit"] else ""
+    print(f"Created {result['created']}, skipped {result['skipped']}; {text.show_amount(result['total'])} billed, "
           f"due {due_date}{credit}.")
 
 
-def verify(arguments: argparse.Namespace) -> int:
-    checked, findings = books.verify()
-    for line in screens.verified(checked, findings):
+def verify_command(arguments: argparse.Namespace) -> int:
+    return 1 if show_verification() else 0
+
+
+def show_verification() -> list[str]:
+    """Verify the books, show the result, and return the findings."""
+    checked, findings = verify_books()
+    for line in screens.verification_lines(checked, findings):
         print(line)
-    return 1 if findings else 0
+    return findings
 
 
-def fill_demo(arguments: argparse.Namespace) -> int:
+def demo_command(arguments: argparse.Namespace) -> int:
     demo.fill(demo.DEMO_CUSTOMERS)
     print(f"Added a made-up provider of {demo.DEMO_CUSTOMERS} customers.")
     return 0
 
 
-def import_file(arguments: argparse.Namespace) -> int:
+def import_command(arguments: argparse.Namespace) -> int:
     """Import a file: 0 when all of it is there afterwards, 1 when lines were rejected or nothing was done."""
     source = sources.open_source(Path(arguments.file), arguments.encoding, arguments.delimiter)
     try:
-        chosen = dict(mappings.choice(source.headers, answer) for answer in arguments.map)
+        chosen = dict(mappings.parse_choice(source.headers, answer) for answer in arguments.map)
     except ValueError as exc:
         raise errors.BadFile(str(exc)) from exc
     mapping = mappings.match_headers(source.headers, chosen)
@@ -243,7 +248,7 @@ def import_file(arguments: argparse.Namespace) -> int:
         show_outcome(outcome)
         say_imported(source, outcome)
         return 1 if outcome.rejects else 0
-    outcome = checked(source, mapping)
+    outcome = check_import(source, mapping)
     if outcome is None:
         return 0
     try:
@@ -257,7 +262,7 @@ def import_file(arguments: argparse.Namespace) -> int:
     return 1 if outcome.rejects else 0
 
 
-def export_file(arguments: argparse.Namespace) -> int:
+def export_command(arguments: argparse.Namespace) -> int:
     if arguments.file not in ("", "-"):
         try:
             exporting.export(arguments.what, Path(arguments.file), arguments.yes)
@@ -281,7 +286,7 @@ def show_mapping(source: sources.Source, mapping: mappings.Mapping) -> None:
         say(f"Ignored: {', '.join(ignored)}.")
 
 
-def checked(source: sources.Source, mapping: mappings.Mapping) -> importing.Outcome | None:
+def check_import(source: sources.Source, mapping: mappings.Mapping) -> importing.Outcome | None:
     """Check a file and show what an import would do; None when there is nothing to do."""
     with Progress() as progress:
         outcome = importing.check(source, mapping, progress)
@@ -295,7 +300,7 @@ def checked(source: sources.Source, mapping: mappings.Mapping) -> importing.Outc
 def show_outcome(outcome: importing.Outcome) -> None:
     rows = [{"what": what, "new": new, "present": present}
             for what, new, present in zip(outcome.new._fields, outcome.new, outcome.present)]
-    print(tables.table([words("", "what"), number("New", "new"), number("Already there", "present")], rows))
+    print(tables.table([words("", "what"), numbers("New", "new"), numbers("Already there", "present")], rows))
     for line, reason in list(outcome.rejects.items())[:MOST_REASONS]:
         prompts.complain(f"Line {line}: {reason}")
     if outcome.rejects:

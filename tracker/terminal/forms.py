@@ -50,7 +50,7 @@ def show_fields(columns: list[tables.Column]) -> Callable[[Row], None]:
 
 def deleted_with(contents: Row) -> str:
     """Say what goes with a deleted record, counted: with 2 locations, 1 bill over 49.90."""
-    sums = {"bills": f" over {text.money(contents.get('billed'))}", "payments": f" of {text.money(contents.get('paid'))}"}
+    sums = {"bills": f" over {text.show_amount(contents.get('billed'))}", "payments": f" of {text.show_amount(contents.get('paid'))}"}
     counted = [
         text.plural(count, kind if kind == "equipment" else kind[:-1]) + sums.get(kind, "")
         for kind, count in contents.items() if count and kind not in ("billed", "paid")
@@ -71,8 +71,8 @@ def show_what_is_owed(customer_id: int) -> list[Row]:
     """Show a customer's unpaid bills and credit, and return the bills."""
     bills = payments.unpaid_bills(customer_id)
     print(tables.table(screens.UNPAID_BILLS, bills) if bills else "No unpaid bills.")
-    print(f"To pay {text.money(sum(bill['amount_due'] for bill in bills))}, "
-          f"credit {text.money(payments.credit(customer_id))}.")
+    print(f"To pay {text.show_amount(sum(bill['amount_due'] for bill in bills))}, "
+          f"credit {text.show_amount(payments.credit(customer_id))}.")
     return bills
 
 
@@ -82,27 +82,27 @@ def ask_aim(bills: list[Row]) -> int | None:
     return ask("Bill ID", fields.choice(ids), shown="oldest due first")
 
 
-def odd_payment_refused(customer_id: int, bills: list[Row], paid: Decimal, paid_on: date, today: date) -> bool:
-    """Ask again about what is likely a slip: ten times what is owed, or a payment of more than a year ago."""
+def confirm_odd_payment(customer_id: int, bills: list[Row], paid: Decimal, paid_on: date, today: date) -> bool:
+    """Ask again about what is likely a slip, ten times what is owed or a payment of more than a year ago; True goes on."""
     owed = sum((bill["amount_due"] for bill in bills), Decimal(0))
-    usual = max(owed, reports.account(customer_id)["monthly_total"])
+    usual = max(owed, reports.get_account(customer_id)["monthly_total"])
     if usual and paid >= 10 * usual:
-        print(f"{text.money(paid)} is ten times what is owed or more; what is left will be credit.")
+        print(f"{text.show_amount(paid)} is ten times what is owed or more; what is left will be credit.")
     elif (today - paid_on).days > 366:
         print(f"{paid_on} is more than a year ago.")
     else:
-        return False
-    return not confirm("Type yes if that is right:")
+        return True
+    return confirm("Type yes if that is right:")
 
 
-def same_payment_refused(customer_id: int, paid: Decimal, paid_on: date) -> bool:
-    """Show earlier payments of the same customer, amount and day, if any, and ask whether this is another one."""
+def confirm_repeated_payment(customer_id: int, paid: Decimal, paid_on: date) -> bool:
+    """Show earlier payments of the same customer, amount and day, if any, and ask whether this is another one; True goes on."""
     earlier = payments.same_payments(customer_id, paid, paid_on)
     if not earlier:
-        return False
+        return True
     print("A payment of this amount on this day is recorded already:")
     print(tables.table(screens.SAME_PAYMENTS, earlier))
-    return not confirm("Type yes to record another one:")
+    return confirm("Type yes to record another one:")
 
 
 def save_payment(*values: Any) -> Row:
@@ -111,18 +111,18 @@ def save_payment(*values: Any) -> Row:
         return payments.record_payment(*values)
     except errors.OutcomeUnknown:
         print("The connection was lost while saving and the outcome is unknown; looking it up.")
-    if payment := find_recorded(values[5]):
+    if payment := look_up_saved_payment(values[5]):
         print("It had been saved.")
         return payment
     print("It had not been saved; saving it now.")
     return payments.record_payment(*values)
 
 
-def find_recorded(entry_key: Any) -> Row | None:
+def look_up_saved_payment(entry_key: Any) -> Row | None:
     """Look a payment up by its entry key, as long as it takes the server to come back, a minute at most."""
     for _ in range(LOOK_UPS):
         try:
-            return payments.find_recorded(entry_key)
+            return payments.find_by_entry_key(entry_key)
         except errors.Unavailable:
             time.sleep(1)
     raise errors.Unavailable(
@@ -139,7 +139,7 @@ def file_path(answer: str) -> Path:
         raise ValueError("There is no such home folder.") from None
 
 
-def open_source(path: Path, encoding: str) -> sources.Source:
+def open_import_file(path: Path, encoding: str) -> sources.Source:
     try:
         return sources.open_source(path, encoding)
     except errors.UnclearDelimiter:
@@ -151,16 +151,16 @@ def choose_mapping(source: sources.Source) -> mappings.Mapping:
     """Show which column is which field until the administrator is content."""
     chosen: mappings.Mapping = {}
     while True:
-        mapping = matched(source, chosen)
+        mapping = propose_mapping(source, chosen)
         change = ask("Change (such as name=First+Last; Enter to go on)",
-                     fields.optional(lambda answer: mappings.choice(source.headers, answer)))
+                     fields.optional(lambda answer: mappings.parse_choice(source.headers, answer)))
         if change:
             chosen.update([change])
         elif mapping:
             return mapping
 
 
-def matched(source: sources.Source, chosen: mappings.Mapping) -> mappings.Mapping | None:
+def propose_mapping(source: sources.Source, chosen: mappings.Mapping) -> mappings.Mapping | None:
     try:
         mapping = mappings.match_headers(source.headers, chosen)
     except errors.BadFile as exc:

@@ -9,7 +9,7 @@ from database import Row
 from tracker import errors, fields, payments, text
 from tracker.terminal import prompts, screens, tables
 from tracker.terminal.prompts import ask, say
-from tracker.terminal.tables import number
+from tracker.terminal.tables import numbers
 
 
 class Kind(NamedTuple):
@@ -47,12 +47,12 @@ EQUIPMENT = Kind(
 BILL = Kind(
     "bill", "billing", "billing_id",
     database.get_bill, database.find_bills, screens.BILLS,
-    lambda row: f"bill {row['billing_id']}, {row['description']}, {text.money(row['amount_billed'])}, of {row['name']}",
+    lambda row: f"bill {row['billing_id']}, {row['description']}, {text.show_amount(row['amount_billed'])}, of {row['name']}",
 )
 PAYMENT = Kind(
     "payment", "payments", "payment_id",
     payments.get_payment, payments.find_payments, screens.PAYMENT_HITS,
-    lambda row: f"payment {row['payment_id']}, {text.money(row['amount'])} on {row['paid_on']}, {row['method']}, "
+    lambda row: f"payment {row['payment_id']}, {text.show_amount(row['amount'])} on {row['paid_on']}, {row['method']}, "
                 f"of {row['name']}",
 )
 
@@ -74,7 +74,7 @@ def look_up(kind: Kind, answer: str) -> Row | None:
     if not fields.is_id(answer) or answer.startswith("0"):
         return choose_hit(kind, answer, kind.find(answer))
     try:
-        return found(kind, kind.get(fields.row_id(answer)))
+        return say_record(kind, kind.get(fields.row_id(answer)))
     except (ValueError, errors.NotFound) as exc:
         reason = str(exc)
     if len(answer) >= 4 and (hits := kind.find(answer[:20])):
@@ -84,7 +84,7 @@ def look_up(kind: Kind, answer: str) -> Row | None:
     return None
 
 
-def found(kind: Kind, row: Row) -> Row:
+def say_record(kind: Kind, row: Row) -> Row:
     """Say which record this is, so that nobody's money goes to another by a slip, and return it."""
     say(f"{kind.name(row)[0].upper()}{kind.name(row)[1:]}.")
     return row
@@ -96,17 +96,17 @@ def choose_hit(kind: Kind, term: str, hits: list[Row]) -> Row | None:
         prompts.complain(f"No {kind.noun} matches {term}. Try a shorter part of a name, phone number or address.")
         return None
     if len(hits) == 1:
-        return found(kind, kind.get(hits[0][kind.key]))
+        return say_record(kind, kind.get(hits[0][kind.key]))
     return pick_hit(kind, hits)
 
 
 def pick_hit(kind: Kind, hits: list[Row]) -> Row | None:
     """List hits and ask for the number of one; IDs are left out, so that there is only one number to type."""
     shown = hits[:database.MOST_HITS]
-    columns = [number("#", "hit"), *(column for column in kind.hits if column.key != kind.key)]
+    columns = [numbers("#", "hit"), *(column for column in kind.hits if column.key != kind.key)]
     print(tables.table(columns, [{**row, "hit": i} for i, row in enumerate(shown, 1)]))
     if len(hits) > len(shown):
         print(f"These are the first {len(shown)}; a longer search term finds fewer.")
     options = {str(i): row[kind.key] for i, row in enumerate(shown, 1)}
     row_id = ask(f"Number 1 to {len(shown)}", fields.choice(options), shown="search again")
-    return found(kind, kind.get(row_id)) if row_id else None
+    return say_record(kind, kind.get(row_id)) if row_id else None

@@ -8,79 +8,79 @@ from typing import Any
 
 from database import Row
 from tracker.terminal import tables
-from tracker.terminal.tables import amount, date_of, number, spread, words
-from tracker.text import clean, days_late, money, plural
+from tracker.terminal.tables import amounts, dates, numbers, spread, words
+from tracker.text import clean, plural, show_amount, show_days_late
 
 BAR = 24
-CUSTOMERS = [number("ID", "customer_id"), words("Name", "name"), words("Phone number", "phone_number")]
+CUSTOMERS = [numbers("ID", "customer_id"), words("Name", "name"), words("Phone number", "phone_number")]
 CUSTOMER_HITS = [*CUSTOMERS, words("Address", "address")]
-LOCATIONS = [number("ID", "location_id"), words("Address", "address"), words("Customer", "name")]
+LOCATIONS = [numbers("ID", "location_id"), words("Address", "address"), words("Customer", "name")]
 SERVICES = [
-    number("ID", "service_id"), words("Service", "service_name"), amount("Monthly", "cost"),
+    numbers("ID", "service_id"), words("Service", "service_name"), amounts("Monthly", "cost"),
     words("Address", "address"), words("Customer", "name"),
 ]
 EQUIPMENT = [
-    number("ID", "equipment_id"), words("Equipment", "equipment_name"), words("Serial number", "serial_number"),
-    amount("Worth", "cost"), words("Address", "address"), words("Customer", "name"),
+    numbers("ID", "equipment_id"), words("Equipment", "equipment_name"), words("Serial number", "serial_number"),
+    amounts("Worth", "cost"), words("Address", "address"), words("Customer", "name"),
 ]
 BILLS = [
-    number("ID", "billing_id"), words("Customer", "name"), words("Description", "description"),
-    date_of("Due", "due_date"), tables.Column("Late", "days_late", days_late, right=True),
-    amount("Billed", "amount_billed"), amount("To pay", "amount_due"),
+    numbers("ID", "billing_id"), words("Customer", "name"), words("Description", "description"),
+    dates("Due", "due_date"), tables.Column("Late", "days_late", show_days_late, right=True),
+    amounts("Billed", "amount_billed"), amounts("To pay", "amount_due"),
 ]
 BILL_FIELDS = [
-    *BILLS, amount("Paid", "amount_paid"), date_of("Last payment", "last_payment_date"), date_of("Issued", "issued_on"),
+    *BILLS, amounts("Paid", "amount_paid"), dates("Last payment", "last_payment_date"), dates("Issued", "issued_on"),
 ]
 UNPAID_BILLS = [column for column in BILLS if column.key != "name"]
 LATE = [
-    number("ID", "customer_id"), words("Customer", "name"), words("Phone number", "phone_number"),
-    amount("Late", "amount_late"), date_of("Oldest due", "oldest_due_date"),
-    tables.Column("Days", "days_late", days_late, right=True), date_of("Last paid", "last_payment_date"),
+    numbers("ID", "customer_id"), words("Customer", "name"), words("Phone number", "phone_number"),
+    amounts("Late", "amount_late"), dates("Oldest due", "oldest_due_date"),
+    tables.Column("Days", "days_late", show_days_late, right=True), dates("Last paid", "last_payment_date"),
 ]
 AGING = [
-    number("ID", "customer_id"), words("Customer", "name"), amount("Current", "not_due"), amount("1-30", "days_30"),
-    amount("31-60", "days_60"), amount("61-90", "days_90"), amount("Over 90", "older"), amount("Total", "total"),
+    numbers("ID", "customer_id"), words("Customer", "name"), amounts("Current", "not_due"), amounts("1-30", "days_30"),
+    amounts("31-60", "days_60"), amounts("61-90", "days_90"), amounts("Over 90", "older"), amounts("Total", "total"),
 ]
 PAYMENTS = [
-    number("ID", "payment_id"), date_of("Paid on", "paid_on"), amount("Amount", "amount"), words("Method", "method"),
-    words("Reference", "reference"), amount("Credit", "amount_left"), date_of("Void since", "voided_on"),
+    numbers("ID", "payment_id"), dates("Paid on", "paid_on"), amounts("Amount", "amount"), words("Method", "method"),
+    words("Reference", "reference"), amounts("Credit", "amount_left"), dates("Void since", "voided_on"),
     words("Because", "void_reason"),
 ]
 PAYMENT_HITS = [
-    number("ID", "payment_id"), words("Customer", "name"), date_of("Paid on", "paid_on"), amount("Amount", "amount"),
-    words("Method", "method"), words("Reference", "reference"), date_of("Void since", "voided_on"),
+    numbers("ID", "payment_id"), words("Customer", "name"), dates("Paid on", "paid_on"), amounts("Amount", "amount"),
+    words("Method", "method"), words("Reference", "reference"), dates("Void since", "voided_on"),
 ]
 SAME_PAYMENTS = [column for column in PAYMENT_HITS if column.key not in ("name", "voided_on")]
 KEPT_BILLS = [
-    number("ID", "billing_id"), words("Customer", "name"), amount("Billed", "amount_billed"),
-    amount("Paid", "amount_paid"), date_of("Last payment", "last_payment_date"),
+    numbers("ID", "billing_id"), words("Customer", "name"), amounts("Billed", "amount_billed"),
+    amounts("Paid", "amount_paid"), dates("Last payment", "last_payment_date"),
 ]
-RECURRING = [words("Service", "service_name"), number("Services", "services"), amount("Monthly", "monthly")]
+RECURRING = [words("Service", "service_name"), numbers("Services", "services"), amounts("Monthly", "monthly")]
 
 
-def account(row: Row) -> Iterator[str]:
+def account_lines(row: Row) -> Iterator[str]:
     """Yield an account as lines: the customer, each location with what is there, and the bills."""
     yield from spread(clean(f"Customer {row['customer_id']}  {row['name']}"), clean(row["phone_number"]))
-    yield (f"  Monthly total {money(row['monthly_total'])}, to pay {money(row['amount_due'])}, "
-           f"credit {money(row['credit'])}")
+    yield (f"  Monthly total {show_amount(row['monthly_total'])}, to pay {show_amount(row['amount_due'])}, "
+           f"credit {show_amount(row['credit'])}")
     for site in row["locations"]:
-        yield from location(site)
+        yield from location_lines(site)
     if not row["locations"]:
         yield "  No locations."
     yield from _unpaid_bills(row["unpaid_bills"])
     yield from _paid_bills(row["paid_bills"], row["paid_bill_count"])
 
 
-def location(site: Row) -> Iterator[str]:
+def location_lines(site: Row) -> Iterator[str]:
     """Yield a location as lines, under it its services and equipment."""
     yield from spread(clean(f"Location {site['location_id']}  {site['address']}"), "", 2)
     for service in site["services"]:
         left = f"Service {service['service_id']}  {service['service_name']}"
-        yield from spread(clean(left), f"monthly {money(service['cost']):>10}", 4)
+        yield from spread(clean(left), f"monthly {show_amount(service['cost']):>10}", 4)
     for device in site["equipment"]:
         serial = f", serial {device['serial_number']}" if device["serial_number"] else ""
         left = f"Equipment {device['equipment_id']}  {device['equipment_name']}{serial}"
-        yield from spread(clean(left), f"worth {money(device['cost']):>10}", 4)
+        yield from spread(clean(left), f"worth {show_amount(device['cost']):>10}", 4)
     if not site["services"] and not site["equipment"]:
         yield "    No services, no equipment."
 
@@ -89,7 +89,7 @@ def _unpaid_bills(bills: list[Row]) -> Iterator[str]:
     yield "  Unpaid bills" if bills else "  No unpaid bills."
     for bill in bills:
         state = f"{plural(bill['days_late'], 'day')} late" if bill["days_late"] else f"due {bill['due_date']}"
-        yield from spread(_bill_name(bill), f"{state}, to pay {money(bill['amount_due']):>10}", 4)
+        yield from spread(_bill_name(bill), f"{state}, to pay {show_amount(bill['amount_due']):>10}", 4)
         if bill["days_late"] or bill["payments"]:
             yield from _why(bill)
 
@@ -100,10 +100,10 @@ def _bill_name(bill: Row) -> str:
 
 def _why(bill: Row) -> Iterator[str]:
     """Explain what is to pay on a bill: its due date, today, what was billed, and every payment on it."""
-    yield f"      Due {bill['due_date']}, today {bill['today']}, billed {money(bill['amount_billed'])}."
+    yield f"      Due {bill['due_date']}, today {bill['today']}, billed {show_amount(bill['amount_billed'])}."
     for payment in bill["payments"]:
         void = f", void since {payment['voided_on']}" if payment["voided_on"] else ""
-        yield f"      Payment {payment['payment_id']} on {payment['paid_on']}: {money(payment['amount'])}{void}."
+        yield f"      Payment {payment['payment_id']} on {payment['paid_on']}: {show_amount(payment['amount'])}{void}."
     if not bill["payments"]:
         yield "      No payments on it."
 
@@ -113,7 +113,7 @@ def _paid_bills(bills: list[Row], count: int) -> Iterator[str]:
         return
     yield "  Paid bills"
     for bill in bills:
-        yield from spread(_bill_name(bill), f"paid {bill['last_payment_date'] or ''} {money(bill['amount_billed']):>10}", 4)
+        yield from spread(_bill_name(bill), f"paid {bill['last_payment_date'] or ''} {show_amount(bill['amount_billed']):>10}", 4)
     if count > len(bills):
         yield f"    and {count - len(bills)} earlier"
 
@@ -138,16 +138,16 @@ def account_records(accounts: Iterable[Row]) -> Iterator[Row]:
 def _record(who: Row, kind: str, record_id: int, description: str, cost: Any = None, **more: Any) -> Row:
     return {
         **who, "record": kind, "record_id": record_id, "description": description,
-        "amount": None if cost is None else money(cost), "serial_number": more.get("serial_number"),
-        "due_date": more.get("due_date"), "amount_due": money(more.get("amount_due")),
+        "amount": None if cost is None else show_amount(cost), "serial_number": more.get("serial_number"),
+        "due_date": more.get("due_date"), "amount_due": show_amount(more.get("amount_due")),
     }
 
 
-def account_lines(accounts: Iterable[Row]) -> Iterator[str]:
+def accounts_report_lines(accounts: Iterable[Row]) -> Iterator[str]:
     """Yield the full-account report as lines, and how many customers it was."""
     count = 0
     for count, row in enumerate(accounts, 1):
-        yield from account(row)
+        yield from account_lines(row)
         yield ""
     yield f"{plural(count, 'customer')}."
 
@@ -158,18 +158,18 @@ def where(server: Row) -> str:
     return clean(f"PostgreSQL {server['version']}, {place}")
 
 
-def payment_uses(payment: Row) -> Iterator[str]:
+def payment_lines(payment: Row) -> Iterator[str]:
     """Yield which bills a payment paid, and what is left of it as credit."""
     for bill in payment["bills"]:
-        yield from spread(clean(f"Bill {bill['billing_id']}  {bill['description']}"), money(bill["amount"]), 2)
+        yield from spread(clean(f"Bill {bill['billing_id']}  {bill['description']}"), show_amount(bill["amount"]), 2)
     if payment["amount_left"]:
-        yield from spread("Credit", money(payment["amount_left"]), 2)
+        yield from spread("Credit", show_amount(payment["amount_left"]), 2)
 
 
 def late_footer(total: Row) -> str:
     if not total["customers"]:
         return "Nobody is late."
-    return f"{plural(total['customers'], 'customer')} late, with {money(total['amount'])} in total."
+    return f"{plural(total['customers'], 'customer')} late, with {show_amount(total['amount'])} in total."
 
 
 def aging_total(total: Row) -> Row:
@@ -177,15 +177,15 @@ def aging_total(total: Row) -> Row:
     return {**total, "customer_id": None, "name": plural(total["customers"], "customer")}
 
 
-def bill_preview(period: date, due_date: date, today: date, preview: Row) -> Iterator[str]:
+def bill_preview_lines(period: date, due_date: date, today: date, preview: Row) -> Iterator[str]:
     """Yield what a bill run would do, how that differs from the month before, and what is odd about its dates."""
-    yield (f"{period:%Y-%m}: bills for {plural(preview['customers'], 'customer')}, {money(preview['total'])} in total, "
+    yield (f"{period:%Y-%m}: bills for {plural(preview['customers'], 'customer')}, {show_amount(preview['total'])} in total, "
            f"due {due_date}.")
     if preview["skipped"]:
         yield f"Skipped, since billed already: {plural(preview['skipped'], 'customer')}."
     if not preview["customers"]:
         return
-    yield (f"Against the month before ({money(preview['total_before'])}): {preview['new']} new, "
+    yield (f"Against the month before ({show_amount(preview['total_before'])}): {preview['new']} new, "
            f"{preview['gone']} gone, {preview['changed']} with another amount.")
     months = (period.year - today.year) * 12 + period.month - today.month
     if months not in (-1, 0, 1):
@@ -194,7 +194,7 @@ def bill_preview(period: date, due_date: date, today: date, preview: Row) -> Ite
         yield f"Mind the due date: {due_date} is past, so these bills are late at once."
 
 
-def revenue(recurring: list[Row], months: list[Row]) -> Iterator[str]:
+def revenue_lines(recurring: list[Row], months: list[Row]) -> Iterator[str]:
     """Yield recurring revenue by service, and each month's billed and collected amounts with a bar."""
     total = {"service_name": "Total", "services": sum(row["services"] for row in recurring),
              "monthly": sum((row["monthly"] for row in recurring), Decimal(0))}
@@ -204,8 +204,8 @@ def revenue(recurring: list[Row], months: list[Row]) -> Iterator[str]:
     yield f"Billed (=) and collected (#) in the last {len(months)} months"
     scale = max(max(row["billed"], row["collected"]) for row in months) or 1
     for row in months:
-        yield f"{row['month']:%Y-%m}  {money(row['billed']):>14}  {_bar('=', row['billed'], scale)}".rstrip()
-        yield f"         {money(row['collected']):>14}  {_bar('#', row['collected'], scale)}".rstrip()
+        yield f"{row['month']:%Y-%m}  {show_amount(row['billed']):>14}  {_bar('=', row['billed'], scale)}".rstrip()
+        yield f"         {show_amount(row['collected']):>14}  {_bar('#', row['collected'], scale)}".rstrip()
 
 
 def _bar(sign: str, value: Decimal, scale: Decimal) -> str:
@@ -214,7 +214,7 @@ def _bar(sign: str, value: Decimal, scale: Decimal) -> str:
     return sign * max(length, 1 if value else 0)
 
 
-def statement(row: Row, first: Any, last: Any) -> Iterator[str]:
+def statement_lines(row: Row, first: Any, last: Any) -> Iterator[str]:
     """Yield a statement as lines for paper: opening balance, bills with their lines, payments, voids, closing balance."""
     yield from spread(f"Statement from {first} to {last}", f"Customer {row['customer_id']}")
     yield from spread(clean(row["name"]), clean(row["phone_number"]))
@@ -228,20 +228,20 @@ def statement(row: Row, first: Any, last: Any) -> Iterator[str]:
         if entry["kind"] == "void":
             what = f"Void {entry['description']}"
         first_line, *rest = tables.wrap(clean(what), 40)
-        yield _balance_line(entry["day"], first_line, money(amount_), balance)
+        yield _balance_line(entry["day"], first_line, show_amount(amount_), balance)
         yield from (f"{'':12}{line}" for line in rest)
         for item in entry["items"] or []:
-            yield from (f"{'':14}{line}" for line in tables.wrap(clean(f"{item['description']}: {money(item['amount'])}"), 62))
+            yield from (f"{'':14}{line}" for line in tables.wrap(clean(f"{item['description']}: {show_amount(item['amount'])}"), 62))
     yield _balance_line(str(last), "Closing balance", "", Decimal(row["closing"]))
     if row["closing"] < 0:
-        yield f"{'':12}{money(-row['closing'])} is credit for coming bills."
+        yield f"{'':12}{show_amount(-row['closing'])} is credit for coming bills."
 
 
 def _balance_line(day: str, what: str, change: str, balance: Decimal) -> str:
-    return f"{day:<12}{what}{' ' * (40 - tables.width(what))}{change:>13}{money(balance):>14}"
+    return f"{day:<12}{what}{' ' * (40 - tables.width(what))}{change:>13}{show_amount(balance):>14}"
 
 
-def verified(checked: Row, findings: list[str]) -> Iterator[str]:
+def verification_lines(checked: Row, findings: list[str]) -> Iterator[str]:
     """Yield what verify looked at, and each finding."""
     yield f"Checked {plural(checked['bills'], 'bill')} and {plural(checked['payments'], 'payment')}."
     yield from map(clean, findings)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from tracker.text import HIDDEN, clean, day, money, spreadsheet_safe
+from tracker.text import HIDDEN, clean, show_amount, show_day, spreadsheet_safe
 
 Row = dict[str, Any]
 NARROWEST = 4
@@ -26,7 +26,7 @@ class Column(NamedTuple):
     right: bool = False
 
 
-def number(header: str, key: str) -> Column:
+def numbers(header: str, key: str) -> Column:
     return Column(header, key, clean, right=True)
 
 
@@ -34,12 +34,12 @@ def words(header: str, key: str) -> Column:
     return Column(header, key, clean)
 
 
-def amount(header: str, key: str) -> Column:
-    return Column(header, key, money, right=True)
+def amounts(header: str, key: str) -> Column:
+    return Column(header, key, show_amount, right=True)
 
 
-def date_of(header: str, key: str) -> Column:
-    return Column(header, key, day)
+def dates(header: str, key: str) -> Column:
+    return Column(header, key, show_day)
 
 
 def terminal_size() -> tuple[int, int]:
@@ -138,7 +138,7 @@ def write_csv(rows: Iterable[Row]) -> None:
 
 def _csv_cell(value: Any) -> Any:
     if isinstance(value, Decimal):
-        return money(value)
+        return show_amount(value)
     return spreadsheet_safe(clean(value)) if isinstance(value, str) else value
 
 
@@ -159,4 +159,4 @@ def _json_line(row: Row) -> str:
 
 
 def _json_value(value: Any) -> str:
-    return money(value) if isinstance(value, Decimal) else str(value)
+    return show_amount(value) if isinstance(value, Decimal) else str(value)

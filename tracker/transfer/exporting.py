@@ -139,7 +139,7 @@ def _export_late(file: Any) -> int:
 
 def _late_cell(value: Any) -> Any:
     if isinstance(value, Decimal):
-        return text.money(value)
+        return text.show_amount(value)
     return text.spreadsheet_safe(value) if isinstance(value, str) else value
 
 

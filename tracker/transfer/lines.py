@@ -58,7 +58,7 @@ def _phone(cell: str) -> str:
 
 
 def _money(cell: str) -> str:
-    return str(fields.money(unguarded(cell)))
+    return str(fields.amount(unguarded(cell)))
 
 
 def _or(nothing: str, parse: Callable[[str], str]) -> Callable[[str], str]:

@@ -31,7 +31,7 @@ FIRST_NAME = ("firstname", "first", "givenname", "forename")
 LAST_NAME = ("lastname", "last", "surname", "familyname")
 
 
-def choice(headers: Sequence[str], answer: str) -> tuple[str, tuple[int, ...]]:
+def parse_choice(headers: Sequence[str], answer: str) -> tuple[str, tuple[int, ...]]:
     """Parse what the administrator says of a field, field=Header, field=First+Last or field= for none, to its columns.
 
     Raise ValueError, as parsers do.
