@@ -41,13 +41,19 @@ sys.stdin.read()
 """
 
 
+def in_memory() -> str | None:
+    """Return a folder in memory where the machine has one with room: databases are made ten times as fast there."""
+    memory = Path("/dev/shm")
+    return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > 4 * 2**30 else None
+
+
 @pytest.fixture(scope="session")
 def server_uri() -> Iterator[str]:
     """A server for the whole run, quick because it need not survive a power cut."""
     if uri := os.environ.get("TEST_DATABASE_URI"):
         yield uri
         return
-    folder = Path(tempfile.mkdtemp(prefix="isp-tests-"))
+    folder = Path(tempfile.mkdtemp(prefix="isp-tests-", dir=in_memory()))
     folder.chmod(0o755)
     # A program of its own holds the server, so that tests may start and stop others.
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(folder)], cwd=PROJECT, text=True,
@@ -69,12 +75,14 @@ def admin(server_uri: str) -> Iterator[Callable[[str], None]]:
 
 @pytest.fixture(scope="session")
 def template(server_uri: str, admin: Callable[[str], None]) -> Iterator[str]:
-    """A database that holds the schema and nothing else."""
+    """A database that holds the schema and nothing else, as CREATE DATABASE takes it."""
     name = f"isp_test_{os.getpid()}_template"
     admin(f"CREATE DATABASE {name}")
     database.connect(named(server_uri, name))
+    with database.reading() as cur:
+        copied = " STRATEGY file_copy" if cur.connection.server_version >= 150000 else ""
     database.disconnect()
-    yield name
+    yield name + copied
     admin(f"DROP DATABASE {name} WITH (FORCE)")
 
 
