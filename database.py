@@ -17,14 +17,15 @@ from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, cast
 
 import psycopg2
 import psycopg2.extensions
 import psycopg2.extras
 import psycopg2.pool
+from psycopg2.sql import Composable
 
-from tracker import interrupts, settings
+from tracker import interrupts, log, settings
 from tracker.errors import (
     RULES,
     Busy,
@@ -35,7 +36,7 @@ from tracker.errors import (
     Forbidden,
     NotFound,
     OutcomeUnknown,
-    ServerError,
+    Refused,
     Unavailable,
 )
 
@@ -47,27 +48,164 @@ MOST_HITS = 20
 COUNT_EXACTLY = 200_000
 RETRY_PAUSES = (0.05, 0.2, 0.8)
 Row = dict[str, Any]
+Record = TypeVar("Record")
+Value = TypeVar("Value")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class _Cursor(psycopg2.extras.RealDictCursor):
-    """A cursor that Ctrl-C can stop before each statement and each row."""
+class Server(TypedDict):
+    """Where the data are; folder is the embedded server's."""
 
-    def execute(self, query: str, vars: Any = None) -> None:
+    version: str
+    database: str
+    login: str
+    address: str | None
+    timezone: str
+    today: date
+    search_is_indexed: bool
+    folder: Path | None
+
+
+class Customer(TypedDict):
+    customer_id: int
+    name: str
+    phone_number: str
+
+
+class CustomerHit(Customer):
+    address: str | None
+
+
+class CustomerContents(TypedDict):
+    """How many of each a customer has; billed and paid are sums, voids left out."""
+
+    locations: int
+    services: int
+    equipment: int
+    bills: int
+    payments: int
+    billed: Decimal
+    paid: Decimal
+
+
+class LocationRow(TypedDict):
+    location_id: int
+    customer_id: int
+    address: str
+
+
+class Location(LocationRow):
+    name: str
+
+
+class LocationContents(TypedDict):
+    services: int
+    equipment: int
+
+
+class ServiceRow(TypedDict):
+    service_id: int
+    location_id: int
+    service_name: str
+    cost: Decimal
+
+
+class Service(ServiceRow):
+    customer_id: int
+    name: str
+    address: str
+
+
+class EquipmentRow(TypedDict):
+    equipment_id: int
+    location_id: int
+    equipment_name: str
+    serial_number: str | None
+    cost: Decimal
+
+
+class Equipment(EquipmentRow):
+    customer_id: int
+    name: str
+    address: str
+
+
+class BillHit(TypedDict):
+    billing_id: int
+    name: str
+    description: str
+    due_date: date
+    amount_billed: Decimal
+    amount_due: Decimal
+    last_payment_date: date | None
+    is_late: bool
+    days_late: int
+
+
+class BillItem(TypedDict):
+    description: str
+    amount: Decimal
+
+
+class Bill(BillHit):
+    customer_id: int
+    period: date | None
+    issued_on: date
+    amount_paid: Decimal
+    items: list[BillItem] | None
+
+
+class _LockedBill(TypedDict):
+    billing_id: int
+    customer_id: int
+    amount_billed: Decimal
+    amount_paid: Decimal
+
+
+class Cursor(psycopg2.extras.RealDictCursor):
+    """A cursor that Ctrl-C can stop before each statement and each row, and that logs what takes long."""
+
+    statement = ""  # without its values, for the log
+
+    def execute(self, query: str | bytes | Composable, vars: Any = None) -> None:
+        with self._logged(query):
+            super().execute(query, vars)
+
+    def copy_expert(self, sql: str | bytes | Composable, file: Any, size: int = 8192) -> None:
+        with self._logged(sql):
+            super().copy_expert(sql, file, size)
+
+    @contextmanager
+    def _logged(self, statement: str | bytes | Composable) -> Iterator[None]:
         interrupts.check()
-        super().execute(query, vars)
+        self.statement = str(statement)
+        started = time.monotonic()
+        try:
+            yield
+        except UnicodeEncodeError as exc:
+            raise Conflict("Text may not hold invalid characters.") from exc
+        except ValueError as exc:
+            if "NUL" not in str(exc):  # psycopg2's word for it
+                raise
+            raise Conflict("Text may not hold NUL.") from exc
+        if (seconds := time.monotonic() - started) > log.SLOW:
+            log.slow(self.statement, seconds)
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         for row in super().__iter__():
             interrupts.check()
             yield row
+
+    def row(self) -> Row:
+        """Return the next row of a statement that always has one."""
+        return dict(only(self.fetchone()))
 
 
 _pool: psycopg2.pool.ThreadedConnectionPool | None = None
 _slots = threading.BoundedSemaphore(1)
 _slot_wait = 30
 _data_folder: Path | None = None  # of the embedded server, while that is the one in use
-saved = 0  # transactions committed so far, so that an interrupted action can tell whether it was before or after
+saved = 0  # writing transactions committed so far, so that an action that was stopped can say whether it saved anything
 
 
 def connect(uri: str | None = None) -> None:
@@ -102,11 +240,8 @@ def _embedded_uri() -> str:
     global _data_folder
     from tracker import embedded
 
-    try:
-        folder = _data_folder or embedded.data_folder(settings.get("ISP_DATA_DIR"))
-        uri = embedded.start(folder)
-    except ServerError as exc:
-        raise Unavailable(str(exc)) from exc
+    folder = _data_folder or settings.data_folder()
+    uri = embedded.start(folder)
     _data_folder = folder
     return uri
 
@@ -133,7 +268,7 @@ def _parameters(uri: str) -> Row:
         **parameters,
         "client_encoding": "UTF8",
         "options": f"{parameters.get('options', '')} {_session_options()}".strip(),
-        "cursor_factory": _Cursor,
+        "cursor_factory": Cursor,
     }
 
 
@@ -183,7 +318,7 @@ def _prepare_schema() -> None:
         )
 
 
-def _schema_version(cur: psycopg2.extensions.cursor) -> int | None:
+def _schema_version(cur: Cursor) -> int | None:
     server = cur.connection.info
     if server.server_version < 140000:
         raise Unavailable("The server is older than PostgreSQL 14; use a newer one.")
@@ -197,10 +332,11 @@ def _schema_version(cur: psycopg2.extensions.cursor) -> int | None:
         ) AS installed
         """
     )
-    if not cur.fetchone()["installed"]:
+    if not cur.row()["installed"]:
         return None
     cur.execute("SELECT max(version) AS version FROM schema_version")
-    return cur.fetchone()["version"]
+    version: int | None = cur.row()["version"]
+    return version
 
 
 def _create_schema() -> None:
@@ -217,29 +353,36 @@ def _create_schema() -> None:
                 raise Unavailable("The tables are not there yet and this login may not create them.") from exc
 
 
-def be_patient(cur: psycopg2.extensions.cursor) -> None:
+def be_patient(cur: Cursor) -> None:
     """Lift the time limits for the rest of this transaction; Ctrl-C still ends it."""
     cur.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
 
 
 @contextmanager
-def transaction() -> Iterator[psycopg2.extensions.cursor]:
-    """Lend a cursor in a transaction: COMMIT when the block ends, nothing written when it raises."""
+def transaction() -> Iterator[Cursor]:
+    """Lend a cursor in a transaction that writes: COMMIT when the block ends, nothing written when it raises."""
+    with _connection(commits=True) as conn, conn.cursor() as cur:
+        yield cur
+
+
+@contextmanager
+def rehearsal() -> Iterator[Cursor]:
+    """Lend a cursor in a transaction that may write and is never committed."""
     with _connection() as conn, conn.cursor() as cur:
         yield cur
 
 
 @contextmanager
-def reading() -> Iterator[psycopg2.extensions.cursor]:
-    """Lend a cursor for one statement that reads; it spares the round trips of BEGIN and COMMIT."""
-    with _connection(autocommit=True) as conn, conn.cursor() as cur:
+def reading() -> Iterator[Cursor]:
+    """Lend a cursor in a transaction in which the server lets nothing be written."""
+    with _connection(readonly=True) as conn, conn.cursor() as cur:
         yield cur
 
 
 @contextmanager
-def streaming() -> Iterator[psycopg2.extensions.cursor]:
-    """Lend a server-side cursor, which holds a few hundred rows of its result at a time."""
-    with _connection() as conn:
+def streaming() -> Iterator[Cursor]:
+    """Lend a server-side cursor for one query, which holds a few hundred rows of its result at a time."""
+    with _connection(readonly=True) as conn:
         with conn.cursor() as cur:
             be_patient(cur)
         with conn.cursor("stream") as cur:
@@ -248,24 +391,31 @@ def streaming() -> Iterator[psycopg2.extensions.cursor]:
 
 
 @contextmanager
-def _connection(autocommit: bool = False) -> Iterator[psycopg2.extensions.connection]:
+def outside_transactions() -> Iterator[Cursor]:
+    """Lend a cursor for what PostgreSQL runs in no transaction, such as VACUUM."""
+    with _connection() as conn:
+        conn.autocommit = True
+        with conn.cursor() as cur:
+            yield cur
+
+
+@contextmanager
+def _connection(commits: bool = False, readonly: bool = False) -> Iterator[Any]:
     """Lend a connection; commit, or turn what went wrong into an Error; take the connection back."""
     with interrupts.deferred():
         conn = _borrow()
         committed = False
         try:
-            if autocommit:
-                conn.autocommit = True
+            conn.readonly = readonly or None
             yield conn
-            if not autocommit:
+            if commits:
                 _commit(conn)
                 committed = True
         except psycopg2.Error as exc:
+            log.server_error(exc, getattr(exc.cursor, "statement", ""))
             raise _translated(exc, conn) from exc
-        except ValueError as exc:  # psycopg2's word for NUL, and for what UTF-8 cannot hold
-            raise Conflict("Text may not hold NUL or invalid characters.") from exc
         finally:
-            _give_back(conn)
+            _give_back(conn, readonly)
             if committed:
                 interrupts.forget()
 
@@ -276,18 +426,19 @@ def _commit(conn: psycopg2.extensions.connection) -> None:
         conn.commit()
     except psycopg2.Error as exc:
         if conn.closed:
+            log.server_error(exc, "COMMIT")
             raise OutcomeUnknown from exc
         raise
     saved += 1
 
 
-def _borrow() -> psycopg2.extensions.connection:
+def _borrow() -> Any:
     if _pool is None:
         raise Unavailable("The database is not open.")
     if not _slots.acquire(timeout=_slot_wait):
         raise Busy("Every connection to the database is in use; try again in a moment.")
     try:
-        conn = _lend()
+        conn = _lend(_pool)
     except (psycopg2.Error, UnicodeDecodeError) as exc:
         _slots.release()
         raise Unavailable("The database cannot be reached now; try again in a moment.") from exc
@@ -298,18 +449,18 @@ def _borrow() -> psycopg2.extensions.connection:
     return conn
 
 
-def _lend() -> psycopg2.extensions.connection:
+def _lend(pool: psycopg2.pool.ThreadedConnectionPool) -> Any:
     """Take a connection that works out of the pool; start the embedded server again if that has died."""
     try:
-        conn = _pool.getconn()
+        conn = pool.getconn()
     except psycopg2.OperationalError:
         if not _data_folder:
             raise
         _embedded_uri()
-        conn = _pool.getconn()
+        conn = pool.getconn()
     while not _is_alive(conn):
-        _pool.putconn(conn, close=True)
-        conn = _lend()
+        pool.putconn(conn, close=True)
+        conn = _lend(pool)
     return conn
 
 
@@ -327,19 +478,32 @@ def _is_alive(conn: psycopg2.extensions.connection) -> bool:
     return True
 
 
-def _give_back(conn: psycopg2.extensions.connection) -> None:
-    """Return a connection to the pool as new: reset() rolls back and forgets what the borrower set."""
+def _give_back(conn: psycopg2.extensions.connection, readonly: bool) -> None:
+    """Return a connection to the pool as new: rolled back, and what the borrower set forgotten."""
     interrupts.unwatch(conn)
     broken = bool(conn.closed)
     try:
         if not broken:
-            conn.reset()
+            _renew(conn, readonly)
     except psycopg2.Error:
         broken = True
     finally:
         if _pool is not None:  # a report that was broken off gives its connection back after disconnect()
             _pool.putconn(conn, close=broken)
         _slots.release()
+
+
+def _renew(conn: psycopg2.extensions.connection, readonly: bool) -> None:
+    """Undo what is not committed; where it only read, that takes back every SET, too, and spares a round trip."""
+    conn.rollback()
+    conn.readonly = None
+    if conn.autocommit or conn.isolation_level is not None or conn.deferrable is not None:
+        conn.reset()
+    elif not readonly:
+        conn.autocommit = True
+        with conn.cursor(cursor_factory=psycopg2.extensions.cursor) as cur:  # not ours, where a late Ctrl-C is raised
+            cur.execute("RESET ALL; SET SESSION AUTHORIZATION DEFAULT")
+        conn.autocommit = False
 
 
 def _translated(exc: psycopg2.Error, conn: psycopg2.extensions.connection) -> Error:
@@ -360,7 +524,7 @@ def _translated(exc: psycopg2.Error, conn: psycopg2.extensions.connection) -> Er
         "53100": Unavailable("The server's disk is full; nothing was written."),
         "55P03": Busy("Somebody else is changing the same record; nothing was written. Try again in a moment."),
         "57014": Busy("The database took longer than DB_STATEMENT_TIMEOUT allows and was stopped; nothing was written."),
-    }.get(code, Error(f"The database refused (SQLSTATE {code or 'unknown'}); nothing was written."))
+    }.get(code, Refused(f"The database refused (SQLSTATE {code or 'unknown'}); nothing was written."))
 
 
 def retried(function: Function) -> Function:
@@ -373,20 +537,58 @@ def retried(function: Function) -> Function:
         for pause in RETRY_PAUSES:
             try:
                 return function(*args, **kwargs)
-            except (Deadlock, ConnectionLost):
+            except (Deadlock, ConnectionLost) as exc:
+                log.retry(function.__name__, exc)
                 time.sleep(pause * random.uniform(0.5, 1.5))
         return function(*args, **kwargs)
 
     return attempt  # type: ignore[return-value]
 
 
-def search(statement: str, term: str) -> list[Row]:
+@retried
+def fetch_all(statement: str, /, patient: bool = False, **values: object) -> list[Record]:
+    """Run one statement that reads and return its rows, shaped as the caller says; patient lifts the time limits."""
+    with reading() as cur:
+        if patient:
+            be_patient(cur)
+        cur.execute(statement, values)
+        return cur.fetchall()  # type: ignore[return-value]
+
+
+def fetch_one(statement: str, /, patient: bool = False, **values: object) -> Record | None:
+    """Run one statement that reads and return its first row, or None."""
+    rows: list[Record] = fetch_all(statement, patient=patient, **values)
+    return rows[0] if rows else None
+
+
+@retried
+def write_one(statement: str, /, **values: object) -> Record | None:
+    """Run one statement that writes, in a transaction of its own, and return the first row that it returns, or None."""
+    with transaction() as cur:
+        cur.execute(statement, values)
+        return cur.fetchone()  # type: ignore[return-value]
+
+
+def fetch_value(statement: str, /, patient: bool = False, **values: object) -> Value:  # type: ignore[type-var]
+    """Run one statement that reads a single value and return that."""
+    rows: list[Row] = fetch_all(statement, patient=patient, **values)
+    value, = rows[0].values()
+    return value  # type: ignore[no-any-return]
+
+
+def write_value(statement: str, /, **values: object) -> Value:  # type: ignore[type-var]
+    """Run one statement that writes, in a transaction of its own, and return the single value that it returns."""
+    row: Row | None = write_one(statement, **values)
+    value, = (row or {}).values()
+    return value  # type: ignore[no-any-return]
+
+
+def search(statement: str, term: str) -> list[Record]:
     """Run a statement that finds records by term: as an index can, and only when that finds nothing, as it must."""
     for patterns in _patterns(term):
-        with reading() as cur:
-            cur.execute(statement, {**patterns, "term": term, "most": MOST_HITS + 1})
-            if rows := cur.fetchall():
-                return rows
+        rows: list[Record] = fetch_all(statement, **patterns, term=term, most=MOST_HITS + 1)
+        if rows:
+            return rows
     return []
 
 
@@ -414,38 +616,30 @@ def _patterns(term: str) -> list[Row]:
     return [indexed, anywhere]
 
 
-@retried
-def describe_server() -> Row:
+def describe_server() -> Server:
     """Say where the data are: version, database, host, login, whether search is indexed, and today's date."""
-    with reading() as cur:
-        cur.execute(
-            """
-            SELECT current_setting('server_version')                          AS version,
-                   current_database()                                         AS database,
-                   current_user                                               AS login,
-                   host(inet_server_addr())                                   AS address,
-                   current_setting('TimeZone')                                AS timezone,
-                   CURRENT_DATE                                               AS today,
-                   to_regclass('customers_name_search') IS NOT NULL           AS search_is_indexed
-            """
-        )
-        return {**cur.fetchone(), "folder": _data_folder}
+    row: Row = only(fetch_one(
+        """
+        SELECT current_setting('server_version')                          AS version,
+               current_database()                                         AS database,
+               current_user                                               AS login,
+               host(inet_server_addr())                                   AS address,
+               current_setting('TimeZone')                                AS timezone,
+               CURRENT_DATE                                               AS today,
+               to_regclass('customers_name_search') IS NOT NULL           AS search_is_indexed
+        """
+    ))
+    return cast(Server, {**row, "folder": _data_folder})
 
 
-@retried
 def size() -> str:
     """Return how large the database is, such as 8 MB."""
-    with reading() as cur:
-        cur.execute("SELECT pg_size_pretty(pg_database_size(current_database())) AS size")
-        return cur.fetchone()["size"]
+    return fetch_value("SELECT pg_size_pretty(pg_database_size(current_database())) AS size")
 
 
-@retried
 def today() -> date:
     """Return the date of the business: the server's, in TIMEZONE."""
-    with reading() as cur:
-        cur.execute("SELECT CURRENT_DATE AS today")
-        return cur.fetchone()["today"]
+    return fetch_value("SELECT CURRENT_DATE AS today")
 
 
 _COUNTS = {
@@ -462,72 +656,76 @@ def count(table: str) -> tuple[int, bool]:
     """Return how many rows a table has and whether that is exact; past COUNT_EXACTLY the planner's estimate does."""
     with reading() as cur:
         cur.execute("SELECT reltuples::bigint AS rows FROM pg_class WHERE oid = %(table)s::regclass", {"table": table})
-        estimate = cur.fetchone()["rows"]
+        estimate = cur.row()["rows"]
         if estimate > COUNT_EXACTLY:
             return estimate, False
         cur.execute(_COUNTS[table])
-        return cur.fetchone()["count"], True
+        return cur.row()["count"], True
 
 
-@retried
 def add_customer(name: str, phone_number: str) -> int:
     """Add a customer and return the new ID; raise Conflict when a value breaks a rule."""
-    with transaction() as cur:
-        cur.execute(
-            """
-            INSERT INTO customers (name, phone_number)
-            VALUES (%(name)s, %(phone_number)s)
-            RETURNING customer_id
-            """,
-            {"name": name, "phone_number": phone_number},
-        )
-        return cur.fetchone()["customer_id"]
+    return write_value(
+        """
+        INSERT INTO customers (name, phone_number)
+        VALUES (%(name)s, %(phone_number)s)
+        RETURNING customer_id
+        """,
+        name=name, phone_number=phone_number,
+    )
 
 
-@retried
-def get_customer(customer_id: int) -> Row:
-    with reading() as cur:
-        cur.execute(
-            """
-            SELECT customer_id, name, phone_number, created_at
-            FROM customers
-            WHERE customer_id = %(customer_id)s
-            """,
-            {"customer_id": customer_id},
-        )
-        return _one(cur, "customer", customer_id)
+def get_customer(customer_id: int) -> Customer:
+    return found("customer", customer_id, fetch_one(
+        """
+        SELECT customer_id, name, phone_number, created_at
+        FROM customers
+        WHERE customer_id = %(customer_id)s
+        """,
+        customer_id=customer_id,
+    ))
 
 
-def _one(cur: psycopg2.extensions.cursor, kind: str, row_id: int) -> Row:
-    if row := cur.fetchone():
-        return row
-    raise NotFound(kind, row_id)
+def only(row: Record | None) -> Record:
+    """Return the row of a statement that always has one."""
+    assert row is not None
+    return row
 
 
-@retried
-def list_customers(after: int = 0, limit: int = 100) -> list[Row]:
+def found(kind: str, row_id: int, row: Record | None) -> Record:
+    """Return a row that was asked for by its ID; raise NotFound if there is none."""
+    if row is None:
+        raise NotFound(kind, row_id)
+    return row
+
+
+def list_customers(after: int = 0, limit: int = 100) -> list[Customer]:
     """Return the customers whose IDs follow after."""
-    with reading() as cur:
-        cur.execute(
-            """
-            SELECT customer_id, name, phone_number
-            FROM customers
-            WHERE customer_id > %(after)s
-            ORDER BY customer_id
-            LIMIT %(limit)s
-            """,
-            {"after": after, "limit": limit},
-        )
-        return cur.fetchall()
+    return fetch_all(
+        """
+        SELECT customer_id, name, phone_number
+        FROM customers
+        WHERE customer_id > %(after)s
+        ORDER BY customer_id
+        LIMIT %(limit)s
+        """,
+        after=after, limit=limit,
+    )
 
 
-@retried
-def find_customers(term: str) -> list[Row]:
-    """Return up to MOST_HITS + 1 customers whose name, phone number or an address contains term, by name."""
+def find_customers(term: str) -> list[CustomerHit]:
+    """Return up to MOST_HITS + 1 customers whose name, phone number or an address contains term, by name.
+
+    Each comes with an address of theirs: the first of those that contain term, if any.
+    """
     return search(
         """
         SELECT customer_id, name, phone_number,
-               (SELECT min(address) FROM locations WHERE locations.customer_id = customers.customer_id) AS address
+               (SELECT address
+                FROM locations
+                WHERE locations.customer_id = customers.customer_id
+                ORDER BY (address ILIKE %(whole)s OR address ILIKE %(word)s) IS TRUE DESC, address
+                LIMIT 1) AS address
         FROM customers
         WHERE customer_id IN (
             SELECT customer_id FROM matching_customers(%(whole)s, %(word)s, %(phone)s, %(reversed_phone)s, %(most)s)
@@ -543,48 +741,42 @@ def find_customers(term: str) -> list[Row]:
     )
 
 
-@retried
-def customers_with_phone(phone_number: str) -> list[Row]:
+def customers_with_phone(phone_number: str) -> list[Customer]:
     """Return customers whose phone number has the same digits; a number may be shared."""
-    with reading() as cur:
-        cur.execute(
-            """
-            SELECT customer_id, name, phone_number
-            FROM customers
-            WHERE digits(phone_number) = digits(%(phone_number)s)
-            ORDER BY customer_id
-            LIMIT %(most)s
-            """,
-            {"phone_number": phone_number, "most": MOST_HITS},
-        )
-        return cur.fetchall()
+    return fetch_all(
+        """
+        SELECT customer_id, name, phone_number
+        FROM customers
+        WHERE digits(phone_number) = digits(%(phone_number)s)
+        ORDER BY customer_id
+        LIMIT %(most)s
+        """,
+        phone_number=phone_number, most=MOST_HITS,
+    )
 
 
-@retried
-def update_customer(customer_id: int, name: str | None = None, phone_number: str | None = None) -> Row:
+def update_customer(customer_id: int, name: str | None = None, phone_number: str | None = None) -> Customer:
     """Change what is given and keep the rest; raise NotFound, or Conflict when a value breaks a rule."""
-    with transaction() as cur:
-        cur.execute(
-            """
-            UPDATE customers
-            SET name = coalesce(%(name)s, name),
-                phone_number = coalesce(%(phone_number)s, phone_number)
-            WHERE customer_id = %(customer_id)s
-            RETURNING customer_id, name, phone_number
-            """,
-            {"customer_id": customer_id, "name": name, "phone_number": phone_number},
-        )
-        return _one(cur, "customer", customer_id)
+    return found("customer", customer_id, write_one(
+        """
+        UPDATE customers
+        SET name = coalesce(%(name)s, name),
+            phone_number = coalesce(%(phone_number)s, phone_number)
+        WHERE customer_id = %(customer_id)s
+        RETURNING customer_id, name, phone_number
+        """,
+        customer_id=customer_id, name=name, phone_number=phone_number,
+    ))
 
 
 @retried
-def customer_contents(customer_id: int) -> Row:
+def customer_contents(customer_id: int) -> CustomerContents:
     """Count what would go with a customer: locations, services, equipment, bills, payments; sum billed and paid."""
     with reading() as cur:
         return _customer_contents(cur, customer_id)
 
 
-def _customer_contents(cur: psycopg2.extensions.cursor, customer_id: int) -> Row:
+def _customer_contents(cur: Cursor, customer_id: int) -> CustomerContents:
     cur.execute(
         """
         SELECT (SELECT count(*) FROM locations WHERE customer_id = %(customer_id)s)                            AS locations,
@@ -600,11 +792,11 @@ def _customer_contents(cur: psycopg2.extensions.cursor, customer_id: int) -> Row
         """,
         {"customer_id": customer_id},
     )
-    return cur.fetchone()
+    return cur.row()  # type: ignore[return-value]
 
 
 @retried
-def delete_customer(customer_id: int, contents: Row | None = None) -> None:
+def delete_customer(customer_id: int, contents: CustomerContents | None = None) -> None:
     """Delete a customer and everything of theirs, money records too.
 
     contents is what the administrator was shown by customer_contents; raise Conflict when it has changed since, and
@@ -612,7 +804,7 @@ def delete_customer(customer_id: int, contents: Row | None = None) -> None:
     """
     with transaction() as cur:
         cur.execute("SELECT 1 FROM customers WHERE customer_id = %(customer_id)s FOR UPDATE", {"customer_id": customer_id})
-        _one(cur, "customer", customer_id)
+        found("customer", customer_id, cur.fetchone())
         cur.execute("SELECT 1 FROM locations WHERE customer_id = %(customer_id)s FOR UPDATE", {"customer_id": customer_id})
         if contents is not None and contents != _customer_contents(cur, customer_id):
             raise Conflict("The customer's records changed while you were looking; nothing was deleted. Look again.")
@@ -621,57 +813,47 @@ def delete_customer(customer_id: int, contents: Row | None = None) -> None:
         cur.execute("DELETE FROM customers WHERE customer_id = %(customer_id)s", {"customer_id": customer_id})
 
 
-@retried
 def add_location(customer_id: int, address: str) -> int:
     """Add a location to a customer and return the new ID; raise Conflict when they have that address already."""
-    with transaction() as cur:
-        cur.execute(
-            """
-            INSERT INTO locations (customer_id, address)
-            VALUES (%(customer_id)s, %(address)s)
-            RETURNING location_id
-            """,
-            {"customer_id": customer_id, "address": address},
-        )
-        return cur.fetchone()["location_id"]
+    return write_value(
+        """
+        INSERT INTO locations (customer_id, address)
+        VALUES (%(customer_id)s, %(address)s)
+        RETURNING location_id
+        """,
+        customer_id=customer_id, address=address,
+    )
 
 
-@retried
-def get_location(location_id: int) -> Row:
+def get_location(location_id: int) -> Location:
     """Return a location with its customer's name; raise NotFound if there is none."""
-    with reading() as cur:
-        cur.execute(
-            """
-            SELECT location_id, customer_id, name, address
-            FROM locations
-            JOIN customers USING (customer_id)
-            WHERE location_id = %(location_id)s
-            """,
-            {"location_id": location_id},
-        )
-        return _one(cur, "location", location_id)
+    return found("location", location_id, fetch_one(
+        """
+        SELECT location_id, customer_id, name, address
+        FROM locations
+        JOIN customers USING (customer_id)
+        WHERE location_id = %(location_id)s
+        """,
+        location_id=location_id,
+    ))
 
 
-@retried
-def list_locations(after: int = 0, limit: int = 100) -> list[Row]:
+def list_locations(after: int = 0, limit: int = 100) -> list[Location]:
     """Return the locations whose IDs follow after, with their customers' names."""
-    with reading() as cur:
-        cur.execute(
-            """
-            SELECT location_id, customer_id, name, address
-            FROM locations
-            JOIN customers USING (customer_id)
-            WHERE location_id > %(after)s
-            ORDER BY location_id
-            LIMIT %(limit)s
-            """,
-            {"after": after, "limit": limit},
-        )
-        return cur.fetchall()
+    return fetch_all(
+        """
+        SELECT location_id, customer_id, name, address
+        FROM locations
+        JOIN customers USING (customer_id)
+        WHERE location_id > %(after)s
+        ORDER BY location_id
+        LIMIT %(limit)s
+        """,
+        after=after, limit=limit,
+    )
 
 
-@retried
-def find_locations(term: str) -> list[Row]:
+def find_locations(term: str) -> list[Location]:
     """Return up to MOST_HITS + 1 locations whose address, or customer's name or phone number, contains term."""
     return search(
         """
@@ -686,30 +868,27 @@ def find_locations(term: str) -> list[Row]:
     )
 
 
-@retried
-def update_location(location_id: int, address: str | None = None) -> Row:
+def update_location(location_id: int, address: str | None = None) -> LocationRow:
     """Change a location's address; raise NotFound, or Conflict when the customer has that address already."""
-    with transaction() as cur:
-        cur.execute(
-            """
-            UPDATE locations
-            SET address = coalesce(%(address)s, address)
-            WHERE location_id = %(location_id)s
-            RETURNING location_id, customer_id, address
-            """,
-            {"location_id": location_id, "address": address},
-        )
-        return _one(cur, "location", location_id)
+    return found("location", location_id, write_one(
+        """
+        UPDATE locations
+        SET address = coalesce(%(address)s, address)
+        WHERE location_id = %(location_id)s
+        RETURNING location_id, customer_id, address
+        """,
+        location_id=location_id, address=address,
+    ))
 
 
 @retried
-def location_contents(location_id: int) -> Row:
+def location_contents(location_id: int) -> LocationContents:
     """Count what would go with a location: services, equipment."""
     with reading() as cur:
         return _location_contents(cur, location_id)
 
 
-def _location_contents(cur: psycopg2.extensions.cursor, location_id: int) -> Row:
+def _location_contents(cur: Cursor, location_id: int) -> LocationContents:
     cur.execute(
         """
         SELECT (SELECT count(*) FROM services WHERE location_id = %(location_id)s)  AS services,
@@ -717,77 +896,67 @@ def _location_contents(cur: psycopg2.extensions.cursor, location_id: int) -> Row
         """,
         {"location_id": location_id},
     )
-    return cur.fetchone()
+    return cur.row()  # type: ignore[return-value]
 
 
 @retried
-def delete_location(location_id: int, contents: Row | None = None) -> None:
+def delete_location(location_id: int, contents: LocationContents | None = None) -> None:
     """Delete a location with its services and equipment; contents and errors as in delete_customer."""
     with transaction() as cur:
         cur.execute("SELECT 1 FROM locations WHERE location_id = %(location_id)s FOR UPDATE", {"location_id": location_id})
-        _one(cur, "location", location_id)
+        found("location", location_id, cur.fetchone())
         if contents is not None and contents != _location_contents(cur, location_id):
             raise Conflict("The location's records changed while you were looking; nothing was deleted. Look again.")
         cur.execute("DELETE FROM locations WHERE location_id = %(location_id)s", {"location_id": location_id})
 
 
-@retried
 def add_service(location_id: int, service_name: str, cost: Decimal) -> int:
     """Subscribe a location to a service at a monthly cost and return the new ID."""
-    with transaction() as cur:
-        cur.execute(
-            """
-            INSERT INTO services (location_id, service_name, cost)
-            VALUES (%(location_id)s, %(service_name)s, %(cost)s)
-            RETURNING service_id
-            """,
-            {"location_id": location_id, "service_name": service_name, "cost": cost},
-        )
-        return cur.fetchone()["service_id"]
+    return write_value(
+        """
+        INSERT INTO services (location_id, service_name, cost)
+        VALUES (%(location_id)s, %(service_name)s, %(cost)s)
+        RETURNING service_id
+        """,
+        location_id=location_id, service_name=service_name, cost=cost,
+    )
 
 
-@retried
-def get_service(service_id: int) -> Row:
+def get_service(service_id: int) -> Service:
     """Return a service with its location's address and customer's name; raise NotFound if there is none."""
-    with reading() as cur:
-        cur.execute(
-            """
-            SELECT service_id, location_id, customer_id, name, address, service_name, cost
-            FROM services
-            JOIN locations USING (location_id)
-            JOIN customers USING (customer_id)
-            WHERE service_id = %(service_id)s
-            """,
-            {"service_id": service_id},
-        )
-        return _one(cur, "service", service_id)
+    return found("service", service_id, fetch_one(
+        """
+        SELECT service_id, location_id, customer_id, name, address, service_name, cost
+        FROM services
+        JOIN locations USING (location_id)
+        JOIN customers USING (customer_id)
+        WHERE service_id = %(service_id)s
+        """,
+        service_id=service_id,
+    ))
 
 
-@retried
-def list_services(after: int = 0, limit: int = 100) -> list[Row]:
+def list_services(after: int = 0, limit: int = 100) -> list[Service]:
     """Return the services whose IDs follow after, with their customers and addresses."""
-    with reading() as cur:
-        cur.execute(
-            """
-            SELECT service_id, name, address, service_name, cost
-            FROM services
-            JOIN locations USING (location_id)
-            JOIN customers USING (customer_id)
-            WHERE service_id > %(after)s
-            ORDER BY service_id
-            LIMIT %(limit)s
-            """,
-            {"after": after, "limit": limit},
-        )
-        return cur.fetchall()
+    return fetch_all(
+        """
+        SELECT service_id, location_id, customer_id, name, address, service_name, cost
+        FROM services
+        JOIN locations USING (location_id)
+        JOIN customers USING (customer_id)
+        WHERE service_id > %(after)s
+        ORDER BY service_id
+        LIMIT %(limit)s
+        """,
+        after=after, limit=limit,
+    )
 
 
-@retried
-def find_services(term: str) -> list[Row]:
+def find_services(term: str) -> list[Service]:
     """Return up to MOST_HITS + 1 services at locations whose address or customer contains term, else of that name."""
     return search(
         """
-        SELECT service_id, name, address, service_name, cost
+        SELECT service_id, location_id, customer_id, name, address, service_name, cost
         FROM services
         JOIN locations USING (location_id)
         JOIN customers USING (customer_id)
@@ -805,90 +974,75 @@ def find_services(term: str) -> list[Row]:
     )
 
 
-@retried
-def update_service(service_id: int, service_name: str | None = None, cost: Decimal | None = None) -> Row:
+def update_service(service_id: int, service_name: str | None = None, cost: Decimal | None = None) -> ServiceRow:
     """Change what is given and keep the rest; raise NotFound, or Conflict when a value breaks a rule."""
-    with transaction() as cur:
-        cur.execute(
-            """
-            UPDATE services
-            SET service_name = coalesce(%(service_name)s, service_name),
-                cost = coalesce(%(cost)s, cost)
-            WHERE service_id = %(service_id)s
-            RETURNING service_id, location_id, service_name, cost
-            """,
-            {"service_id": service_id, "service_name": service_name, "cost": cost},
-        )
-        return _one(cur, "service", service_id)
+    return found("service", service_id, write_one(
+        """
+        UPDATE services
+        SET service_name = coalesce(%(service_name)s, service_name),
+            cost = coalesce(%(cost)s, cost)
+        WHERE service_id = %(service_id)s
+        RETURNING service_id, location_id, service_name, cost
+        """,
+        service_id=service_id, service_name=service_name, cost=cost,
+    ))
 
 
-@retried
 def delete_service(service_id: int) -> None:
-    """End a service; what was billed for it stays on its bills."""
-    with transaction() as cur:
-        cur.execute(
-            "DELETE FROM services WHERE service_id = %(service_id)s RETURNING service_id", {"service_id": service_id}
-        )
-        _one(cur, "service", service_id)
+    """End a service; what was billed for it stays on its bills. Raise NotFound if there is none."""
+    gone: Row | None = write_one(
+        "DELETE FROM services WHERE service_id = %(service_id)s RETURNING service_id", service_id=service_id
+    )
+    found("service", service_id, gone)
 
 
-@retried
 def add_equipment(location_id: int, equipment_name: str, serial_number: str | None, cost: Decimal) -> int:
     """Place equipment at a location and return the new ID; raise Conflict when its serial number is taken."""
-    with transaction() as cur:
-        cur.execute(
-            """
-            INSERT INTO equipment (location_id, equipment_name, serial_number, cost)
-            VALUES (%(location_id)s, %(equipment_name)s, %(serial_number)s, %(cost)s)
-            RETURNING equipment_id
-            """,
-            {"location_id": location_id, "equipment_name": equipment_name, "serial_number": serial_number, "cost": cost},
-        )
-        return cur.fetchone()["equipment_id"]
+    return write_value(
+        """
+        INSERT INTO equipment (location_id, equipment_name, serial_number, cost)
+        VALUES (%(location_id)s, %(equipment_name)s, %(serial_number)s, %(cost)s)
+        RETURNING equipment_id
+        """,
+        location_id=location_id, equipment_name=equipment_name, serial_number=serial_number, cost=cost,
+    )
 
 
-@retried
-def get_equipment(equipment_id: int) -> Row:
+def get_equipment(equipment_id: int) -> Equipment:
     """Return equipment with its location's address and customer's name; raise NotFound if there is none."""
-    with reading() as cur:
-        cur.execute(
-            """
-            SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost
-            FROM equipment
-            JOIN locations USING (location_id)
-            JOIN customers USING (customer_id)
-            WHERE equipment_id = %(equipment_id)s
-            """,
-            {"equipment_id": equipment_id},
-        )
-        return _one(cur, "equipment", equipment_id)
+    return found("equipment", equipment_id, fetch_one(
+        """
+        SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost
+        FROM equipment
+        JOIN locations USING (location_id)
+        JOIN customers USING (customer_id)
+        WHERE equipment_id = %(equipment_id)s
+        """,
+        equipment_id=equipment_id,
+    ))
 
 
-@retried
-def list_equipment(after: int = 0, limit: int = 100) -> list[Row]:
+def list_equipment(after: int = 0, limit: int = 100) -> list[Equipment]:
     """Return the equipment whose IDs follow after, with its customers and addresses."""
-    with reading() as cur:
-        cur.execute(
-            """
-            SELECT equipment_id, name, address, equipment_name, serial_number, cost
-            FROM equipment
-            JOIN locations USING (location_id)
-            JOIN customers USING (customer_id)
-            WHERE equipment_id > %(after)s
-            ORDER BY equipment_id
-            LIMIT %(limit)s
-            """,
-            {"after": after, "limit": limit},
-        )
-        return cur.fetchall()
+    return fetch_all(
+        """
+        SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost
+        FROM equipment
+        JOIN locations USING (location_id)
+        JOIN customers USING (customer_id)
+        WHERE equipment_id > %(after)s
+        ORDER BY equipment_id
+        LIMIT %(limit)s
+        """,
+        after=after, limit=limit,
+    )
 
 
-@retried
-def find_equipment(term: str) -> list[Row]:
+def find_equipment(term: str) -> list[Equipment]:
     """Return up to MOST_HITS + 1 pieces with that serial number, or at locations whose address or customer matches."""
     return search(
         """
-        SELECT equipment_id, name, address, equipment_name, serial_number, cost
+        SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost
         FROM equipment
         JOIN locations USING (location_id)
         JOIN customers USING (customer_id)
@@ -908,7 +1062,6 @@ def find_equipment(term: str) -> list[Row]:
     )
 
 
-@retried
 def update_equipment(
     equipment_id: int,
     equipment_name: str | None = None,
@@ -916,35 +1069,25 @@ def update_equipment(
     cost: Decimal | None = None,
 ) -> Row:
     """Change what is given and keep the rest; an empty serial number takes it away."""
-    with transaction() as cur:
-        cur.execute(
-            """
-            UPDATE equipment
-            SET equipment_name = coalesce(%(equipment_name)s, equipment_name),
-                serial_number = nullif(coalesce(%(serial_number)s, serial_number), ''),
-                cost = coalesce(%(cost)s, cost)
-            WHERE equipment_id = %(equipment_id)s
-            RETURNING equipment_id, location_id, equipment_name, serial_number, cost
-            """,
-            {
-                "equipment_id": equipment_id,
-                "equipment_name": equipment_name,
-                "serial_number": serial_number,
-                "cost": cost,
-            },
-        )
-        return _one(cur, "equipment", equipment_id)
+    return found("equipment", equipment_id, write_one(
+        """
+        UPDATE equipment
+        SET equipment_name = coalesce(%(equipment_name)s, equipment_name),
+            serial_number = nullif(coalesce(%(serial_number)s, serial_number), ''),
+            cost = coalesce(%(cost)s, cost)
+        WHERE equipment_id = %(equipment_id)s
+        RETURNING equipment_id, location_id, equipment_name, serial_number, cost
+        """,
+        equipment_id=equipment_id, equipment_name=equipment_name, serial_number=serial_number, cost=cost,
+    ))
 
 
-@retried
 def delete_equipment(equipment_id: int) -> None:
     """Delete a piece of equipment; raise NotFound if there is none."""
-    with transaction() as cur:
-        cur.execute(
-            "DELETE FROM equipment WHERE equipment_id = %(equipment_id)s RETURNING equipment_id",
-            {"equipment_id": equipment_id},
-        )
-        _one(cur, "equipment", equipment_id)
+    gone: Row | None = write_one(
+        "DELETE FROM equipment WHERE equipment_id = %(equipment_id)s RETURNING equipment_id", equipment_id=equipment_id
+    )
+    found("equipment", equipment_id, gone)
 
 
 @retried
@@ -959,13 +1102,13 @@ def add_bill(customer_id: int, description: str, amount: Decimal, due_date: date
             """,
             {"customer_id": customer_id, "description": description, "amount": amount, "due_date": due_date},
         )
-        billing_id = cur.fetchone()["billing_id"]
+        billing_id: int = cur.row()["billing_id"]
         _insert_item(cur, billing_id, description, amount)
         apply_credit(cur, customer_id)
         return billing_id
 
 
-def _insert_item(cur: psycopg2.extensions.cursor, billing_id: int, description: str, amount: Decimal) -> None:
+def _insert_item(cur: Cursor, billing_id: int, description: str, amount: Decimal) -> None:
     cur.execute(
         """
         INSERT INTO billing_items (billing_id, description, amount)
@@ -975,24 +1118,24 @@ def _insert_item(cur: psycopg2.extensions.cursor, billing_id: int, description: 
     )
 
 
-def apply_credit(cur: psycopg2.extensions.cursor, customer_id: int) -> None:
+def apply_credit(cur: Cursor, customer_id: int) -> None:
     """Spend a customer's credit on their unpaid bills, the one due first first."""
     cur.execute("SELECT apply_credit(ARRAY[%(customer_id)s]::bigint[])", {"customer_id": customer_id})
 
 
 @retried
-def get_bill(billing_id: int) -> Row:
+def get_bill(billing_id: int) -> Bill:
     """Return a bill with its customer's name and, under items, its lines; raise NotFound if there is none."""
     with reading() as cur:
         return _bill(cur, billing_id)
 
 
-def _bill(cur: psycopg2.extensions.cursor, billing_id: int) -> Row:
+def _bill(cur: Cursor, billing_id: int) -> Bill:
     cur.execute(
         """
         SELECT billing_id, customer_id, name, description, period, issued_on, due_date, amount_billed, amount_paid,
                amount_due, last_payment_date, is_late, days_late,
-               (SELECT json_agg(json_build_object('description', item.description, 'amount', item.amount::text)
+               (SELECT json_agg(json_build_object('description', item.description, 'amount', item.amount::numeric(12,2))
                                 ORDER BY billing_item_id)
                 FROM billing_items AS item
                 WHERE item.billing_id = billing_status.billing_id) AS items
@@ -1002,30 +1145,26 @@ def _bill(cur: psycopg2.extensions.cursor, billing_id: int) -> Row:
         """,
         {"billing_id": billing_id},
     )
-    return _one(cur, "bill", billing_id)
+    return cast(Bill, found("bill", billing_id, cur.fetchone()))
 
 
-@retried
-def list_bills(before: int = 0, limit: int = 100) -> list[Row]:
+def list_bills(before: int = 0, limit: int = 100) -> list[BillHit]:
     """Return bills with their customers' names, the newest first; before is the ID of the last one shown."""
-    with reading() as cur:
-        cur.execute(
-            """
-            SELECT billing_id, name, description, due_date, amount_billed, amount_due, last_payment_date,
-                   is_late, days_late
-            FROM billing_status
-            JOIN customers USING (customer_id)
-            WHERE %(before)s = 0 OR billing_id < %(before)s
-            ORDER BY billing_id DESC
-            LIMIT %(limit)s
-            """,
-            {"before": before, "limit": limit},
-        )
-        return cur.fetchall()
+    return fetch_all(
+        """
+        SELECT billing_id, name, description, due_date, amount_billed, amount_due, last_payment_date,
+               is_late, days_late
+        FROM billing_status
+        JOIN customers USING (customer_id)
+        WHERE %(before)s = 0 OR billing_id < %(before)s
+        ORDER BY billing_id DESC
+        LIMIT %(limit)s
+        """,
+        before=before, limit=limit,
+    )
 
 
-@retried
-def find_bills(term: str) -> list[Row]:
+def find_bills(term: str) -> list[BillHit]:
     """Return up to MOST_HITS + 1 bills of customers whose name or phone number contains term, else so described: unpaid
     first, newest first.
     """
@@ -1055,7 +1194,7 @@ def update_bill(
     description: str | None = None,
     amount: Decimal | None = None,
     due_date: date | None = None,
-) -> Row:
+) -> Bill:
     """Change what is given and keep the rest; a changed amount is a line of its own, so that the lines still add up.
 
     Raise NotFound, or Conflict when more was paid on the bill than the new amount.
@@ -1073,14 +1212,14 @@ def update_bill(
             """,
             {"billing_id": billing_id, "description": description, "amount": amount, "due_date": due_date},
         )
-        change = cur.fetchone()["amount_billed"] - before["amount_billed"]
+        change = cur.row()["amount_billed"] - before["amount_billed"]
         if change:
             _insert_item(cur, billing_id, "Adjustment", change)
             apply_credit(cur, before["customer_id"])
         return _bill(cur, billing_id)
 
 
-def _lock_bill(cur: psycopg2.extensions.cursor, billing_id: int) -> Row:
+def _lock_bill(cur: Cursor, billing_id: int) -> _LockedBill:
     """Lock a bill's account, then the bill: the order of every writer of money.
 
     FOR UPDATE, because a bill run holds the key of each customer that it bills: it must not miss a payment.
@@ -1103,7 +1242,7 @@ def _lock_bill(cur: psycopg2.extensions.cursor, billing_id: int) -> Row:
         """,
         {"billing_id": billing_id},
     )
-    return _one(cur, "bill", billing_id)
+    return cast(_LockedBill, found("bill", billing_id, cur.fetchone()))
 
 
 @retried

@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import NamedTuple
 
 import database
-from database import Row
-from tracker import bill_run, errors, fields, interrupts, payments, reports, text
+from database import Bill, Location
+from tracker import bill_run, errors, fields, interrupts, log, payments, reports, text
 from tracker.terminal import commands, prompts, screens, tables
 from tracker.terminal.forms import (
     ask_aim,
@@ -32,6 +32,8 @@ from tracker.terminal.prompts import ask, confirm, say
 from tracker.transfer import exporting
 
 VERSION = "1.0.0"
+
+saved_before = 0  # what database.saved was when the action that runs began
 
 
 class Menu(NamedTuple):
@@ -88,7 +90,7 @@ def view_location() -> None:
     view(LOCATION, screens.LOCATIONS, database.list_locations, show_location)
 
 
-def show_location(location: Row) -> None:
+def show_location(location: Location) -> None:
     account = reports.get_account(location["customer_id"])
     say(f"Customer {account['customer_id']}  {account['name']}, {account['phone_number']}")
     sites = [site for site in account["locations"] if site["location_id"] == location["location_id"]]
@@ -175,8 +177,8 @@ def add_bill() -> None:
     description = ask("Description", fields.text(200))
     billed = ask("Amount", fields.positive_amount)
     due_date = ask("Due date", fields.day)
-    credit = min(payments.credit(customer["customer_id"]), billed)
     billing_id = database.add_bill(customer["customer_id"], description, billed, due_date)
+    credit = payments.paid_from_credit(billing_id)
     say(f"Added bill {billing_id}, {description}, {text.show_amount(billed)} due {due_date}, to {customer['name']}"
         f"{f'; {text.show_amount(credit)} of it paid from credit' if credit else ''}.")
 
@@ -185,7 +187,7 @@ def view_bill() -> None:
     view(BILL, screens.BILLS, database.list_bills, show_bill)
 
 
-def show_bill(bill: Row) -> None:
+def show_bill(bill: Bill) -> None:
     show_fields(screens.BILL_FIELDS)(bill)
     for item in bill["items"] or []:
         for line in tables.spread(text.clean(item["description"]), text.show_amount(item["amount"]), 2):
@@ -316,6 +318,7 @@ def about_database() -> None:
     print(f"Server     {screens.where(server)}")
     say(f"Database   {server['database']}, {database.size()}, as {server['login']}")
     print(f"Today      {server['today']}, in {server['timezone']}")
+    say(f"Log        {log.path()}")
     if server["search_is_indexed"]:
         print("Search     indexed by pg_trgm")
     else:
@@ -437,21 +440,22 @@ def run_menu(menu: Menu) -> None:
 
 def run_action(label: str, action: Callable[[], object]) -> None:
     """Run one action; whatever stops it becomes one line."""
+    global saved_before
     print(f"\n{label}")
-    saved = database.saved
+    saved_before = database.saved
     try:
         action()
     except errors.Cancelled:
-        prompts.complain(stopped(saved))
+        prompts.complain(stopped())
     except KeyboardInterrupt:
-        print(f"\n{stopped(saved)}")
+        print(f"\n{stopped()}")
     except errors.Error as exc:
         prompts.complain(str(exc))
 
 
-def stopped(saved: int) -> str:
-    """Say what a cancelled action left behind, given how much was saved when it began."""
-    return "Cancelled, nothing changed." if database.saved == saved else "Stopped; what was saved before that stays."
+def stopped() -> str:
+    """Say what a cancelled action left behind."""
+    return "Cancelled, nothing changed." if database.saved == saved_before else "Stopped; what was saved before that stays."
 
 
 def first_screen() -> None:
@@ -484,15 +488,16 @@ def main(argv: list[str] | None = None) -> int:
         database.connect()
     except errors.Error as exc:
         prompts.complain(str(exc))
-        return 2
+        return errors.Unavailable.exit_code
     try:
-        return arguments.run(arguments)
+        run: commands.Command = arguments.run
+        return run(arguments)
     except errors.Error as exc:
         prompts.complain(str(exc))
-        return 1
-    except errors.Cancelled:
+        return exc.exit_code
+    except errors.Cancelled as exc:
         prompts.complain("Cancelled, nothing changed.")
-        return 1
+        return exc.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -501,11 +506,13 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def say_fault(kind: type[BaseException], fault: BaseException, trace: TracebackType | None) -> None:
-    """Report a fault of the program itself in one sentence that says where to look."""
+    """Report a fault of the program itself: in one sentence here, in full in the log."""
+    where = f", with {log.path()}" if log.fault(fault) else ""
+    saved = "Nothing was saved." if database.saved == saved_before else "What was saved before it stays."
     while trace and trace.tb_next:
         trace = trace.tb_next
     place = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}, line {trace.tb_lineno}" if trace else "the program"
-    prompts.complain(f"This is a fault of the program ({kind.__name__} in {place}); please report it. Your data are safe.")
+    prompts.complain(f"This is a fault of the program ({kind.__name__} in {place}); please report it{where}. {saved}")
 
 
 if __name__ == "__main__":

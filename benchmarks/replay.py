@@ -14,23 +14,25 @@ import database
 
 
 class Statement(NamedTuple):
-    """One statement: its text and parameters, the first row it returned, and whether a COMMIT of its own followed."""
+    """One statement: its text and parameters, whether it only read, the first row it returned, and whether a COMMIT of
+    its own followed.
+    """
 
     text: Any
     parameters: Any
-    autocommit: bool
+    reads: bool
     row: dict[str, Any] | None = None
     committed: bool = False
 
 
-class Recorder(psycopg2.extras.RealDictCursor):
+class Recorder(database.Cursor):
     """The program's cursor, which writes down what passes through it."""
 
     statements: ClassVar[list[Statement]] = []
 
     def execute(self, query: Any, parameters: Any = None) -> None:
         super().execute(query, parameters)
-        self.statements.append(Statement(query, parameters, self.connection.autocommit))
+        self.statements.append(Statement(query, parameters, bool(self.connection.readonly)))
 
     def fetchone(self) -> dict[str, Any] | None:
         row = super().fetchone()
@@ -67,8 +69,8 @@ def replay(conn: psycopg2.extensions.connection, statements: list[Statement]) ->
     changed: dict[tuple[str, Any], Any] = {}
     with conn.cursor() as cur:
         for statement in statements:
-            if statement.autocommit != conn.autocommit:
-                conn.autocommit = statement.autocommit
+            if statement.reads != conn.autocommit:
+                conn.autocommit = statement.reads
             cur.execute(statement.text, _with_new_ids(statement.parameters, changed))
             rows = cur.fetchall() if cur.description else []
             if rows and statement.row:

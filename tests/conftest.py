@@ -1,6 +1,7 @@
 """A real PostgreSQL for every test: the embedded one, or TEST_DATABASE_URI, in databases that are dropped again."""
 from __future__ import annotations
 
+import atexit
 import functools
 import itertools
 import os
@@ -25,6 +26,9 @@ sys.path.insert(0, str(PROJECT))
 import database
 
 numbers = itertools.count(1)
+# Where the program writes its log, in this process and in those that it starts: not into the user's own folder.
+os.environ["ISP_DATA_DIR"] = tempfile.mkdtemp(prefix="isp-tests-data-")
+atexit.register(shutil.rmtree, os.environ["ISP_DATA_DIR"])
 
 
 def named(uri: str, dbname: str) -> str:
@@ -75,14 +79,12 @@ def admin(server_uri: str) -> Iterator[Callable[[str], None]]:
 
 @pytest.fixture(scope="session")
 def template(server_uri: str, admin: Callable[[str], None]) -> Iterator[str]:
-    """A database that holds the schema and nothing else, as CREATE DATABASE takes it."""
+    """A database that holds the schema and nothing else."""
     name = f"isp_test_{os.getpid()}_template"
     admin(f"CREATE DATABASE {name}")
     database.connect(named(server_uri, name))
-    with database.reading() as cur:
-        copied = " STRATEGY file_copy" if cur.connection.server_version >= 150000 else ""
     database.disconnect()
-    yield name + copied
+    yield name
     admin(f"DROP DATABASE {name} WITH (FORCE)")
 
 
@@ -90,7 +92,8 @@ def template(server_uri: str, admin: Callable[[str], None]) -> Iterator[str]:
 def uri(server_uri: str, admin: Callable[[str], None], template: str) -> Iterator[str]:
     """A fresh database with the schema in it."""
     name = f"isp_test_{os.getpid()}_{next(numbers)}"
-    admin(f"CREATE DATABASE {name} TEMPLATE {template}")
+    quickly = "" if admin.__self__.connection.server_version < 150000 else "STRATEGY file_copy"
+    admin(f"CREATE DATABASE {name} TEMPLATE {template} {quickly}")
     yield named(server_uri, name)
     admin(f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -149,7 +152,7 @@ def sentence(output: str) -> str:
 
 def environment(uri: str, **more: str) -> dict[str, str]:
     """Return the program's environment: this one, with the database, without the settings of whoever runs the tests."""
-    settings = ("DATABASE_URI", "ISP_DATA_DIR", "TIMEZONE", "DB_")
+    settings = ("DATABASE_URI", "TIMEZONE", "DB_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(settings)}
     return {**kept, "DATABASE_URI": uri, **more}
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from tracker import embedded, errors
+from tracker import embedded, errors, settings
 
 ROOT = os.geteuid() == 0
 SETTINGS = ["fsync=off"]
@@ -515,8 +515,10 @@ def test_a_log_over_its_limit_begins_anew_and_one_old_one_is_kept(folder):
 
 
 def test_the_data_folder_is_the_users_own_unless_it_is_set(monkeypatch):
-    assert embedded.data_folder("~/elsewhere") == Path.home() / "elsewhere"
+    monkeypatch.setenv("ISP_DATA_DIR", "~/elsewhere")
+    assert settings.data_folder() == Path.home() / "elsewhere"
+    monkeypatch.delenv("ISP_DATA_DIR")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert embedded.data_folder() == Path("/var/lib/isp-customer-tracker")
+    assert settings.data_folder() == Path("/var/lib/isp-customer-tracker")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert Path.home() in embedded.data_folder().parents
+    assert Path.home() in settings.data_folder().parents

@@ -142,7 +142,7 @@ def test_deleting_a_bill_gives_its_payments_back_to_the_next_bill(db, ada, bills
 def test_a_changed_amount_is_a_line_of_the_bill(db, ada, bills):
     db.update_bill(bills[0], amount=Decimal("12.50"))
     items = [(item["description"], item["amount"]) for item in db.get_bill(bills[0])["items"]]
-    assert items == [("Bill 10", "10.00"), ("Adjustment", "2.50")]
+    assert items == [("Bill 10", Decimal("10.00")), ("Adjustment", Decimal("2.50"))]
 
 
 def test_a_bill_cannot_shrink_below_what_was_paid(db, ada, bills):
@@ -211,7 +211,7 @@ def test_the_bill_run_makes_one_bill_per_customer_with_a_line_per_service(db, su
     bill, = payments.unpaid_bills(subscriber)
     items = db.get_bill(bill["billing_id"])["items"]
     assert [(item["description"], item["amount"]) for item in items] == [
-        ("Fiber 500, 1 Harbour Street", "49.90"), ("Static IP, 1 Harbour Street", "5.00"),
+        ("Fiber 500, 1 Harbour Street", Decimal("49.90")), ("Static IP, 1 Harbour Street", Decimal("5.00")),
     ]
 
 

@@ -3,54 +3,85 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any, TypedDict, cast
 
-import psycopg2
-import psycopg2.extensions
-import psycopg2.extras
-import psycopg2.pool
-
-from database import BILL_RUN_LOCK, Row, be_patient, retried, transaction
+from database import BILL_RUN_LOCK, Cursor, be_patient, fetch_one, only, retried, transaction
 from tracker.errors import Conflict
 
 SHOWN_KEPT = 100
 DAYS_TO_PAY = 14
 
 
-@retried
-def preview(period: date) -> Row:
+class Preview(TypedDict):
+    """What a run would do, and how that differs from the month before."""
+
+    customers: int
+    total: Decimal
+    skipped: int
+    new: int
+    gone: int
+    changed: int
+    total_before: Decimal
+
+
+class Result(TypedDict):
+    created: int
+    skipped: int
+    total: Decimal
+    from_credit: Decimal
+
+
+class UndoPreview(TypedDict):
+    removed: int
+    total: Decimal
+    kept: int
+
+
+class KeptBill(TypedDict):
+    billing_id: int
+    name: str
+    amount_billed: Decimal
+    amount_paid: Decimal
+    last_payment_date: date | None
+
+
+class UndoResult(TypedDict):
+    removed: int
+    kept: int
+    bills: list[KeptBill]
+
+
+def preview(period: date) -> Preview:
     """Say what a bill run would do: customers and total to bill, skipped (billed already), and against the month
     before: new, gone and changed customers, with that month's total.
     """
-    with transaction() as cur:
-        be_patient(cur)
-        cur.execute(
-            """
-            WITH account AS (
-                SELECT customer_id, sum(cost) AS amount
-                FROM services
-                JOIN locations USING (location_id)
-                GROUP BY customer_id
-            ), billed AS (
-                SELECT customer_id, true AS is_billed FROM billing WHERE period = %(period)s
-            ), before AS (
-                SELECT customer_id, amount_billed
-                FROM billing
-                WHERE period = (%(period)s - interval '1 month')::date
-            )
-            SELECT count(account.amount) FILTER (WHERE is_billed IS NULL)                        AS customers,
-                   coalesce(sum(account.amount) FILTER (WHERE is_billed IS NULL), 0)             AS total,
-                   count(account.amount) FILTER (WHERE is_billed)                                AS skipped,
-                   count(*) FILTER (WHERE amount_billed IS NULL AND is_billed IS NULL)           AS new,
-                   count(*) FILTER (WHERE account.amount IS NULL)                                AS gone,
-                   count(*) FILTER (WHERE account.amount <> amount_billed AND is_billed IS NULL) AS changed,
-                   coalesce(sum(amount_billed), 0)                                               AS total_before
-            FROM account
-            FULL JOIN before USING (customer_id)
-            LEFT JOIN billed USING (customer_id)
-            """,
-            {"period": period},
+    return only(fetch_one(
+        """
+        WITH account AS (
+            SELECT customer_id, sum(cost) AS amount
+            FROM services
+            JOIN locations USING (location_id)
+            GROUP BY customer_id
+        ), billed AS (
+            SELECT customer_id, true AS is_billed FROM billing WHERE period = %(period)s
+        ), before AS (
+            SELECT customer_id, amount_billed
+            FROM billing
+            WHERE period = (%(period)s - interval '1 month')::date
         )
-        return cur.fetchone()
+        SELECT count(account.amount) FILTER (WHERE is_billed IS NULL)                        AS customers,
+               coalesce(sum(account.amount) FILTER (WHERE is_billed IS NULL), 0)             AS total,
+               count(account.amount) FILTER (WHERE is_billed)                                AS skipped,
+               count(*) FILTER (WHERE amount_billed IS NULL AND is_billed IS NULL)           AS new,
+               count(*) FILTER (WHERE account.amount IS NULL)                                AS gone,
+               count(*) FILTER (WHERE account.amount <> amount_billed AND is_billed IS NULL) AS changed,
+               coalesce(sum(amount_billed), 0)                                               AS total_before
+        FROM account
+        FULL JOIN before USING (customer_id)
+        LEFT JOIN billed USING (customer_id)
+        """,
+        patient=True, period=period,
+    ))
 
 
 def default_due_date(period: date, today: date) -> date:
@@ -60,7 +91,7 @@ def default_due_date(period: date, today: date) -> date:
 
 
 @retried
-def run(period: date, due_date: date, expected_total: Decimal | None = None) -> Row:
+def run(period: date, due_date: date, expected_total: Decimal | None = None) -> Result:
     """Bill every customer with services for a month, once, and spend their credit; return created, skipped, total
     and from_credit, what credit paid of it.
 
@@ -98,7 +129,7 @@ def run(period: date, due_date: date, expected_total: Decimal | None = None) -> 
             """,
             {"period": period, "due_date": due_date},
         )
-        result = {**cur.fetchone(), "from_credit": Decimal(0)}
+        result = cast(Result, {**cur.row(), "from_credit": Decimal(0)})
         if expected_total is not None and result["created"] and result["total"] != expected_total:
             raise Conflict(f"The total is now {result['total']:.2f}, since services have changed; nobody was billed.")
         if result["created"]:
@@ -106,48 +137,45 @@ def run(period: date, due_date: date, expected_total: Decimal | None = None) -> 
         return result
 
 
-def _spend_all_credit(cur: psycopg2.extensions.cursor) -> Decimal:
+def _spend_all_credit(cur: Cursor) -> Decimal:
     """Spend every customer's credit on unpaid bills and return how much that was."""
     cur.execute("SELECT coalesce(sum(credit), 0) AS before FROM customer_credit")
-    before = cur.fetchone()["before"]
+    before = cur.row()["before"]
     cur.execute("SELECT apply_credit()")
     cur.execute("SELECT %(before)s - coalesce(sum(credit), 0) AS spent FROM customer_credit", {"before": before})
-    return cur.fetchone()["spent"]
+    spent: Decimal = cur.row()["spent"]
+    return spent
 
 
-def _lock_bill_run(cur: psycopg2.extensions.cursor) -> None:
+def _lock_bill_run(cur: Cursor) -> None:
     """Wait for another bill run to end."""
     be_patient(cur)
     cur.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": BILL_RUN_LOCK})
 
 
-@retried
-def preview_undo(period: date) -> Row:
+def preview_undo(period: date) -> UndoPreview:
     """Say what undoing a month's bill run would do: removed and their total, and kept, those somebody has paid on."""
-    with transaction() as cur:
-        be_patient(cur)
-        cur.execute(
-            """
-            SELECT count(*) FILTER (WHERE NOT is_paid_on)                       AS removed,
-                   coalesce(sum(amount_billed) FILTER (WHERE NOT is_paid_on), 0) AS total,
-                   count(*) FILTER (WHERE is_paid_on)                           AS kept
-            FROM (
-                SELECT amount_billed, EXISTS (
-                    SELECT FROM payment_allocations
-                    JOIN payments USING (payment_id)
-                    WHERE payment_allocations.billing_id = billing.billing_id AND NOT from_credit AND voided_at IS NULL
-                ) AS is_paid_on
-                FROM billing
-                WHERE period = %(period)s
-            ) AS bill
-            """,
-            {"period": period},
-        )
-        return cur.fetchone()
+    return only(fetch_one(
+        """
+        SELECT count(*) FILTER (WHERE NOT is_paid_on)                       AS removed,
+               coalesce(sum(amount_billed) FILTER (WHERE NOT is_paid_on), 0) AS total,
+               count(*) FILTER (WHERE is_paid_on)                           AS kept
+        FROM (
+            SELECT amount_billed, EXISTS (
+                SELECT FROM payment_allocations
+                JOIN payments USING (payment_id)
+                WHERE payment_allocations.billing_id = billing.billing_id AND NOT from_credit AND voided_at IS NULL
+            ) AS is_paid_on
+            FROM billing
+            WHERE period = %(period)s
+        ) AS bill
+        """,
+        patient=True, period=period,
+    ))
 
 
 @retried
-def undo(period: date) -> Row:
+def undo(period: date) -> UndoResult:
     """Remove a month's bills, but for those that were paid on other than from credit.
 
     Return removed and kept, counted, and under bills the first SHOWN_KEPT that stay, each with its customer's name
@@ -181,11 +209,11 @@ def undo(period: date) -> Row:
             """,
             {"period": period, "limit": SHOWN_KEPT},
         )
-        bills = cur.fetchall()
+        bills: list[Any] = cur.fetchall()
         return {"removed": removed, "kept": bills[0]["kept"] if bills else 0, "bills": bills}
 
 
-def _lock_period(cur: psycopg2.extensions.cursor, period: date) -> None:
+def _lock_period(cur: Cursor, period: date) -> None:
     """Lock the accounts that a month's bills are of, then the bills, so that the next statement sees every payment."""
     cur.execute(
         """

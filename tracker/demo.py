@@ -11,12 +11,7 @@ from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
-import psycopg2
-import psycopg2.extensions
-import psycopg2.extras
-import psycopg2.pool
-
-from database import be_patient, reading, transaction
+from database import Cursor, be_patient, outside_transactions, transaction
 from tracker.errors import Conflict
 
 DEMO_CUSTOMERS = 200
@@ -197,22 +192,23 @@ def fill(customers: int, seed: int = 1, say: Callable[[str], None] = lambda step
     _vacuum()
 
 
-def _claim(cur: psycopg2.extensions.cursor) -> None:
+def _claim(cur: Cursor) -> None:
     """Keep every other writer out until the end, and refuse a database in use."""
     cur.execute("LOCK TABLE customers IN SHARE ROW EXCLUSIVE MODE")
     cur.execute("SELECT EXISTS (SELECT FROM customers) AS used")
-    if cur.fetchone()["used"]:
+    if cur.row()["used"]:
         raise Conflict("The database has customers already; made-up ones go only into an empty database.")
 
 
-def _today(cur: psycopg2.extensions.cursor) -> date:
+def _today(cur: Cursor) -> date:
     cur.execute("SELECT CURRENT_DATE AS today")
-    return cur.fetchone()["today"]
+    today: date = cur.row()["today"]
+    return today
 
 
 @contextmanager
 def _triggers_and_indexes_later(
-    cur: psycopg2.extensions.cursor, later: bool, say: Callable[[str], None]
+    cur: Cursor, later: bool, say: Callable[[str], None]
 ) -> Iterator[None]:
     """Load many rows without user triggers, indexes and keys, then make these again, which checks every row.
 
@@ -235,7 +231,7 @@ def _triggers_and_indexes_later(
         cur.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
 
 
-def _rules(cur: psycopg2.extensions.cursor) -> list[dict[str, Any]]:
+def _rules(cur: Cursor) -> list[Any]:
     """Return the statements that drop and make each key and index, keys that others refer to first."""
     cur.execute(
         """
@@ -258,7 +254,7 @@ def _rules(cur: psycopg2.extensions.cursor) -> list[dict[str, Any]]:
     return cur.fetchall()
 
 
-def _prepare_chance(cur: psycopg2.extensions.cursor, seed: int) -> None:
+def _prepare_chance(cur: Cursor, seed: int) -> None:
     """Define chance(n, what, sides), a die that falls for the same n and what always the same way, and what it picks."""
     cur.execute(
         """
@@ -291,7 +287,7 @@ def _prepare_chance(cur: psycopg2.extensions.cursor, seed: int) -> None:
     for column in ("given", "family", "streets", "towns", "ranges"):
         cur.execute(f"ALTER TABLE pg_temp.culture ALTER COLUMN {column} SET STORAGE PLAIN")  # else unpacked for each row
     for number, culture in enumerate(CULTURES):
-        values = [value.split("|") if "|" in str(value) else value for value in culture[1:]]
+        values = [value.split("|") if isinstance(value, str) and "|" in value else value for value in culture[1:]]
         cur.execute(f"INSERT INTO culture VALUES ({', '.join(['%s'] * 11)})", [number, *values])
     for number, (_, _, name, cost) in enumerate(PLANS):
         cur.execute("INSERT INTO plan VALUES (%s, %s, %s)", (number, name, cost))
@@ -304,7 +300,7 @@ def _tickets(shares: Iterable[int]) -> list[int]:
     return [number for number, share in enumerate(shares) for _ in range(share)]
 
 
-def _insert_customers(cur: psycopg2.extensions.cursor, customers: int, today: date) -> None:
+def _insert_customers(cur: Cursor, customers: int, today: date) -> None:
     """Every fiftieth customer has the phone number of another; past a range's end, numbers have an extension."""
     cur.execute(
         """
@@ -330,7 +326,7 @@ def _insert_customers(cur: psycopg2.extensions.cursor, customers: int, today: da
     )
 
 
-def _insert_locations(cur: psycopg2.extensions.cursor) -> None:
+def _insert_locations(cur: Cursor) -> None:
     cur.execute(
         """
         INSERT INTO locations (location_id, customer_id, address)
@@ -351,7 +347,7 @@ def _insert_locations(cur: psycopg2.extensions.cursor) -> None:
     )
 
 
-def _insert_services(cur: psycopg2.extensions.cursor) -> None:
+def _insert_services(cur: Cursor) -> None:
     cur.execute(
         """
         INSERT INTO services (service_id, location_id, service_name, cost)
@@ -371,7 +367,7 @@ def _insert_services(cur: psycopg2.extensions.cursor) -> None:
     )
 
 
-def _insert_equipment(cur: psycopg2.extensions.cursor) -> None:
+def _insert_equipment(cur: Cursor) -> None:
     """A serial number is the ID times an odd number modulo 2**32, so no two are the same; one in twenty is unknown."""
     cur.execute(
         """
@@ -391,7 +387,7 @@ def _insert_equipment(cur: psycopg2.extensions.cursor) -> None:
 
 
 def _insert_months(
-    cur: psycopg2.extensions.cursor, customers: int, today: date, seed: int, say: Callable[[str], None]
+    cur: Cursor, customers: int, today: date, seed: int, say: Callable[[str], None]
 ) -> None:
     """Bill twelve months, the last one this month, and pay what was paid."""
     _prepare_payers(cur)
@@ -422,7 +418,7 @@ def _period(today: date, month: int) -> date:
     return date(months // 12, months % 12 + 1, 1)
 
 
-def _prepare_payers(cur: psycopg2.extensions.cursor) -> None:
+def _prepare_payers(cur: Cursor) -> None:
     """Decide how each customer pays, and write down what each is billed every month.
 
     Of every hundred customers in turn, three are late (one of them in part), one has credit or none, and one pays two
@@ -466,7 +462,7 @@ def _prepare_payers(cur: psycopg2.extensions.cursor) -> None:
     )
 
 
-def _plan_month(cur: psycopg2.extensions.cursor, values: dict[str, Any]) -> None:
+def _plan_month(cur: Cursor, values: dict[str, Any]) -> None:
     """Decide for each bill of a month what is paid on it, when, and by which payment.
 
     age counts the months back from the latest one that is past due, which has 1; a bill not yet due has 0 or less.
@@ -509,7 +505,7 @@ def _plan_month(cur: psycopg2.extensions.cursor, values: dict[str, Any]) -> None
     )
 
 
-def _insert_bills(cur: psycopg2.extensions.cursor, values: dict[str, Any]) -> None:
+def _insert_bills(cur: Cursor, values: dict[str, Any]) -> None:
     cur.execute(
         """
         INSERT INTO billing (billing_id, customer_id, description, period, issued_on, due_date, amount_billed,
@@ -527,7 +523,7 @@ def _insert_bills(cur: psycopg2.extensions.cursor, values: dict[str, Any]) -> No
     )
 
 
-def _insert_payments(cur: psycopg2.extensions.cursor, values: dict[str, Any]) -> int:
+def _insert_payments(cur: Cursor, values: dict[str, Any]) -> int | None:
     """Number payments in the order in which the money came, and return the last one's number.
 
     The second of two months paid at once has no payment of its own.
@@ -566,12 +562,12 @@ def _insert_payments(cur: psycopg2.extensions.cursor, values: dict[str, Any]) ->
         values,
     )
     cur.execute("SELECT max(new_id) AS payments FROM month_payment")
-    payments = cur.fetchone()["payments"]
+    payments: int | None = cur.row()["payments"]
     cur.execute("DROP TABLE month_payment")
     return payments
 
 
-def _advance_ids(cur: psycopg2.extensions.cursor) -> None:
+def _advance_ids(cur: Cursor) -> None:
     """Let each identity column go on after the highest ID that was given by hand."""
     for table in TABLES:
         cur.execute(
@@ -582,11 +578,11 @@ def _advance_ids(cur: psycopg2.extensions.cursor) -> None:
             """,
             {"table": table},
         )
-        column = cur.fetchone()["attname"]
+        column = cur.row()["attname"]
         cur.execute(f"SELECT setval(pg_get_serial_sequence('{table}', '{column}'), max({column})) FROM {table}")
 
 
 def _vacuum() -> None:
-    with reading() as cur:
+    with outside_transactions() as cur:
         cur.execute("SET statement_timeout = 0")
         cur.execute(f"VACUUM (ANALYZE) {', '.join(TABLES)}")

@@ -39,17 +39,6 @@ IN_USE_PATIENCE = 10.0
 _used: dict[Path, int] = {}
 
 
-def data_folder(chosen: str = "") -> Path:
-    """Return the folder that holds the embedded database: the one chosen, or the user's or root's own."""
-    if chosen:
-        return Path(chosen).expanduser()
-    if os.geteuid() == 0:
-        return Path("/var/lib/isp-customer-tracker")
-    import platformdirs
-
-    return Path(platformdirs.user_data_dir("isp-customer-tracker"))
-
-
 def start(folder: Path, settings: Sequence[str] = ()) -> str:
     """Start the server of a data folder, or join the running one, and return the URI of its database.
 
@@ -236,9 +225,13 @@ def _create(cluster: Path, settings: Sequence[str], lock: int) -> None:
 def _initdb(new: Path, lock: int) -> None:
     # The database sorts and folds by its builtin locale; pg_trgm tells letters by LC_CTYPE, where the machine has it.
     for ctype in ("C.UTF-8", "C"):
-        with contextlib.suppress(ServerError if ctype != "C" else ()):
+        try:
             _run("initdb", "-D", str(new), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-instructions",
                  "--locale-provider=builtin", "--builtin-locale=C.UTF-8", f"--lc-ctype={ctype}", lock=lock)
+        except ServerError:
+            if ctype == "C":
+                raise
+        else:
             return
 
 
@@ -263,7 +256,7 @@ def _environment(**more: str) -> dict[str, str]:
 def _run(program: str, *arguments: str, lock: int, text: str = "") -> str:
     # A child that outlives us keeps the lock, so nobody else starts in the middle of its work.
     try:
-        done = subprocess.run([_binaries() / program, *arguments], input=text, encoding="utf-8",
+        done: subprocess.CompletedProcess[str] = subprocess.run([_binaries() / program, *arguments], input=text, encoding="utf-8",
                               errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
                               cwd="/", env=_environment(), start_new_session=True, pass_fds=[lock],
                               **_identity())

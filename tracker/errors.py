@@ -59,10 +59,21 @@ RULES = {
 
 
 class Error(Exception):
-    """Something the administrator must know, as one sentence."""
+    """Something the administrator must know, as one sentence; each kind has its exit code and its HTTP status."""
+
+    exit_code = 1
+    http_status = 400
+
+
+class Cancelled(Exception):
+    """The administrator left the form: Ctrl-C, Ctrl-D, or the end of piped input."""
+
+    exit_code = 1
 
 
 class NotFound(Error):
+    http_status = 404
+
     def __init__(self, kind: str, row_id: int) -> None:
         super().__init__(f"There is no {kind} {row_id}.")
 
@@ -70,13 +81,19 @@ class NotFound(Error):
 class Conflict(Error):
     """A rule of the data forbids it; nothing was written."""
 
+    http_status = 409
+
 
 class Forbidden(Error):
     """This login, or this server, takes no changes."""
 
+    http_status = 403
+
 
 class Busy(Error):
     """Others hold what this needed, longer than it may wait; nothing was written."""
+
+    http_status = 503
 
 
 class Deadlock(Busy):
@@ -86,20 +103,31 @@ class Deadlock(Busy):
 class Unavailable(Error):
     """The database cannot be reached, or cannot be used."""
 
+    exit_code = 2
+    http_status = 503
+
 
 class ConnectionLost(Unavailable):
     """The connection broke before COMMIT was sent; nothing was written."""
 
 
+class ServerError(Unavailable):
+    """The embedded server cannot be used."""
+
+
 class OutcomeUnknown(Error):
     """The connection broke while COMMIT was under way; it may or may not have been written."""
+
+    http_status = 503
 
     def __init__(self) -> None:
         super().__init__("The connection was lost while saving: look whether it was saved before you enter it again.")
 
 
-class Cancelled(Exception):
-    """The administrator left the form: Ctrl-C, Ctrl-D, or the end of piped input."""
+class Refused(Error):
+    """The database refused for a reason that the program has no sentence for; nothing was written."""
+
+    http_status = 500
 
 
 class BadFile(Error):
@@ -112,9 +140,7 @@ class UnclearDelimiter(BadFile):
 
 
 class FileExists(BadFile):
+    http_status = 409
+
     def __init__(self, path: Path) -> None:
         super().__init__(f"{path} exists already.")
-
-
-class ServerError(Exception):
-    """The embedded database cannot be used; the message is one sentence for the administrator."""

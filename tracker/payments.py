@@ -1,16 +1,15 @@
 """Payments and credit: what an account has been paid, each change in one transaction."""
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import psycopg2
-import psycopg2.extensions
 import psycopg2.extras
 import psycopg2.pool
 
-from database import MOST_HITS, Row, reading, retried, search, transaction
+from database import MOST_HITS, Cursor, fetch_all, fetch_one, fetch_value, found, reading, retried, search, transaction
 from tracker.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
@@ -20,54 +19,120 @@ if TYPE_CHECKING:
 if TYPE_CHECKING:
     from uuid import UUID
 METHODS = ("cash", "card", "transfer", "direct debit", "cheque", "other")
-psycopg2.extras.register_uuid()
+psycopg2.extras.register_uuid()  # type: ignore[no-untyped-call]
 
 
-@retried
-def unpaid_bills(customer_id: int) -> list[Row]:
+class UnpaidBill(TypedDict):
+    billing_id: int
+    description: str
+    due_date: date
+    days_late: int
+    amount_billed: Decimal
+    amount_paid: Decimal
+    amount_due: Decimal
+
+
+class SamePayment(TypedDict):
+    payment_id: int
+    paid_on: date
+    amount: Decimal
+    method: str
+    reference: str | None
+    recorded_at: datetime
+
+
+class PaymentUse(TypedDict):
+    billing_id: int
+    description: str
+    amount: Decimal
+
+
+class Payment(TypedDict):
+    payment_id: int
+    customer_id: int
+    name: str
+    amount: Decimal
+    amount_left: Decimal
+    paid_on: date
+    method: str
+    reference: str | None
+    recorded_at: datetime
+    recorded_by: str
+    voided_on: date | None
+    void_reason: str | None
+    bills: list[PaymentUse]
+
+
+class PaymentHit(TypedDict):
+    payment_id: int
+    name: str
+    paid_on: date
+    amount: Decimal
+    method: str
+    reference: str | None
+    voided_on: date | None
+
+
+class PaymentOfCustomer(TypedDict):
+    payment_id: int
+    paid_on: date
+    amount: Decimal
+    amount_left: Decimal
+    method: str
+    reference: str | None
+    voided_on: date | None
+    void_reason: str | None
+
+
+def unpaid_bills(customer_id: int) -> list[UnpaidBill]:
     """Return a customer's unpaid bills, the one due first first."""
-    with reading() as cur:
-        cur.execute(
-            """
-            SELECT billing_id, description, due_date, days_late, amount_billed, amount_paid, amount_due
-            FROM billing_status
-            WHERE customer_id = %(customer_id)s AND amount_due > 0
-            ORDER BY due_date, billing_id
-            """,
-            {"customer_id": customer_id},
-        )
-        return cur.fetchall()
+    return fetch_all(
+        """
+        SELECT billing_id, description, due_date, days_late, amount_billed, amount_paid, amount_due
+        FROM billing_status
+        WHERE customer_id = %(customer_id)s AND amount_due > 0
+        ORDER BY due_date, billing_id
+        """,
+        customer_id=customer_id,
+    )
 
 
-@retried
 def credit(customer_id: int) -> Decimal:
     """Return what a customer paid that no bill has used yet."""
-    with reading() as cur:
-        cur.execute(
-            """
-            SELECT coalesce(sum(credit), 0) AS credit
-            FROM customer_credit
-            WHERE customer_id = %(customer_id)s
-            """,
-            {"customer_id": customer_id},
-        )
-        return cur.fetchone()["credit"]
+    return fetch_value(
+        """
+        SELECT coalesce(sum(credit), 0) AS credit
+        FROM customer_credit
+        WHERE customer_id = %(customer_id)s
+        """,
+        customer_id=customer_id,
+    )
 
 
-@retried
-def same_payments(customer_id: int, amount: Decimal, paid_on: date) -> list[Row]:
+def paid_from_credit(billing_id: int) -> Decimal:
+    """Return how much of a bill was paid by money that was there before it."""
+    return fetch_value(
+        """
+        SELECT coalesce(sum(payment_allocations.amount), 0) AS amount
+        FROM payment_allocations
+        JOIN payments USING (payment_id)
+        WHERE billing_id = %(billing_id)s AND from_credit AND voided_at IS NULL
+        """,
+        billing_id=billing_id,
+    )
+
+
+def same_payments(customer_id: int, amount: Decimal, paid_on: date) -> list[SamePayment]:
     """Return payments that are not void of the same customer, amount and day: perhaps the same one entered twice."""
-    with reading() as cur:
-        cur.execute(
-            """
-            SELECT payment_id, paid_on, amount, method, reference, recorded_at
-            FROM payments
-            WHERE customer_id = %(customer_id)s AND paid_on = %(paid_on)s AND amount = %(amount)s AND voided_at IS NULL
-            ORDER BY payment_id
-            """,
-            {"customer_id": customer_id, "amount": amount, "paid_on": paid_on},
-        )
-        return cur.fetchall()
+    return fetch_all(
+        """
+        SELECT payment_id, paid_on, amount, method, reference, recorded_at
+        FROM payments
+        WHERE customer_id = %(customer_id)s AND paid_on = %(paid_on)s AND amount = %(amount)s AND voided_at IS NULL
+        ORDER BY payment_id
+        """,
+        customer_id=customer_id, amount=amount, paid_on=paid_on,
+    )
 
 
 @retried
@@ -79,7 +144,7 @@ def record_payment(
     reference: str | None,
     entry_key: UUID,
     billing_id: int | None = None,
-) -> Row:
+) -> Payment:
     """Record a payment and return it as get_payment does: it pays billing_id first, then the oldest due bills.
 
     The same entry_key with the same values returns the payment that it made; with others it raises Conflict. Raise
@@ -99,7 +164,7 @@ def record_payment(
         return _payment(cur, payment_id)
 
 
-def _insert_payment(cur: psycopg2.extensions.cursor, values: dict[str, Any]) -> int:
+def _insert_payment(cur: Cursor, values: dict[str, Any]) -> int:
     cur.execute(
         """
         INSERT INTO payments (customer_id, amount, paid_on, method, reference, entry_key)
@@ -111,7 +176,7 @@ def _insert_payment(cur: psycopg2.extensions.cursor, values: dict[str, Any]) -> 
     )
     if not (inserted := cur.fetchone()):
         return _earlier_payment(cur, values)
-    payment_id = inserted["payment_id"]
+    payment_id: int = inserted["payment_id"]
     if values["billing_id"] is not None:
         _pay_bill(cur, payment_id, values)
     cur.execute(
@@ -121,7 +186,7 @@ def _insert_payment(cur: psycopg2.extensions.cursor, values: dict[str, Any]) -> 
     return payment_id
 
 
-def _earlier_payment(cur: psycopg2.extensions.cursor, values: dict[str, Any]) -> int:
+def _earlier_payment(cur: Cursor, values: dict[str, Any]) -> int:
     cur.execute(
         """
         SELECT payment_id
@@ -133,11 +198,11 @@ def _earlier_payment(cur: psycopg2.extensions.cursor, values: dict[str, Any]) ->
         values,
     )
     if row := cur.fetchone():
-        return row["payment_id"]
+        return int(row["payment_id"])
     raise Conflict("This form was saved before with other values; open a new one to record another payment.")
 
 
-def _pay_bill(cur: psycopg2.extensions.cursor, payment_id: int, values: dict[str, Any]) -> None:
+def _pay_bill(cur: Cursor, payment_id: int, values: dict[str, Any]) -> None:
     cur.execute(
         """
         INSERT INTO payment_allocations (payment_id, billing_id, amount)
@@ -153,19 +218,19 @@ def _pay_bill(cur: psycopg2.extensions.cursor, payment_id: int, values: dict[str
 
 
 @retried
-def get_payment(payment_id: int) -> Row:
+def get_payment(payment_id: int) -> Payment:
     """Return a payment with its customer's name and, under bills, what it paid; raise NotFound if there is none."""
     with reading() as cur:
         return _payment(cur, payment_id)
 
 
-def _payment(cur: psycopg2.extensions.cursor, payment_id: int) -> Row:
+def _payment(cur: Cursor, payment_id: int) -> Payment:
     cur.execute(
         """
         SELECT payment_id, customer_id, name, amount, amount_left, paid_on, method, reference, recorded_at, recorded_by,
                voided_at::date AS voided_on, void_reason,
                (SELECT coalesce(json_agg(json_build_object('billing_id', billing_id, 'description', description,
-                                                           'amount', allocation.amount)
+                                                           'amount', allocation.amount::numeric(12,2))
                                          ORDER BY payment_allocation_id), '[]')
                 FROM payment_allocations AS allocation
                 JOIN billing USING (billing_id)
@@ -176,22 +241,18 @@ def _payment(cur: psycopg2.extensions.cursor, payment_id: int) -> Row:
         """,
         {"payment_id": payment_id},
     )
-    if row := cur.fetchone():
-        return row
-    raise NotFound("payment", payment_id)
+    return cast(Payment, found("payment", payment_id, cur.fetchone()))
 
 
-@retried
-def find_by_entry_key(entry_key: UUID) -> Row | None:
+def find_by_entry_key(entry_key: UUID) -> Payment | None:
     """Return the payment that a form made, or None."""
-    with reading() as cur:
-        cur.execute("SELECT payment_id FROM payments WHERE entry_key = %(entry_key)s", {"entry_key": entry_key})
-        row = cur.fetchone()
+    row: dict[str, int] | None = fetch_one(
+        "SELECT payment_id FROM payments WHERE entry_key = %(entry_key)s", entry_key=entry_key
+    )
     return get_payment(row["payment_id"]) if row else None
 
 
-@retried
-def find_payments(term: str) -> list[Row]:
+def find_payments(term: str) -> list[PaymentHit]:
     """Return up to MOST_HITS + 1 payments of customers whose name or phone number contains term, newest first."""
     return search(
         """
@@ -206,35 +267,29 @@ def find_payments(term: str) -> list[Row]:
     )
 
 
-@retried
 def list_payments(
     customer_id: int, before: tuple[date, int] | None = None, limit: int = MOST_HITS
-) -> list[Row]:
+) -> list[PaymentOfCustomer]:
     """Return a page of a customer's payments, newest first; before is paid_on and payment_id of the last row shown."""
     before_day, before_id = before or (date.max, 0)
-    with reading() as cur:
-        cur.execute(
-            """
-            SELECT payment_id, paid_on, amount, amount_left, method, reference, voided_at::date AS voided_on, void_reason
-            FROM payments
-            WHERE customer_id = %(customer_id)s AND (paid_on, payment_id) < (%(before_day)s::date, %(before_id)s)
-            ORDER BY paid_on DESC, payment_id DESC
-            LIMIT %(limit)s
-            """,
-            {"customer_id": customer_id, "before_day": before_day, "before_id": before_id, "limit": limit},
-        )
-        return cur.fetchall()
+    return fetch_all(
+        """
+        SELECT payment_id, paid_on, amount, amount_left, method, reference, voided_at::date AS voided_on, void_reason
+        FROM payments
+        WHERE customer_id = %(customer_id)s AND (paid_on, payment_id) < (%(before_day)s::date, %(before_id)s)
+        ORDER BY paid_on DESC, payment_id DESC
+        LIMIT %(limit)s
+        """,
+        customer_id=customer_id, before_day=before_day, before_id=before_id, limit=limit,
+    )
 
 
-@retried
 def count_payments(customer_id: int) -> int:
-    with reading() as cur:
-        cur.execute("SELECT count(*) FROM payments WHERE customer_id = %(customer_id)s", {"customer_id": customer_id})
-        return cur.fetchone()["count"]
+    return fetch_value("SELECT count(*) FROM payments WHERE customer_id = %(customer_id)s", customer_id=customer_id)
 
 
 @retried
-def void_payment(payment_id: int, reason: str) -> Row:
+def void_payment(payment_id: int, reason: str) -> Payment:
     """Void a payment and return it: its bills are due again, other credit of the customer pays them first.
 
     Raise NotFound, or Conflict when it is void already.

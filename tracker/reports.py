@@ -7,26 +7,158 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from typing import TypedDict, cast
 
-import psycopg2
-import psycopg2.extensions
-import psycopg2.extras
-import psycopg2.pool
-
-from database import Row, be_patient, reading, retried, streaming, transaction
-from tracker.errors import NotFound
+from database import BillItem, Cursor, be_patient, fetch_all, fetch_one, found, reading, retried, streaming
 
 LATEST_PAID = 3
 
 
+class LateTotal(TypedDict):
+    customers: int
+    amount: Decimal
+
+
+class LateCustomer(TypedDict):
+    customer_id: int
+    name: str
+    phone_number: str
+    amount_late: Decimal
+    oldest_due_date: date
+    days_late: int
+    last_payment_date: date | None
+
+
+class SiteService(TypedDict):
+    service_id: int
+    service_name: str
+    cost: Decimal
+
+
+class SiteEquipment(TypedDict):
+    equipment_id: int
+    equipment_name: str
+    serial_number: str | None
+    cost: Decimal
+
+
+class Site(TypedDict):
+    location_id: int
+    address: str
+    services: list[SiteService]
+    equipment: list[SiteEquipment]
+
+
+class PaymentOnBill(TypedDict):
+    payment_id: int
+    paid_on: str
+    amount: Decimal
+    voided_on: str | None
+
+
+class OpenBill(TypedDict):
+    billing_id: int
+    description: str
+    due_date: str
+    amount_billed: Decimal
+    amount_paid: Decimal
+    amount_due: Decimal
+    days_late: int
+    today: str
+    payments: list[PaymentOnBill]
+
+
+class SettledBill(TypedDict):
+    billing_id: int
+    description: str
+    due_date: str
+    amount_billed: Decimal
+    last_payment_date: str | None
+
+
+class Account(TypedDict):
+    """What a customer has and owes. Days inside lists are ISO text.
+
+    unpaid_bills begin with the one due first; paid_bills are the LATEST_PAID latest of paid_bill_count, the latest first.
+    """
+
+    customer_id: int
+    name: str
+    phone_number: str
+    customer_since: date
+    locations: list[Site]
+    monthly_total: Decimal
+    unpaid_bills: list[OpenBill]
+    paid_bills: list[SettledBill]
+    paid_bill_count: int
+    amount_due: Decimal
+    credit: Decimal
+
+
+class Ages(TypedDict):
+    """What is owed by age: not due yet, 1 to 30 days late, 31 to 60, 61 to 90, older, and all of it."""
+
+    not_due: Decimal
+    days_30: Decimal
+    days_60: Decimal
+    days_90: Decimal
+    older: Decimal
+    total: Decimal
+
+
+class AgedCustomer(Ages):
+    customer_id: int
+    name: str
+
+
+class AgedTotal(Ages):
+    customers: int
+
+
+class RecurringRevenue(TypedDict):
+    service_name: str
+    services: int
+    monthly: Decimal
+
+
+class MonthlyRevenue(TypedDict):
+    """Billed by date of issue; collected by date of payment, voids left out."""
+
+    month: date
+    billed: Decimal
+    collected: Decimal
+
+
+class StatementEntry(TypedDict):
+    """kind is bill, payment or void; the amounts of payments are negative; only bills have items."""
+
+    day: str
+    kind: str
+    record_id: int
+    description: str
+    amount: Decimal
+    items: list[BillItem] | None
+
+
+class Statement(TypedDict):
+    """What a customer owed at the start and the end (credit is negative), and what changed it, in order."""
+
+    customer_id: int
+    name: str
+    phone_number: str
+    opening: Decimal
+    closing: Decimal
+    entries: list[StatementEntry]
+
+
 @retried
-def late_total() -> Row:
+def late_total() -> LateTotal:
     """Return how many customers are late (customers) and with how much in total (amount)."""
     with reading() as cur:
         return sum_late(cur)
 
 
-def sum_late(cur: psycopg2.extensions.cursor) -> Row:
+def sum_late(cur: Cursor) -> LateTotal:
     cur.execute(
         """
         SELECT count(DISTINCT customer_id) AS customers, coalesce(sum(amount_due), 0) AS amount
@@ -34,21 +166,21 @@ def sum_late(cur: psycopg2.extensions.cursor) -> Row:
         WHERE is_late
         """
     )
-    return cur.fetchone()
+    return cast(LateTotal, cur.row())
 
 
 @retried
-def late_customers(after: tuple[date, int] | None = None, limit: int = 100) -> list[Row]:
+def late_customers(after: tuple[date, int] | None = None, limit: int = 100) -> list[LateCustomer]:
     """Return a page of the late-payment report, the longest late first.
 
     after is the oldest_due_date and customer_id of the last row of the page before.
     """
     with reading() as cur:
         _late_customers(cur, after, limit)
-        return cur.fetchall()
+        return cast(list[LateCustomer], cur.fetchall())
 
 
-def stream_late_customers() -> Iterator[Row]:
+def stream_late_customers() -> Iterator[LateCustomer]:
     """Yield the whole late-payment report, in flat memory."""
     with streaming() as cur:
         _late_customers(cur, None, None)
@@ -56,7 +188,7 @@ def stream_late_customers() -> Iterator[Row]:
 
 
 def _late_customers(
-    cur: psycopg2.extensions.cursor, after: tuple[date, int] | None, limit: int | None
+    cur: Cursor, after: tuple[date, int] | None, limit: int | None
 ) -> None:
     """Group and limit the late bills first, then sum and name only the customers of the page.
 
@@ -92,45 +224,38 @@ def _late_customers(
 
 
 @retried
-def get_account(customer_id: int) -> Row:
-    """Return a customer's account, shaped as in accounts(); raise NotFound if there is none."""
+def get_account(customer_id: int) -> Account:
+    """Return a customer's account; raise NotFound if there is none."""
     with reading() as cur:
         _accounts(cur, customer_id, 0, 1)
-        if row := cur.fetchone():
-            return row
-    raise NotFound("customer", customer_id)
+        return cast(Account, found("customer", customer_id, cur.fetchone()))
 
 
 @retried
-def list_accounts(after: int = 0, limit: int = 20) -> list[Row]:
-    """Return the accounts of the customers whose IDs follow after.
-
-    Each has the customer's own columns; locations, a list, each with its services and equipment; monthly_total;
-    unpaid_bills, the one due first first, each with every payment on it; paid_bills, the LATEST_PAID latest first, of paid_bill_count; amount_due
-    and credit.
-    """
+def list_accounts(after: int = 0, limit: int = 20) -> list[Account]:
+    """Return the accounts of the customers whose IDs follow after."""
     with reading() as cur:
         _accounts(cur, None, after, limit)
-        return cur.fetchall()
+        return cast(list[Account], cur.fetchall())
 
 
-def each_account() -> Iterator[Row]:
-    """Yield every account, shaped as in accounts(), a batch at a time: between batches no transaction is open."""
+def each_account() -> Iterator[Account]:
+    """Yield every account, a batch at a time: between batches no transaction is open."""
     after = 0
     while batch := list_accounts(after):
         yield from batch
         after = batch[-1]["customer_id"]
 
 
-def stream_accounts() -> Iterator[Row]:
-    """Yield every account, shaped as in accounts(), in flat memory."""
+def stream_accounts() -> Iterator[Account]:
+    """Yield every account, in flat memory."""
     with streaming() as cur:
         _accounts(cur, None, 0, None)
         yield from cur
 
 
 def _accounts(
-    cur: psycopg2.extensions.cursor, customer_id: int | None, after: int, limit: int | None
+    cur: Cursor, customer_id: int | None, after: int, limit: int | None
 ) -> None:
     cur.execute(
         """
@@ -216,20 +341,19 @@ def _accounts(
 
 
 @retried
-def aging(as_of: date | None = None, after: tuple[Decimal, int] | None = None, limit: int = 100) -> list[Row]:
+def aging(as_of: date | None = None, after: tuple[Decimal, int] | None = None, limit: int = 100) -> list[AgedCustomer]:
     """Return a page of what customers owe by age on a day, who owes most first.
 
-    Each row has customer_id, name, and the amounts not_due, days_30 (1 to 30 days late), days_60, days_90, older, and
-    total. after is total and customer_id of the last row of the page before. A past day is answered from the payments
-    as they stood then, those since voided included.
+    after is total and customer_id of the last row of the page before. A past day is answered from the payments as they
+    stood then, those since voided included.
     """
-    with transaction() as cur:
+    with reading() as cur:
         be_patient(cur)
         _aging(cur, as_of, after, limit)
-        return cur.fetchall()
+        return cast(list[AgedCustomer], cur.fetchall())
 
 
-def stream_aging(as_of: date | None = None) -> Iterator[Row]:
+def stream_aging(as_of: date | None = None) -> Iterator[AgedCustomer]:
     """Yield the whole aging report, in flat memory."""
     with streaming() as cur:
         _aging(cur, as_of, None, None)
@@ -237,14 +361,14 @@ def stream_aging(as_of: date | None = None) -> Iterator[Row]:
 
 
 @retried
-def aging_total(as_of: date | None = None) -> Row:
+def aging_total(as_of: date | None = None) -> AgedTotal:
     """Return the aging report's last line: the amounts of aging() summed, and how many customers they are of."""
-    with transaction() as cur:
+    with reading() as cur:
         be_patient(cur)
         return sum_aged(cur, as_of)
 
 
-def sum_aged(cur: psycopg2.extensions.cursor, as_of: date | None) -> Row:
+def sum_aged(cur: Cursor, as_of: date | None) -> AgedTotal:
     cur.execute(
         """
         SELECT count(DISTINCT customer_id)                                     AS customers,
@@ -258,11 +382,11 @@ def sum_aged(cur: psycopg2.extensions.cursor, as_of: date | None) -> Row:
         """,
         {"as_of": as_of},
     )
-    return cur.fetchone()
+    return cast(AgedTotal, cur.row())
 
 
 def _aging(
-    cur: psycopg2.extensions.cursor,
+    cur: Cursor,
     as_of: date | None,
     after: tuple[Decimal, int] | None,
     limit: int | None,
@@ -293,99 +417,83 @@ def _aging(
     )
 
 
-@retried
-def recurring_revenue() -> list[Row]:
+def recurring_revenue() -> list[RecurringRevenue]:
     """Return the monthly recurring revenue by service name: service_name, services (how many), monthly."""
-    with transaction() as cur:
-        be_patient(cur)
-        cur.execute(
-            """
-            SELECT service_name, count(*) AS services, sum(cost) AS monthly
-            FROM services
-            GROUP BY service_name
-            ORDER BY monthly DESC, service_name
-            """
-        )
-        return cur.fetchall()
+    return fetch_all(
+        """
+        SELECT service_name, count(*) AS services, sum(cost) AS monthly
+        FROM services
+        GROUP BY service_name
+        ORDER BY monthly DESC, service_name
+        """,
+        patient=True,
+    )
 
 
-@retried
-def monthly_revenue() -> list[Row]:
+def monthly_revenue() -> list[MonthlyRevenue]:
     """Return billed (by date of issue) and collected (by date of payment, voids left out) of the last 12 months."""
-    with transaction() as cur:
-        be_patient(cur)
-        cur.execute(
-            """
-            WITH month AS (
-                SELECT generate_series(date_trunc('month', CURRENT_DATE) - interval '11 months',
-                                       date_trunc('month', CURRENT_DATE), interval '1 month')::date AS month
-            ), billed AS (
-                SELECT date_trunc('month', issued_on)::date AS month, sum(amount_billed) AS amount
-                FROM billing
-                WHERE issued_on >= (SELECT min(month) FROM month)
-                GROUP BY 1
-            ), collected AS (
-                SELECT date_trunc('month', paid_on)::date AS month, sum(amount) AS amount
-                FROM payments
-                WHERE paid_on >= (SELECT min(month) FROM month) AND voided_at IS NULL
-                GROUP BY 1
-            )
-            SELECT month, coalesce(billed.amount, 0) AS billed, coalesce(collected.amount, 0) AS collected
-            FROM month
-            LEFT JOIN billed USING (month)
-            LEFT JOIN collected USING (month)
-            ORDER BY month
-            """
+    return fetch_all(
+        """
+        WITH month AS (
+            SELECT generate_series(date_trunc('month', CURRENT_DATE) - interval '11 months',
+                                   date_trunc('month', CURRENT_DATE), interval '1 month')::date AS month
+        ), billed AS (
+            SELECT date_trunc('month', issued_on)::date AS month, sum(amount_billed) AS amount
+            FROM billing
+            WHERE issued_on >= (SELECT min(month) FROM month)
+            GROUP BY 1
+        ), collected AS (
+            SELECT date_trunc('month', paid_on)::date AS month, sum(amount) AS amount
+            FROM payments
+            WHERE paid_on >= (SELECT min(month) FROM month) AND voided_at IS NULL
+            GROUP BY 1
         )
-        return cur.fetchall()
+        SELECT month, coalesce(billed.amount, 0) AS billed, coalesce(collected.amount, 0) AS collected
+        FROM month
+        LEFT JOIN billed USING (month)
+        LEFT JOIN collected USING (month)
+        ORDER BY month
+        """,
+        patient=True,
+    )
 
 
-@retried
-def get_statement(customer_id: int, first: date, last: date) -> Row:
-    """Return a customer's statement from first to last, both included.
-
-    It has name, phone_number, opening and closing (balances; what the customer owes is positive, credit negative),
-    and entries in order, each with day, kind (bill, payment or void), record_id, description, amount (bills and
-    voids positive, payments negative) and, for bills, items. Raise NotFound if there is no such customer.
-    """
-    with reading() as cur:
-        cur.execute(
-            """
-            WITH entry AS (
-                SELECT issued_on AS day, 1 AS rank, 'bill' AS kind, billing_id AS record_id,
-                       description || ', due ' || due_date AS description, amount_billed AS amount
-                FROM billing
-                WHERE customer_id = %(customer_id)s
-                UNION ALL
-                SELECT paid_on, 2, 'payment', payment_id,
-                       concat_ws(', ', method, reference), -amount
-                FROM payments
-                WHERE customer_id = %(customer_id)s
-                UNION ALL
-                SELECT voided_at::date, 3, 'void', payment_id,
-                       'of payment ' || payment_id || ': ' || void_reason, amount
-                FROM payments
-                WHERE customer_id = %(customer_id)s AND voided_at IS NOT NULL
-            )
-            SELECT customer_id, name, phone_number,
-                   (SELECT coalesce(sum(amount), 0) FROM entry WHERE day < %(first)s)  AS opening,
-                   (SELECT coalesce(sum(amount), 0) FROM entry WHERE day <= %(last)s)  AS closing,
-                   (SELECT coalesce(json_agg(json_build_object(
-                               'day', day, 'kind', kind, 'record_id', record_id, 'description', description,
-                               'amount', amount,
-                               'items', (SELECT json_agg(json_build_object('description', item.description,
-                                                                           'amount', item.amount)
-                                                         ORDER BY billing_item_id)
-                                         FROM billing_items AS item
-                                         WHERE entry.kind = 'bill' AND item.billing_id = entry.record_id)
-                           ) ORDER BY day, rank, record_id), '[]')
-                    FROM entry
-                    WHERE day BETWEEN %(first)s AND %(last)s)                          AS entries
-            FROM customers
+def get_statement(customer_id: int, first: date, last: date) -> Statement:
+    """Return a customer's statement from first to last, both included; raise NotFound if there is no such customer."""
+    return found("customer", customer_id, fetch_one(
+        """
+        WITH entry AS (
+            SELECT issued_on AS day, 1 AS rank, 'bill' AS kind, billing_id AS record_id,
+                   description || ', due ' || due_date AS description, amount_billed AS amount
+            FROM billing
             WHERE customer_id = %(customer_id)s
-            """,
-            {"customer_id": customer_id, "first": first, "last": last},
+            UNION ALL
+            SELECT paid_on, 2, 'payment', payment_id,
+                   concat_ws(', ', method, reference), -amount
+            FROM payments
+            WHERE customer_id = %(customer_id)s
+            UNION ALL
+            SELECT voided_at::date, 3, 'void', payment_id,
+                   'of payment ' || payment_id || ': ' || void_reason, amount
+            FROM payments
+            WHERE customer_id = %(customer_id)s AND voided_at IS NOT NULL
         )
-        if row := cur.fetchone():
-            return row
-    raise NotFound("customer", customer_id)
+        SELECT customer_id, name, phone_number,
+               (SELECT coalesce(sum(amount), 0) FROM entry WHERE day < %(first)s)  AS opening,
+               (SELECT coalesce(sum(amount), 0) FROM entry WHERE day <= %(last)s)  AS closing,
+               (SELECT coalesce(json_agg(json_build_object(
+                           'day', day, 'kind', kind, 'record_id', record_id, 'description', description,
+                           'amount', amount::numeric(12,2),
+                           'items', (SELECT json_agg(json_build_object('description', item.description,
+                                                                       'amount', item.amount::numeric(12,2))
+                                                     ORDER BY billing_item_id)
+                                     FROM billing_items AS item
+                                     WHERE entry.kind = 'bill' AND item.billing_id = entry.record_id)
+                       ) ORDER BY day, rank, record_id), '[]')
+                FROM entry
+                WHERE day BETWEEN %(first)s AND %(last)s)                          AS entries
+        FROM customers
+        WHERE customer_id = %(customer_id)s
+        """,
+        customer_id=customer_id, first=first, last=last,
+    ))

@@ -22,8 +22,19 @@ def _env_file() -> dict[str, str | None]:
 
 
 def get(name: str, default: str = "") -> str:
-    """Return a setting from the environment, else from .env beside this file, else the default."""
+    """Return a setting from the environment, else from .env beside main.py, else the default."""
     return os.environ.get(name) or _env_file().get(name) or default
+
+
+def data_folder() -> Path:
+    """Return the folder of the embedded database and of the log: ISP_DATA_DIR, else the user's own, or root's."""
+    if chosen := get("ISP_DATA_DIR"):
+        return Path(chosen).expanduser()
+    if os.geteuid() == 0:
+        return Path("/var/lib/isp-customer-tracker")
+    import platformdirs  # only where needed
+
+    return Path(platformdirs.user_data_dir("isp-customer-tracker"))
 
 
 def whole_number(name: str, default: int) -> int:

@@ -1,31 +1,33 @@
 """The proof that the money adds up."""
 from __future__ import annotations
 
-import psycopg2
-import psycopg2.extensions
-import psycopg2.extras
-import psycopg2.pool
+from typing import TypedDict, cast
 
-from database import Row, be_patient, transaction
+from database import Cursor, be_patient, reading
 from tracker.reports import sum_aged, sum_late
 
 
-def verify_books() -> tuple[Row, list[str]]:
+class Checked(TypedDict):
+    bills: int
+    payments: int
+
+
+def verify_books() -> tuple[Checked, list[str]]:
     """Prove that the money adds up; return what was checked, counted, and a sentence for each finding.
 
     It reads one snapshot and writes nothing.
     """
-    with transaction() as cur:
-        cur.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    with reading() as cur:
+        cur.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         be_patient(cur)
         cur.execute("SELECT (SELECT count(*) FROM billing) AS bills, (SELECT count(*) FROM payments) AS payments")
-        checked = cur.fetchone()
+        checked = cast(Checked, cur.row())
         findings = [*_wrong_bills(cur), *_wrong_items(cur), *_wrong_payments(cur), *_wrong_owners(cur),
                     *_idle_credit(cur), *_wrong_totals(cur)]
         return checked, findings
 
 
-def _wrong_bills(cur: psycopg2.extensions.cursor) -> list[str]:
+def _wrong_bills(cur: Cursor) -> list[str]:
     cur.execute(
         """
         WITH paid AS (
@@ -54,7 +56,7 @@ def _wrong_bills(cur: psycopg2.extensions.cursor) -> list[str]:
     ]
 
 
-def _wrong_items(cur: psycopg2.extensions.cursor) -> list[str]:
+def _wrong_items(cur: Cursor) -> list[str]:
     cur.execute(
         """
         WITH items AS (SELECT billing_id, sum(amount) AS amount FROM billing_items GROUP BY billing_id)
@@ -71,7 +73,7 @@ def _wrong_items(cur: psycopg2.extensions.cursor) -> list[str]:
     ]
 
 
-def _wrong_payments(cur: psycopg2.extensions.cursor) -> list[str]:
+def _wrong_payments(cur: Cursor) -> list[str]:
     cur.execute(
         """
         WITH used AS (SELECT payment_id, sum(amount) AS amount FROM payment_allocations GROUP BY payment_id)
@@ -89,7 +91,7 @@ def _wrong_payments(cur: psycopg2.extensions.cursor) -> list[str]:
     ]
 
 
-def _wrong_owners(cur: psycopg2.extensions.cursor) -> list[str]:
+def _wrong_owners(cur: Cursor) -> list[str]:
     cur.execute(
         """
         SELECT payment_allocation_id, payment_id, billing_id
@@ -107,7 +109,7 @@ def _wrong_owners(cur: psycopg2.extensions.cursor) -> list[str]:
     ]
 
 
-def _idle_credit(cur: psycopg2.extensions.cursor) -> list[str]:
+def _idle_credit(cur: Cursor) -> list[str]:
     cur.execute(
         """
         SELECT customer_id, credit, amount_due
@@ -123,7 +125,7 @@ def _idle_credit(cur: psycopg2.extensions.cursor) -> list[str]:
     ]
 
 
-def _wrong_totals(cur: psycopg2.extensions.cursor) -> list[str]:
+def _wrong_totals(cur: Cursor) -> list[str]:
     """Compare the aging and late reports with the bills themselves, summed as plainly as can be."""
     aged = sum_aged(cur, None)
     cur.execute(
@@ -133,7 +135,7 @@ def _wrong_totals(cur: psycopg2.extensions.cursor) -> list[str]:
         FROM billing
         """
     )
-    bills = cur.fetchone()
+    bills = cur.row()
     late = sum_late(cur)["amount"]
     findings = []
     if aged["total"] != bills["due"]:

@@ -15,7 +15,7 @@ import database
 from tracker import bill_run, demo, errors, fields, reports, text
 from tracker.terminal import paging, prompts, screens, tables
 from tracker.terminal.prompts import confirm, say
-from tracker.terminal.tables import numbers, words
+from tracker.terminal.tables import Row, numbers, words
 from tracker.transfer import exporting, importing
 from tracker.transfer import mapping as mappings
 from tracker.transfer import source as sources
@@ -97,7 +97,7 @@ def add_export(command: argparse.ArgumentParser) -> None:
     command.add_argument("--yes", action="store_true", help="replace a file that exists")
 
 
-def write(form: str, rows: Iterable[database.Row]) -> None:
+def write(form: str, rows: Iterable[Row]) -> None:
     {"csv": tables.write_csv, "json": tables.write_json}[form](rows)
 
 
@@ -196,7 +196,7 @@ def bill_command(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def confirm_total(preview: database.Row) -> bool:
+def confirm_total(preview: bill_run.Preview) -> bool:
     """Ask for the total to be typed; there is nothing to ask when nobody would be billed."""
     if not preview["customers"]:
         return True
@@ -207,7 +207,7 @@ def confirm_total(preview: database.Row) -> bool:
     return False
 
 
-def bill_as_previewed(period: date, due_date: date, preview: database.Row) -> None:
+def bill_as_previewed(period: date, due_date: date, preview: bill_run.Preview) -> None:
     """Bill as previewed, and say what was done."""
     result = bill_run.run(period, due_date, preview["total"])
     credit = f", {text.show_amount(result['from_credit'])} paid from credit" if result["from_credit"] else ""
@@ -248,18 +248,14 @@ def import_command(arguments: argparse.Namespace) -> int:
         show_outcome(outcome)
         say_imported(source, outcome)
         return 1 if outcome.rejects else 0
-    outcome = check_import(source, mapping)
-    if outcome is None:
+    checked = check_import(source, mapping)
+    if checked is None:
         return 0
-    try:
-        if arguments.dry_run:
-            print("A dry run: nothing was written.")
-        elif not import_confirmed(source, mapping, outcome):
-            return 1
-    except errors.Cancelled:
-        prompts.complain("Cancelled, nothing changed.")
+    if arguments.dry_run:
+        print("A dry run: nothing was written.")
+    elif not import_confirmed(source, mapping, checked):
         return 1
-    return 1 if outcome.rejects else 0
+    return 1 if checked.rejects else 0
 
 
 def export_command(arguments: argparse.Namespace) -> int:

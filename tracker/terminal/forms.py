@@ -2,27 +2,34 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import database
-from database import Row
 from tracker import errors, fields, payments, reports, text
+from tracker.payments import Payment, UnpaidBill
 from tracker.terminal import commands, prompts, screens, tables
 from tracker.terminal.paging import browse
-from tracker.terminal.pick import Kind, look_up
+from tracker.terminal.pick import Kind, Record, look_up
 from tracker.terminal.prompts import ask, confirm, say
+from tracker.terminal.tables import Row
 from tracker.transfer import mapping as mappings
 from tracker.transfer import source as sources
 
-LOOK_UPS = 60
+if TYPE_CHECKING:
+    from uuid import UUID
+
+LOOK_UP_SECONDS = 60
 
 
 def view(
-    kind: Kind, columns: list[tables.Column], list_all: Callable[[int, int], list[Row]], show: Callable[[Row], None]
+    kind: Kind[Record],
+    columns: list[tables.Column],
+    list_all: Callable[[int, int], Sequence[Row]],
+    show: Callable[[Record], None],
 ) -> None:
     """Show the record that is asked for, or at Enter the list of all."""
     while True:
@@ -67,7 +74,7 @@ def confirm_delete(what: str, contents: Row, wanted: str = "yes") -> bool:
     return False
 
 
-def show_what_is_owed(customer_id: int) -> list[Row]:
+def show_what_is_owed(customer_id: int) -> list[UnpaidBill]:
     """Show a customer's unpaid bills and credit, and return the bills."""
     bills = payments.unpaid_bills(customer_id)
     print(tables.table(screens.UNPAID_BILLS, bills) if bills else "No unpaid bills.")
@@ -76,13 +83,13 @@ def show_what_is_owed(customer_id: int) -> list[Row]:
     return bills
 
 
-def ask_aim(bills: list[Row]) -> int | None:
+def ask_aim(bills: list[UnpaidBill]) -> int | None:
     """Ask which bill a payment is meant for; Enter pays the one due first, then the next."""
     ids = {str(bill["billing_id"]): bill["billing_id"] for bill in bills}
     return ask("Bill ID", fields.choice(ids), shown="oldest due first")
 
 
-def confirm_odd_payment(customer_id: int, bills: list[Row], paid: Decimal, paid_on: date, today: date) -> bool:
+def confirm_odd_payment(customer_id: int, bills: list[UnpaidBill], paid: Decimal, paid_on: date, today: date) -> bool:
     """Ask again about what is likely a slip, ten times what is owed or a payment of more than a year ago; True goes on."""
     owed = sum((bill["amount_due"] for bill in bills), Decimal(0))
     usual = max(owed, reports.get_account(customer_id)["monthly_total"])
@@ -105,7 +112,7 @@ def confirm_repeated_payment(customer_id: int, paid: Decimal, paid_on: date) -> 
     return confirm("Type yes to record another one:")
 
 
-def save_payment(*values: Any) -> Row:
+def save_payment(*values: Any) -> Payment:
     """Record a payment; when the reply is lost, look it up by its entry key, which can never pay twice."""
     try:
         return payments.record_payment(*values)
@@ -118,9 +125,10 @@ def save_payment(*values: Any) -> Row:
     return payments.record_payment(*values)
 
 
-def look_up_saved_payment(entry_key: Any) -> Row | None:
-    """Look a payment up by its entry key, as long as it takes the server to come back, a minute at most."""
-    for _ in range(LOOK_UPS):
+def look_up_saved_payment(entry_key: UUID) -> Payment | None:
+    """Look a payment up by its entry key, as long as it takes the server to come back, LOOK_UP_SECONDS at most."""
+    patient_until = time.monotonic() + LOOK_UP_SECONDS
+    while time.monotonic() < patient_until:
         try:
             return payments.find_by_entry_key(entry_key)
         except errors.Unavailable:

@@ -2,26 +2,27 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tracker.fields import choice
 from tracker.terminal import tables
 from tracker.terminal.prompts import ask, on_terminal
+from tracker.terminal.tables import Row
 
 MENU_LINES = 9  # what a menu may push off the screen
 
 
 def browse(
     columns: list[tables.Column],
-    fetch: Callable[[Any, int], list[tables.Row]],
-    key: Callable[[tables.Row], Any],
+    fetch: Callable[[Any, int], Sequence[Row]],
+    key: Callable[[Row], Any],
     start: Any,
     total: str,
     footer: str = "",
-    total_row: tables.Row | None = None,
-    struck: Callable[[tables.Row], bool] = lambda row: False,
-    stream: Callable[[], Iterator[tables.Row]] | None = None,
+    total_row: Row | None = None,
+    struck: Callable[[Row], bool] = lambda row: False,
+    stream: Callable[[], Iterator[Row]] | None = None,
 ) -> None:
     """Show a long table a page at a time; off a terminal, all of it.
 
@@ -37,7 +38,7 @@ def browse(
     starts = [start]
     while True:
         rows = fetch(starts[-1], size + 1)
-        page, more = rows[:size], len(rows) > size
+        page, more = list(rows[:size]), len(rows) > size
         print(tables.table(columns, page + last, struck) if page else "There are none.")
         if footer:
             print(footer)
@@ -54,15 +55,15 @@ def browse(
 
 
 def _each_row(
-    fetch: Callable[[Any, int], list[tables.Row]], key: Callable[[tables.Row], Any], after: Any
-) -> Iterator[tables.Row]:
+    fetch: Callable[[Any, int], Sequence[Row]], key: Callable[[Row], Any], after: Any
+) -> Iterator[Row]:
     while rows := fetch(after, tables.CHUNK):
         yield from rows
         after = key(rows[-1])
 
 
 def _print_all(
-    columns: list[tables.Column], rows: Iterator[tables.Row], last: list[tables.Row], footer: str
+    columns: list[tables.Column], rows: Iterator[Row], last: list[Row], footer: str
 ) -> None:
     chunk = list(itertools.islice(rows, tables.CHUNK))
     if not chunk:

@@ -1,25 +1,28 @@
 """How a record is asked for: by its ID, or by a search whose hits are picked by number."""
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import database
-from database import Row
 from tracker import errors, fields, payments, text
 from tracker.terminal import prompts, screens, tables
 from tracker.terminal.prompts import ask, say
-from tracker.terminal.tables import numbers
+from tracker.terminal.tables import Row, numbers
+
+Record = TypeVar("Record", bound=Mapping[str, Any])
 
 
-class Kind(NamedTuple):
+@dataclass(frozen=True)
+class Kind(Generic[Record]):
     """One sort of record: how it is asked for, found, listed and named."""
 
     noun: str
     table: str
     key: str
-    get: Callable[[int], Row]
-    find: Callable[[str], list[Row]]
+    get: Callable[[int], Record]
+    find: Callable[[str], Sequence[Row]]
     hits: list[tables.Column]
     name: Callable[[Row], str]
 
@@ -57,7 +60,7 @@ PAYMENT = Kind(
 )
 
 
-def pick(kind: Kind) -> Row:
+def pick(kind: Kind[Record]) -> Record:
     """Ask for a record by ID or by part of a name, phone number or address, until there is one."""
     while True:
         answer = ask(f"{kind.noun.capitalize()} (ID or search)", fields.text(300))
@@ -65,7 +68,7 @@ def pick(kind: Kind) -> Row:
             return row
 
 
-def look_up(kind: Kind, answer: str) -> Row | None:
+def look_up(kind: Kind[Record], answer: str) -> Record | None:
     """Return the record that an ID or a search leads to; None after saying why there is none.
 
     Digits are an ID, unless they begin with 0. Where no record has it, they may be a caller's number or its last digits,
@@ -84,13 +87,13 @@ def look_up(kind: Kind, answer: str) -> Row | None:
     return None
 
 
-def say_record(kind: Kind, row: Row) -> Row:
+def say_record(kind: Kind[Record], row: Record) -> Record:
     """Say which record this is, so that nobody's money goes to another by a slip, and return it."""
     say(f"{kind.name(row)[0].upper()}{kind.name(row)[1:]}.")
     return row
 
 
-def choose_hit(kind: Kind, term: str, hits: list[Row]) -> Row | None:
+def choose_hit(kind: Kind[Record], term: str, hits: Sequence[Row]) -> Record | None:
     """Return the only hit, or the one that is picked; None where there is none."""
     if not hits:
         prompts.complain(f"No {kind.noun} matches {term}. Try a shorter part of a name, phone number or address.")
@@ -100,7 +103,7 @@ def choose_hit(kind: Kind, term: str, hits: list[Row]) -> Row | None:
     return pick_hit(kind, hits)
 
 
-def pick_hit(kind: Kind, hits: list[Row]) -> Row | None:
+def pick_hit(kind: Kind[Record], hits: Sequence[Row]) -> Record | None:
     """List hits and ask for the number of one; IDs are left out, so that there is only one number to type."""
     shown = hits[:database.MOST_HITS]
     columns = [numbers("#", "hit"), *(column for column in kind.hits if column.key != kind.key)]

@@ -6,7 +6,7 @@ import sys
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from tracker import text
 from tracker.errors import Cancelled
@@ -69,7 +69,13 @@ def read_line(prompt: str) -> str:
     return answer
 
 
-def ask(label: str, parse: Callable[[str], Value], *, shown: str | None = None, default: Any = None) -> Value:
+@overload
+def ask(label: str, parse: Callable[[str], Value]) -> Value: ...
+@overload
+def ask(label: str, parse: Callable[[str], Value], *, shown: str, default: Value) -> Value: ...
+@overload
+def ask(label: str, parse: Callable[[str], Value], *, shown: str) -> Value | None: ...
+def ask(label: str, parse: Callable[[str], Any], *, shown: str | None = None, default: Any = None) -> Any:
     """Ask until parse is content; with shown, that stands in brackets and Enter alone returns default."""
     prompt = f"{label}: " if shown is None else f"{label} [{text.clean(shown)}]: "
     while True:

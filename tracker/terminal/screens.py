@@ -6,10 +6,24 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from database import Row
+from database import Server
+from tracker.bill_run import Preview
+from tracker.payments import Payment
+from tracker.reports import (
+    Account,
+    AgedTotal,
+    LateTotal,
+    MonthlyRevenue,
+    OpenBill,
+    RecurringRevenue,
+    SettledBill,
+    Site,
+    Statement,
+)
 from tracker.terminal import tables
-from tracker.terminal.tables import amounts, dates, numbers, spread, words
+from tracker.terminal.tables import Row, amounts, dates, numbers, spread, words
 from tracker.text import clean, plural, show_amount, show_days_late
+from tracker.verify import Checked
 
 BAR = 24
 CUSTOMERS = [numbers("ID", "customer_id"), words("Name", "name"), words("Phone number", "phone_number")]
@@ -58,7 +72,7 @@ KEPT_BILLS = [
 RECURRING = [words("Service", "service_name"), numbers("Services", "services"), amounts("Monthly", "monthly")]
 
 
-def account_lines(row: Row) -> Iterator[str]:
+def account_lines(row: Account) -> Iterator[str]:
     """Yield an account as lines: the customer, each location with what is there, and the bills."""
     yield from spread(clean(f"Customer {row['customer_id']}  {row['name']}"), clean(row["phone_number"]))
     yield (f"  Monthly total {show_amount(row['monthly_total'])}, to pay {show_amount(row['amount_due'])}, "
@@ -71,7 +85,7 @@ def account_lines(row: Row) -> Iterator[str]:
     yield from _paid_bills(row["paid_bills"], row["paid_bill_count"])
 
 
-def location_lines(site: Row) -> Iterator[str]:
+def location_lines(site: Site) -> Iterator[str]:
     """Yield a location as lines, under it its services and equipment."""
     yield from spread(clean(f"Location {site['location_id']}  {site['address']}"), "", 2)
     for service in site["services"]:
@@ -85,7 +99,7 @@ def location_lines(site: Row) -> Iterator[str]:
         yield "    No services, no equipment."
 
 
-def _unpaid_bills(bills: list[Row]) -> Iterator[str]:
+def _unpaid_bills(bills: list[OpenBill]) -> Iterator[str]:
     yield "  Unpaid bills" if bills else "  No unpaid bills."
     for bill in bills:
         state = f"{plural(bill['days_late'], 'day')} late" if bill["days_late"] else f"due {bill['due_date']}"
@@ -94,11 +108,11 @@ def _unpaid_bills(bills: list[Row]) -> Iterator[str]:
             yield from _why(bill)
 
 
-def _bill_name(bill: Row) -> str:
+def _bill_name(bill: OpenBill | SettledBill) -> str:
     return clean(f"Bill {bill['billing_id']}  {bill['description']}")
 
 
-def _why(bill: Row) -> Iterator[str]:
+def _why(bill: OpenBill) -> Iterator[str]:
     """Explain what is to pay on a bill: its due date, today, what was billed, and every payment on it."""
     yield f"      Due {bill['due_date']}, today {bill['today']}, billed {show_amount(bill['amount_billed'])}."
     for payment in bill["payments"]:
@@ -108,7 +122,7 @@ def _why(bill: Row) -> Iterator[str]:
         yield "      No payments on it."
 
 
-def _paid_bills(bills: list[Row], count: int) -> Iterator[str]:
+def _paid_bills(bills: list[SettledBill], count: int) -> Iterator[str]:
     if not bills:
         return
     yield "  Paid bills"
@@ -118,7 +132,7 @@ def _paid_bills(bills: list[Row], count: int) -> Iterator[str]:
         yield f"    and {count - len(bills)} earlier"
 
 
-def account_records(accounts: Iterable[Row]) -> Iterator[Row]:
+def account_records(accounts: Iterable[Account]) -> Iterator[Row]:
     """Flatten accounts for CSV: a record for each customer, location, service, piece of equipment and bill shown."""
     for row in accounts:
         who = {"customer_id": row["customer_id"], "name": row["name"], "phone_number": row["phone_number"]}
@@ -143,7 +157,7 @@ def _record(who: Row, kind: str, record_id: int, description: str, cost: Any = N
     }
 
 
-def accounts_report_lines(accounts: Iterable[Row]) -> Iterator[str]:
+def accounts_report_lines(accounts: Iterable[Account]) -> Iterator[str]:
     """Yield the full-account report as lines, and how many customers it was."""
     count = 0
     for count, row in enumerate(accounts, 1):
@@ -152,13 +166,13 @@ def accounts_report_lines(accounts: Iterable[Row]) -> Iterator[str]:
     yield f"{plural(count, 'customer')}."
 
 
-def where(server: Row) -> str:
+def where(server: Server) -> str:
     """Name the server: the embedded one with its data folder, or its address."""
     place = f"embedded, data in {server['folder']}" if server["folder"] else f"on {server['address'] or 'this machine'}"
     return clean(f"PostgreSQL {server['version']}, {place}")
 
 
-def payment_lines(payment: Row) -> Iterator[str]:
+def payment_lines(payment: Payment) -> Iterator[str]:
     """Yield which bills a payment paid, and what is left of it as credit."""
     for bill in payment["bills"]:
         yield from spread(clean(f"Bill {bill['billing_id']}  {bill['description']}"), show_amount(bill["amount"]), 2)
@@ -166,18 +180,18 @@ def payment_lines(payment: Row) -> Iterator[str]:
         yield from spread("Credit", show_amount(payment["amount_left"]), 2)
 
 
-def late_footer(total: Row) -> str:
+def late_footer(total: LateTotal) -> str:
     if not total["customers"]:
         return "Nobody is late."
     return f"{plural(total['customers'], 'customer')} late, with {show_amount(total['amount'])} in total."
 
 
-def aging_total(total: Row) -> Row:
+def aging_total(total: AgedTotal) -> Row:
     """Shape the aging report's sums as its last row."""
     return {**total, "customer_id": None, "name": plural(total["customers"], "customer")}
 
 
-def bill_preview_lines(period: date, due_date: date, today: date, preview: Row) -> Iterator[str]:
+def bill_preview_lines(period: date, due_date: date, today: date, preview: Preview) -> Iterator[str]:
     """Yield what a bill run would do, how that differs from the month before, and what is odd about its dates."""
     yield (f"{period:%Y-%m}: bills for {plural(preview['customers'], 'customer')}, {show_amount(preview['total'])} in total, "
            f"due {due_date}.")
@@ -194,7 +208,7 @@ def bill_preview_lines(period: date, due_date: date, today: date, preview: Row) 
         yield f"Mind the due date: {due_date} is past, so these bills are late at once."
 
 
-def revenue_lines(recurring: list[Row], months: list[Row]) -> Iterator[str]:
+def revenue_lines(recurring: list[RecurringRevenue], months: list[MonthlyRevenue]) -> Iterator[str]:
     """Yield recurring revenue by service, and each month's billed and collected amounts with a bar."""
     total = {"service_name": "Total", "services": sum(row["services"] for row in recurring),
              "monthly": sum((row["monthly"] for row in recurring), Decimal(0))}
@@ -202,7 +216,7 @@ def revenue_lines(recurring: list[Row], months: list[Row]) -> Iterator[str]:
     yield from tables.table(RECURRING, [*recurring, total]).split("\n")
     yield ""
     yield f"Billed (=) and collected (#) in the last {len(months)} months"
-    scale = max(max(row["billed"], row["collected"]) for row in months) or 1
+    scale = max(max(row["billed"], row["collected"]) for row in months) or Decimal(1)
     for row in months:
         yield f"{row['month']:%Y-%m}  {show_amount(row['billed']):>14}  {_bar('=', row['billed'], scale)}".rstrip()
         yield f"         {show_amount(row['collected']):>14}  {_bar('#', row['collected'], scale)}".rstrip()
@@ -214,34 +228,33 @@ def _bar(sign: str, value: Decimal, scale: Decimal) -> str:
     return sign * max(length, 1 if value else 0)
 
 
-def statement_lines(row: Row, first: Any, last: Any) -> Iterator[str]:
+def statement_lines(statement: Statement, first: date, last: date) -> Iterator[str]:
     """Yield a statement as lines for paper: opening balance, bills with their lines, payments, voids, closing balance."""
-    yield from spread(f"Statement from {first} to {last}", f"Customer {row['customer_id']}")
-    yield from spread(clean(row["name"]), clean(row["phone_number"]))
+    yield from spread(f"Statement from {first} to {last}", f"Customer {statement['customer_id']}")
+    yield from spread(clean(statement["name"]), clean(statement["phone_number"]))
     yield ""
-    balance = Decimal(row["opening"])
+    balance = statement["opening"]
     yield _balance_line(str(first), "Opening balance", "", balance)
-    for entry in row["entries"]:
-        amount_ = Decimal(entry["amount"])
-        balance += amount_
+    for entry in statement["entries"]:
+        balance += entry["amount"]
         what = f"{entry['kind'].capitalize()} {entry['record_id']}, {entry['description']}"
         if entry["kind"] == "void":
             what = f"Void {entry['description']}"
         first_line, *rest = tables.wrap(clean(what), 40)
-        yield _balance_line(entry["day"], first_line, show_amount(amount_), balance)
+        yield _balance_line(entry["day"], first_line, show_amount(entry["amount"]), balance)
         yield from (f"{'':12}{line}" for line in rest)
         for item in entry["items"] or []:
             yield from (f"{'':14}{line}" for line in tables.wrap(clean(f"{item['description']}: {show_amount(item['amount'])}"), 62))
-    yield _balance_line(str(last), "Closing balance", "", Decimal(row["closing"]))
-    if row["closing"] < 0:
-        yield f"{'':12}{show_amount(-row['closing'])} is credit for coming bills."
+    yield _balance_line(str(last), "Closing balance", "", statement["closing"])
+    if statement["closing"] < 0:
+        yield f"{'':12}{show_amount(-statement['closing'])} is credit for coming bills."
 
 
 def _balance_line(day: str, what: str, change: str, balance: Decimal) -> str:
     return f"{day:<12}{what}{' ' * (40 - tables.width(what))}{change:>13}{show_amount(balance):>14}"
 
 
-def verification_lines(checked: Row, findings: list[str]) -> Iterator[str]:
+def verification_lines(checked: Checked, findings: list[str]) -> Iterator[str]:
     """Yield what verify looked at, and each finding."""
     yield f"Checked {plural(checked['bills'], 'bill')} and {plural(checked['payments'], 'payment')}."
     yield from map(clean, findings)

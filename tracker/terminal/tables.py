@@ -6,13 +6,13 @@ import json
 import shutil
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from tracker.text import HIDDEN, clean, show_amount, show_day, spreadsheet_safe
 
-Row = dict[str, Any]
+Row = Mapping[str, Any]
 NARROWEST = 4
 CHUNK = 500
 

@@ -53,7 +53,7 @@ class Cleaned:
 
 def _copy(query: str, file: Any) -> int:
     """Let the server write what a query returns as CSV, straight to a file; nothing of it stays in memory."""
-    with database.transaction() as cur:
+    with database.reading() as cur:
         database.be_patient(cur)
         cur.execute("SET LOCAL work_mem = '64MB'; SET LOCAL jit = off")
         try:
@@ -133,7 +133,7 @@ def _export_late(file: Any) -> int:
     file.write(_csv_line(columns))
     count = 0
     for count, row in enumerate(reports.stream_late_customers(), 1):
-        file.write(_csv_line(_late_cell(row[column]) for column in columns))
+        file.write(_csv_line(map(_late_cell, row.values())))
     return count
 
 

@@ -14,18 +14,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 import psycopg2
-import psycopg2.extensions
 import psycopg2.extras
 import psycopg2.pool
 
 import database
+from database import Cursor
 from tracker import errors, text
 from tracker.transfer.files import part_of, put, writable
 from tracker.transfer.lines import Progress, Rows, silent, unguarded
 from tracker.transfer.mapping import REJECT_COLUMNS, Mapping
 from tracker.transfer.source import NUL, Source, records
 
-Cursor = psycopg2.extensions.cursor
 BATCH = 50_000
 
 
@@ -47,7 +46,7 @@ class Outcome(NamedTuple):
 @database.retried
 def check(source: Source, mapping: Mapping, progress: Progress = silent) -> Outcome:
     """Return what an import would do; write nothing."""
-    with database.transaction() as cur:
+    with database.rehearsal() as cur:
         database.be_patient(cur)
         return _compare(cur, source, mapping, progress)
 
@@ -272,7 +271,7 @@ def _number_namesakes(cur: Cursor) -> None:
 
 
 def _new_and_present(cur: Cursor) -> tuple[int, int]:
-    row = cur.fetchone()
+    row = cur.row()
     return row["new"], row["present"]
 
 
@@ -416,7 +415,7 @@ def _search_indexes_later(cur: Cursor, new: Tally) -> Iterator[None]:
 def _in_batches(cur: Cursor, add: Callable[[Cursor, int, int], None], verb: str, progress: Progress) -> None:
     """Add a range of lines after the other, at most forty, so that progress can be told between them."""
     cur.execute("SELECT min(line) - 1 AS first, max(line) AS last FROM import_lines")
-    lines = cur.fetchone()
+    lines = cur.row()
     step = max(BATCH, (lines["last"] - lines["first"]) // 40 + 1)
     count = 0
     for after in range(lines["first"], lines["last"], step):
