@@ -221,10 +221,20 @@ def connect(uri: str | None = None) -> None:
     try:
         _pool = psycopg2.pool.ThreadedConnectionPool(1, size, **parameters)
     except (psycopg2.Error, UnicodeDecodeError) as exc:  # a server's own words may be in Latin-1
+        _log_unreachable(exc)
         raise Unavailable(_why_unreachable(str(exc), parameters)) from exc
+    log.note(_connected_to(_pool))
     _pool.minconn = size  # so that putconn keeps what was opened later, too
     _slots = threading.BoundedSemaphore(size)
     _prepare_schema()
+
+
+def _connected_to(pool: psycopg2.pool.ThreadedConnectionPool) -> str:
+    conn = pool.getconn()
+    server = conn.info
+    pool.putconn(conn)
+    return (f"Connected to PostgreSQL {server.parameter_status('server_version')}, database {server.dbname}, "
+            f"as {server.user}, at {server.host}, port {server.port}")
 
 
 def disconnect() -> None:
@@ -270,6 +280,11 @@ def _parameters(uri: str) -> Row:
         "options": f"{parameters.get('options', '')} {_session_options()}".strip(),
         "cursor_factory": Cursor,
     }
+
+
+def _log_unreachable(error: Exception) -> None:
+    if isinstance(error, psycopg2.Error):
+        log.server_error(error)
 
 
 def _is_port(word: str) -> bool:
@@ -441,6 +456,7 @@ def _borrow() -> Any:
         conn = _lend(_pool)
     except (psycopg2.Error, UnicodeDecodeError) as exc:
         _slots.release()
+        _log_unreachable(exc)
         raise Unavailable("The database cannot be reached now; try again in a moment.") from exc
     except BaseException:
         _slots.release()
@@ -459,6 +475,7 @@ def _lend(pool: psycopg2.pool.ThreadedConnectionPool) -> Any:
         _embedded_uri()
         conn = pool.getconn()
     while not _is_alive(conn):
+        log.note("A connection was lost while idle; another one is taken")
         pool.putconn(conn, close=True)
         conn = _lend(pool)
     return conn

@@ -128,14 +128,15 @@ def save_payment(*values: Any) -> Payment:
 def look_up_saved_payment(entry_key: UUID) -> Payment | None:
     """Look a payment up by its entry key, as long as it takes the server to come back, LOOK_UP_SECONDS at most."""
     patient_until = time.monotonic() + LOOK_UP_SECONDS
-    while time.monotonic() < patient_until:
+    while True:
         try:
             return payments.find_by_entry_key(entry_key)
         except errors.Unavailable:
+            if time.monotonic() > patient_until:
+                break
             time.sleep(1)
-    raise errors.Unavailable(
-        "The server is away, and whether this payment was saved is unknown: look at View payments before you enter it again."
-    )
+    raise errors.Unavailable("The server is away, and whether this payment was saved is unknown: "
+                             "look at View payments before you enter it again.")
 
 
 def file_path(answer: str) -> Path:
