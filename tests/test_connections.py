@@ -636,6 +636,7 @@ def refusal(done: subprocess.CompletedProcess[str], *secrets: str) -> str:
     assert (done.returncode, done.stdout) == (2, "")
     for secret in secrets:
         assert secret not in done.stderr
+        assert not log.path().exists() or secret not in log.path().read_text()
     return sentence(done.stderr)
 
 
