@@ -228,8 +228,6 @@ def upgrade(say: Callable[[str], object] = _nobody) -> int:
             with _copied(cur, version, say) if _data_folder and not done else nullcontext():
                 migrate.apply(cur, pending[0], say)
         done += 1
-        if len(pending) == 1:
-            return done
 
 
 @contextmanager
