@@ -13,11 +13,11 @@ import select
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar, cast
+from typing import Any, NamedTuple, TypedDict, TypeVar, cast
 
 import psycopg2
 import psycopg2.extensions
@@ -25,7 +25,7 @@ import psycopg2.extras
 import psycopg2.pool
 from psycopg2.sql import Composable
 
-from tracker import interrupts, log, settings
+from tracker import interrupts, log, migrate, settings
 from tracker.errors import (
     RULES,
     Busy,
@@ -42,8 +42,7 @@ from tracker.errors import (
 
 # Amounts inside JSON stay exact.
 psycopg2.extras.register_default_json(globally=True, loads=functools.partial(json.loads, parse_float=Decimal))
-SCHEMA_VERSION = 1
-SCHEMA_LOCK, BILL_RUN_LOCK, IMPORT_LOCK = 49_951, 49_952, 49_953  # any numbers, the same in every copy of the program
+SCHEMA_LOCK, BILL_RUN_LOCK, IMPORT_LOCK = migrate.SCHEMA_LOCK, 49_952, 49_953  # the same in every copy of the program
 MOST_HITS = 20
 COUNT_EXACTLY = 200_000
 RETRY_PAUSES = (0.05, 0.2, 0.8)
@@ -208,10 +207,15 @@ _data_folder: Path | None = None  # of the embedded server, while that is the on
 saved = 0  # writing transactions committed so far, so that an action that was stopped can say whether it saved anything
 
 
-def connect(uri: str | None = None) -> None:
+def _nobody(sentence: str) -> None:
+    """Hear what takes time, and tell nobody."""
+
+
+def connect(uri: str | None = None, *, allow_older: bool = False, say: Callable[[str], object] = _nobody) -> None:
     """Open the pool, on uri, DATABASE_URI or the embedded database, and create the schema on first run.
 
-    Raise Unavailable when the server cannot be reached or its database cannot be used.
+    An embedded database of an older version is upgraded, and say told of it; with allow_older, older ones are left
+    alone. Raise Unavailable when the server cannot be reached or its database cannot be used.
     """
     global _pool, _slots, _slot_wait, _data_folder
     _data_folder = None
@@ -226,7 +230,7 @@ def connect(uri: str | None = None) -> None:
     log.note(_connected_to(_pool))
     _pool.minconn = size  # so that putconn keeps what was opened later, too
     _slots = threading.BoundedSemaphore(size)
-    _prepare_schema()
+    _prepare_schema(allow_older, say)
 
 
 def _connected_to(pool: psycopg2.pool.ThreadedConnectionPool) -> str:
@@ -322,50 +326,74 @@ def _why_unreachable(text: str, parameters: Row) -> str:
     return f"Cannot connect to {database} at {where}; check DATABASE_URI and that the server runs."
 
 
-def _prepare_schema() -> None:
+def _prepare_schema(allow_older: bool, say: Callable[[str], object]) -> None:
     with reading() as cur:
-        version = _schema_version(cur)
+        version = migrate.database_version(cur)
     if version is None:
-        _create_schema()
-    elif version > SCHEMA_VERSION:
-        raise Unavailable(
-            f"The database is at version {version} and this program knows version {SCHEMA_VERSION}: use a newer program."
-        )
+        with transaction() as cur:
+            version = migrate.create(cur)
+    if migrate.pending(version) and not allow_older:
+        if not _data_folder:
+            raise Unavailable(
+                f"The database is at version {version} and this program needs version {migrate.program_version()}: "
+                "run python main.py upgrade, which brings it there."
+            )
+        upgrade(say)
 
 
-def _schema_version(cur: Cursor) -> int | None:
-    server = cur.connection.info
-    if server.server_version < 140000:
-        raise Unavailable("The server is older than PostgreSQL 14; use a newer one.")
-    if server.parameter_status("server_encoding") != "UTF8":
-        raise Unavailable("The database does not store UTF-8; create one with ENCODING 'UTF8'.")
-    # Not to_regclass(), which can repeat from a cache what was true before this transaction waited for SCHEMA_LOCK.
-    cur.execute(
-        """
-        SELECT EXISTS (
-            SELECT FROM pg_class WHERE relname = 'schema_version' AND pg_table_is_visible(oid)
-        ) AS installed
-        """
-    )
-    if not cur.row()["installed"]:
-        return None
-    cur.execute("SELECT max(version) AS version FROM schema_version")
-    version: int | None = cur.row()["version"]
-    return version
+class Upgrade(NamedTuple):
+    """What an upgrade would do."""
+
+    version: int
+    pending: list[migrate.Migration]
+    others: int
+    copied: bool
 
 
-def _create_schema() -> None:
-    schema = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
-    with transaction() as cur:
-        be_patient(cur)
-        cur.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": SCHEMA_LOCK})
-        if _schema_version(cur) is None:
-            try:
-                cur.execute(schema)
-            except (psycopg2.errors.DuplicateTable, psycopg2.errors.DuplicateObject) as exc:
-                raise Unavailable("That database holds other tables already; use an empty one.") from exc
-            except psycopg2.errors.InsufficientPrivilege as exc:
-                raise Unavailable("The tables are not there yet and this login may not create them.") from exc
+def plan_upgrade() -> Upgrade:
+    """Tell what an upgrade would do, and how many other sessions there are; raise Forbidden if this login may not."""
+    with reading() as cur:
+        version = migrate.database_version(cur) or 0
+        pending = migrate.pending(version)
+        if pending:
+            migrate.check_owner(cur)
+        return Upgrade(version, pending, migrate.count_others(cur), _data_folder is not None)
+
+
+def upgrade(say: Callable[[str], object] = _nobody) -> int:
+    """Bring the database to the program's version, a transaction for each migration; return how many there were.
+
+    The embedded database is copied first. Safe for several at once, and to kill and begin again. Raise Unavailable when
+    there can be no copy, Busy when others keep the tables, Forbidden when they are another login's.
+    """
+    done = 0
+    while True:
+        with transaction() as cur:
+            migrate.lock(cur, None if done else say)
+            version = migrate.database_version(cur) or 0
+            pending = migrate.pending(version)
+            if not pending:
+                return done
+            migrate.check_owner(cur)
+            with _copied(cur, _data_folder, version, say) if _data_folder and not done else nullcontext():
+                migrate.apply(cur, pending[0], say)
+        done += 1
+
+
+@contextmanager
+def _copied(cur: Cursor, folder: Path, version: int, say: Callable[[str], object]) -> Iterator[None]:
+    """Copy the embedded database to a file before the block; when the block raises, nothing has changed and it goes."""
+    from tracker import embedded
+
+    migrate.wait_for_others(cur)
+    path = embedded.backup_path(folder, f"before-version-{migrate.program_version()}")
+    say(f"Upgrading the database from version {version} to {migrate.program_version()}; the old one is kept in {path}.")
+    embedded.back_up(folder, path)
+    try:
+        yield
+    except BaseException:
+        path.unlink()
+        raise
 
 
 def be_patient(cur: Cursor) -> None:

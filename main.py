@@ -485,7 +485,7 @@ def main(argv: list[str] | None = None) -> int:
     prompts.prepare()
     interrupts.install()
     try:
-        database.connect()
+        database.connect(allow_older=arguments.allow_older, say=prompts.note)
     except errors.Error as exc:
         prompts.complain(str(exc))
         return errors.Unavailable.exit_code

@@ -1,28 +1,31 @@
 -- The whole of the tracker's database: tables, rules, indexes, views and triggers, in that order, parents first.
--- It runs once, on an empty database, inside one transaction. Every rule has a name, and every name has one
--- sentence for the administrator in database.RULES.
+-- It runs once, on an empty database, inside one transaction; the files in migrations/ bring an older database to the
+-- same. Every rule has a name, and every name has one sentence for the administrator in tracker.errors.RULES.
 
 CREATE TABLE schema_version (
     version       integer      PRIMARY KEY,
     installed_at  timestamptz  NOT NULL DEFAULT now()
 );
-INSERT INTO schema_version (version) VALUES (1);
+COMMENT ON TABLE schema_version IS 'The versions that these tables have had; the highest is the present one.';
+INSERT INTO schema_version (version) VALUES (2);
 
--- An amount of money, exact to the cent. Not numeric(12,2): a cast to that rounds 0.005 up to 0.01 before any
--- CHECK can see it. min_scale() is NULL for NaN and Infinity, which BETWEEN refuses.
+-- Not numeric(12,2): a cast to that rounds 0.005 up to 0.01 before any CHECK can see it. min_scale() is NULL for NaN and
+-- Infinity, which BETWEEN refuses.
 CREATE DOMAIN money_amount AS numeric
     CONSTRAINT money_amount_exact CHECK (min_scale(VALUE) <= 2 AND VALUE BETWEEN -9999999999.99 AND 9999999999.99);
+COMMENT ON DOMAIN money_amount IS 'An amount of money, exact to the cent.';
 
--- A day that a provider can have business on; keeps 'infinity' and typing errors out.
+-- Keeps 'infinity' and typing errors out.
 CREATE DOMAIN business_day AS date
     CONSTRAINT business_day_range CHECK (VALUE BETWEEN DATE '2000-01-01' AND DATE '2199-12-31');
+COMMENT ON DOMAIN business_day IS 'A day that a provider can have business on.';
 
--- A phone number's digits; the rule customers_phone_form lets no other signs in.
+-- The rule customers_phone_form lets no other signs in.
 CREATE FUNCTION digits(text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     RETURN translate($1, ' +().-/', '');
+COMMENT ON FUNCTION digits(text) IS 'A phone number''s digits.';
 
--- Somebody who pays for service.
 CREATE TABLE customers (
     customer_id   bigint       GENERATED ALWAYS AS IDENTITY,
     name          text         NOT NULL,
@@ -35,8 +38,9 @@ CREATE TABLE customers (
                                              AND char_length(phone_number) BETWEEN 3 AND 20
                                              AND char_length(digits(phone_number)) BETWEEN 3 AND 15)
 );
+COMMENT ON TABLE customers IS 'Somebody who pays for service.';
+COMMENT ON COLUMN customers.phone_number IS 'As it was written; searched by its digits.';
 
--- A site where a customer receives service.
 CREATE TABLE locations (
     location_id  bigint  GENERATED ALWAYS AS IDENTITY,
     customer_id  bigint  NOT NULL,
@@ -47,8 +51,8 @@ CREATE TABLE locations (
     CONSTRAINT locations_address_nfc     CHECK (address IS NFC NORMALIZED),
     CONSTRAINT locations_address_once    UNIQUE (customer_id, address)
 );
+COMMENT ON TABLE locations IS 'A site where a customer receives service.';
 
--- What a location is subscribed to; cost is the monthly charge.
 CREATE TABLE services (
     service_id    bigint        GENERATED ALWAYS AS IDENTITY,
     location_id   bigint        NOT NULL,
@@ -60,8 +64,9 @@ CREATE TABLE services (
     CONSTRAINT services_name_nfc           CHECK (service_name IS NFC NORMALIZED),
     CONSTRAINT services_cost_not_negative  CHECK (cost >= 0)
 );
+COMMENT ON TABLE services IS 'What a location is subscribed to.';
+COMMENT ON COLUMN services.cost IS 'The monthly charge.';
 
--- A device that stands at a location; cost is what the unit is worth.
 CREATE TABLE equipment (
     equipment_id    bigint        GENERATED ALWAYS AS IDENTITY,
     location_id     bigint        NOT NULL,
@@ -76,10 +81,11 @@ CREATE TABLE equipment (
     CONSTRAINT equipment_serial_once        UNIQUE (serial_number),
     CONSTRAINT equipment_cost_not_negative  CHECK (cost >= 0)
 );
+COMMENT ON TABLE equipment IS 'A device that stands at a location.';
+COMMENT ON COLUMN equipment.serial_number IS 'No two devices share one; NULL where there is none.';
+COMMENT ON COLUMN equipment.cost IS 'What the device is worth; it is on no bill.';
 
--- A bill. period is the first day of the month for a bill of the monthly run, else NULL. amount_paid and
--- last_payment_date follow the bill's allocations by trigger. Money records outlive a careless DELETE: no cascade
--- from customers.
+-- Money records outlive a careless DELETE: no cascade from customers.
 CREATE TABLE billing (
     billing_id         bigint        GENERATED ALWAYS AS IDENTITY,
     customer_id        bigint        NOT NULL,
@@ -100,8 +106,18 @@ CREATE TABLE billing (
     CONSTRAINT billing_amount_not_negative  CHECK (amount_billed >= 0),
     CONSTRAINT billing_not_overpaid         CHECK (amount_paid BETWEEN 0 AND amount_billed)
 );
+COMMENT ON TABLE billing IS 'A bill of a customer.';
+COMMENT ON COLUMN billing.period IS
+    'The first day of the month that a bill run billed; NULL for a bill made by hand.';
+COMMENT ON COLUMN billing.issued_on IS 'The day the bill was made.';
+COMMENT ON COLUMN billing.due_date IS 'The last day to pay; the bill is late from the next day on.';
+COMMENT ON COLUMN billing.amount_billed IS 'What the lines of the bill add up to.';
+COMMENT ON COLUMN billing.amount_paid IS
+    'The sum of its allocations from payments that are not void; kept by triggers.';
+COMMENT ON COLUMN billing.amount_due IS 'What is left to pay: amount_billed less amount_paid.';
+COMMENT ON COLUMN billing.last_payment_date IS 'The day of the latest such payment, or NULL; kept by triggers.';
 
--- The lines of a bill, as they were when it was made. service_id is no foreign key: a line outlives its service.
+-- service_id is no foreign key: a line outlives its service.
 CREATE TABLE billing_items (
     billing_item_id  bigint        GENERATED ALWAYS AS IDENTITY,
     billing_id       bigint        NOT NULL,
@@ -112,9 +128,11 @@ CREATE TABLE billing_items (
     CONSTRAINT billing_items_bill                FOREIGN KEY (billing_id) REFERENCES billing ON DELETE CASCADE,
     CONSTRAINT billing_items_description_length  CHECK (char_length(description) <= 500 AND description ~ '\S')
 );
+COMMENT ON TABLE billing_items IS 'The lines of a bill, as they were when it was made.';
+COMMENT ON COLUMN billing_items.service_id IS
+    'The service that was billed, which may be gone; NULL for a line typed by hand.';
+COMMENT ON COLUMN billing_items.amount IS 'What the line adds to the bill; below 0 where the bill was lowered.';
 
--- Money received. amount_allocated follows the payment's allocations by trigger; what is left of a payment that
--- is not void is the customer's credit. entry_key is made when the form opens: the same form can never pay twice.
 CREATE TABLE payments (
     payment_id        bigint        GENERATED ALWAYS AS IDENTITY,
     customer_id       bigint        NOT NULL,
@@ -139,9 +157,17 @@ CREATE TABLE payments (
     CONSTRAINT payments_void_reason_length  CHECK (char_length(void_reason) <= 200 AND void_reason ~ '\S'),
     CONSTRAINT payments_void_has_reason     CHECK ((voided_at IS NULL) = (void_reason IS NULL))
 );
+COMMENT ON TABLE payments IS 'Money received from a customer.';
+COMMENT ON COLUMN payments.amount IS 'What was received.';
+COMMENT ON COLUMN payments.amount_allocated IS 'The sum of its allocations; kept by triggers.';
+COMMENT ON COLUMN payments.amount_left IS
+    'amount less amount_allocated: the customer''s credit, unless the payment is void.';
+COMMENT ON COLUMN payments.paid_on IS 'The day the money came.';
+COMMENT ON COLUMN payments.reference IS 'The number of a receipt or transfer, as typed; NULL for none.';
+COMMENT ON COLUMN payments.entry_key IS 'Made when the form opens: the same form can never pay twice.';
+COMMENT ON COLUMN payments.recorded_by IS 'The login that recorded it.';
+COMMENT ON COLUMN payments.voided_at IS 'When it was voided, and ceased to count; NULL for one that counts.';
 
--- Which bill a payment paid, and how much of it; from_credit when the money was there before the bill. Never edited;
--- those of a void payment stay, and count for nothing.
 CREATE TABLE payment_allocations (
     payment_allocation_id  bigint        GENERATED ALWAYS AS IDENTITY,
     payment_id             bigint        NOT NULL,
@@ -153,6 +179,10 @@ CREATE TABLE payment_allocations (
     CONSTRAINT payment_allocations_bill             FOREIGN KEY (billing_id) REFERENCES billing ON DELETE CASCADE,
     CONSTRAINT payment_allocations_amount_positive  CHECK (amount > 0)
 );
+COMMENT ON TABLE payment_allocations IS
+    'Which bill a payment paid. Never edited; those of a void payment stay, and count for nothing.';
+COMMENT ON COLUMN payment_allocations.amount IS 'How much of the bill it paid.';
+COMMENT ON COLUMN payment_allocations.from_credit IS 'True where the money was there before, as credit.';
 
 -- A caller's number is searched by its last digits, or its first.
 CREATE INDEX customers_phone_digits        ON customers (digits(phone_number) text_pattern_ops);
@@ -190,16 +220,19 @@ SELECT billing_id, customer_id, description, period, issued_on, due_date,
        amount_due > 0 AND due_date < CURRENT_DATE                                  AS is_late,
        CASE WHEN amount_due > 0 THEN greatest(CURRENT_DATE - due_date, 0) ELSE 0 END AS days_late
 FROM billing;
+COMMENT ON VIEW billing_status IS 'Each bill, and whether it is late today.';
+COMMENT ON COLUMN billing_status.is_late IS 'Whether there is something to pay and the due date has passed.';
+COMMENT ON COLUMN billing_status.days_late IS 'Days since the due date; 0 for a bill that is not late.';
 
--- Money received and not yet allocated to a bill.
 CREATE VIEW customer_credit AS
 SELECT customer_id, sum(amount_left) AS credit
 FROM payments
 WHERE amount_left > 0 AND voided_at IS NULL
 GROUP BY customer_id;
+COMMENT ON VIEW customer_credit IS 'Money received and not yet allocated to a bill, for each customer who has some.';
 
--- What customers owed on a day and how many days late it was: today, what is due; on a past day, what was billed by then
--- less the payments that counted then. A bill that is paid today with no payment after the day was paid then, too.
+-- Today that is what is due; on a past day, what was billed by then less the payments that counted then. A bill that is
+-- paid today with no payment after the day was paid then, too.
 CREATE FUNCTION owed_on(as_of date) RETURNS TABLE (customer_id bigint, amount numeric, days integer)
     LANGUAGE sql STABLE
 AS $$
@@ -222,10 +255,10 @@ AS $$
       AND (amount_due > 0 OR last_payment_date > as_of)
       AND amount_billed > paid.amount
 $$;
+COMMENT ON FUNCTION owed_on(date) IS 'What customers owed on a day, bill by bill, and how many days late it was.';
 
--- Customers whose name or phone number matches, and locations that match by their address or their customer, no more
--- than most. All are LIKE patterns: of a text, of a word inside it, of a phone number's digits, and of these reversed;
--- one that is NULL matches nothing.
+-- The patterns are of a text, of a word inside it, of a phone number's digits, and of these reversed; one that is NULL
+-- matches nothing.
 CREATE FUNCTION matching_customers(
     whole text, word text, phone text, reversed_phone text, most integer
 ) RETURNS TABLE (customer_id bigint)
@@ -239,6 +272,8 @@ AS $$
     UNION
     (SELECT customer_id FROM customers WHERE reverse(digits(phone_number)) LIKE reversed_phone LIMIT most)
 $$;
+COMMENT ON FUNCTION matching_customers(text, text, text, text, integer) IS
+    'Customers whose name or phone number matches one of these LIKE patterns, no more than most.';
 
 CREATE FUNCTION matching_locations(
     whole text, word text, phone text, reversed_phone text, most integer
@@ -254,9 +289,11 @@ AS $$
      JOIN locations USING (customer_id)
      LIMIT most)
 $$;
+COMMENT ON FUNCTION matching_locations(text, text, text, text, integer) IS
+    'Locations that match by their address, or their customer as matching_customers() does, no more than most.';
 
--- Set what bills say was paid on them from their allocations. The rows are locked by a statement of their own, so
--- that the sums are read after every other writer of these bills has committed.
+-- The rows are locked by a statement of their own, so that the sums are read after every other writer of these bills has
+-- committed.
 CREATE FUNCTION settle_bills(ids bigint[]) RETURNS void
     LANGUAGE plpgsql
 AS $$
@@ -277,6 +314,8 @@ BEGIN
       AND (billing.amount_paid, billing.last_payment_date) IS DISTINCT FROM (paid.amount, paid.last_date);
 END
 $$;
+COMMENT ON FUNCTION settle_bills(bigint[]) IS
+    'Set what these bills say was paid on them from their allocations.';
 
 CREATE FUNCTION settle_payments(ids bigint[]) RETURNS void
     LANGUAGE plpgsql
@@ -295,6 +334,8 @@ BEGIN
       AND payments.amount_allocated <> used.amount;
 END
 $$;
+COMMENT ON FUNCTION settle_payments(bigint[]) IS
+    'Set what these payments say was allocated from their allocations.';
 
 CREATE FUNCTION allocations_changed() RETURNS trigger
     LANGUAGE plpgsql
@@ -314,6 +355,8 @@ BEGIN
     RETURN NULL;
 END
 $$;
+COMMENT ON FUNCTION allocations_changed() IS
+    'Settle the payments and bills of allocations that came or went, and refuse one to another customer''s bill.';
 
 CREATE TRIGGER payment_allocations_added
     AFTER INSERT ON payment_allocations REFERENCING NEW TABLE AS changed
@@ -331,6 +374,7 @@ BEGIN
         USING ERRCODE = 'check_violation', CONSTRAINT = 'payment_allocations_never_edited';
 END
 $$;
+COMMENT ON FUNCTION allocation_edited() IS 'Refuse to edit an allocation.';
 
 CREATE TRIGGER payment_allocations_edited
     BEFORE UPDATE ON payment_allocations
@@ -345,6 +389,7 @@ BEGIN
         USING ERRCODE = 'check_violation', CONSTRAINT = 'payment_allocations_rule_sums';
 END
 $$;
+COMMENT ON FUNCTION kept_by_triggers() IS 'Refuse to write sums that follow from allocations.';
 
 CREATE TRIGGER billing_paid_sums
     BEFORE UPDATE OF amount_paid, last_payment_date, customer_id ON billing
@@ -365,7 +410,6 @@ CREATE TRIGGER payment_allocations_emptied
     BEFORE TRUNCATE ON payment_allocations
     FOR EACH STATEMENT EXECUTE FUNCTION kept_by_triggers();
 
--- Voiding a payment, or correcting its date, changes what its bills say.
 CREATE FUNCTION payment_changed() RETURNS trigger
     LANGUAGE plpgsql
 AS $$
@@ -376,6 +420,7 @@ BEGIN
     RETURN NULL;
 END
 $$;
+COMMENT ON FUNCTION payment_changed() IS 'Settle the bills of a payment that was voided or given another date.';
 
 CREATE TRIGGER payments_changed
     AFTER UPDATE OF voided_at, paid_on ON payments
@@ -383,9 +428,9 @@ CREATE TRIGGER payments_changed
     WHEN ((OLD.voided_at, OLD.paid_on) IS DISTINCT FROM (NEW.voided_at, NEW.paid_on))
     EXECUTE FUNCTION payment_changed();
 
--- Spend credit on unpaid bills, of these customers or of all: the oldest payment first, on the bill due first. Both are
--- laid end to end as ranges of money; where two ranges overlap, that payment pays that bill the length of the overlap.
--- A payment that has just been made is told from credit by its ID.
+-- The oldest payment goes first, on the bill due first. Both are laid end to end as ranges of money; where two ranges
+-- overlap, that payment pays that bill the length of the overlap. A payment that has just been made is told from credit
+-- by its ID.
 CREATE FUNCTION apply_credit(customer_ids bigint[] DEFAULT NULL, new_payment_id bigint DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql
 AS $$
@@ -416,3 +461,4 @@ BEGIN
     WHERE least(money.upto, owed.upto) > greatest(money.after, owed.after);
 END
 $$;
+COMMENT ON FUNCTION apply_credit(bigint[], bigint) IS 'Spend credit on unpaid bills, of these customers or of all.';

@@ -23,15 +23,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 from urllib.parse import quote
 
+from tracker import interrupts
 from tracker.errors import ServerError
 
 DATABASE = "isp_customer_tracker"
 ACCOUNT = "isp-tracker"
 LOG = "server.log"
 LOG_LIMIT = 10_000_000
+BACKUPS = "backups"
+UNCOPIED = "The database was not upgraded, since no copy of it could be made"
 SOCKET = ".s.PGSQL.5432"
 SOCKET_PATH_LIMIT = 103
 NOTE_AFTER = 2.0
@@ -69,6 +72,56 @@ def stop() -> None:
         with quietly, _alone(cluster.parent) as lock, open(use):
             if _try_lock(use):
                 _shut_down(cluster, lock)
+
+
+def backup_path(folder: Path, name: str) -> Path:
+    """Return where a copy of a data folder's database goes, named for now."""
+    return folder.resolve() / BACKUPS / f"{name}-{time.strftime('%Y-%m-%d-%H%M%S')}.dump"
+
+
+def back_up(folder: Path, path: Path) -> None:
+    """Copy the database of a data folder in use to a file that pg_restore reads, which is complete or not there.
+
+    One caller at a time. Raise ServerError.
+    """
+    try:
+        path.parent.mkdir(0o700, exist_ok=True)
+        for leftover in path.parent.glob("*.part"):
+            leftover.unlink()
+        part = path.with_name(f"{path.name}.part")
+        # Opened here, so that it is ours also where the server runs as another user.
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as copy:
+            try:
+                _dump(folder.resolve(), copy)
+                os.fsync(copy.fileno())
+                part.rename(path)
+            except BaseException:
+                part.unlink()
+                raise
+        _sync(path.parent)
+        _sync(path.parent.parent)
+    except OSError as exc:
+        raise ServerError(f"{UNCOPIED}: {exc.strerror} ({exc.filename or path}); "
+                          "correct that and start again.") from exc
+
+
+def _dump(folder: Path, copy: BinaryIO) -> None:
+    cluster, = (used for used in _used if used.parent == folder)
+    with subprocess.Popen([_binaries() / "pg_dump", "--format=custom", "--compress=1", "--lock-wait-timeout=60s",
+                           f"--host={_sockets(cluster)}", "--port=5432", "--username=postgres", DATABASE],
+                          cwd="/", stdin=subprocess.DEVNULL, stdout=copy, stderr=subprocess.PIPE, encoding="utf-8",
+                          errors="replace", env=_environment(), start_new_session=True, **_identity()) as dump:
+        complaints = None
+        try:
+            while complaints is None:
+                interrupts.check()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    _, complaints = dump.communicate(timeout=0.2)
+        except BaseException:
+            dump.kill()
+            raise
+    if dump.returncode:
+        raise ServerError(f"{UNCOPIED}: pg_dump says {_reason(complaints)!r}; correct that and start again.")
 
 
 def _shut_down(cluster: Path, lock: int) -> None:

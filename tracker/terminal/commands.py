@@ -32,7 +32,7 @@ def parser(version: str, run_menus: Command) -> argparse.ArgumentParser:
         epilog="Without a command, the menus open. Settings stand in .env; .env.example lists them.",
     )
     top.add_argument("--version", action="version", version=f"ISP Customer Tracker {version}")
-    top.set_defaults(run=run_menus)
+    top.set_defaults(run=run_menus, allow_older=False)
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
 
     def add(name: str, run: Command, summary: str) -> argparse.ArgumentParser:
@@ -55,6 +55,9 @@ def parser(version: str, run_menus: Command) -> argparse.ArgumentParser:
     add_export(add("export", export_command, "write accounts, bills, payments or late customers as CSV"))
     add("demo", demo_command, f"fill an empty database with {demo.DEMO_CUSTOMERS} made-up customers")
     add("verify", verify_command, "prove that the money adds up; exit with 1 if anything is off")
+    upgrade = add("upgrade", upgrade_command, "bring the database of an older program to this one's version")
+    upgrade.add_argument("--yes", action="store_true", help="upgrade without asking")
+    upgrade.set_defaults(allow_older=True)
     return top
 
 
@@ -225,6 +228,26 @@ def show_verification() -> list[str]:
     for line in screens.verification_lines(checked, findings):
         print(line)
     return findings
+
+
+def upgrade_command(arguments: argparse.Namespace) -> int:
+    """Upgrade the database, once what that does was shown and agreed to."""
+    plan = database.plan_upgrade()
+    if not plan.pending:
+        print(f"Already at version {plan.version}.")
+        return 0
+    for line in screens.upgrade_lines(database.describe_server(), plan):
+        say(line)
+    if not arguments.yes and not confirm("Type yes to upgrade:"):
+        print("Not upgraded.")
+        return 1
+    try:
+        done = database.upgrade(prompts.note)
+    except (errors.ConnectionLost, errors.OutcomeUnknown):
+        prompts.complain("The connection was lost; run main.py upgrade again, which begins where this one ended.")
+        return 1
+    print(f"{'Upgraded to' if done else 'Already at'} version {plan.pending[-1].version}.")
+    return 0
 
 
 def demo_command(arguments: argparse.Namespace) -> int:

@@ -50,6 +50,11 @@ def complain(sentence: str) -> None:
     """Say what went wrong, on standard error, and remember that something did."""
     global complaints
     complaints += 1
+    note(sentence)
+
+
+def note(sentence: str) -> None:
+    """Say on standard error what goes on, out of the way of data."""
     sys.stdout.flush()
     print(_broken(sentence, sys.stderr.isatty()), file=sys.stderr, flush=True)
 

@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from database import Server
+from database import Server, Upgrade
 from tracker.bill_run import Preview
 from tracker.payments import Payment
 from tracker.reports import (
@@ -170,6 +170,21 @@ def where(server: Server) -> str:
     """Name the server: the embedded one with its data folder, or its address."""
     place = f"embedded, data in {server['folder']}" if server["folder"] else f"on {server['address'] or 'this machine'}"
     return clean(f"PostgreSQL {server['version']}, {place}")
+
+
+def upgrade_lines(server: Server, plan: Upgrade) -> Iterator[str]:
+    """Yield what an upgrade is about to do, to which database, and what to mind before it."""
+    yield where(server)
+    yield f"Database {server['database']}, as {server['login']}"
+    yield f"It is at version {plan.version}; this program needs version {plan.pending[-1].version}."
+    for migration in plan.pending:
+        yield f"{migration.path.stem}: {migration.summary()}"
+    if plan.others:
+        yield f"{plural(plan.others, 'other session')} of this program: end those of an older version first."
+    if plan.copied:
+        yield "The database is first copied into the folder backups, beside its data."
+    else:
+        yield "No copy is made of a database on a server: have a backup."
 
 
 def payment_lines(payment: Payment) -> Iterator[str]:

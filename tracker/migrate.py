@@ -1,0 +1,193 @@
+"""The version of the schema: which one a database is at, making the present one, and bringing an older one to it.
+
+schema.sql is the whole of the present schema, for an empty database. Each file migrations/NNNN_name.sql brings a
+database of the version before to version NNNN. These functions work on a cursor, in their caller's transaction.
+"""
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psycopg2
+from psycopg2.extras import RealDictCursor
+
+from tracker.errors import Busy, Forbidden, Unavailable
+
+PROJECT = Path(__file__).parents[1]
+SCHEMA_LOCK = 49_951  # any number, the same in every copy of the program
+LOCK_PATIENCE = 60
+OTHERS_PATIENCE = 10
+
+
+class Migration(NamedTuple):
+    version: int
+    path: Path
+
+    def statements(self) -> str:
+        return self.path.read_text(encoding="utf-8")
+
+    def summary(self) -> str:
+        """Return the file's first line, a comment that says in one sentence what the migration does."""
+        return self.statements().partition("\n")[0].lstrip("- ")
+
+
+def migrations() -> list[Migration]:
+    """Return the migrations that this program has, the oldest first."""
+    found = {path: re.fullmatch(r"([0-9]{4})_\w+\.sql", path.name) for path in (PROJECT / "migrations").glob("*.sql")}
+    return sorted(Migration(int(name[1]), path) for path, name in found.items() if name)
+
+
+def program_version() -> int:
+    """Return the version that this program works on: its last migration's, and that of schema.sql."""
+    return max((migration.version for migration in migrations()), default=1)
+
+
+def pending(version: int) -> list[Migration]:
+    """Return the migrations that a database of a version still needs, in order.
+
+    Raise Unavailable when the database is newer than the program, or a migration is lost.
+    """
+    known = program_version()
+    if version > known:
+        raise Unavailable(
+            f"The database is at version {version} and this program knows version {known}: use a newer program."
+        )
+    needed = [migration for migration in migrations() if migration.version > version]
+    for expected, migration in enumerate(needed, version + 1):
+        if migration.version != expected:
+            folder = migration.path.parent
+            raise Unavailable(f"Migration {expected} is missing from {folder}; install the program anew.")
+    return needed
+
+
+def _row(cur: RealDictCursor) -> dict[str, Any]:
+    """Return the row of a statement that always has one."""
+    row = cur.fetchone()
+    assert row is not None
+    return row
+
+
+def database_version(cur: RealDictCursor) -> int | None:
+    """Return the version that the database is at, or None when it holds no schema; raise Unavailable if it cannot."""
+    server = cur.connection.info
+    if server.server_version < 140000:
+        raise Unavailable("The server is older than PostgreSQL 14; use a newer one.")
+    if server.parameter_status("server_encoding") != "UTF8":
+        raise Unavailable("The database does not store UTF-8; create one with ENCODING 'UTF8'.")
+    # Not to_regclass(), which can repeat from a cache what was true before this transaction waited for SCHEMA_LOCK.
+    cur.execute(
+        """
+        SELECT EXISTS (
+            SELECT FROM pg_class WHERE relname = 'schema_version' AND pg_table_is_visible(oid)
+        ) AS installed
+        """
+    )
+    if not _row(cur)["installed"]:
+        return None
+    cur.execute("SELECT max(version) AS version FROM schema_version")
+    version: int | None = _row(cur)["version"]
+    return version
+
+
+def lock(cur: RealDictCursor, say: Callable[[str], object] | None = None) -> None:
+    """Lift the time limits of this transaction, and keep all who would change the schema out until it ends.
+
+    What the version was before may be old news now: read it again.
+    """
+    cur.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+    cur.execute("SELECT pg_try_advisory_xact_lock(%(key)s) AS locked", {"key": SCHEMA_LOCK})
+    if not _row(cur)["locked"]:
+        if say:
+            say("Another program is upgrading the database; waiting for it.")
+        cur.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": SCHEMA_LOCK})
+
+
+def create(cur: RealDictCursor) -> int:
+    """Make the present schema, unless there is one by now, and return the version that the database is at."""
+    lock(cur)
+    version = database_version(cur)
+    if version is not None:
+        return version
+    try:
+        cur.execute((PROJECT / "schema.sql").read_text(encoding="utf-8"))
+    except (psycopg2.errors.DuplicateTable, psycopg2.errors.DuplicateObject) as exc:
+        raise Unavailable("That database holds other tables already; use an empty one.") from exc
+    except psycopg2.errors.InsufficientPrivilege as exc:
+        raise Unavailable("The tables are not there yet and this login may not create them.") from exc
+    return program_version()
+
+
+def apply(cur: RealDictCursor, migration: Migration, say: Callable[[str], object]) -> None:
+    """Run a migration and record it; the caller holds the lock and has read the version under it.
+
+    A lock that is waited for keeps even readers out behind it, so each wait is short and begins anew, for a minute.
+    """
+    patient_until = time.monotonic() + LOCK_PATIENCE
+    told = False
+    while not _tried(cur, migration):
+        if time.monotonic() > patient_until:
+            raise Busy("Others kept the tables for a minute; nothing was changed. Close their programs and try again.")
+        if not told:
+            say("Others are using the tables; trying again for up to a minute.")
+            told = True
+        time.sleep(0.5)
+    cur.execute("INSERT INTO schema_version (version) VALUES (%(version)s)", {"version": migration.version})
+
+
+def _tried(cur: RealDictCursor, migration: Migration) -> bool:
+    """Run a migration's statements; if others hold a table, take all of them back and return False."""
+    cur.execute("SAVEPOINT migration; SET LOCAL lock_timeout = '2s'")
+    try:
+        cur.execute(migration.statements())
+    except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected):
+        cur.execute("ROLLBACK TO SAVEPOINT migration")
+        return False
+    except psycopg2.errors.InsufficientPrivilege as exc:
+        raise Forbidden("Some of what belongs to the tables is not this login's; upgrade as their owner.") from exc
+    return True
+
+
+def check_owner(cur: RealDictCursor) -> None:
+    """Raise Forbidden when the tables are another's, who alone may change them."""
+    cur.execute(
+        """
+        SELECT pg_get_userbyid(relowner) AS owner, pg_has_role(relowner, 'USAGE') AS ours
+        FROM pg_class
+        WHERE oid = 'schema_version'::regclass
+        """
+    )
+    row = _row(cur)
+    if not row["ours"]:
+        raise Forbidden(f"The tables belong to {row['owner']}; upgrade with that login in DATABASE_URI.")
+
+
+def count_others(cur: RealDictCursor) -> int:
+    """Count the sessions of other copies of the program, but for those that wait to read the version anew."""
+    cur.execute("SELECT pg_stat_clear_snapshot()")
+    cur.execute(
+        """
+        SELECT count(*)
+        FROM pg_stat_activity AS other
+        WHERE datname = current_database()
+          AND pid <> pg_backend_pid()
+          AND application_name = current_setting('application_name')
+          AND NOT EXISTS (
+              SELECT FROM pg_locks
+              WHERE pg_locks.pid = other.pid AND locktype = 'advisory' AND objid = %(key)s AND NOT granted
+          )
+        """,
+        {"key": SCHEMA_LOCK},
+    )
+    return int(_row(cur)["count"])
+
+
+def wait_for_others(cur: RealDictCursor) -> None:
+    """Wait a little for other copies of the program to end, else raise Busy: an older one must not go on afterwards."""
+    patient_until = time.monotonic() + OTHERS_PATIENCE
+    while count_others(cur):
+        if time.monotonic() > patient_until:
+            raise Busy("The database must be upgraded, and another program has it open: close that, then start again.")
+        time.sleep(0.05)
