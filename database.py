@@ -377,6 +377,7 @@ def upgrade(say: Callable[[str], object] = _nobody) -> int:
             migrate.check_owner(cur)
             with _copied(cur, _data_folder, version, say) if _data_folder and not done else nullcontext():
                 migrate.apply(cur, pending[0], say)
+        log.note(f"Upgraded the database from version {version} to {pending[0].version}")
         done += 1
 
 
