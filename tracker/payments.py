@@ -15,9 +15,6 @@ from tracker.errors import Conflict, NotFound
 if TYPE_CHECKING:
     from uuid import UUID
 
-
-if TYPE_CHECKING:
-    from uuid import UUID
 METHODS = ("cash", "card", "transfer", "direct debit", "cheque", "other")
 psycopg2.extras.register_uuid()  # type: ignore[no-untyped-call]
 
