@@ -1,16 +1,19 @@
 """The monthly bill run, and how it is undone."""
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 from decimal import Decimal
 
 import psycopg2
+import psycopg2.errors
 import psycopg2.extensions
 import psycopg2.extras
 import psycopg2.pool
 
 from database import BILL_RUN_LOCK, Row, be_patient, retried, transaction
-from tracker.errors import Conflict
+from tracker.errors import Conflict, Deadlock
 
 SHOWN_KEPT = 100
 DAYS_TO_PAY = 14
@@ -66,7 +69,7 @@ def run(period: date, due_date: date, expected_total: Decimal | None = None) -> 
 
     Raise Conflict, and bill nobody, when the total is not the one that the administrator was shown.
     """
-    with transaction() as cur:
+    with transaction() as cur, _deletion_in_the_way():
         _lock_bill_run(cur)
         cur.execute(
             """
@@ -104,6 +107,15 @@ def run(period: date, due_date: date, expected_total: Decimal | None = None) -> 
         if result["created"]:
             result["from_credit"] = _spend_all_credit(cur)
         return result
+
+
+@contextmanager
+def _deletion_in_the_way() -> Iterator[None]:
+    """Have the run tried again when a customer whom it read was gone when it billed them."""
+    try:
+        yield
+    except psycopg2.errors.ForeignKeyViolation as exc:
+        raise Deadlock("A customer was deleted meanwhile; nobody was billed. Try again.") from exc
 
 
 def _spend_all_credit(cur: psycopg2.extensions.cursor) -> Decimal:
