@@ -120,10 +120,17 @@ def _deletion_in_the_way() -> Iterator[None]:
 
 def _spend_all_credit(cur: psycopg2.extensions.cursor) -> Decimal:
     """Spend every customer's credit on unpaid bills and return how much that was."""
-    cur.execute("SELECT coalesce(sum(credit), 0) AS before FROM customer_credit")
-    before = cur.fetchone()["before"]
+    cur.execute("SELECT coalesce(max(payment_allocation_id), 0) AS last_id FROM payment_allocations")
+    last_id = cur.fetchone()["last_id"]
     cur.execute("SELECT apply_credit()")
-    cur.execute("SELECT %(before)s - coalesce(sum(credit), 0) AS spent FROM customer_credit", {"before": before})
+    cur.execute(  # of this transaction alone: others pay and void meanwhile
+        """
+        SELECT coalesce(sum(amount), 0) AS spent
+        FROM payment_allocations
+        WHERE payment_allocation_id > %(last_id)s AND xmin = pg_current_xact_id()::xid
+        """,
+        {"last_id": last_id},
+    )
     return cur.fetchone()["spent"]
 
 
