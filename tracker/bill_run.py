@@ -1,12 +1,16 @@
 """The monthly bill run, and how it is undone."""
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, TypedDict, cast
 
+import psycopg2.errors
+
 from database import BILL_RUN_LOCK, Cursor, be_patient, fetch_one, only, retried, transaction
-from tracker.errors import Conflict
+from tracker.errors import Conflict, Deadlock
 
 SHOWN_KEPT = 100
 DAYS_TO_PAY = 14
@@ -97,7 +101,7 @@ def run(period: date, due_date: date, expected_total: Decimal | None = None) -> 
 
     Raise Conflict, and bill nobody, when the total is not the one that the administrator was shown.
     """
-    with transaction() as cur:
+    with transaction() as cur, _deletion_in_the_way():
         _lock_bill_run(cur)
         cur.execute(
             """
@@ -137,12 +141,28 @@ def run(period: date, due_date: date, expected_total: Decimal | None = None) -> 
         return result
 
 
+@contextmanager
+def _deletion_in_the_way() -> Iterator[None]:
+    """Have the run tried again when a customer whom it read was gone when it billed them."""
+    try:
+        yield
+    except psycopg2.errors.ForeignKeyViolation as exc:
+        raise Deadlock("A customer was deleted meanwhile; nobody was billed. Try again.") from exc
+
+
 def _spend_all_credit(cur: Cursor) -> Decimal:
     """Spend every customer's credit on unpaid bills and return how much that was."""
-    cur.execute("SELECT coalesce(sum(credit), 0) AS before FROM customer_credit")
-    before = cur.row()["before"]
+    cur.execute("SELECT coalesce(max(payment_allocation_id), 0) AS last_id FROM payment_allocations")
+    last_id = cur.row()["last_id"]
     cur.execute("SELECT apply_credit()")
-    cur.execute("SELECT %(before)s - coalesce(sum(credit), 0) AS spent FROM customer_credit", {"before": before})
+    cur.execute(  # of this transaction alone: others pay and void meanwhile
+        """
+        SELECT coalesce(sum(amount), 0) AS spent
+        FROM payment_allocations
+        WHERE payment_allocation_id > %(last_id)s AND xmin = pg_current_xact_id()::xid
+        """,
+        {"last_id": last_id},
+    )
     spent: Decimal = cur.row()["spent"]
     return spent
 
