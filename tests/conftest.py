@@ -19,11 +19,9 @@ import psycopg2
 import psycopg2.extensions
 import pytest
 
-PROJECT = Path(__file__).parents[1]
-sys.path.insert(0, str(PROJECT))
-
 import database
 
+PROJECT = Path(__file__).parents[1]
 numbers = itertools.count(1)
 
 

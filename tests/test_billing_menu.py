@@ -57,7 +57,8 @@ def test_the_same_payment_again_is_shown_and_asked_about(billing, sql):
 
 def test_a_payment_can_be_aimed_at_a_bill_by_its_id(billing, sql):
     billing(*BILL_OCTOBER, "9", "2026-11", "", "49.90", *PAY, "49.90", "yesterday", "cash", "", "2")
-    assert [str(row["amount_due"]) for row in sql("SELECT amount_due FROM billing ORDER BY period")] == ["49.90", "0.00"]
+    due = sql("SELECT amount_due FROM billing ORDER BY period")
+    assert [str(row["amount_due"]) for row in due] == ["49.90", "0.00"]
 
 
 def test_a_payment_of_tomorrow_is_refused_and_asked_again(billing):

@@ -121,8 +121,8 @@ def fill_pool(size: int) -> None:
 
 FORMS = {
     "customers": [
-        "1", "1", "Ada", "+44 123", "1", "Bob", "+44 123", "yes", "2", "1", "2", "", "n", "p", "0", "3", "customer", "2",
-        "New name", "", "4", "1", "no", "0",
+        "1", "1", "Ada", "+44 123", "1", "Bob", "+44 123", "yes", "2", "1", "2", "", "n", "p", "0", "3", "customer",
+        "2", "New name", "", "4", "1", "no", "0",
     ],
     "locations": ["2", "1", "1", "Elsewhere", "2", "1", "2", "", "3", "1", "New address", "4", "1", "yes", "0"],
     "services": ["3", "1", "1", "Fibre", "49.90", "2", "1", "2", "", "3", "1", "", "", "4", "1", "yes", "0"],
@@ -252,7 +252,8 @@ def test_the_time_limits_hold_for_the_next_borrower_too(connect):
     db = connect(DB_POOL_SIZE=1, DB_STATEMENT_TIMEOUT=77, DB_LOCK_TIMEOUT=3)
     for _ in range(2):
         with db.transaction() as cur:
-            cur.execute("SELECT current_setting('statement_timeout') AS statement, current_setting('lock_timeout') AS lock")
+            cur.execute("SELECT current_setting('statement_timeout') AS statement, "
+                        "current_setting('lock_timeout') AS lock")
             assert cur.fetchone() == {"statement": "77s", "lock": "3s"}
             db.be_patient(cur)
 
@@ -263,7 +264,8 @@ def test_a_drivers_session_settings_are_forgotten(connect):
         cur.connection.set_session(isolation_level="SERIALIZABLE", readonly=True, autocommit=True)
     with db.transaction() as cur:
         assert not cur.connection.autocommit
-        cur.execute("SELECT current_setting('transaction_isolation') AS level, current_setting('transaction_read_only') AS ro")
+        cur.execute("SELECT current_setting('transaction_isolation') AS level, "
+                    "current_setting('transaction_read_only') AS ro")
         assert cur.fetchone() == {"level": "read committed", "ro": "off"}
 
 
@@ -531,7 +533,8 @@ def test_ctrl_c_at_a_prompt_does_not_cancel_the_next_query(uri):
 
 
 def test_ctrl_c_in_a_report_leaves_no_traceback(sql, uri):
-    sql("INSERT INTO customers (name, phone_number) SELECT 'customer ' || i, 1000 + i FROM generate_series(1, 5000) AS i")
+    sql("INSERT INTO customers (name, phone_number) "
+        "SELECT 'customer ' || i, 1000 + i FROM generate_series(1, 5000) AS i")
     child = subprocess.Popen([sys.executable, PROJECT / "main.py", "account-report", "--format", "csv"],
                              env=environment(uri), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     child.stdout.readline()
@@ -542,7 +545,8 @@ def test_ctrl_c_in_a_report_leaves_no_traceback(sql, uri):
 
 @pytest.mark.parametrize("form", ["table", "csv", "json"])
 def test_a_report_whose_reader_leaves_ends_quietly(form, sql, uri):
-    sql("INSERT INTO customers (name, phone_number) SELECT 'customer ' || i, 1000 + i FROM generate_series(1, 5000) AS i")
+    sql("INSERT INTO customers (name, phone_number) "
+        "SELECT 'customer ' || i, 1000 + i FROM generate_series(1, 5000) AS i")
     child = subprocess.Popen([sys.executable, PROJECT / "main.py", "account-report", "--format", form],
                              env=environment(uri), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     child.stdout.readline()

@@ -179,7 +179,8 @@ def test_sums_follow_sql_typed_into_psql(ada, bills, sql):
 def test_an_allocation_beyond_the_rules_is_refused(db, ada, sql, amount, rule):
     payment = pay(ada, "20.00")
     small = db.add_bill(ada, "Small", Decimal("10.00"), TODAY)
-    sql("INSERT INTO billing (customer_id, description, amount_billed, due_date) VALUES (%s, 'Large', 99, CURRENT_DATE)", ada)
+    sql("INSERT INTO billing (customer_id, description, amount_billed, due_date) "
+        "VALUES (%s, 'Large', 99, CURRENT_DATE)", ada)
     sql("DELETE FROM payment_allocations")
     target = small if amount == "10.01" else small + 1
     with pytest.raises(Exception) as caught:
@@ -297,7 +298,8 @@ def test_verify_finds_nothing_in_sound_books(subscriber, bills):
 @pytest.mark.parametrize("damage, finding", [
     ("UPDATE billing SET amount_paid = 3 WHERE billing_id = 3", r"Bill 3: it says 3\.00 paid"),
     ("UPDATE billing SET last_payment_date = '2020-02-02' WHERE billing_id = 3", r"Bill 3: .* last on 2020-02-02"),
-    ("UPDATE billing_items SET amount = 9 WHERE billing_id = 2", r"Bill 2: it is over 10\.00 and its lines add up to 9"),
+    ("UPDATE billing_items SET amount = 9 WHERE billing_id = 2",
+     r"Bill 2: it is over 10\.00 and its lines add up to 9"),
     ("DELETE FROM billing_items WHERE billing_id = 1", r"Bill 1: .* add up to 0\.00"),
     ("UPDATE payments SET amount_allocated = 2", r"Payment 1: it is over 5\.00 and says 2\.00"),
     ("INSERT INTO payment_allocations (payment_id, billing_id, amount) VALUES (1, 1, 99)",
@@ -320,7 +322,8 @@ def test_verify_finds_what_was_planted_with_triggers_disabled(db, ada, bills, sq
      r"Late report: the total is 10\.00 and the bills have 10\.00 late"),
 ])
 def test_verify_finds_reports_that_disagree(db, ada, bills, sql, owed, finding):
-    sql("CREATE OR REPLACE FUNCTION owed_on(as_of date) RETURNS TABLE (customer_id bigint, amount numeric, days integer)"
+    sql("CREATE OR REPLACE FUNCTION owed_on(as_of date) "
+        "RETURNS TABLE (customer_id bigint, amount numeric, days integer)"
         f" LANGUAGE sql STABLE AS '{owed}'")
     _, findings = verify_books()
     assert any(re.search(finding, sentence) for sentence in findings), findings

@@ -17,7 +17,8 @@ def ago(days):
 
 
 def pay(customer_id, amount, paid_on=None, **more):
-    return payments.record_payment(customer_id, Decimal(amount), paid_on or database.today(), "cash", None, uuid4(), **more)
+    paid_on = paid_on or database.today()
+    return payments.record_payment(customer_id, Decimal(amount), paid_on, "cash", None, uuid4(), **more)
 
 
 @pytest.fixture

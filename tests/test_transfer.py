@@ -61,7 +61,8 @@ def mapped(path, **chosen):
     """Open a file and match its headers; chosen as after --map."""
     source = sources.open_source(path)
     return source, mappings.match_headers(
-        source.headers, dict(mappings.parse_choice(source.headers, f"{field}={header}") for field, header in chosen.items())
+        source.headers,
+        dict(mappings.parse_choice(source.headers, f"{field}={header}") for field, header in chosen.items()),
     )
 
 

@@ -68,7 +68,8 @@ def _safe(column: str) -> str:
     """Return SQL for a column of text as text.spreadsheet_safe shows it: by the first character's number, which is
     quicker than by itself: tab, CR, ' + - = and @.
     """
-    return f"CASE WHEN ascii({column}) IN (9, 13, 39, 43, 45, 61, 64) THEN '''' || {column} ELSE {column} END AS {column}"
+    risky = f"ascii({column}) IN (9, 13, 39, 43, 45, 61, 64)"
+    return f"CASE WHEN {risky} THEN '''' || {column} ELSE {column} END AS {column}"
 
 
 def _export_accounts(file: Any) -> int:
