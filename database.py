@@ -179,7 +179,8 @@ def _prepare_schema() -> None:
         _create_schema()
     elif version > SCHEMA_VERSION:
         raise Unavailable(
-            f"The database is at version {version} and this program knows version {SCHEMA_VERSION}: use a newer program."
+            f"The database is at version {version} and this program knows version {SCHEMA_VERSION}: "
+            "use a newer program."
         )
 
 
@@ -359,7 +360,8 @@ def _translated(exc: psycopg2.Error, conn: psycopg2.extensions.connection) -> Er
         "42501": Forbidden("This login may look, not change."),
         "53100": Unavailable("The server's disk is full; nothing was written."),
         "55P03": Busy("Somebody else is changing the same record; nothing was written. Try again in a moment."),
-        "57014": Busy("The database took longer than DB_STATEMENT_TIMEOUT allows and was stopped; nothing was written."),
+        "57014": Busy("The database took longer than DB_STATEMENT_TIMEOUT allows and was stopped; "
+                      "nothing was written."),
     }.get(code, Error(f"The database refused (SQLSTATE {code or 'unknown'}); nothing was written."))
 
 
@@ -587,16 +589,16 @@ def customer_contents(customer_id: int) -> Row:
 def _customer_contents(cur: psycopg2.extensions.cursor, customer_id: int) -> Row:
     cur.execute(
         """
-        SELECT (SELECT count(*) FROM locations WHERE customer_id = %(customer_id)s)                            AS locations,
+        SELECT (SELECT count(*) FROM locations WHERE customer_id = %(customer_id)s)                        AS locations,
                (SELECT count(*) FROM services JOIN locations USING (location_id)
-                WHERE customer_id = %(customer_id)s)                                                           AS services,
+                WHERE customer_id = %(customer_id)s)                                                       AS services,
                (SELECT count(*) FROM equipment JOIN locations USING (location_id)
-                WHERE customer_id = %(customer_id)s)                                                           AS equipment,
-               (SELECT count(*) FROM billing WHERE customer_id = %(customer_id)s)                              AS bills,
-               (SELECT count(*) FROM payments WHERE customer_id = %(customer_id)s)                             AS payments,
-               (SELECT coalesce(sum(amount_billed), 0) FROM billing WHERE customer_id = %(customer_id)s)       AS billed,
+                WHERE customer_id = %(customer_id)s)                                                       AS equipment,
+               (SELECT count(*) FROM billing WHERE customer_id = %(customer_id)s)                          AS bills,
+               (SELECT count(*) FROM payments WHERE customer_id = %(customer_id)s)                         AS payments,
+               (SELECT coalesce(sum(amount_billed), 0) FROM billing WHERE customer_id = %(customer_id)s)   AS billed,
                (SELECT coalesce(sum(amount), 0) FROM payments
-                WHERE customer_id = %(customer_id)s AND voided_at IS NULL)                                     AS paid
+                WHERE customer_id = %(customer_id)s AND voided_at IS NULL)                                 AS paid
         """,
         {"customer_id": customer_id},
     )
@@ -611,9 +613,11 @@ def delete_customer(customer_id: int, contents: Row | None = None) -> None:
     NotFound when there is no such customer.
     """
     with transaction() as cur:
-        cur.execute("SELECT 1 FROM customers WHERE customer_id = %(customer_id)s FOR UPDATE", {"customer_id": customer_id})
+        cur.execute("SELECT 1 FROM customers WHERE customer_id = %(customer_id)s FOR UPDATE",
+                    {"customer_id": customer_id})
         _one(cur, "customer", customer_id)
-        cur.execute("SELECT 1 FROM locations WHERE customer_id = %(customer_id)s FOR UPDATE", {"customer_id": customer_id})
+        cur.execute("SELECT 1 FROM locations WHERE customer_id = %(customer_id)s FOR UPDATE",
+                    {"customer_id": customer_id})
         if contents is not None and contents != _customer_contents(cur, customer_id):
             raise Conflict("The customer's records changed while you were looking; nothing was deleted. Look again.")
         cur.execute("DELETE FROM payments WHERE customer_id = %(customer_id)s", {"customer_id": customer_id})
@@ -724,7 +728,8 @@ def _location_contents(cur: psycopg2.extensions.cursor, location_id: int) -> Row
 def delete_location(location_id: int, contents: Row | None = None) -> None:
     """Delete a location with its services and equipment; contents and errors as in delete_customer."""
     with transaction() as cur:
-        cur.execute("SELECT 1 FROM locations WHERE location_id = %(location_id)s FOR UPDATE", {"location_id": location_id})
+        cur.execute("SELECT 1 FROM locations WHERE location_id = %(location_id)s FOR UPDATE",
+                    {"location_id": location_id})
         _one(cur, "location", location_id)
         if contents is not None and contents != _location_contents(cur, location_id):
             raise Conflict("The location's records changed while you were looking; nothing was deleted. Look again.")
@@ -842,7 +847,8 @@ def add_equipment(location_id: int, equipment_name: str, serial_number: str | No
             VALUES (%(location_id)s, %(equipment_name)s, %(serial_number)s, %(cost)s)
             RETURNING equipment_id
             """,
-            {"location_id": location_id, "equipment_name": equipment_name, "serial_number": serial_number, "cost": cost},
+            {"location_id": location_id, "equipment_name": equipment_name, "serial_number": serial_number,
+             "cost": cost},
         )
         return cur.fetchone()["equipment_id"]
 

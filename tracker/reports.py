@@ -106,8 +106,8 @@ def list_accounts(after: int = 0, limit: int = 20) -> list[Row]:
     """Return the accounts of the customers whose IDs follow after.
 
     Each has the customer's own columns; locations, a list, each with its services and equipment; monthly_total;
-    unpaid_bills, the one due first first, each with every payment on it; paid_bills, the LATEST_PAID latest first, of paid_bill_count; amount_due
-    and credit.
+    unpaid_bills, the one due first first, each with every payment on it; paid_bills, the LATEST_PAID latest first,
+    of paid_bill_count; amount_due and credit.
     """
     with reading() as cur:
         _accounts(cur, None, after, limit)
@@ -280,7 +280,8 @@ def _aging(
                    sum(amount)                                                     AS total
             FROM owed_on(coalesce(%(as_of)s::date, CURRENT_DATE))
             GROUP BY customer_id
-            HAVING %(after_total)s::numeric IS NULL OR (-sum(amount), customer_id) > (-%(after_total)s::numeric, %(after_id)s)
+            HAVING %(after_total)s::numeric IS NULL
+                OR (-sum(amount), customer_id) > (-%(after_total)s::numeric, %(after_id)s)
             ORDER BY total DESC, customer_id
             LIMIT %(limit)s
         )
