@@ -138,7 +138,7 @@ def _parameters(uri: str) -> Row:
 
 
 def _is_port(word: str) -> bool:
-    return not word or re.fullmatch(r"[0-9]{1,5}", word, re.ASCII) is not None and 1 <= int(word) <= 65535
+    return not word or (re.fullmatch(r"[0-9]{1,5}", word, re.ASCII) is not None and 1 <= int(word) <= 65535)
 
 
 def _session_options() -> str:

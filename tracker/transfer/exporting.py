@@ -133,7 +133,8 @@ def _export_late(file: Any) -> int:
                "last_payment_date"]
     file.write(_csv_line(columns))
     count = 0
-    for count, row in enumerate(reports.stream_late_customers(), 1):
+    for row in reports.stream_late_customers():
+        count += 1
         file.write(_csv_line(_late_cell(row[column]) for column in columns))
     return count
 
