@@ -281,4 +281,5 @@ def test_the_payments_of_a_customer_fit_a_terminal(monkeypatch):
     monkeypatch.setattr(tables, "screen_width", lambda: 80)
     shown = tables.table(screens.PAYMENTS, [payment])
     assert max(map(len, shown.split("\n"))) <= 80
-    assert shown.count("1234567.10") == 2 and shown.count("2026-11-22") == 2
+    assert shown.count("1234567.10") == 2
+    assert shown.count("2026-11-22") == 2
