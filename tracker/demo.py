@@ -15,6 +15,7 @@ import psycopg2
 import psycopg2.extensions
 import psycopg2.extras
 import psycopg2.pool
+from psycopg2 import sql
 
 from database import be_patient, reading, transaction
 from tracker.errors import Conflict
@@ -295,7 +296,7 @@ def _prepare_chance(cur: psycopg2.extensions.cursor, seed: int) -> None:
         cur.execute(f"ALTER TABLE pg_temp.culture ALTER COLUMN {column} SET STORAGE PLAIN")
     for number, culture in enumerate(CULTURES):
         values = [value.split("|") if "|" in str(value) else value for value in culture[1:]]
-        cur.execute(f"INSERT INTO culture VALUES ({', '.join(['%s'] * 11)})", [number, *values])
+        cur.execute("INSERT INTO culture VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)", (number, *values))
     for number, (_, _, name, cost) in enumerate(PLANS):
         cur.execute("INSERT INTO plan VALUES (%s, %s, %s)", (number, name, cost))
     for number, device in enumerate(DEVICES):
@@ -587,7 +588,8 @@ def _advance_ids(cur: psycopg2.extensions.cursor) -> None:
             {"table": table},
         )
         column = cur.fetchone()["attname"]
-        cur.execute(f"SELECT setval(pg_get_serial_sequence('{table}', '{column}'), max({column})) FROM {table}")
+        go_on = sql.SQL("SELECT setval(pg_get_serial_sequence(%s, %s), max({})) FROM {}")
+        cur.execute(go_on.format(sql.Identifier(column), sql.Identifier(table)), (table, column))
 
 
 def _vacuum() -> None:

@@ -368,7 +368,7 @@ def _sockets(cluster: Path) -> Path:
         return cluster
     # Not XDG_RUNTIME_DIR or TMPDIR, which differ between the programs that share the server.
     status = cluster.stat()
-    return Path(f"/tmp/isp-customer-tracker-{status.st_dev:x}-{status.st_ino:x}")
+    return Path(f"/tmp/isp-customer-tracker-{status.st_dev:x}-{status.st_ino:x}")  # noqa: S108 (used only if private)
 
 
 def _make_socket_folder(cluster: Path) -> None:
