@@ -499,7 +499,7 @@ def test_ctrl_c_anywhere_in_a_write_is_raised_only_when_nothing_was_written_or_i
 
 @pytest.mark.parametrize("work", [
     lambda: database.add_customer("Ada", "123"),
-    lambda: database.list_customers(),
+    database.list_customers,
 ], ids=["write", "read"])
 def test_ctrl_c_anywhere_leaves_the_program_answering_to_the_next(connect, signals, work):
     connect(DB_POOL_SIZE=1, DB_POOL_WAIT=1)

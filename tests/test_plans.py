@@ -70,7 +70,7 @@ def scanned_whole(plan: str) -> set[str]:
 
 @pytest.mark.parametrize("read", [
     lambda: reports.late_customers(None, 20),
-    lambda: reports.late_total(),
+    reports.late_total,
     lambda: reports.get_account(3000),
     lambda: reports.list_accounts(3000, 20),
     lambda: reports.get_statement(3000, database.today().replace(month=1, day=1), database.today()),
