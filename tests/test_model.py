@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from datetime import date, timedelta
 from decimal import Decimal
 from uuid import uuid4
@@ -28,7 +29,7 @@ class Books(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.name = f"{self.template}_model_{next(numbers)}"
+        self.name = f"isp_test_{os.getpid()}_model_{next(numbers)}"
         type(self).admin(f"CREATE DATABASE {self.name} TEMPLATE {self.template}")
         database.connect(named(self.server_uri, self.name))
         self.billed: dict[int, dict[int, Decimal]] = {}
