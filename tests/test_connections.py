@@ -468,14 +468,14 @@ class Interrupter:
 
 def interrupted_at(step: int, work) -> bool | None:
     """Run work with a Ctrl-C at one of its steps; tell whether it was raised, or None when work has fewer steps."""
-    interrupter = Interrupter(step)
+    interrupter, before = Interrupter(step), sys.gettrace()
     sys.settrace(interrupter.trace)
     try:
         work()
     except KeyboardInterrupt:
         return True
     finally:
-        sys.settrace(None)
+        sys.settrace(before)
     return False if interrupter.steps_left <= 0 else None
 
 
@@ -571,7 +571,14 @@ def test_eight_programs_that_find_no_schema_at_the_same_moment_all_start(empty_u
     programs = start_at_once(empty_uri, 8)
 
     def all_wait() -> bool:
-        cur.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        cur.execute(
+            """
+            SELECT count(*)
+            FROM pg_locks
+            JOIN pg_stat_activity USING (pid)
+            WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted
+            """
+        )
         return cur.fetchone() == (8,)
 
     wait_for(all_wait)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pwd
 import shutil
@@ -366,7 +367,9 @@ def test_programs_that_start_at_once_make_one_system_user():
         assert found == {str(pwd.getpwnam(name).pw_uid) if ROOT else "None"}
     finally:
         if ROOT:
-            subprocess.run(["userdel", name], check=True, capture_output=True)
+            with open("/etc/passwd", "rb") as users:  # the lock under which other programs make users
+                fcntl.flock(users, fcntl.LOCK_EX)
+                subprocess.run(["userdel", name], check=True, capture_output=True)
 
 
 def test_the_cluster_is_private_and_no_parent_of_the_data_folder_is_opened(empty, made, run):

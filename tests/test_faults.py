@@ -40,6 +40,14 @@ while True:
 """
 
 
+WAITING = """
+    SELECT 1
+    FROM pg_locks
+    JOIN pg_stat_activity USING (pid)
+    WHERE datname = current_database() AND NOT granted
+"""
+
+
 def pay(customer_id, amount, key=None):
     return payments.record_payment(customer_id, Decimal(amount), database.today(), "cash", None, key or uuid4())
 
@@ -225,7 +233,7 @@ def test_a_deadlock_between_payments_is_tried_again(db, sql, uri):
     cur.execute("SELECT 1 FROM billing WHERE billing_id = %s FOR UPDATE", (billing_id,))
     paid = threading.Thread(target=pay, args=(customer_id, "4.00"))
     paid.start()
-    until(lambda: sql("SELECT 1 FROM pg_locks WHERE NOT granted"))
+    until(lambda: sql(WAITING))
     cur.execute("SELECT 1 FROM customers WHERE customer_id = %s FOR UPDATE", (customer_id,))
     other.rollback()
     other.close()
@@ -240,7 +248,7 @@ def test_a_kill_before_commit_leaves_nothing_half_done(db, sql, uri):
     holder.cursor().execute("SELECT 1 FROM billing WHERE billing_id = %s FOR UPDATE", (billing_id,))
     writer = subprocess.Popen([sys.executable, "-c", WRITER, uri], cwd=PROJECT, env=environment(uri),
                               stdout=subprocess.DEVNULL)
-    until(lambda: sql("SELECT 1 FROM pg_locks WHERE NOT granted"))
+    until(lambda: sql(WAITING))
     writer.kill()
     writer.wait()
     holder.close()
@@ -279,9 +287,9 @@ def test_a_payment_during_a_bill_run_pays_that_bill(db, sql, uri, two_subscriber
     pay(bo, "1.00")  # credit, so that the run wants bo's account
     with held(uri, "SELECT 1 FROM customers WHERE customer_id = %s FOR NO KEY UPDATE", bo):
         run = in_background(bill_run.run, date(2026, 12, 1), date(2026, 12, 15))
-        until(lambda: sql("SELECT 1 FROM pg_locks WHERE NOT granted"))
+        until(lambda: sql(WAITING))
         payment = in_background(pay, ada, "50.00")
-        until(lambda: len(sql("SELECT 1 FROM pg_locks WHERE NOT granted")) > 1)
+        until(lambda: len(sql(WAITING)) > 1)
     run.join()
     payment.join()
     assert (payments.unpaid_bills(ada), payments.credit(ada)) == ([], 0)
@@ -293,9 +301,9 @@ def test_a_bill_paid_while_its_run_is_undone_stays(db, sql, uri, two_subscribers
     bill_run.run(date(2026, 12, 1), date(2026, 12, 15))
     with held(uri, "SELECT 1 FROM billing WHERE customer_id = %s FOR UPDATE", ada):
         payment = in_background(pay, ada, "20.00")
-        until(lambda: sql("SELECT 1 FROM pg_locks WHERE NOT granted"))
+        until(lambda: sql(WAITING))
         undo = in_background(bill_run.undo, date(2026, 12, 1))
-        until(lambda: len(sql("SELECT 1 FROM pg_locks WHERE NOT granted")) > 1)
+        until(lambda: len(sql(WAITING)) > 1)
     payment.join()
     undo.join()
     bill, = payments.unpaid_bills(ada)
@@ -308,7 +316,7 @@ def test_a_bill_and_a_payment_at_the_same_time_meet(db, sql, uri, two_subscriber
     with held(uri, "SELECT 1 FROM customers WHERE customer_id = %s FOR NO KEY UPDATE", ada):
         bill = in_background(db.add_bill, ada, "Bill", Decimal("30.00"), date(2026, 12, 1))
         payment = in_background(pay, ada, "30.00")
-        until(lambda: len(sql("SELECT 1 FROM pg_locks WHERE NOT granted")) > 1)
+        until(lambda: len(sql(WAITING)) > 1)
     bill.join()
     payment.join()
     assert (payments.unpaid_bills(ada), payments.credit(ada)) == ([], 0)
