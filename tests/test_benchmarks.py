@@ -12,6 +12,8 @@ from benchmarks.measure import Missing, Peer, Row
 from benchmarks.replay import replay, statements_of
 from benchmarks.server import Server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def bare(uri):

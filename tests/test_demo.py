@@ -9,6 +9,8 @@ import pytest
 import database
 from tracker import demo, errors
 
+pytestmark = pytest.mark.slow
+
 ALMOST_ALL = {
     "customers": "SELECT customer_id, name, phone_number, created_at FROM customers ORDER BY customer_id",
     "locations": "SELECT * FROM locations ORDER BY location_id",

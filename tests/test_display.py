@@ -79,6 +79,7 @@ def test_every_text_column_is_tried(sql, hostile):
             assert {row["text"] for row in texts} == {HOSTILE}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("screen", SCREENS)
 def test_stored_text_cannot_steer_a_screen(screen, hostile, run):
     done = run(answers=lines(*SCREENS[screen]))
@@ -86,6 +87,7 @@ def test_stored_text_cannot_steer_a_screen(screen, hostile, run):
     assert "\N{REPLACEMENT CHARACTER}" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "form"), REPORTS)
 def test_stored_text_cannot_steer_through_a_report(name, form, hostile, run):
     done = run(name, "--format", form)
@@ -94,6 +96,7 @@ def test_stored_text_cannot_steer_through_a_report(name, form, hostile, run):
     assert "!" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("screen", [
     "view customer", "list customers", "update customer", "delete customer", "all accounts",
 ])

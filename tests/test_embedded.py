@@ -20,6 +20,8 @@ import pytest
 
 from tracker import embedded, errors
 
+pytestmark = pytest.mark.slow
+
 ROOT = os.geteuid() == 0
 SETTINGS = ["fsync=off"]
 PROGRAM = """

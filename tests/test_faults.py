@@ -88,6 +88,7 @@ def start_durable() -> Iterator[Callable[[], tuple[str, int]]]:
     shutil.rmtree(folder)
 
 
+@pytest.mark.slow
 def test_acknowledged_payments_survive_a_crash_of_the_server(start_durable):
     uri, pid = start_durable()
     database.connect(uri)
@@ -223,6 +224,7 @@ def test_bill_runs_at_the_same_time_bill_once(db, sql):
     assert sorted((row["created"], row["skipped"]) for row in results) == [(0, 200), (0, 200), (0, 200), (200, 0)]
 
 
+@pytest.mark.slow
 def test_a_deadlock_between_payments_is_tried_again(db, sql, uri):
     customer_id = db.add_customer("Ada Okafor", "5550100")
     billing_id = db.add_bill(customer_id, "Bill", Decimal("10.00"), date(2026, 12, 1))
@@ -331,6 +333,7 @@ def test_a_payment_is_looked_up_until_the_server_is_back(proxy, sql, monkeypatch
     assert [row["payment_id"] for row in sql("SELECT payment_id FROM payments")] == [payment["payment_id"]]
 
 
+@pytest.mark.slow
 def test_the_embedded_server_is_started_again_by_the_next_action_after_it_died():
     folder = Path(tempfile.mkdtemp(prefix="isp-faults-"))
     folder.chmod(0o755)

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from uuid import uuid4
 
+import pytest
 from conftest import named
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -15,6 +16,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 import database
 from tracker import bill_run, payments
 from tracker.verify import verify_books
+
+pytestmark = pytest.mark.slow
 
 amounts = st.integers(1, 30_000).map(lambda cents: Decimal(cents) / 100)
 days = st.integers(-90, 60)

@@ -15,6 +15,8 @@ from conftest import named
 import database
 from tracker import demo, payments, reports
 
+pytestmark = pytest.mark.slow
+
 LARGE = {"billing", "billing_items", "payments", "payment_allocations", "customers", "locations"}
 
 

@@ -243,6 +243,7 @@ def account(db):
     db.disconnect()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_hostile_answers_get_a_sentence_each_and_the_question_again(form, account, run):
     way, good = FORMS[form]
@@ -268,6 +269,7 @@ def test_a_hostile_answer_confirms_no_delete(account, run, sql):
     assert sql("SELECT name FROM customers") == [{"name": "First"}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["1", "2", "3", "4", "5"])
 def test_hostile_answers_to_a_search_get_a_sentence_each(kind, account, run):
     view = "3" if kind == "5" else "2"

@@ -230,6 +230,7 @@ def test_every_line_end_is_understood_and_blank_lines_are_skipped(db, sql, file,
     assert [(row["name"], row["phone_number"]) for row in sql(ACCOUNTS)] == [("Ada", "007"), ("Bo", "008")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("line", "reason"), [
     ("Ada,55,,,,,,", "phone_number: Enter a phone number"),
     ("Ada,2.34E+12,,,,,,", "phone_number: Enter a phone number"),
@@ -502,6 +503,7 @@ def test_progress_is_told_on_a_terminal_after_a_second(monkeypatch, on_terminal,
     assert stderr.getvalue() == shown
 
 
+@pytest.mark.slow
 @given(st.text(max_size=12))
 @example("=1")
 @example("'")
