@@ -1,6 +1,7 @@
 """A real PostgreSQL for every test: the embedded one, or TEST_DATABASE_URI, in databases that are dropped again."""
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import os
@@ -187,6 +188,7 @@ def terminal(uri: str) -> Iterator[Callable[..., pexpect.spawn]]:
     yield start
     for child in children:
         if child.isalive():
-            child.kill(signal.SIGKILL)
-            child.wait()
-        child.close()
+            child.kill(signal.SIGHUP)  # as a terminal that is closed does: killed, it would not say what it covered
+            with contextlib.suppress(AssertionError):
+                wait_for(lambda child=child: not child.isalive(), 5)
+        child.close(force=True)
