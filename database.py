@@ -292,7 +292,7 @@ def _log_unreachable(error: Exception) -> None:
 
 
 def _is_port(word: str) -> bool:
-    return not word or re.fullmatch(r"[0-9]{1,5}", word, re.ASCII) is not None and 1 <= int(word) <= 65535
+    return not word or (re.fullmatch(r"[0-9]{1,5}", word, re.ASCII) is not None and 1 <= int(word) <= 65535)
 
 
 def _session_options() -> str:
@@ -569,7 +569,8 @@ def _translated(exc: psycopg2.Error, conn: psycopg2.extensions.connection) -> Er
         "42501": Forbidden("This login may look, not change."),
         "53100": Unavailable("The server's disk is full; nothing was written."),
         "55P03": Busy("Somebody else is changing the same record; nothing was written. Try again in a moment."),
-        "57014": Busy("The database took longer than DB_STATEMENT_TIMEOUT allows and was stopped; nothing was written."),
+        "57014": Busy("The database took longer than DB_STATEMENT_TIMEOUT allows and was stopped; "
+                      "nothing was written."),
     }.get(code, Refused(f"The database refused (SQLSTATE {code or 'unknown'}); nothing was written."))
 
 
@@ -734,7 +735,8 @@ def get_customer(customer_id: int) -> Customer:
 
 def only(row: Record | None) -> Record:
     """Return the row of a statement that always has one."""
-    assert row is not None
+    if row is None:
+        raise LookupError("The statement gave no row.")
     return row
 
 
@@ -825,16 +827,16 @@ def customer_contents(customer_id: int) -> CustomerContents:
 def _customer_contents(cur: Cursor, customer_id: int) -> CustomerContents:
     cur.execute(
         """
-        SELECT (SELECT count(*) FROM locations WHERE customer_id = %(customer_id)s)                            AS locations,
+        SELECT (SELECT count(*) FROM locations WHERE customer_id = %(customer_id)s)                        AS locations,
                (SELECT count(*) FROM services JOIN locations USING (location_id)
-                WHERE customer_id = %(customer_id)s)                                                           AS services,
+                WHERE customer_id = %(customer_id)s)                                                       AS services,
                (SELECT count(*) FROM equipment JOIN locations USING (location_id)
-                WHERE customer_id = %(customer_id)s)                                                           AS equipment,
-               (SELECT count(*) FROM billing WHERE customer_id = %(customer_id)s)                              AS bills,
-               (SELECT count(*) FROM payments WHERE customer_id = %(customer_id)s)                             AS payments,
-               (SELECT coalesce(sum(amount_billed), 0) FROM billing WHERE customer_id = %(customer_id)s)       AS billed,
+                WHERE customer_id = %(customer_id)s)                                                       AS equipment,
+               (SELECT count(*) FROM billing WHERE customer_id = %(customer_id)s)                          AS bills,
+               (SELECT count(*) FROM payments WHERE customer_id = %(customer_id)s)                         AS payments,
+               (SELECT coalesce(sum(amount_billed), 0) FROM billing WHERE customer_id = %(customer_id)s)   AS billed,
                (SELECT coalesce(sum(amount), 0) FROM payments
-                WHERE customer_id = %(customer_id)s AND voided_at IS NULL)                                     AS paid
+                WHERE customer_id = %(customer_id)s AND voided_at IS NULL)                                 AS paid
         """,
         {"customer_id": customer_id},
     )
@@ -849,14 +851,15 @@ def delete_customer(customer_id: int, contents: CustomerContents | None = None) 
     NotFound when there is no such customer.
     """
     with transaction() as cur:
-        cur.execute("SELECT 1 FROM customers WHERE customer_id = %(customer_id)s FOR UPDATE", {"customer_id": customer_id})
+        values = {"customer_id": customer_id}
+        cur.execute("SELECT 1 FROM customers WHERE customer_id = %(customer_id)s FOR UPDATE", values)
         found("customer", customer_id, cur.fetchone())
-        cur.execute("SELECT 1 FROM locations WHERE customer_id = %(customer_id)s FOR UPDATE", {"customer_id": customer_id})
+        cur.execute("SELECT 1 FROM locations WHERE customer_id = %(customer_id)s FOR UPDATE", values)
         if contents is not None and contents != _customer_contents(cur, customer_id):
             raise Conflict("The customer's records changed while you were looking; nothing was deleted. Look again.")
-        cur.execute("DELETE FROM payments WHERE customer_id = %(customer_id)s", {"customer_id": customer_id})
-        cur.execute("DELETE FROM billing WHERE customer_id = %(customer_id)s", {"customer_id": customer_id})
-        cur.execute("DELETE FROM customers WHERE customer_id = %(customer_id)s", {"customer_id": customer_id})
+        cur.execute("DELETE FROM payments WHERE customer_id = %(customer_id)s", values)
+        cur.execute("DELETE FROM billing WHERE customer_id = %(customer_id)s", values)
+        cur.execute("DELETE FROM customers WHERE customer_id = %(customer_id)s", values)
 
 
 def add_location(customer_id: int, address: str) -> int:
@@ -949,11 +952,12 @@ def _location_contents(cur: Cursor, location_id: int) -> LocationContents:
 def delete_location(location_id: int, contents: LocationContents | None = None) -> None:
     """Delete a location with its services and equipment; contents and errors as in delete_customer."""
     with transaction() as cur:
-        cur.execute("SELECT 1 FROM locations WHERE location_id = %(location_id)s FOR UPDATE", {"location_id": location_id})
+        values = {"location_id": location_id}
+        cur.execute("SELECT 1 FROM locations WHERE location_id = %(location_id)s FOR UPDATE", values)
         found("location", location_id, cur.fetchone())
         if contents is not None and contents != _location_contents(cur, location_id):
             raise Conflict("The location's records changed while you were looking; nothing was deleted. Look again.")
-        cur.execute("DELETE FROM locations WHERE location_id = %(location_id)s", {"location_id": location_id})
+        cur.execute("DELETE FROM locations WHERE location_id = %(location_id)s", values)
 
 
 def add_service(location_id: int, service_name: str, cost: Decimal) -> int:

@@ -209,7 +209,8 @@ def update_bill() -> None:
 def delete_bill() -> None:
     bill = pick(BILL)
     if bill["amount_paid"]:
-        print(f"The {text.show_amount(bill['amount_paid'])} paid on it goes to other unpaid bills of the customer, then to credit.")
+        print(f"The {text.show_amount(bill['amount_paid'])} paid on it goes to other unpaid bills of the customer, "
+              "then to credit.")
     if confirm_delete(BILL.name(bill), {}):
         database.delete_bill(bill["billing_id"])
         say(f"Deleted {BILL.name(bill)}.")
@@ -322,7 +323,8 @@ def about_database() -> None:
     if server["search_is_indexed"]:
         print("Search     indexed by pg_trgm")
     else:
-        print("Search     not indexed, so searches read whole tables: the extension pg_trgm was not there at the first start")
+        print("Search     not indexed, so searches read whole tables: "
+              "the extension pg_trgm was not there at the first start")
 
 
 def import_accounts() -> None:
@@ -455,7 +457,9 @@ def run_action(label: str, action: Callable[[], object]) -> None:
 
 def stopped() -> str:
     """Say what a cancelled action left behind."""
-    return "Cancelled, nothing changed." if database.saved == saved_before else "Stopped; what was saved before that stays."
+    if database.saved == saved_before:
+        return "Cancelled, nothing changed."
+    return "Stopped; what was saved before that stays."
 
 
 def first_screen() -> None:
@@ -512,7 +516,8 @@ def say_fault(kind: type[BaseException], fault: BaseException, trace: TracebackT
     while trace and trace.tb_next:
         trace = trace.tb_next
     place = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}, line {trace.tb_lineno}" if trace else "the program"
-    prompts.complain(f"This is a fault of the program ({kind.__name__} in {place}); please report it{where}. {saved}")
+    prompts.complain(f"This is a fault of the program ({kind.__name__} in {place}); please report it{where}. "
+                     f"{saved}")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,8 @@ Benchmark = Callable[[Server, Sizes], list[Row]]
 
 BENCHMARKS: dict[str, Benchmark] = {
     "import": lambda server, sizes: bulk.import_rows(
-        server, server.provider(sizes.customers), sizes.import_customers or min(sizes.customers, MOST_IMPORTED), sizes.runs),
+        server, server.provider(sizes.customers), sizes.import_customers or min(sizes.customers, MOST_IMPORTED),
+        sizes.runs),
     "export": lambda server, sizes: bulk.export_rows(server, server.provider(sizes.customers), sizes.runs),
     "late-report": lambda server, sizes: screens.late_report(server, server.provider(sizes.customers), 2 * sizes.runs),
     "screens": lambda server, sizes: screens.screen_rows(
@@ -51,13 +52,15 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measure the program beside the bare minimum and beside what a user would otherwise run.",
-        epilog="Everything runs in databases of its own, named isp_benchmark_…, on DATABASE_URI's server or an embedded "
-               "one. csvsql, pgloader, pgcli and Django are found on PATH.",
+        epilog="Everything runs in databases of its own, named isp_benchmark_…, on DATABASE_URI's server or an "
+               "embedded one. csvsql, pgloader, pgcli and Django are found on PATH.",
     )
     top.add_argument("--customers", type=int, default=20_000, help="size of the large database (default %(default)s)")
     top.add_argument("--small", type=int, default=2_000, help="size of the small one (default %(default)s)")
-    top.add_argument("--import-customers", type=int, help=f"how many to import (default --customers, at most {MOST_IMPORTED})")
-    top.add_argument("--runs", type=int, default=3, help="runs of each, of which the median counts (default %(default)s)")
+    top.add_argument("--import-customers", type=int,
+                     help=f"how many to import (default --customers, at most {MOST_IMPORTED})")
+    top.add_argument("--runs", type=int, default=3,
+                     help="runs of each, of which the median counts (default %(default)s)")
     top.add_argument("--samples", type=int, default=40, help="runs of each screen and action (default %(default)s)")
     top.add_argument("--only", action="append", choices=BENCHMARKS, help="measure just this; may be repeated")
     top.add_argument("--folder", type=Path, help="data folder of the embedded server, kept for the next run")

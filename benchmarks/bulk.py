@@ -42,7 +42,8 @@ ACCOUNTS = """
 """
 BILLS = """
     INSERT INTO billing (customer_id, description, period, issued_on, due_date, amount_billed)
-    SELECT customer_id, 'Services', DATE '{period}', CURRENT_DATE, greatest(DATE '{period}', CURRENT_DATE) + 14, sum(cost)
+    SELECT customer_id, 'Services', DATE '{period}', CURRENT_DATE, greatest(DATE '{period}', CURRENT_DATE) + 14,
+           sum(cost)
     FROM services
     JOIN locations USING (location_id)
     GROUP BY customer_id;
@@ -100,11 +101,12 @@ def import_rows(server: Server, provider: str, customers: int, runs: int) -> lis
 
 
 def write_people(server: Server, provider: str, customers: int, folder: Path) -> tuple[Path, list[str]]:
-    r"""Write customers with an address to a CSV file, and to two for the two tables; return it, and the \copy of these."""
+    r"""Write customers with an address to one CSV file, and a table each to two; return it, and the \copy of these."""
     people = PEOPLE.format(customers=customers)
     files = {
         folder / "people.csv": f"SELECT name, phone_number, address FROM ({people}) AS people ORDER BY customer_id",
-        folder / "customers.csv": f"SELECT customer_id, name, phone_number FROM ({people}) AS people ORDER BY customer_id",
+        folder / "customers.csv":
+            f"SELECT customer_id, name, phone_number FROM ({people}) AS people ORDER BY customer_id",
         folder / "locations.csv": f"SELECT customer_id, address FROM ({people}) AS people ORDER BY customer_id",
     }
     for file, select in files.items():

@@ -23,7 +23,7 @@ class Peer(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One line of the table: this program beside the bare minimum, both in unit, and how many times that it may take."""
+    """One line of the table: this program beside the bare minimum, both in unit, and how many times it may take."""
 
     what: str
     ours: float | None

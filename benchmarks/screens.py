@@ -99,7 +99,7 @@ def in_psql(server: Server, dbname: str, statement: str) -> float:
 
 
 def screens(samples: int) -> list[Screen]:
-    """Choose what to ask of the database that is open: customers from all over it, and parts of what they are called."""
+    """Choose what to ask of the open database: customers from all over it, and parts of what they are called."""
     with database.reading() as cur:
         cur.execute(
             """

@@ -78,7 +78,7 @@ class Server:
     def provider(self, customers: int) -> str:
         """Return the name of a database with a made-up provider of that size; make it unless it is there."""
         name = f"{PREFIX}_{customers}"
-        mark = f"schema {hashlib.md5((PROJECT / 'schema.sql').read_bytes()).hexdigest()}"
+        mark = f"schema {hashlib.sha256((PROJECT / 'schema.sql').read_bytes()).hexdigest()}"
         found = self.execute(
             f"SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = '{name}'"
         )

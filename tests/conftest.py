@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import itertools
 import os
@@ -20,11 +21,9 @@ import psycopg2
 import psycopg2.extensions
 import pytest
 
-PROJECT = Path(__file__).parents[1]
-sys.path.insert(0, str(PROJECT))
-
 import database
 
+PROJECT = Path(__file__).parents[1]
 numbers = itertools.count(1)
 # Where the program writes its log, in this process and in those that it starts: not into the user's own folder.
 os.environ["ISP_DATA_DIR"] = tempfile.mkdtemp(prefix="isp-tests-data-")
@@ -192,6 +191,7 @@ def terminal(uri: str) -> Iterator[Callable[..., pexpect.spawn]]:
     yield start
     for child in children:
         if child.isalive():
-            child.kill(signal.SIGKILL)
-            child.wait()
-        child.close()
+            child.kill(signal.SIGHUP)  # as a terminal that is closed does: killed, it would not say what it covered
+            with contextlib.suppress(AssertionError):
+                wait_for(lambda child=child: not child.isalive(), 5)
+        child.close(force=True)

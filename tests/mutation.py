@@ -18,17 +18,15 @@ from pathlib import Path
 from queue import Queue
 from typing import NamedTuple
 
-PROJECT = Path(__file__).parents[1]
-sys.path.insert(0, str(PROJECT))
-
 from tracker import embedded
 
+PROJECT = Path(__file__).parents[1]
 FILES = ["tracker/payments.py", "tracker/bill_run.py", "tracker/reports.py", "tracker/verify.py", "schema.sql"]
 TESTS = [
     "tests/test_money.py", "tests/test_money_edges.py", "tests/test_reports.py", "tests/test_report_edges.py",
     "tests/test_schema.py", "tests/test_statements.py", "tests/test_billing_menu.py", "tests/test_locks.py",
-    "tests/test_indexes.py", "tests/test_model.py", "tests/test_lists.py", "tests/test_forms.py", "tests/test_faults.py",
-    "tests/test_plans.py", "tests/test_migrations.py",
+    "tests/test_indexes.py", "tests/test_lists.py", "tests/test_forms.py", "tests/test_model.py",
+    "tests/test_faults.py", "tests/test_plans.py", "tests/test_migrations.py",
 ]
 SECONDS = 240  # a mutant that makes the tests hang is noticed, too
 
@@ -40,8 +38,10 @@ SWAPS = [
     (r"\bsum\(", "max("), (r"\bcount\(DISTINCT ", "count("), (r"\bLEFT JOIN\b", "JOIN"), (r"\bNOT EXISTS\b", "EXISTS"),
     (r"\bleast\(", "greatest("), (r"\bgreatest\(", "least("), (r"\bAND NOT\b", "AND"), (r"\bUNION ALL\b", "UNION"),
     (r"\btrue\b", "false"), (r"\bfalse\b", "true"), (r"\bIS DISTINCT FROM\b", "="), (r"(?<!IS )\bDISTINCT (?!ON)", ""),
-    (r"\bcoalesce\((\w[\w.]*), 0\)", r"\1"), (r"\bON CONFLICT [^\n]* DO NOTHING", ""), (r"\bCONSTRAINT \w+ +CHECK", "CHECK"),
-    (r"\bCURRENT_DATE\b", "(CURRENT_DATE - 1)"), (r"(ORDER BY [^()]*), \w+_id(\)?)$", r"\1\2"), (r"\bBEFORE (UPDATE|TRUNCATE)\b", r"AFTER \1"),
+    (r"\bcoalesce\((\w[\w.]*), 0\)", r"\1"), (r"\bON CONFLICT [^\n]* DO NOTHING", ""),
+    (r"\bCONSTRAINT \w+ +CHECK", "CHECK"),
+    (r"\bCURRENT_DATE\b", "(CURRENT_DATE - 1)"),
+    (r"(ORDER BY [^()]*), \w+_id(\)?)$", r"\1\2"), (r"\bBEFORE (UPDATE|TRUNCATE)\b", r"AFTER \1"),
     (r"\bif not\b", "if"), (r"\band\b", "or"), (r"\bor\b", "and"), (r"raise (Conflict|NotFound)\(", r"str("),
 ]
 # Whole lines that may be left out.
@@ -71,8 +71,8 @@ def mutants(file: str) -> Iterator[Mutant]:
     for number, line in enumerate((PROJECT / file).read_text(encoding="utf-8").split("\n"), 1):
         if line.count('"""') == 1:
             quoted = not quoted
-        is_sql = file.endswith(".sql") or quoted and re.match(r" {8}", line)
-        if re.match(r"\s*(#|--|\"\"\"|from |import |@|def |class |$)", line) or quoted and not is_sql:
+        is_sql = file.endswith(".sql") or (quoted and line.startswith(" " * 8))
+        if re.match(r"\s*(#|--|\"\"\"|from |import |@|def |class |$)", line) or (quoted and not is_sql):
             continue
         for pattern, replacement in SWAPS:
             for place in re.finditer(pattern, line):
@@ -94,9 +94,9 @@ def is_noticed(mutant: Mutant, copy: Path, uri: str, tests: list[str]) -> bool:
     path.write_text("\n".join(lines), encoding="utf-8")
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-x", "-q", "-o", "addopts=", "-p", "no:cacheprovider", "-p", "no:xdist", *tests],
-            cwd=copy, env={**os.environ, "TEST_DATABASE_URI": uri, "PYTHONDONTWRITEBYTECODE": "1"},
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=SECONDS, check=False,
+            [sys.executable, "-m", "pytest", "-x", "-q", "-o", "addopts=", "-p", "no:cacheprovider", *tests],
+            cwd=copy, env={**os.environ, "TEST_DATABASE_URI": uri, "PYTHONDONTWRITEBYTECODE": "1"}, timeout=SECONDS,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
         )
     except subprocess.TimeoutExpired:
         return True
@@ -132,7 +132,8 @@ def run(chosen: list[Mutant], jobs: int, folder: Path) -> int:
     copies: Queue[Path] = Queue()
     for number in range(jobs):
         copies.put(folder / f"copy-{number}")
-        shutil.copytree(PROJECT, folder / f"copy-{number}", ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache"))
+        left_out = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache")
+        shutil.copytree(PROJECT, folder / f"copy-{number}", ignore=left_out)
 
     def attempt(mutant: Mutant) -> bool:
         copy = copies.get()

@@ -9,6 +9,8 @@ import pytest
 import database
 from tracker import demo, errors
 
+pytestmark = pytest.mark.slow
+
 ALMOST_ALL = {
     "customers": "SELECT customer_id, name, phone_number, created_at FROM customers ORDER BY customer_id",
     "locations": "SELECT * FROM locations ORDER BY location_id",
@@ -43,7 +45,9 @@ def everything(sql):
     return {table: sql(statement) for table, statement in ALMOST_ALL.items()}
 
 
-def test_the_same_seed_makes_the_same_provider_with_triggers_and_indexes_or_without(db, sql, uri, empty_uri, monkeypatch):
+def test_the_same_seed_makes_the_same_provider_with_triggers_and_indexes_or_without(
+    db, sql, uri, empty_uri, monkeypatch
+):
     demo.fill(300, seed=5)
     first = everything(sql)
     database.disconnect()
@@ -134,7 +138,12 @@ def test_three_in_a_hundred_are_late_and_fewer_for_longer(provider, sql):
     late = sql(
         """
         SELECT oldest, count(*) AS customers
-        FROM (SELECT customer_id, min(due_date) AS oldest FROM billing_status WHERE is_late GROUP BY customer_id) AS late
+        FROM (
+            SELECT customer_id, min(due_date) AS oldest
+            FROM billing_status
+            WHERE is_late
+            GROUP BY customer_id
+        ) AS late
         GROUP BY oldest
         ORDER BY oldest DESC
         """

@@ -31,7 +31,8 @@ SCREENS = {
     "update location": ["2", "3", "1", "New address"], "delete location": ["2", "4", "1", "yes"],
     "view service": ["3", "2", "1"], "list services": ["3", "2", ""], "add service": ["3", "1", "1", "New", "1"],
     "update service": ["3", "3", "1", "", "7"], "delete service": ["3", "4", "1", "yes"],
-    "view equipment": ["4", "2", "1"], "list equipment": ["4", "2", ""], "add equipment": ["4", "1", "1", "New", "", "1"],
+    "view equipment": ["4", "2", "1"], "list equipment": ["4", "2", ""],
+    "add equipment": ["4", "1", "1", "New", "", "1"],
     "update equipment": ["4", "3", "1", "", "", "7"], "delete equipment": ["4", "4", "1", "yes"],
     "late payments": ["5", "1"], "add bill": ["5", "2", "1", "New", "1", "2030-01-01"], "view bill": ["5", "3", "1"],
     "list bills": ["5", "3", ""], "update bill": ["5", "4", "1", "", "50", ""], "delete bill": ["5", "5", "1", "yes"],
@@ -78,6 +79,7 @@ def test_every_text_column_is_tried(sql, hostile):
             assert {row["text"] for row in texts} == {HOSTILE}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("screen", SCREENS)
 def test_stored_text_cannot_steer_a_screen(screen, hostile, run):
     done = run(answers=lines(*SCREENS[screen]))
@@ -85,6 +87,7 @@ def test_stored_text_cannot_steer_a_screen(screen, hostile, run):
     assert "\N{REPLACEMENT CHARACTER}" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "form"), REPORTS)
 def test_stored_text_cannot_steer_through_a_report(name, form, hostile, run):
     done = run(name, "--format", form)
@@ -93,7 +96,10 @@ def test_stored_text_cannot_steer_through_a_report(name, form, hostile, run):
     assert "!" in done.stdout
 
 
-@pytest.mark.parametrize("screen", ["view customer", "list customers", "update customer", "delete customer", "all accounts"])
+@pytest.mark.slow
+@pytest.mark.parametrize("screen", [
+    "view customer", "list customers", "update customer", "delete customer", "all accounts",
+])
 def test_stored_text_cannot_steer_a_terminal(screen, hostile, terminal):
     child = terminal()
     shown = ""
@@ -174,7 +180,8 @@ def test_a_table_fits_the_terminal_and_its_columns_line_up(rows):
 
 
 @pytest.mark.parametrize("names", [
-    ["漢字漢字", "plain"], ["Zoë", "Zoe"], ["José Ångström", "x"], ["한국어", "日本語テキスト"], ["e\u0301clair", "eclair"],
+    ["漢字漢字", "plain"], ["Zoë", "Zoe"], ["José Ångström", "x"], ["한국어", "日本語テキスト"],
+    ["e\u0301clair", "eclair"],
 ])
 def test_wide_and_accented_names_line_up(names):
     table = tables.table(COLUMNS, [{"id": 1, "name": name, "cost": Decimal(1)} for name in names])
@@ -270,10 +277,12 @@ def test_nothing_is_shown_as_nothing():
 def test_the_payments_of_a_customer_fit_a_terminal(monkeypatch):
     payment = {
         "payment_id": 12345, "paid_on": date(2026, 11, 22), "amount": Decimal("1234567.10"), "method": "direct debit",
-        "reference": "a reference of some length", "amount_left": Decimal("1234567.10"), "voided_on": date(2026, 11, 22),
+        "reference": "a reference of some length", "amount_left": Decimal("1234567.10"),
+        "voided_on": date(2026, 11, 22),
         "void_reason": "a reason of some length",
     }
     monkeypatch.setattr(tables, "screen_width", lambda: 80)
     shown = tables.table(screens.PAYMENTS, [payment])
     assert max(map(len, shown.split("\n"))) <= 80
-    assert shown.count("1234567.10") == 2 and shown.count("2026-11-22") == 2
+    assert shown.count("1234567.10") == 2
+    assert shown.count("2026-11-22") == 2

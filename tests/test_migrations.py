@@ -476,7 +476,7 @@ def gate(old: str, psql: Sql) -> Iterator[Callable[[int], None]]:
         psql("SELECT setval('gate.steps', 1, false)")
         psql("UPDATE gate.closed SET step = %s", step)
 
-    yield close
+    return close
 
 
 def is_stopped(psql: Sql) -> bool:

@@ -2,10 +2,12 @@
 from __future__ import annotations
 
 import itertools
+import os
 from datetime import date, timedelta
 from decimal import Decimal
 from uuid import uuid4
 
+import pytest
 from conftest import named
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -14,6 +16,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 import database
 from tracker import bill_run, payments
 from tracker.verify import verify_books
+
+pytestmark = pytest.mark.slow
 
 amounts = st.integers(1, 30_000).map(lambda cents: Decimal(cents) / 100)
 days = st.integers(-90, 60)
@@ -28,7 +32,7 @@ class Books(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.name = f"{self.template}_model_{next(numbers)}"
+        self.name = f"isp_test_{os.getpid()}_model_{next(numbers)}"
         type(self).admin(f"CREATE DATABASE {self.name} TEMPLATE {self.template}")
         database.connect(named(self.server_uri, self.name))
         self.billed: dict[int, dict[int, Decimal]] = {}

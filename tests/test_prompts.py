@@ -37,20 +37,23 @@ def digits(least: int, most: int):
 
 def complaint(parse, answer: str) -> str:
     """Return the one line that a parser says of a wrong answer."""
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match=r"^.{1,199}$") as caught:
         parse(answer)
     line = str(caught.value)
-    assert line and line.isprintable() and len(line) < 200
+    assert line.isprintable()
     return line
 
 
 @pytest.mark.parametrize("parser", PARSERS)
 @given(answer=ANYTHING | NEARLY)
 def test_a_parser_accepts_or_says_why_not(parser, answer):
+    reason = ""
     try:
         PARSERS[parser](answer)
     except ValueError as exc:
-        assert str(exc).isprintable() and len(str(exc)) < 200
+        reason = str(exc)
+    assert reason.isprintable()
+    assert len(reason) < 200
 
 
 @given(digits(1, 10), digits(1, 2) | st.none())
@@ -93,7 +96,9 @@ def test_a_phone_number_is_kept_as_typed(typed):
         complaint(fields.phone, typed)
 
 
-@pytest.mark.parametrize("wrong", ["", "12", "1" * 16, "123 " * 6, "１２３", "12a", "123\n", "#31#", "()-/.+", "1" * 10**7])
+@pytest.mark.parametrize("wrong", [
+    "", "12", "1" * 16, "123 " * 6, "１２３", "12a", "123\n", "#31#", "()-/.+", "1" * 10**7,
+])
 def test_an_odd_phone_number_is_refused(wrong):
     assert "3 to 15 digits" in complaint(fields.phone, wrong)
 
@@ -145,7 +150,9 @@ def test_an_id_is_the_number_that_was_typed(value):
     assert fields.row_id(str(value)) == value
 
 
-@pytest.mark.parametrize("wrong", ["", "0", "-1", "1.0", "abc", "1" * 5000, str(2**63), "１２", "1_0", "0x1", "٣", "1 2"])
+@pytest.mark.parametrize("wrong", [
+    "", "0", "-1", "1.0", "abc", "1" * 5000, str(2**63), "１２", "1_0", "0x1", "٣", "1 2",
+])
 def test_an_odd_id_is_refused(wrong):
     assert complaint(fields.row_id, wrong) == "Enter an ID: a whole number from 1 on."
 
@@ -219,7 +226,8 @@ FORMS = {
     "update bill": (["5", "4"], ["1", "Repair", "20", "2030-02-01"]),
 }
 HOSTILE = [
-    b"nul\x00", b"\xff\xfe\xc3(", b"\x1b]52;c;aGk=\x07", b"\x1b[2J", "\u202etxt\u200b.".encode(), b"\xc2\x9b2J", b"7" * 5000,
+    b"nul\x00", b"\xff\xfe\xc3(", b"\x1b]52;c;aGk=\x07", b"\x1b[2J", "\u202etxt\u200b.".encode(), b"\xc2\x9b2J",
+    b"7" * 5000,
     b"x" * 10_000_000, b"99999-01-01" * 30, b"'; DROP TABLE customers; --\\ %s %(x)s {}" * 10,
 ]
 
@@ -235,6 +243,7 @@ def account(db):
     db.disconnect()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_hostile_answers_get_a_sentence_each_and_the_question_again(form, account, run):
     way, good = FORMS[form]
@@ -260,6 +269,7 @@ def test_a_hostile_answer_confirms_no_delete(account, run, sql):
     assert sql("SELECT name FROM customers") == [{"name": "First"}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["1", "2", "3", "4", "5"])
 def test_hostile_answers_to_a_search_get_a_sentence_each(kind, account, run):
     view = "3" if kind == "5" else "2"
@@ -285,7 +295,8 @@ def test_what_a_person_types_with_windows_line_ends_is_the_same(run, sql):
 
 
 def test_a_name_typed_in_two_spellings_is_stored_once_and_found_by_both(run, sql):
-    done = run(answers=lines("1", "1", "Jose\u0301 A\u030angstro\u0308m", "123", "3", "josé", "", "", "3", "JOSE\u0301", "", "",
+    done = run(answers=lines("1", "1", "Jose\u0301 A\u030angstro\u0308m", "123", "3", "josé", "", "",
+                             "3", "JOSE\u0301", "", "",
                              "3", "ångström", "", "", "0", "0"))
     assert done.stderr == ""
     assert done.stdout.count("\nCustomer 1, José Ångström, ") == 3
@@ -309,7 +320,9 @@ def test_a_sign_of_sql_means_itself_in_every_search(sign, db):
         assert find(sign) == []
 
 
-@pytest.mark.parametrize("typed", ["020 7946 0958", "+44 20 7946", "7946-0958", "(0)20 7946", "79460958", "442079460958"])
+@pytest.mark.parametrize("typed", [
+    "020 7946 0958", "+44 20 7946", "7946-0958", "(0)20 7946", "79460958", "442079460958",
+])
 def test_a_caller_is_found_by_their_number_however_it_is_typed(typed, db):
     customer_id = db.add_customer("Ada Okafor", "+44 20 7946 0958")
     db.add_customer("Other", "+44 20 1111 2222")

@@ -17,7 +17,8 @@ def ago(days):
 
 
 def pay(customer_id, amount, paid_on=None, **more):
-    return payments.record_payment(customer_id, Decimal(amount), paid_on or database.today(), "cash", None, uuid4(), **more)
+    paid_on = paid_on or database.today()
+    return payments.record_payment(customer_id, Decimal(amount), paid_on, "cash", None, uuid4(), **more)
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def test_what_is_owed_is_sorted_into_buckets_by_age(late):
     }
 
 
-@pytest.mark.parametrize("days, bucket", [
+@pytest.mark.parametrize(("days", "bucket"), [
     (0, "not_due"), (1, "days_30"), (30, "days_30"), (31, "days_60"), (60, "days_60"), (61, "days_90"),
     (90, "days_90"), (91, "older"),
 ])
@@ -194,7 +195,8 @@ def test_the_statement_command_prints_a_statement_for_paper(db, run):
     ada = db.add_customer("Ada", "5550100")
     db.add_bill(ada, "Installation of fiber on two floors", Decimal("20.00"), ago(5))
     done = run("statement", str(ada), "--from", str(ago(10)))
-    assert "Opening balance" in done.stdout and "Closing balance" in done.stdout
+    assert "Opening balance" in done.stdout
+    assert "Closing balance" in done.stdout
     assert max(map(len, done.stdout.split("\n"))) <= 80
     assert (done.returncode, done.stderr) == (0, "")
 

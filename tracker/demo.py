@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
+from psycopg2 import sql
+
 from database import Cursor, be_patient, outside_transactions, transaction
 from tracker.errors import Conflict
 
@@ -158,14 +160,15 @@ CULTURES = (
 # What a site subscribes to: of a hundred sites, how many have this as their first service, and as their second.
 PLANS = (
     (34, 0, "Fibre 100", "29.90"), (22, 0, "Fibre 300", "39.90"), (11, 0, "Fibre 1000", "54.90"),
-    (9, 0, "DSL 16", "19.95"), (8, 0, "DSL 50", "24.95"), (6, 0, "Wireless 50", "34.50"), (3, 0, "Satellite 25", "69.00"),
-    (5, 0, "Business 500", "119.00"), (2, 0, "Dedicated Line 1G", "489.00"),
-    (0, 40, "TV Basic", "9.99"), (0, 25, "Phone Line", "7.50"), (0, 15, "TV Plus", "18.49"), (0, 12, "Static IP", "5.00"),
-    (0, 8, "Backup over LTE", "14.90"),
+    (9, 0, "DSL 16", "19.95"), (8, 0, "DSL 50", "24.95"), (6, 0, "Wireless 50", "34.50"),
+    (3, 0, "Satellite 25", "69.00"), (5, 0, "Business 500", "119.00"), (2, 0, "Dedicated Line 1G", "489.00"),
+    (0, 40, "TV Basic", "9.99"), (0, 25, "Phone Line", "7.50"), (0, 15, "TV Plus", "18.49"),
+    (0, 12, "Static IP", "5.00"), (0, 8, "Backup over LTE", "14.90"),
 )
 # What stands at a site: of a hundred sites, how many have it.
 DEVICES = (
-    (100, "Router AX3000", "RT", "89.00"), (35, "Optical terminal GPON-4", "ON", "64.50"), (8, "TV box 4K", "TV", "49.90"),
+    (100, "Router AX3000", "RT", "89.00"), (35, "Optical terminal GPON-4", "ON", "64.50"),
+    (8, "TV box 4K", "TV", "49.90"),
 )
 SITES = [1] * 940 + [2] * 42 + [3] * 13 + [4] * 5           # how many sites a customer has, of a thousand customers
 METHODS = (["direct debit"] * 60 + ["card"] * 20 + ["transfer"] * 14 + ["cash"] * 3 + ["cheque"] * 2 + ["other"])
@@ -173,7 +176,7 @@ MONTHS_BEHIND = [1, 2, 1, 3, 1, 5, 1, 2, 1, 2, 1, 4, 1, 2, 1, 3, 1, 8, 1, 2]   #
 
 
 def fill(customers: int, seed: int = 1, say: Callable[[str], None] = lambda step: None) -> None:
-    """Make a provider with that many customers; say is told each step. Raise Conflict when there are customers already."""
+    """Make a provider with that many customers; say is told each step. Raise Conflict when there are some already."""
     with transaction() as cur:
         be_patient(cur)
         _claim(cur)
@@ -243,7 +246,8 @@ def _rules(cur: Cursor) -> list[Any]:
         FROM pg_constraint
         WHERE conrelid = ANY (%(tables)s::regclass[]) AND contype IN ('p', 'u', 'f')
         UNION ALL
-        SELECT format('DROP INDEX %%s', indexrelid::regclass), pg_get_indexdef(indexrelid), 2, indexrelid::regclass::name
+        SELECT format('DROP INDEX %%s', indexrelid::regclass), pg_get_indexdef(indexrelid), 2,
+               indexrelid::regclass::name
         FROM pg_index
         WHERE indrelid = ANY (%(tables)s::regclass[])
           AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
@@ -255,7 +259,7 @@ def _rules(cur: Cursor) -> list[Any]:
 
 
 def _prepare_chance(cur: Cursor, seed: int) -> None:
-    """Define chance(n, what, sides), a die that falls for the same n and what always the same way, and what it picks."""
+    """Define chance(n, what, sides), a die that falls the same way for the same n and what, and what it picks."""
     cur.execute(
         """
         CREATE FUNCTION pg_temp.chance(n bigint, what text, sides integer) RETURNS integer
@@ -285,10 +289,11 @@ def _prepare_chance(cur: Cursor, seed: int) -> None:
         {"seed": seed},
     )
     for column in ("given", "family", "streets", "towns", "ranges"):
-        cur.execute(f"ALTER TABLE pg_temp.culture ALTER COLUMN {column} SET STORAGE PLAIN")  # else unpacked for each row
+        # else unpacked for each row
+        cur.execute(f"ALTER TABLE pg_temp.culture ALTER COLUMN {column} SET STORAGE PLAIN")
     for number, culture in enumerate(CULTURES):
         values = [value.split("|") if isinstance(value, str) and "|" in value else value for value in culture[1:]]
-        cur.execute(f"INSERT INTO culture VALUES ({', '.join(['%s'] * 11)})", [number, *values])
+        cur.execute("INSERT INTO culture VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)", (number, *values))
     for number, (_, _, name, cost) in enumerate(PLANS):
         cur.execute("INSERT INTO plan VALUES (%s, %s, %s)", (number, name, cost))
     for number, device in enumerate(DEVICES):
@@ -378,7 +383,8 @@ def _insert_equipment(cur: Cursor) -> None:
                     THEN prefix || '-' || upper(lpad(to_hex(mod(equipment_id * 2654435761, 4294967296)), 8, '0')) END,
                cost
         FROM (
-            SELECT row_number() OVER (ORDER BY location_id, number) AS equipment_id, location_id, equipment_name, prefix, cost
+            SELECT row_number() OVER (ORDER BY location_id, number) AS equipment_id, location_id, equipment_name,
+                   prefix, cost
             FROM locations
             JOIN device ON pg_temp.chance(location_id * 8 + number, 'device', 100) < of_hundred
         ) AS placed
@@ -579,7 +585,8 @@ def _advance_ids(cur: Cursor) -> None:
             {"table": table},
         )
         column = cur.row()["attname"]
-        cur.execute(f"SELECT setval(pg_get_serial_sequence('{table}', '{column}'), max({column})) FROM {table}")
+        go_on = sql.SQL("SELECT setval(pg_get_serial_sequence(%s, %s), max({})) FROM {}")
+        cur.execute(go_on.format(sql.Identifier(column), sql.Identifier(table)), (table, column))
 
 
 def _vacuum() -> None:

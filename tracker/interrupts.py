@@ -12,7 +12,7 @@ import select
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 import psycopg2
@@ -67,10 +67,8 @@ def _arrived(reader: int) -> bytes:
 
 def _cancel_running() -> None:
     for conn in _running:
-        try:
+        with suppress(psycopg2.Error):  # its server is gone, and so is what it was doing
             conn.cancel()
-        except psycopg2.Error:
-            pass  # its server is gone, and so is what it was doing
 
 
 def watch(conn: psycopg2.extensions.connection) -> None:

@@ -81,8 +81,10 @@ def server_error(error: psycopg2.Error, statement: str = "") -> None:
     words = diag.message_primary or str(error)
     if not diag.message_primary or (error.pgcode or "").startswith("22"):
         words = _unquoted(words)
-    _log.warning("SQLSTATE %s: %s%s%s", error.pgcode or "unknown", " ".join(words.split()), f" ({about})" if about else "",
-                 f" in: {' '.join(statement.split())[:500]}" if statement else "")
+    _log.warning(
+        "SQLSTATE %s: %s%s%s", error.pgcode or "unknown", " ".join(words.split()), f" ({about})" if about else "",
+        f" in: {' '.join(statement.split())[:500]}" if statement else "",
+    )
 
 
 def fault(error: BaseException) -> bool:

@@ -66,7 +66,8 @@ def pending(version: int) -> list[Migration]:
 def _row(cur: RealDictCursor) -> dict[str, Any]:
     """Return the row of a statement that always has one."""
     row = cur.fetchone()
-    assert row is not None
+    if row is None:
+        raise LookupError("The statement gave no row.")
     return row
 
 

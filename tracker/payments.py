@@ -271,7 +271,8 @@ def list_payments(
     before_day, before_id = before or (date.max, 0)
     return fetch_all(
         """
-        SELECT payment_id, paid_on, amount, amount_left, method, reference, voided_at::date AS voided_on, void_reason
+        SELECT payment_id, paid_on, amount, amount_left, method, reference, voided_at::date AS voided_on,
+               void_reason
         FROM payments
         WHERE customer_id = %(customer_id)s AND (paid_on, payment_id) < (%(before_day)s::date, %(before_id)s)
         ORDER BY paid_on DESC, payment_id DESC

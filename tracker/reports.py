@@ -79,7 +79,7 @@ class SettledBill(TypedDict):
 class Account(TypedDict):
     """What a customer has and owes. Days inside lists are ISO text.
 
-    unpaid_bills begin with the one due first; paid_bills are the LATEST_PAID latest of paid_bill_count, the latest first.
+    unpaid_bills begin with the one due first; paid_bills are the LATEST_PAID latest of paid_bill_count, latest first.
     """
 
     customer_id: int
@@ -404,7 +404,8 @@ def _aging(
                    sum(amount)                                                     AS total
             FROM owed_on(coalesce(%(as_of)s::date, CURRENT_DATE))
             GROUP BY customer_id
-            HAVING %(after_total)s::numeric IS NULL OR (-sum(amount), customer_id) > (-%(after_total)s::numeric, %(after_id)s)
+            HAVING %(after_total)s::numeric IS NULL
+                OR (-sum(amount), customer_id) > (-%(after_total)s::numeric, %(after_id)s)
             ORDER BY total DESC, customer_id
             LIMIT %(limit)s
         )

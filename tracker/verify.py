@@ -139,7 +139,8 @@ def _wrong_totals(cur: Cursor) -> list[str]:
     late = sum_late(cur)["amount"]
     findings = []
     if aged["total"] != bills["due"]:
-        findings.append(f"Late payments by age: the total is {aged['total']:.2f} and the bills have {bills['due']:.2f} due.")
+        findings.append(f"Late payments by age: the total is {aged['total']:.2f} "
+                        f"and the bills have {bills['due']:.2f} due.")
     if not late == bills["late"] == aged["total"] - aged["not_due"]:
         findings.append(f"Late report: the total is {late:.2f} and the bills have {bills['late']:.2f} late.")
     return findings

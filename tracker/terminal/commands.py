@@ -41,7 +41,8 @@ def parser(version: str, run_menus: Command) -> argparse.ArgumentParser:
         return command
 
     add_format(add("late-report", late_report_command, "customers late on payments, the longest late first"))
-    add_format(add("account-report", account_report_command, "every customer with sites, services, equipment and bills"))
+    add_format(add("account-report", account_report_command,
+                   "every customer with sites, services, equipment and bills"))
     aging = add("aging-report", aging_report_command, "what customers owe, by age")
     aging.add_argument("--as-of", type=argument(fields.day), metavar="DATE", help="as it was on a past day")
     add_format(aging)
@@ -78,7 +79,8 @@ def add_format(command: argparse.ArgumentParser) -> None:
 
 def add_bill_run(command: argparse.ArgumentParser) -> None:
     command.add_argument("--period", type=argument(fields.month), metavar="YYYY-MM", required=True)
-    command.add_argument("--due", type=argument(fields.day), metavar="DATE", help="the 15th, or 14 days from now when that is past")
+    command.add_argument("--due", type=argument(fields.day), metavar="DATE",
+                         help="the 15th, or 14 days from now when that is past")
     command.add_argument("--dry-run", action="store_true", help="show what would be billed, and stop")
     command.add_argument("--yes", action="store_true", help="bill without asking for the total")
 
@@ -159,7 +161,8 @@ def show_aging(as_of: date | None) -> None:
         return
     paging.browse(
         screens.AGING, lambda after, limit: reports.aging(as_of, after, limit),
-        lambda row: (row["total"], row["customer_id"]), None, str(total["customers"]), total_row=screens.aging_total(total), stream=lambda: reports.stream_aging(as_of),
+        lambda row: (row["total"], row["customer_id"]), None, str(total["customers"]),
+        total_row=screens.aging_total(total), stream=lambda: reports.stream_aging(as_of),
     )
 
 
@@ -329,7 +332,8 @@ def show_outcome(outcome: importing.Outcome) -> None:
 def import_confirmed(source: sources.Source, mapping: mappings.Mapping, outcome: importing.Outcome) -> bool:
     rejects = importing.rejects_path(source)
     if outcome.rejects:
-        say(f"Rejected lines go to {rejects}{'; the earlier ones are kept beside it as .old' if os.path.exists(rejects) else ''}.")
+        kept = "; the earlier ones are kept beside it as .old" if os.path.exists(rejects) else ""
+        say(f"Rejected lines go to {rejects}{kept}.")
     if not confirm("Type yes to import:"):
         print("Not imported.")
         return False

@@ -57,7 +57,8 @@ def show_fields(columns: list[tables.Column]) -> Callable[[Row], None]:
 
 def deleted_with(contents: Row) -> str:
     """Say what goes with a deleted record, counted: with 2 locations, 1 bill over 49.90."""
-    sums = {"bills": f" over {text.show_amount(contents.get('billed'))}", "payments": f" of {text.show_amount(contents.get('paid'))}"}
+    sums = {"bills": f" over {text.show_amount(contents.get('billed'))}",
+            "payments": f" of {text.show_amount(contents.get('paid'))}"}
     counted = [
         text.plural(count, kind if kind == "equipment" else kind[:-1]) + sums.get(kind, "")
         for kind, count in contents.items() if count and kind not in ("billed", "paid")
@@ -67,7 +68,8 @@ def deleted_with(contents: Row) -> str:
 
 def confirm_delete(what: str, contents: Row, wanted: str = "yes") -> bool:
     print(text.clean(f"This deletes {what}{deleted_with(contents)}."))
-    question = "Type yes to delete:" if wanted == "yes" else "Type the customer's name to delete, money records and all:"
+    question = ("Type yes to delete:" if wanted == "yes"
+                else "Type the customer's name to delete, money records and all:")
     if confirm(question, wanted):
         return True
     print("Not deleted.")
@@ -90,7 +92,7 @@ def ask_aim(bills: list[UnpaidBill]) -> int | None:
 
 
 def confirm_odd_payment(customer_id: int, bills: list[UnpaidBill], paid: Decimal, paid_on: date, today: date) -> bool:
-    """Ask again about what is likely a slip, ten times what is owed or a payment of more than a year ago; True goes on."""
+    """Ask again about what is likely a slip: ten times what is owed, or a day more than a year ago; True goes on."""
     owed = sum((bill["amount_due"] for bill in bills), Decimal(0))
     usual = max(owed, reports.get_account(customer_id)["monthly_total"])
     if usual and paid >= 10 * usual:
@@ -103,7 +105,7 @@ def confirm_odd_payment(customer_id: int, bills: list[UnpaidBill], paid: Decimal
 
 
 def confirm_repeated_payment(customer_id: int, paid: Decimal, paid_on: date) -> bool:
-    """Show earlier payments of the same customer, amount and day, if any, and ask whether this is another one; True goes on."""
+    """Show earlier payments of the same customer, amount and day and ask whether this is another; True goes on."""
     earlier = payments.same_payments(customer_id, paid, paid_on)
     if not earlier:
         return True

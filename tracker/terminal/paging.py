@@ -27,8 +27,8 @@ def browse(
     """Show a long table a page at a time; off a terminal, all of it.
 
     fetch(after, limit) returns the rows that follow the key after; start is the key before the first. total says how
-    many rows there are; footer, a line, or total_row, a last row, stands below every page. stream yields all rows, where
-    that is cheaper than page after page.
+    many rows there are; footer, a line, or total_row, a last row, stands below every page. stream yields all rows,
+    where that is cheaper than page after page.
     """
     last = [total_row] if total_row else []
     if not on_terminal():

@@ -50,7 +50,8 @@ EQUIPMENT = Kind(
 BILL = Kind(
     "bill", "billing", "billing_id",
     database.get_bill, database.find_bills, screens.BILLS,
-    lambda row: f"bill {row['billing_id']}, {row['description']}, {text.show_amount(row['amount_billed'])}, of {row['name']}",
+    lambda row: (f"bill {row['billing_id']}, {row['description']}, {text.show_amount(row['amount_billed'])}, "
+                 f"of {row['name']}"),
 )
 PAYMENT = Kind(
     "payment", "payments", "payment_id",
@@ -71,8 +72,8 @@ def pick(kind: Kind[Record]) -> Record:
 def look_up(kind: Kind[Record], answer: str) -> Record | None:
     """Return the record that an ID or a search leads to; None after saying why there is none.
 
-    Digits are an ID, unless they begin with 0. Where no record has it, they may be a caller's number or its last digits,
-    but what that finds is never taken without being picked.
+    Digits are an ID, unless they begin with 0. Where no record has it, they may be a caller's number or its last
+    digits, but what that finds is never taken without being picked.
     """
     if not fields.is_id(answer) or answer.startswith("0"):
         return choose_hit(kind, answer, kind.find(answer))

@@ -127,7 +127,8 @@ def _paid_bills(bills: list[SettledBill], count: int) -> Iterator[str]:
         return
     yield "  Paid bills"
     for bill in bills:
-        yield from spread(_bill_name(bill), f"paid {bill['last_payment_date'] or ''} {show_amount(bill['amount_billed']):>10}", 4)
+        paid = f"paid {bill['last_payment_date'] or ''} {show_amount(bill['amount_billed']):>10}"
+        yield from spread(_bill_name(bill), paid, 4)
     if count > len(bills):
         yield f"    and {count - len(bills)} earlier"
 
@@ -160,7 +161,8 @@ def _record(who: Row, kind: str, record_id: int, description: str, cost: Any = N
 def accounts_report_lines(accounts: Iterable[Account]) -> Iterator[str]:
     """Yield the full-account report as lines, and how many customers it was."""
     count = 0
-    for count, row in enumerate(accounts, 1):
+    for row in accounts:
+        count += 1
         yield from account_lines(row)
         yield ""
     yield f"{plural(count, 'customer')}."
@@ -208,8 +210,8 @@ def aging_total(total: AgedTotal) -> Row:
 
 def bill_preview_lines(period: date, due_date: date, today: date, preview: Preview) -> Iterator[str]:
     """Yield what a bill run would do, how that differs from the month before, and what is odd about its dates."""
-    yield (f"{period:%Y-%m}: bills for {plural(preview['customers'], 'customer')}, {show_amount(preview['total'])} in total, "
-           f"due {due_date}.")
+    yield (f"{period:%Y-%m}: bills for {plural(preview['customers'], 'customer')}, {show_amount(preview['total'])} "
+           f"in total, due {due_date}.")
     if preview["skipped"]:
         yield f"Skipped, since billed already: {plural(preview['skipped'], 'customer')}."
     if not preview["customers"]:
@@ -244,7 +246,7 @@ def _bar(sign: str, value: Decimal, scale: Decimal) -> str:
 
 
 def statement_lines(statement: Statement, first: date, last: date) -> Iterator[str]:
-    """Yield a statement as lines for paper: opening balance, bills with their lines, payments, voids, closing balance."""
+    """Yield a statement as lines for paper: opening balance, bills with lines, payments, voids, closing balance."""
     yield from spread(f"Statement from {first} to {last}", f"Customer {statement['customer_id']}")
     yield from spread(clean(statement["name"]), clean(statement["phone_number"]))
     yield ""
@@ -259,7 +261,8 @@ def statement_lines(statement: Statement, first: date, last: date) -> Iterator[s
         yield _balance_line(entry["day"], first_line, show_amount(entry["amount"]), balance)
         yield from (f"{'':12}{line}" for line in rest)
         for item in entry["items"] or []:
-            yield from (f"{'':14}{line}" for line in tables.wrap(clean(f"{item['description']}: {show_amount(item['amount'])}"), 62))
+            about = clean(f"{item['description']}: {show_amount(item['amount'])}")
+            yield from (f"{'':14}{line}" for line in tables.wrap(about, 62))
     yield _balance_line(str(last), "Closing balance", "", statement["closing"])
     if statement["closing"] < 0:
         yield f"{'':12}{show_amount(-statement['closing'])} is credit for coming bills."

@@ -54,7 +54,7 @@ def screen_width() -> int | None:
 
 
 def table(columns: list[Column], rows: Iterable[Row], struck: Callable[[Row], bool] = lambda row: False) -> str:
-    """Lay rows out as a table; on a terminal, the widest texts are shortened until it fits, and struck rows struck out."""
+    """Lay rows out as a table; on a terminal, the widest texts are shortened until it fits, struck rows struck out."""
     import tabulate
 
     tabulate.MIN_PADDING = 0  # else every header is two cells wider than it reads
@@ -71,7 +71,8 @@ def table(columns: list[Column], rows: Iterable[Row], struck: Callable[[Row], bo
     if not sys.stdout.isatty() or not any(map(struck, rows)):
         return text
     head, rule, *lines = text.split("\n")
-    return "\n".join([head, rule, *(f"\033[9m{line}\033[0m" if struck(row) else line for line, row in zip(lines, rows))])
+    shown = (f"\033[9m{line}\033[0m" if struck(row) else line for line, row in zip(lines, rows))
+    return "\n".join([head, rule, *shown])
 
 
 def _limits(columns: list[Column], cells: list[list[str]]) -> list[int]:

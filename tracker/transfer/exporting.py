@@ -68,7 +68,8 @@ def _safe(column: str) -> str:
     """Return SQL for a column of text as text.spreadsheet_safe shows it: by the first character's number, which is
     quicker than by itself: tab, CR, ' + - = and @.
     """
-    return f"CASE WHEN ascii({column}) IN (9, 13, 39, 43, 45, 61, 64) THEN '''' || {column} ELSE {column} END AS {column}"
+    risky = f"ascii({column}) IN (9, 13, 39, 43, 45, 61, 64)"
+    return f"CASE WHEN {risky} THEN '''' || {column} ELSE {column} END AS {column}"
 
 
 def _export_accounts(file: Any) -> int:
@@ -94,7 +95,7 @@ def _export_accounts(file: Any) -> int:
             ) AS device USING (location_id, nth)
         ) AS content USING (location_id)
         ORDER BY customer_id, location_id, nth
-        """,
+        """,  # noqa: S608 (every column is named in this statement)
         file,
     )
 
@@ -108,7 +109,7 @@ def _export_bills(file: Any) -> int:
         FROM billing_status
         JOIN customers USING (customer_id)
         ORDER BY billing_id
-        """,
+        """,  # noqa: S608 (every column is named in this statement)
         file,
     )
 
@@ -121,7 +122,7 @@ def _export_payments(file: Any) -> int:
         FROM payments
         JOIN customers USING (customer_id)
         ORDER BY payment_id
-        """,
+        """,  # noqa: S608 (every column is named in this statement)
         file,
     )
 
@@ -132,7 +133,8 @@ def _export_late(file: Any) -> int:
                "last_payment_date"]
     file.write(_csv_line(columns))
     count = 0
-    for count, row in enumerate(reports.stream_late_customers(), 1):
+    for row in reports.stream_late_customers():
+        count += 1
         file.write(_csv_line(map(_late_cell, row.values())))
     return count
 

@@ -511,8 +511,8 @@ def _write_rejects(source: Source, rejects: dict[int, str], part: Path) -> None:
         writer.writerow([*(source.headers[column] for column in kept), *REJECT_COLUMNS])
         for number, row, _ in records(source):
             if reason := rejects.get(number):
-                row = [_as_it_was(cell) for cell in row] + [""] * (width - len(row))
-                writer.writerow([*(row[column] for column in kept), number, reason, *row[width:]])
+                cells = [_as_it_was(cell) for cell in row] + [""] * (width - len(row))
+                writer.writerow([*(cells[column] for column in kept), number, reason, *cells[width:]])
 
 
 def _as_it_was(cell: str) -> str:

@@ -119,10 +119,9 @@ def _filled_records(source: Source) -> Iterator[Record]:
 def _noted(file: IO[str], raw: list[str]) -> Iterator[str]:
     """Yield a file's lines, and note them in raw, in case their record cannot be read."""
     for line in file:
-        if "\0" in line:
-            line = line.replace("\0", NUL)
-        raw.append(line)
-        yield line
+        whole = line.replace("\0", NUL) if "\0" in line else line
+        raw.append(whole)
+        yield whole
 
 
 def _quoting_problem(path: Path, first: int, last: int, error: str) -> str:
