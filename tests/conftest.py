@@ -24,6 +24,8 @@ import database
 
 PROJECT = Path(__file__).parents[1]
 numbers = itertools.count(1)
+# What is started in the background ignores Ctrl-C, and so would the programs that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def named(uri: str, dbname: str) -> str:
