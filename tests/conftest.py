@@ -28,6 +28,8 @@ numbers = itertools.count(1)
 # Where the program writes its log, in this process and in those that it starts: not into the user's own folder.
 os.environ["ISP_DATA_DIR"] = tempfile.mkdtemp(prefix="isp-tests-data-")
 atexit.register(shutil.rmtree, os.environ["ISP_DATA_DIR"])
+# What is started in the background ignores Ctrl-C, and so would the programs that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def named(uri: str, dbname: str) -> str:
