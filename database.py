@@ -1083,7 +1083,8 @@ def update_bill(
 def _lock_bill(cur: psycopg2.extensions.cursor, billing_id: int) -> Row:
     """Lock a bill's account, then the bill: the order of every writer of money.
 
-    FOR UPDATE, because a bill run holds the key of each customer that it bills: it must not miss a payment.
+    FOR UPDATE, because a bill run holds the key of each customer that it bills: it must not miss a payment. The bill,
+    too, because psql changes and pays bills without their accounts.
     """
     cur.execute(
         """
