@@ -200,7 +200,7 @@ def test_a_payment_does_not_wait_for_a_line_that_is_being_added_to_its_bill(ada,
     ("SELECT apply_credit('{2, 1}')", "customers", "customer_id"),
 ])
 def test_a_function_that_locks_several_rows_begins_with_the_lowest_id(
-    db, sql, psql, beside, typed, statement, table, key
+    db, sql, psql, beside, typed, statement, table, key,
 ):
     for customer_id in subscribe("First", "Second"):
         add_bill(customer_id, "10.00")
