@@ -400,7 +400,8 @@ CALLS = {
     "deletions": {"delete_bill": (1,), "delete_service": (1,), "delete_equipment": (1,), "delete_location": (1,),
                   "delete_customer": (1,)},
 }
-NOT_IN_ONE_GO = {"connect", "disconnect", "transaction", "reading", "streaming", "be_patient", "retried", "search", "fetch_one", "fetch_all", "apply_credit", "sum_late", "sum_aged", "default_due_date"}
+NOT_IN_ONE_GO = {"connect", "disconnect", "transaction", "reading", "streaming", "be_patient", "retried", "search",
+                 "fetch_one", "fetch_all", "apply_credit", "sum_late", "sum_aged", "default_due_date"}
 
 
 def test_every_function_that_reads_or_writes_is_tried_again_after_a_deadlock(account, monkeypatch):
