@@ -93,8 +93,10 @@ def test_one_more_hit_is_returned_than_is_shown(key, term, db, sql):
     assert len(getattr(db, FINDS[key])(term)) == database.MOST_HITS + 1
 
 
-@pytest.mark.parametrize(("find", "term"), [("find_services", "fibr"), ("find_equipment", "route"), ("find_bills", "setu"),
-                                            ("find_customers", "quay"), ("find_locations", "quay")])
+@pytest.mark.parametrize(("find", "term"), [
+    ("find_services", "fibr"), ("find_equipment", "route"), ("find_bills", "setu"), ("find_customers", "quay"),
+    ("find_locations", "quay"),
+])
 def test_one_more_hit_of_what_it_is_called_is_returned_than_is_shown(find, term, db, sql):
     sql(FILL.format(database.MOST_HITS + 5))
     assert len(getattr(db, find)(term)) == database.MOST_HITS + 1
@@ -172,7 +174,9 @@ def test_what_goes_with_a_location_is_counted_without_others(account, sql):
     assert database.location_contents(1) == {"services": 3, "equipment": 2}
 
 
-@pytest.mark.parametrize(("delete", "contents"), [("delete_customer", "customer_contents"), ("delete_location", "location_contents")])
+@pytest.mark.parametrize(("delete", "contents"), [
+    ("delete_customer", "customer_contents"), ("delete_location", "location_contents"),
+])
 @pytest.mark.parametrize("change", ["INSERT INTO services (location_id, service_name, cost) VALUES (1, 'TV', 1)",
                                     "INSERT INTO equipment (location_id, equipment_name, cost) VALUES (1, 'TV', 1)",
                                     "DELETE FROM services"])
@@ -188,7 +192,8 @@ def test_a_delete_is_refused_when_its_contents_have_changed(delete, contents, ch
 
 @pytest.mark.parametrize("change", [
     "INSERT INTO locations (customer_id, address) VALUES (1, '2 Quay')", "UPDATE billing SET amount_billed = 31",
-    "INSERT INTO payments (customer_id, amount) VALUES (1, 5)", "UPDATE payments SET voided_at = now(), void_reason = 'typo'",
+    "INSERT INTO payments (customer_id, amount) VALUES (1, 5)",
+    "UPDATE payments SET voided_at = now(), void_reason = 'typo'",
     "INSERT INTO billing (customer_id, description, due_date, amount_billed) VALUES (1, 'Free', '2026-01-31', 0)",
 ])
 def test_a_customer_is_not_deleted_when_sites_or_money_have_changed(change, account, sql):
@@ -213,7 +218,8 @@ def test_a_delete_takes_nothing_of_others(account, sql):
     (lambda: database.get_service(7), "service"), (lambda: database.get_equipment(7), "equipment"),
     (lambda: database.get_bill(7), "bill"),
     (lambda: database.update_customer(7, "Ada"), "customer"), (lambda: database.update_location(7, "Quay"), "location"),
-    (lambda: database.update_service(7, "Fibre"), "service"), (lambda: database.update_equipment(7, "Router"), "equipment"),
+    (lambda: database.update_service(7, "Fibre"), "service"),
+    (lambda: database.update_equipment(7, "Router"), "equipment"),
     (lambda: database.update_bill(7, "Setup"), "bill"),
     (lambda: database.delete_customer(7), "customer"), (lambda: database.delete_location(7), "location"),
     (lambda: database.delete_service(7), "service"), (lambda: database.delete_equipment(7), "equipment"),
@@ -233,12 +239,13 @@ def test_a_record_that_is_not_there_is_named(call, kind, account):
 ], ids=["customer", "location", "service", "equipment", "bill"])
 def test_an_update_changes_what_is_given_of_one_record_and_keeps_the_rest(update, key, changed, account, sql):
     sql(FILL.format(2))
-    table = {"customer_id": "customers", "location_id": "locations", "service_id": "services", "equipment_id": "equipment",
-             "billing_id": "billing"}[key]
+    table = {"customer_id": "customers", "location_id": "locations", "service_id": "services",
+             "equipment_id": "equipment", "billing_id": "billing"}[key]
     for column, value in changed.items():
         before = {row[key]: dict(row) for row in sql(f"SELECT * FROM {table}")}
         assert update(1, **{column: value})[column] == value
-        assert {row[key]: dict(row) for row in sql(f"SELECT * FROM {table}")} == {**before, 1: {**before[1], column: value}}
+        after = {row[key]: dict(row) for row in sql(f"SELECT * FROM {table}")}
+        assert after == {**before, 1: {**before[1], column: value}}
 
 
 def test_an_empty_serial_number_takes_it_away_and_none_keeps_it(account):
@@ -248,7 +255,8 @@ def test_an_empty_serial_number_takes_it_away_and_none_keeps_it(account):
 
 def test_a_bill_by_hand_has_one_line_and_is_issued_today(account):
     row = database.get_bill(1)
-    assert (row["description"], row["issued_on"], row["due_date"], row["period"]) == ("Setup", database.today(), DAY, None)
+    assert (row["description"], row["due_date"], row["period"]) == ("Setup", DAY, None)
+    assert row["issued_on"] == database.today()
     assert [(item["description"], Decimal(item["amount"])) for item in row["items"]] == [("Setup", 30)]
     assert (row["amount_billed"], row["amount_paid"], row["amount_due"], row["last_payment_date"]) == (30, 4, 26, DAY)
 
@@ -318,8 +326,9 @@ def test_a_connection_that_has_gone_dead_is_noticed_within_a_minute(db):
     assert kept.get("keepalives", "1") == "1"
 
 
-@pytest.mark.parametrize(("name", "value"), [("keepalives_idle", "7"), ("tcp_user_timeout", "7000"), ("application_name", "x"),
-                                             ("connect_timeout", "7")])
+@pytest.mark.parametrize(("name", "value"), [
+    ("keepalives_idle", "7"), ("tcp_user_timeout", "7000"), ("application_name", "x"), ("connect_timeout", "7"),
+])
 def test_what_the_uri_says_goes_before_what_the_program_adds(uri, name, value):
     database.connect(psycopg2.extensions.make_dsn(uri, **{name: value}))
     assert connected_with(database)[name] == value
@@ -377,23 +386,28 @@ TODAY, MONTH = date(2026, 12, 15), date(2026, 12, 1)
 # Every public function that reads or writes, in an order in which each finds its record.
 CALLS = {
     database: {
-        "describe_server": (), "size": (), "today": (), "count": ("customers",), "get_customer": (1,), "list_customers": (),
-        "find_customers": ("ada",), "customers_with_phone": ("123",), "customer_contents": (1,), "get_location": (1,),
-        "list_locations": (), "find_locations": ("ada",), "location_contents": (1,), "get_service": (1,), "list_services": (),
-        "find_services": ("ada",), "get_equipment": (1,), "list_equipment": (), "find_equipment": ("ada",), "get_bill": (1,),
-        "list_bills": (), "find_bills": ("ada",), "add_customer": ("Bo", "123"), "update_customer": (1, "Ada"),
+        "describe_server": (), "size": (), "today": (), "count": ("customers",),
+        "get_customer": (1,), "list_customers": (), "find_customers": ("ada",), "customers_with_phone": ("123",),
+        "customer_contents": (1,),
+        "get_location": (1,), "list_locations": (), "find_locations": ("ada",), "location_contents": (1,),
+        "get_service": (1,), "list_services": (), "find_services": ("ada",),
+        "get_equipment": (1,), "list_equipment": (), "find_equipment": ("ada",),
+        "get_bill": (1,), "list_bills": (), "find_bills": ("ada",),
+        "add_customer": ("Bo", "123"), "update_customer": (1, "Ada"),
         "add_location": (1, "2 Quay"), "update_location": (1, "3 Quay"), "add_service": (1, "TV", Decimal(1)),
         "update_service": (1, "TV"), "add_equipment": (1, "TV", None, Decimal(1)), "update_equipment": (1, "TV"),
         "add_bill": (1, "Setup", Decimal(1), DAY), "update_bill": (1, "Repair"),
     },
     payments: {
         "unpaid_bills": (1,), "credit": (1,), "same_payments": (1, Decimal(4), DAY), "get_payment": (1,),
-        "find_by_entry_key": (uuid.UUID(int=1),), "find_payments": ("ada",), "list_payments": (1,), "count_payments": (1,),
+        "find_by_entry_key": (uuid.UUID(int=1),), "find_payments": ("ada",), "list_payments": (1,),
+        "count_payments": (1,),
         "record_payment": (1, Decimal(1), DAY, "cash", None, uuid.UUID(int=2)), "void_payment": (1, "typo"),
     },
     bill_run: {"preview": (MONTH,), "run": (MONTH, TODAY), "preview_undo": (MONTH,), "undo": (MONTH,)},
     reports: {
-        "late_total": (), "late_customers": (), "get_account": (1,), "list_accounts": (), "aging": (), "aging_total": (),
+        "late_total": (), "late_customers": (), "get_account": (1,), "list_accounts": (), "aging": (),
+        "aging_total": (),
         "recurring_revenue": (), "monthly_revenue": (), "get_statement": (1, DAY, TODAY),
     },
     # last, since nothing is left to read after them
@@ -428,9 +442,12 @@ def test_every_function_that_reads_or_writes_is_tried_again_after_a_deadlock(acc
     assert given_up == []
 
 
-@pytest.mark.parametrize("module", [module for module in CALLS if module != "deletions"], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [database, payments, bill_run, reports], ids=lambda module: module.__name__)
 def test_every_function_that_reads_or_writes_is_among_those_that_are_tried(module):
-    public = {name for name, function in inspect.getmembers(module, inspect.isfunction)
-              if function.__module__ == module.__name__ and not name.startswith("_") and not inspect.isgeneratorfunction(function)}
+    public = {
+        name for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__ and not name.startswith("_")
+        and not inspect.isgeneratorfunction(function)
+    }
     tried = set(CALLS[module]) | (set(CALLS["deletions"]) if module is database else set())
     assert public - NOT_IN_ONE_GO <= tried
