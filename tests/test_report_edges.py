@@ -211,6 +211,16 @@ def test_a_void_payment_counts_up_to_the_day_before_its_void(ada, sql):
     assert [owed(ago(days)) for days in (11, 10, 6, 5, 4, 1, 0)] == [20, 0, 0, 20, 20, 20, 20]
 
 
+def test_whoever_owed_nothing_on_a_day_is_not_in_its_report_nor_counted(ada, sql):
+    bill(ada, "20.00", 20), bill(ada, "0.00", 20)
+    sql("UPDATE billing SET issued_on = due_date")
+    pay(ada, "20.00", ago(10))
+    payments.void_payment(1, "bounced")
+    assert (reports.aging(ago(5)), reports.aging_total(ago(5))["customers"]) == ([], 0)
+    row, = reports.aging()
+    assert (row["total"], reports.aging_total()["customers"]) == (20, 1)
+
+
 def test_a_payment_that_was_voided_today_counted_yesterday(ada, sql):
     bill(ada, "20.00", 20)
     sql("UPDATE billing SET issued_on = due_date")
