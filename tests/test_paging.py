@@ -136,6 +136,12 @@ def test_off_a_terminal_a_list_is_shown_whole_with_one_last_row(rows, streamed, 
     assert (sum(line.strip() == "ID" for line in lines), lines.count("")) == (chunks, chunks - 1)
 
 
+def test_off_a_terminal_a_list_that_can_be_streamed_is_not_fetched_page_by_page(capsys):
+    paging.browse(COLUMNS, lambda after, limit: pytest.fail("a page"), lambda row: row["id"], 0, "1",
+                  stream=lambda: iter([{"id": 1}]))
+    assert shown(capsys.readouterr().out.splitlines()) == [1]
+
+
 def test_off_a_terminal_an_empty_list_says_so(capsys):
     browse(0)()
     assert capsys.readouterr().out == "There are none.\n"

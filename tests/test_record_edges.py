@@ -14,6 +14,8 @@ import database
 from tracker import bill_run, errors, payments, reports
 
 DAY = date(2026, 1, 31)
+# As many customers with one of everything. The first and the third are written anew, so that they come last where
+# nothing puts rows in order.
 FILL = """
     INSERT INTO customers (name, phone_number)
     SELECT CASE i % 2 WHEN 0 THEN 'Okafor' ELSE 'okafor' END, '555 0100' FROM generate_series(1, {0}) AS i;
@@ -22,11 +24,16 @@ FILL = """
     INSERT INTO equipment (location_id, equipment_name, cost) SELECT location_id, 'Router', 5 FROM locations ORDER BY 1;
     INSERT INTO billing (customer_id, description, due_date, amount_billed)
     SELECT customer_id, 'Setup', '2026-01-31', 5 FROM customers ORDER BY 1;
-    UPDATE customers SET name = name WHERE customer_id IN (1, 3);
-    UPDATE locations SET address = address WHERE location_id IN (1, 3);
-    UPDATE services SET cost = cost WHERE service_id IN (1, 3);
-    UPDATE equipment SET cost = cost WHERE equipment_id IN (1, 3);
-    UPDATE billing SET description = description WHERE billing_id IN (1, 3)
+    UPDATE customers SET phone_number = phone_number || '1' WHERE customer_id IN (1, 3);
+    UPDATE customers SET phone_number = left(phone_number, -1) WHERE customer_id IN (1, 3);
+    UPDATE locations SET address = address || 'x' WHERE location_id IN (1, 3);
+    UPDATE locations SET address = left(address, -1) WHERE location_id IN (1, 3);
+    UPDATE services SET location_id = 2 WHERE service_id = 1;
+    UPDATE services SET location_id = 1 WHERE service_id = 1;
+    UPDATE equipment SET location_id = 2 WHERE equipment_id = 1;
+    UPDATE equipment SET location_id = 1 WHERE equipment_id = 1;
+    UPDATE billing SET due_date = due_date + 1 WHERE billing_id IN (1, 3);
+    UPDATE billing SET due_date = due_date - 1 WHERE billing_id IN (1, 3)
 """
 LISTS = {"customer_id": "list_customers", "location_id": "list_locations", "service_id": "list_services",
          "equipment_id": "list_equipment", "billing_id": "list_bills"}

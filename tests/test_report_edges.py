@@ -46,17 +46,6 @@ def ada(db):
 
 
 @pytest.fixture
-def rewritten(sql):
-    """Write the first row of a table anew, so that it comes last where nothing puts rows in order."""
-    columns = {"billing": "description", "payments": "reference", "customers": "name", "locations": "address",
-               "services": "service_name", "equipment": "equipment_name"}
-    return lambda *tables: [
-        sql(f"UPDATE {table} SET {columns[table]} = {columns[table]} "
-            f"WHERE ctid = (SELECT min(ctid) FROM {table})") for table in tables
-    ]
-
-
-@pytest.fixture
 def edges(db, sql):
     """A customer for each edge of a bucket, with a bill that was due so many days ago and an amount of its own."""
     ids = {}
@@ -150,7 +139,8 @@ def test_pages_of_the_aging_report_have_everybody_once_when_totals_are_equal(db,
     ids = [db.add_customer(f"C{nth}", "5550100") for nth in range(7)]
     for customer_id, amount in zip(ids, (5, 9, 5, 5, 9, 1, 5)):
         bill(customer_id, amount, 3)
-    rewritten("billing", "customers")
+    rewritten("billing", 1)
+    rewritten("customers", 1)
     seen, after = [], None
     while page := reports.aging(None, after, size):
         assert len(page) <= size
@@ -274,7 +264,7 @@ def test_a_late_bill_that_is_paid_in_part_is_late_with_the_rest(ada):
     pay(ada, "9.99")
     row, = reports.late_customers()
     assert (row["amount_late"], row["oldest_due_date"]) == (Decimal("7.01"), ago(5))
-    assert reports.late_total()["amount"] == Decimal("7.01")
+    assert reports.late_total() == {"customers": 1, "amount": Decimal("7.01")}
 
 
 def test_the_last_payment_of_a_late_customer_is_the_latest_by_its_day(ada):
@@ -290,7 +280,8 @@ def test_pages_of_the_late_report_have_everybody_once_when_days_are_equal(db, si
     for customer_id, days in zip(ids, (5, 9, 5, 5, 9, 1, 5)):
         bill(customer_id, 3, days)
         bill(customer_id, 3, 0)
-    rewritten("billing", "customers")
+    rewritten("billing", 1)
+    rewritten("customers", 1)
     seen, after = [], None
     while page := reports.late_customers(after, size):
         assert len(page) <= size
@@ -380,7 +371,8 @@ def test_a_day_of_a_statement_has_bills_then_payments_then_voids_each_by_id(db, 
         bill(ada, amount)
     for payment_id in (2, 1):
         payments.void_payment(payment_id, "typo")
-    rewritten("billing", "payments")
+    rewritten("billing", 1)
+    rewritten("payments", 1)
     row = reports.get_statement(ada, database.today(), database.today())
     assert [(entry["kind"], entry["record_id"]) for entry in row["entries"]] == [
         ("bill", 1), ("bill", 2), ("payment", 1), ("payment", 2), ("payment", 3), ("void", 1), ("void", 2)]
@@ -444,7 +436,8 @@ def crowded(db, sql, ada, rewritten):
     db.add_service(3, "Fibre", Decimal("20.00"))
     for device in ("Router", "Antenna", "Modem"):
         db.add_equipment(1, device, None, Decimal("30.00"))
-    rewritten("locations", "services", "equipment")
+    for table in ("locations", "services", "equipment"):
+        rewritten(table, 1)
     return ada
 
 
@@ -472,8 +465,7 @@ def test_an_account_without_anything_has_nothing(ada):
 def test_an_account_has_its_unpaid_bills_by_due_date_and_those_of_one_day_by_id(ada, rewritten):
     for days in (3, 9, 3, 5, 9):
         bill(ada, "2.00", days)
-    rewritten("billing")
-    rewritten("billing")
+    rewritten("billing", 1, 2)
     account = reports.get_account(ada)
     assert [row["billing_id"] for row in account["unpaid_bills"]] == [2, 5, 4, 1, 3]
     assert (account["amount_due"], account["paid_bills"]) == (10, [])
@@ -493,7 +485,7 @@ def test_paid_bills_of_one_day_come_newest_first(ada, rewritten):
     for _ in range(5):
         bill(ada, "1.00", 3)
     pay(ada, 5)
-    rewritten("billing")
+    rewritten("billing", 1)
     assert [row["billing_id"] for row in reports.get_account(ada)["paid_bills"]] == [5, 4, 3]
 
 
@@ -502,7 +494,7 @@ def test_an_account_shows_every_payment_on_an_unpaid_bill_by_day_and_id(ada, rew
     for days in (1, 9, 1):
         pay(ada, "1.00", ago(days))
     payments.void_payment(3, "typo")
-    rewritten("payments")
+    rewritten("payments", 1)
     unpaid, = reports.get_account(ada)["unpaid_bills"]
     assert [(p["payment_id"], p["paid_on"], p["voided_on"]) for p in unpaid["payments"]] == [
         (2, str(ago(9)), None), (1, str(ago(1)), None), (3, str(ago(1)), str(ago(0)))]
@@ -518,7 +510,7 @@ def test_an_account_has_the_credit_of_its_customer_alone(db, ada):
 def test_accounts_come_by_id_page_after_page_and_none_is_left_out_or_twice(db, sql, rewritten):
     sql("INSERT INTO customers (name, phone_number) "
         "SELECT 'Customer ' || i, '5550100' FROM generate_series(1, 45) AS i")
-    rewritten("customers")
+    rewritten("customers", 1)
     assert [row["customer_id"] for row in reports.list_accounts()] == list(range(1, 21))
     assert [row["customer_id"] for row in reports.list_accounts(20, 2)] == [21, 22]
     assert [row["customer_id"] for row in reports.each_account()] == list(range(1, 46))
