@@ -181,6 +181,34 @@ def test_void_payments_are_struck_out_on_a_terminal_and_others_are_not(ada, term
     assert "7.00" in child.before and "5.00" in child.before
 
 
+@pytest.fixture
+def crowd(db, sql):
+    """Forty-five customers who owe the same since the same day, and as many payments of the first one on one day."""
+    sql("INSERT INTO customers (name, phone_number) "
+        "SELECT 'Customer ' || i, '5550100' FROM generate_series(1, 45) AS i")
+    sql("INSERT INTO billing (customer_id, description, due_date, issued_on, amount_billed) "
+        "SELECT customer_id, 'Bill', '2026-01-31', '2026-01-01', 5 FROM customers ORDER BY customer_id")
+    sql("INSERT INTO payments (customer_id, amount, paid_on) SELECT 1, i, '2026-01-31' FROM generate_series(1, 45) AS i")
+
+
+@pytest.mark.parametrize(("way", "backwards"), [
+    (("1", "2", ""), False), (("5", "3", ""), True), (("5", "1"), False), (("6", "2", ""), False),
+    (("6", "2", "2026-02-10"), False), (("5", "7", "1"), True),
+], ids=["customers", "bills", "late", "aging", "aging on a past day", "payments"])
+def test_a_long_list_is_turned_over_without_a_gap_when_rows_are_equal(crowd, terminal, way, backwards):
+    child = terminal()
+    open_form(child, *way)
+    seen, last = [], 0
+    while last < 45:
+        first, last, total = map(int, re.search(r"Rows (\d+) to (\d+) of (\d+)  \(", child.before).groups())
+        seen += re.findall(r"^ *(\d+)  (?!customers)", child.before, re.MULTILINE)
+        assert (first, last, total) == (len(seen) - (last - first), len(seen), 45)
+        if last < 45:
+            child.send("\r")
+            child.expect(PROMPT)
+    assert [int(row_id) for row_id in seen] == (list(range(45, 0, -1)) if backwards else list(range(1, 46)))
+
+
 def test_nothing_is_struck_out_off_a_terminal(ada, typed):
     pay(ada, "5.00")
     payments.void_payment(1, "typo")
@@ -270,6 +298,22 @@ def test_a_bill_run_shows_what_it_would_do_and_what_changed(subscriber, typed, s
     assert "2030-02: bills for 2 customers, 51.00 in total, due 2030-02-15.\n" in screen
     assert "Against the month before (69.90): 1 new, 1 gone, 1 with another amount.\n" in screen
     assert len(sql("SELECT 1 FROM billing")) == 2
+
+
+def test_a_bill_run_says_whom_it_skips_and_asks_nothing_where_that_is_everybody(subscriber, typed):
+    screen = typed("5", "9", "2030-01", "2030-01-15", "49.90")
+    assert "Skipped" not in screen
+    screen = typed("5", "9", "2030-01", "2030-01-15")
+    assert "2030-01: bills for 0 customers, 0.00 in total, due 2030-01-15.\n" in screen
+    assert "Skipped, since billed already: 1 customer.\nCreated 0, skipped 1; 0.00 billed, due 2030-01-15.\n" in screen
+
+
+def test_a_dry_run_shows_what_would_be_billed_and_stops(subscriber, run, sql):
+    for more in ([], ["--yes"]):
+        done = run("bill", "--period", month(0), "--dry-run", *more, answers="49.90\n")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "bills for 1 customer, 49.90 in total" in done.stdout and "Type the total" not in done.stdout
+    assert sql("SELECT 1 FROM billing") == []
 
 
 def test_a_bill_run_proposes_this_month_and_its_due_date(subscriber, typed, sql):
