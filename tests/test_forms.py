@@ -188,7 +188,8 @@ def crowd(db, sql):
         "SELECT 'Customer ' || i, '5550100' FROM generate_series(1, 45) AS i")
     sql("INSERT INTO billing (customer_id, description, due_date, issued_on, amount_billed) "
         "SELECT customer_id, 'Bill', '2026-01-31', '2026-01-01', 5 FROM customers ORDER BY customer_id")
-    sql("INSERT INTO payments (customer_id, amount, paid_on) SELECT 1, i, '2026-01-31' FROM generate_series(1, 45) AS i")
+    sql("INSERT INTO payments (customer_id, amount, paid_on) "
+        "SELECT 1, i, '2026-01-31' FROM generate_series(1, 45) AS i")
 
 
 @pytest.mark.parametrize(("way", "backwards"), [
@@ -306,6 +307,17 @@ def test_a_bill_run_says_whom_it_skips_and_asks_nothing_where_that_is_everybody(
     screen = typed("5", "9", "2030-01", "2030-01-15")
     assert "2030-01: bills for 0 customers, 0.00 in total, due 2030-01-15.\n" in screen
     assert "Skipped, since billed already: 1 customer.\nCreated 0, skipped 1; 0.00 billed, due 2030-01-15.\n" in screen
+
+
+def test_a_bill_run_bills_nobody_when_services_change_while_its_total_is_typed(subscriber, terminal, sql):
+    child = terminal()
+    open_form(child, "5", "9", "2030-01", "2030-01-15")
+    sql("UPDATE services SET cost = 50")
+    child.send("49.90\r")
+    child.expect(PROMPT)
+    said = " ".join(child.before.split())
+    assert "The total is now 50.00, since services have changed; nobody was billed." in said
+    assert sql("SELECT 1 FROM billing") == []
 
 
 def test_a_dry_run_shows_what_would_be_billed_and_stops(subscriber, run, sql):

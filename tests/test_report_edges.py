@@ -161,6 +161,16 @@ def test_the_aging_command_answers_for_past_days_and_today(ada, run, sql, as_of,
     assert words.format(ago(as_of)) in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+def test_the_aging_command_answers_for_the_day_that_is_given_in_every_form(ada, run, sql, form):
+    bill(ada, "20.00", 5)
+    sql("UPDATE billing SET issued_on = due_date")
+    pay(ada, "8.00")
+    then = run("aging-report", "--as-of", str(ago(1)), "--format", form).stdout
+    now = run("aging-report", "--format", form).stdout
+    assert ("20.00" in then, "12.00" in then, "20.00" in now, "12.00" in now) == (True, False, False, True)
+
+
 def owed(day):
     return reports.aging_total(day)["total"]
 
@@ -498,7 +508,9 @@ def test_an_account_shows_every_payment_on_an_unpaid_bill_by_day_and_id(ada, rew
     unpaid, = reports.get_account(ada)["unpaid_bills"]
     assert [(p["payment_id"], p["paid_on"], p["voided_on"]) for p in unpaid["payments"]] == [
         (2, str(ago(9)), None), (1, str(ago(1)), None), (3, str(ago(1)), str(ago(0)))]
-    assert (Decimal(unpaid["amount_paid"]), Decimal(unpaid["amount_due"])) == (2, 8)
+    assert [Decimal(unpaid[f"amount_{what}"]) for what in ("billed", "paid", "due")] == [10, 2, 8]
+    assert (unpaid["description"], unpaid["due_date"], unpaid["days_late"], unpaid["today"]) == (
+        "Bill", str(ago(3)), 3, str(ago(0)))
 
 
 def test_an_account_has_the_credit_of_its_customer_alone(db, ada):
