@@ -100,6 +100,29 @@ def test_one_more_hit_is_returned_than_is_shown(key, term, db, sql):
     assert len(getattr(db, FINDS[key])(term)) == database.MOST_HITS + 1
 
 
+@pytest.mark.parametrize("key", [key for key in FINDS if key != "customer_id"])
+@pytest.mark.parametrize("term", ["okafor", "555 0100", "quay"])
+def test_no_more_hits_are_returned_where_each_customer_has_several(key, term, db, sql):
+    sql(FILL.format(12))
+    sql("INSERT INTO locations (customer_id, address) SELECT customer_id, 'New Quay ' || customer_id FROM customers")
+    for table, columns in (("services", "location_id, service_name, cost"),
+                           ("equipment", "location_id, equipment_name, cost"),
+                           ("billing", "customer_id, description, due_date, amount_billed")):
+        sql(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {table}")
+    found = 0 if (key, term) == ("billing_id", "quay") else database.MOST_HITS + 1
+    assert len(getattr(db, FINDS[key])(term)) == found
+
+
+def test_the_server_says_what_it_is_and_what_day_it_is(db, sql):
+    expected, = sql("SELECT current_setting('server_version') AS version, current_database() AS database, "
+                    "current_user AS login, current_setting('TimeZone') AS timezone, CURRENT_DATE AS today")
+    server = db.describe_server()
+    assert {key: server[key] for key in expected} == expected
+    assert (server["search_is_indexed"], server["folder"]) == (True, None)
+    sql("DROP EXTENSION pg_trgm CASCADE")
+    assert db.describe_server()["search_is_indexed"] is False
+
+
 @pytest.mark.parametrize(("find", "term"), [
     ("find_services", "fibr"), ("find_equipment", "route"), ("find_bills", "setu"), ("find_customers", "quay"),
     ("find_locations", "quay"),
