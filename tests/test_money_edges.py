@@ -693,6 +693,13 @@ def test_verify_finds_a_payment_that_was_spent_beyond_its_amount(ada, sql):
         "Payment 1: it is over 4.00 and says 9.00 of it was used; its allocations come to 9.00."]
 
 
+def test_verify_finds_nothing_where_several_bills_are_late_due_today_or_to_come(ada, bo):
+    for customer_id, days in ((ada, 9), (ada, 1), (ada, 0), (bo, 40), (bo, -1)):
+        bill(customer_id, "10.00", days)
+    pay(ada, "4.00"), pay(bo, "0.01")
+    assert verify_books() == ({"bills": 5, "payments": 2}, [])
+
+
 def test_verify_counts_what_it_looked_at_and_forgives_voids(ada):
     bill(ada, "10.00")
     pay(ada, "15.00"), pay(ada, "1.00")

@@ -433,7 +433,8 @@ def test_a_statement_is_printed_with_a_running_balance(ada, run, sql):
 def test_a_statement_says_what_is_credit_for_coming_bills(ada, run, paid, said):
     bill(ada, "10.00")
     pay(ada, paid)
-    assert ("0.01 is credit for coming bills." in run("statement", str(ada), "--from", str(ago(1))).stdout) == said
+    printed = run("statement", str(ada), "--from", str(ago(1))).stdout
+    assert [line.strip() for line in printed.splitlines() if "credit" in line] == ["0.01 is credit for coming bills."] * said
 
 
 @pytest.fixture
