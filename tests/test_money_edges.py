@@ -186,6 +186,22 @@ def test_a_recorded_payment_says_what_was_recorded_and_what_it_paid(ada, sql):
     assert [row["recorded_by"]] == [user["login"] for user in sql("SELECT session_user::text AS login")]
 
 
+def test_what_sql_leaves_out_of_a_payment_a_bill_or_an_allocation_has_its_default(ada, sql):
+    sql("INSERT INTO payments (customer_id, amount) VALUES (1, 5), (1, 6)")
+    sql("INSERT INTO billing (customer_id, description, amount_billed, due_date) VALUES (1, 'Bill', 7, '2026-01-01')")
+    sql("INSERT INTO payment_allocations (payment_id, billing_id, amount) VALUES (1, 1, 2)")
+    first, second = sql("SELECT * FROM payments ORDER BY payment_id")
+    assert (first["paid_on"], first["method"], first["reference"], first["voided_at"]) == (ago(0), "other", None, None)
+    assert first["entry_key"] != second["entry_key"]
+    assert sql("SELECT recorded_by = session_user AND recorded_at > now() - interval '1 hour' AS ok FROM payments") == [
+        {"ok": True}] * 2
+    row, = sql("SELECT * FROM billing")
+    assert (row["issued_on"], row["period"], row["amount_paid"], row["amount_due"]) == (ago(0), None, 2, 5)
+    assert sql("SELECT from_credit FROM payment_allocations") == [{"from_credit": False}]
+    row, = sql("SELECT created_at > now() - interval '1 hour' AS ok FROM customers")
+    assert row["ok"]
+
+
 def test_there_is_no_payment_that_is_not_there(db):
     with pytest.raises(errors.NotFound, match=r"^There is no payment 7\.$"):
         payments.get_payment(7)

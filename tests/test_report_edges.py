@@ -14,6 +14,7 @@ import pytest
 
 import database
 from tracker import errors, payments, reports
+from tracker.transfer import exporting
 
 BUCKETS = ("not_due", "days_30", "days_60", "days_90", "older")
 EDGES = {-1: "not_due", 0: "not_due", 1: "days_30", 30: "days_30", 31: "days_60", 60: "days_60", 61: "days_90",
@@ -433,8 +434,8 @@ def test_a_statement_is_printed_with_a_running_balance(ada, run, sql):
 def test_a_statement_says_what_is_credit_for_coming_bills(ada, run, paid, said):
     bill(ada, "10.00")
     pay(ada, paid)
-    printed = run("statement", str(ada), "--from", str(ago(1))).stdout
-    assert [line.strip() for line in printed.splitlines() if "credit" in line] == ["0.01 is credit for coming bills."] * said
+    printed = run("statement", str(ada), "--from", str(ago(1))).stdout.splitlines()
+    assert [line.strip() for line in printed if "credit" in line] == ["0.01 is credit for coming bills."] * said
 
 
 @pytest.fixture
@@ -542,3 +543,29 @@ def test_the_account_report_as_csv_has_each_record_with_its_amounts(crowded, run
         ("service", "4", "20.00", "", ""),
         ("bill", "1", "10.00", str(ago(3)), "9.00"), ("bill", "2", "4.00", str(ago(9)), "0.00"),
     ]
+
+
+def exported(what):
+    file = io.BytesIO()
+    exporting.export_to(what, file)
+    return list(csv.DictReader(io.StringIO(file.getvalue().decode())))
+
+
+@pytest.mark.parametrize(("what", "key"), [("bills", "billing_id"), ("payments", "payment_id"), ("late", "customer_id")])
+def test_an_export_comes_in_its_order(what, key, db, rewritten):
+    for name in ("Ada", "Bo", "Cy"):
+        customer_id = db.add_customer(name, "5550100")
+        bill(customer_id, "10.00", 5)
+        pay(customer_id, "4.00")
+    for table in ("billing", "payments", "customers"):
+        rewritten(table, 1)
+    assert [row[key] for row in exported(what)] == ["1", "2", "3"]
+
+
+def test_an_export_of_accounts_comes_by_customer_then_site_with_services_and_devices_by_id(crowded, db, rewritten):
+    db.add_location(db.add_customer("Bo Li", "5550100"), "1 Quay")
+    rewritten("customers", 1)
+    columns = ("customer_id", "address", "service_name", "equipment_name")
+    assert [tuple(row[column] for column in columns) for row in exported("accounts")] == [
+        ("1", "3 Quay", "Phone", "Router"), ("1", "3 Quay", "Fibre", "Antenna"), ("1", "3 Quay", "TV", "Modem"),
+        ("1", "1 Quay", "", ""), ("1", "2 Quay", "Fibre", ""), ("2", "1 Quay", "", "")]
