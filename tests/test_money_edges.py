@@ -375,6 +375,7 @@ def test_a_void_says_since_when_and_why_and_still_shows_what_it_had_paid(ada):
 def test_a_void_takes_the_last_payment_date_back_to_the_payment_before(ada):
     billing_id = bill(ada, "10.00")
     pay(ada, "1.00", ago(9)), pay(ada, "1.00", ago(2))
+    assert database.get_bill(billing_id)["last_payment_date"] == ago(2)
     payments.void_payment(2, "typo")
     assert database.get_bill(billing_id)["last_payment_date"] == ago(9)
     payments.void_payment(1, "typo")
@@ -425,7 +426,7 @@ def test_payments_come_newest_first_and_those_of_one_day_by_id(ada, bo, rewritte
 def test_pages_of_payments_have_every_payment_once_when_days_are_equal(ada, size):
     ids = [pay(ada, "1.00", ago(days))["payment_id"] for days in (3, 3, 1, 3, 3, 9, 3)]
     seen, before = [], None
-    while page := payments.list_payments(ada, before, size):
+    while (page := payments.list_payments(ada, before, size)) and len(seen) < 20:
         assert len(page) <= size
         seen += [row["payment_id"] for row in page]
         before = page[-1]["paid_on"], page[-1]["payment_id"]

@@ -61,7 +61,7 @@ def account(db):
 def test_pages_of_a_list_have_each_record_once_in_the_order_of_ids(key, size, db, sql):
     sql(FILL.format(7))
     seen, after = [], 0
-    while page := getattr(db, LISTS[key])(after, size):
+    while (page := getattr(db, LISTS[key])(after, size)) and len(seen) < 20:
         assert len(page) <= size
         seen += ids(page, key)
         after = page[-1][key]

@@ -4,6 +4,7 @@ from __future__ import annotations
 import calendar
 import csv
 import io
+import itertools
 import json
 import re
 from datetime import date, timedelta
@@ -14,6 +15,7 @@ import pytest
 
 import database
 from tracker import errors, payments, reports
+from tracker.terminal import screens
 from tracker.transfer import exporting
 
 BUCKETS = ("not_due", "days_30", "days_60", "days_90", "older")
@@ -143,7 +145,7 @@ def test_pages_of_the_aging_report_have_everybody_once_when_totals_are_equal(db,
     rewritten("billing", 1)
     rewritten("customers", 1)
     seen, after = [], None
-    while page := reports.aging(None, after, size):
+    while (page := reports.aging(None, after, size)) and len(seen) < 20:
         assert len(page) <= size
         seen += [row["customer_id"] for row in page]
         after = page[-1]["total"], page[-1]["customer_id"]
@@ -294,7 +296,7 @@ def test_pages_of_the_late_report_have_everybody_once_when_days_are_equal(db, si
     rewritten("billing", 1)
     rewritten("customers", 1)
     seen, after = [], None
-    while page := reports.late_customers(after, size):
+    while (page := reports.late_customers(after, size)) and len(seen) < 20:
         assert len(page) <= size
         seen += [row["customer_id"] for row in page]
         after = page[-1]["oldest_due_date"], page[-1]["customer_id"]
@@ -527,7 +529,7 @@ def test_accounts_come_by_id_page_after_page_and_none_is_left_out_or_twice(db, s
     rewritten("customers", 1)
     assert [row["customer_id"] for row in reports.list_accounts()] == list(range(1, 21))
     assert [row["customer_id"] for row in reports.list_accounts(20, 2)] == [21, 22]
-    assert [row["customer_id"] for row in reports.each_account()] == list(range(1, 46))
+    assert [row["customer_id"] for row in itertools.islice(reports.each_account(), 99)] == list(range(1, 46))
     assert list(reports.each_account()) == list(reports.stream_accounts())
 
 
@@ -562,10 +564,58 @@ def test_an_export_comes_in_its_order(what, key, db, rewritten):
     assert [row[key] for row in exported(what)] == ["1", "2", "3"]
 
 
-def test_an_export_of_accounts_comes_by_customer_then_site_with_services_and_devices_by_id(crowded, db, rewritten):
+def test_an_export_of_accounts_comes_by_customer_and_site_with_services_and_devices_by_id(crowded, db, rewritten):
     db.add_location(db.add_customer("Bo Li", "5550100"), "1 Quay")
     rewritten("customers", 1)
     columns = ("customer_id", "address", "service_name", "equipment_name")
     assert [tuple(row[column] for column in columns) for row in exported("accounts")] == [
         ("1", "3 Quay", "Phone", "Router"), ("1", "3 Quay", "Fibre", "Antenna"), ("1", "3 Quay", "TV", "Modem"),
         ("1", "1 Quay", "", ""), ("1", "2 Quay", "Fibre", ""), ("2", "1 Quay", "", "")]
+
+
+@pytest.mark.parametrize(("billed", "collected", "bars"), [
+    ((1000, 500), (0, 0), ["=" * 24, "", "=" * 12, ""]), ((1000, 1), (1, 2), ["=" * 24, "#", "=", "#"]),
+    ((500, 0), (1000, 250), ["=" * 12, "#" * 24, "", "#" * 6]), ((0, 0), (0, 0), ["", "", "", ""]),
+])
+def test_a_bar_is_as_long_as_its_amount_and_never_nothing_for_something(billed, collected, bars):
+    months = [{"month": date(2026, 11 + nth, 1), "billed": Decimal(billed[nth]), "collected": Decimal(collected[nth])}
+              for nth in range(2)]
+    *_, a, b, c, d = screens.revenue_lines([], months)
+    assert [re.search(r"[=#]*$", line)[0] for line in (a, b, c, d)] == bars
+
+
+def test_revenue_ends_its_services_with_their_sum(crowded):
+    lines = list(screens.revenue_lines(reports.recurring_revenue(), reports.monthly_revenue()))
+    assert [re.split("  +", line.strip()) for line in lines[3:8]] == [
+        ["Fibre", "2", "69.90"], ["Phone", "1", "5.00"], ["TV", "1", "0.10"], ["Total", "4", "75.00"], [""]]
+
+
+@pytest.mark.parametrize(("days", "state", "why"), [
+    (2, "2 days late", True), (1, "1 day late", True), (0, "due {}", False), (-1, "due {}", False),
+])
+def test_an_account_says_of_an_unpaid_bill_how_late_it_is_and_why(ada, days, state, why):
+    bill(ada, "10.00", days)
+    lines = list(screens.account_lines(reports.get_account(ada)))
+    assert [re.split("  +", line.strip()) for line in lines if "Bill" in line] == [
+        ["Bill 1", "Bill", f"{state.format(ago(days))}, to pay", "10.00"]]
+    reason = [line.strip() for line in lines if line.startswith("      ")]
+    assert reason == [f"Due {ago(days)}, today {ago(0)}, billed 10.00.", "No payments on it."] * why
+
+
+def test_an_account_lists_the_payments_on_an_unpaid_bill_with_their_voids(ada):
+    bill(ada, "10.00", -5)
+    pay(ada, "1.00"), pay(ada, "2.00", ago(3))
+    payments.void_payment(1, "typo")
+    lines = list(screens.account_lines(reports.get_account(ada)))
+    assert [line.strip() for line in lines if line.startswith("      ")] == [
+        f"Due {ago(-5)}, today {ago(0)}, billed 10.00.", f"Payment 2 on {ago(3)}: 2.00.",
+        f"Payment 1 on {ago(0)}: 1.00, void since {ago(0)}."]
+
+
+@pytest.mark.parametrize(("paid", "said"), [(2, []), (3, []), (4, ["and 1 earlier"]), (6, ["and 3 earlier"])])
+def test_an_account_counts_the_paid_bills_that_it_does_not_show(ada, paid, said):
+    for days in range(paid):
+        bill(ada, "1.00", days)
+    pay(ada, paid)
+    lines = [line.strip() for line in screens.account_lines(reports.get_account(ada))]
+    assert [line for line in lines if "earlier" in line] == said
