@@ -553,7 +553,9 @@ def exported(what):
     return list(csv.DictReader(io.StringIO(file.getvalue().decode())))
 
 
-@pytest.mark.parametrize(("what", "key"), [("bills", "billing_id"), ("payments", "payment_id"), ("late", "customer_id")])
+@pytest.mark.parametrize(("what", "key"), [
+    ("bills", "billing_id"), ("payments", "payment_id"), ("late", "customer_id"),
+])
 def test_an_export_comes_in_its_order(what, key, db, rewritten):
     for name in ("Ada", "Bo", "Cy"):
         customer_id = db.add_customer(name, "5550100")
