@@ -693,6 +693,23 @@ def test_verify_names_findings_by_id(ada, bo, sql):
         "Bill 1", "Bill 2", "Bill 3", "Customer 1", "Customer 2"]
 
 
+@pytest.mark.parametrize(("damage", "named"), [
+    ("UPDATE billing SET amount_paid = 3", "Bill"), ("UPDATE billing_items SET amount = 9", "Bill"),
+    ("UPDATE payments SET amount_allocated = 3", "Payment"), ("UPDATE payments SET customer_id = 3", "Allocation"),
+])
+def test_verify_names_findings_of_one_kind_by_id(ada, bo, sql, rewritten, damage, named):
+    for customer_id in (ada, bo, ada):
+        bill(customer_id, "10.00")
+    pay(ada, "20.00"), pay(bo, "10.00")
+    rewritten("billing", 1)
+    rewritten("payments", 1)
+    database.add_customer("Cy", "5550102")
+    sql("SET session_replication_role = replica")
+    sql(damage)
+    found = [sentence.split(":")[0] for sentence in verify_books()[1] if sentence.startswith(named)]
+    assert found == [f"{named} {nth}" for nth in range(1, len(found) + 1)] and len(found) > 1
+
+
 def test_verify_finds_a_bill_on_which_too_much_was_paid(ada, sql):
     bill(ada, "10.00")
     pay(ada, "30.00")

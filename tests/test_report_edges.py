@@ -50,11 +50,11 @@ def ada(db):
 
 @pytest.fixture
 def edges(db, sql):
-    """A customer for each edge of a bucket, with a bill that was due so many days ago and an amount of its own."""
+    """A customer for each edge of a bucket, with two bills that were due so many days ago and a sum of their own."""
     ids = {}
     for nth, days in enumerate(EDGES):
         ids[days] = db.add_customer(f"Due {days} days ago", "5550100")
-        bill(ids[days], 100 - nth, days)
+        bill(ids[days], 30, days), bill(ids[days], 70 - nth, days)
     sql("UPDATE billing SET issued_on = '2020-01-01'")
     return ids
 
@@ -203,6 +203,14 @@ def test_payments_in_part_count_each_from_its_own_day(ada, sql):
     pay(ada, "8.00", ago(10))
     pay(ada, "12.00", ago(5))
     assert [owed(ago(days)) for days in (11, 10, 6, 5, 4, 0)] == [20, 12, 12, 0, 0, 0]
+
+
+def test_payments_in_part_count_together(ada, sql):
+    bill(ada, "20.00", 20)
+    sql("UPDATE billing SET issued_on = due_date")
+    pay(ada, "8.00", ago(10))
+    pay(ada, "4.00", ago(5))
+    assert [owed(ago(days)) for days in (11, 10, 6, 5, 4, 0)] == [20, 12, 12, 8, 8, 8]
 
 
 def test_a_void_payment_counts_up_to_the_day_before_its_void(ada, sql):
