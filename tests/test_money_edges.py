@@ -417,8 +417,7 @@ def test_a_corrected_day_of_a_payment_is_what_its_bill_says(ada, sql):
 def test_payments_come_newest_first_and_those_of_one_day_by_id(ada, bo, rewritten):
     ids = [pay(ada, "1.00", ago(days))["payment_id"] for days in (3, 9, 3, 1, 9)]
     pay(bo, "1.00")
-    rewritten("payments", ids[0])
-    rewritten("payments", ids[1])
+    rewritten("payments", ids[4])
     assert [row["payment_id"] for row in payments.list_payments(ada)] == [ids[i] for i in (3, 2, 0, 4, 1)]
 
 
@@ -455,7 +454,7 @@ def test_a_listed_payment_says_what_is_left_of_it_and_since_when_it_is_void(ada)
 def test_payments_are_found_by_their_customer_newest_first(ada, bo, rewritten, term):
     ids = [pay(ada, "1.00", ago(days))["payment_id"] for days in (3, 9, 3)]
     pay(bo, "1.00")
-    rewritten("payments", ids[0])
+    rewritten("payments", ids[2])
     assert [row["payment_id"] for row in payments.find_payments(term)] == [ids[i] for i in (2, 0, 1)]
 
 
