@@ -293,11 +293,12 @@ def test_a_bill_run_shows_what_it_would_do_and_what_changed(subscriber, typed, s
     bill_run.run(date(2030, 1, 1), date(2030, 1, 15))
     database.update_service(1, cost=Decimal("50.00"))
     database.delete_service(2)
-    third = database.add_customer("Cy", "5550101")
-    database.add_service(database.add_location(third, "3 Quay"), "Fibre", Decimal("1.00"))
+    for name in ("Cy", "Di"):
+        location_id = database.add_location(database.add_customer(name, "555"), "3 Quay")
+        database.add_service(location_id, "Fibre", Decimal("1.00"))
     screen = typed("5", "9", "2030-02", "2030-02-15", "no")
-    assert "2030-02: bills for 2 customers, 51.00 in total, due 2030-02-15.\n" in screen
-    assert "Against the month before (69.90): 1 new, 1 gone, 1 with another amount.\n" in screen
+    assert "2030-02: bills for 3 customers, 52.00 in total, due 2030-02-15.\n" in screen
+    assert "Against the month before (69.90): 2 new, 1 gone, 1 with another amount.\n" in screen
     assert len(sql("SELECT 1 FROM billing")) == 2
 
 
