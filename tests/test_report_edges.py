@@ -280,9 +280,11 @@ def test_every_screen_and_file_agrees_from_which_day_a_bill_is_late(ada, run, da
     assert run("export", "bills").stdout.splitlines()[1].endswith(",t" if late else ",f")
 
 
-def test_a_late_bill_that_is_paid_in_part_is_late_with_the_rest(ada):
+def test_a_late_bill_that_is_paid_in_part_is_late_with_the_rest_and_a_paid_one_is_not(db, ada):
     bill(ada, "10.00", 5), bill(ada, "7.00", 3)
     pay(ada, "9.99")
+    other = db.add_customer("Bo Li", "5550100")
+    bill(other, "10.00", 9), pay(other, "10.00")
     row, = reports.late_customers()
     assert (row["amount_late"], row["oldest_due_date"]) == (Decimal("7.01"), ago(5))
     assert reports.late_total() == {"customers": 1, "amount": Decimal("7.01")}
