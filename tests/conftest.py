@@ -131,6 +131,35 @@ def sql(uri: str) -> Iterator[Callable[..., list[dict[str, Any]]]]:
     conn.close()
 
 
+# How a row is changed and changed back, so that it takes a new place.
+ANEW = {
+    "customers": ("customer_id", "phone_number = phone_number || '1'", "phone_number = left(phone_number, -1)"),
+    "locations": ("location_id", "address = address || 'x'", "address = left(address, -1)"),
+    "services": ("service_id", "location_id = location_id + 1", "location_id = location_id - 1"),
+    "equipment": ("equipment_id", "location_id = location_id + 1", "location_id = location_id - 1"),
+    "billing": ("billing_id", "due_date = due_date + 1", "due_date = due_date - 1"),
+    "payments": ("payment_id", "paid_on = paid_on + 1", "paid_on = paid_on - 1"),
+}
+
+
+@pytest.fixture
+def rewritten(uri: str, sql: Callable[..., list[dict[str, Any]]]) -> Callable[..., None]:
+    """Write rows of a table anew: they are the same, and come last where nothing puts rows in order.
+
+    No index does that by the way from then on.
+    """
+    def rewrite(table: str, *ids: int) -> None:
+        key, there, back = ANEW[table]
+        for row_id in ids:
+            for change in (there, back):
+                sql(f"UPDATE {table} SET {change} WHERE {key} = %s", row_id)
+        database.disconnect()
+        database.connect(psycopg2.extensions.make_dsn(
+            uri, options="-c enable_indexscan=off -c enable_indexonlyscan=off -c enable_bitmapscan=off"))
+
+    return rewrite
+
+
 def wait_for(condition: Callable[[], Any], seconds: float = 20) -> Any:
     """Return what the condition gives as soon as it is true."""
     patient_until = time.monotonic() + seconds

@@ -1,0 +1,149 @@
+"""Every index is the one that was meant, and serves the question that it was made for."""
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+
+import psycopg2
+import psycopg2.extras
+import pytest
+from conftest import named
+
+import database
+from tracker import bill_run, demo, payments, reports
+
+# As PostgreSQL writes them out. Without a column, condition or operator class, an index is useless and nothing fails.
+DEFINITIONS = {
+    "customers_name_search": "ON public.customers USING gin (name gin_trgm_ops)",
+    "customers_phone_digits": "ON public.customers USING btree (digits(phone_number) text_pattern_ops)",
+    "customers_phone_reversed": "ON public.customers USING btree (reverse(digits(phone_number)) text_pattern_ops)",
+    "locations_address_search": "ON public.locations USING gin (address gin_trgm_ops)",
+    "services_location_id": "ON public.services USING btree (location_id)",
+    "equipment_location_id": "ON public.equipment USING btree (location_id)",
+    "billing_items_billing_id": "ON public.billing_items USING btree (billing_id)",
+    "billing_unpaid":
+        "ON public.billing USING btree (due_date, customer_id) INCLUDE (amount_due) "
+        "WHERE ((amount_due)::numeric > (0)::numeric)",
+    "billing_period": "ON public.billing USING brin (period) WITH (pages_per_range='32')",
+    "payments_customer_paid_on": "ON public.payments USING btree (customer_id, paid_on, payment_id)",
+    "payments_credit":
+        "ON public.payments USING btree (customer_id) INCLUDE (amount_left) "
+        "WHERE (((amount_left)::numeric > (0)::numeric) AND (voided_at IS NULL))",
+    "payments_paid_on": "ON public.payments USING brin (paid_on) WITH (pages_per_range='32')",
+    "payment_allocations_payment": "ON public.payment_allocations USING btree (payment_id)",
+    "payment_allocations_bill": "ON public.payment_allocations USING btree (billing_id)",
+}
+
+# The question that each was made for; those that rules bring along, too, where a screen leans on them.
+QUESTIONS = {
+    "customers_name_search": [lambda: database.find_customers("kafo"), lambda: database.find_locations("kafo"),
+                              lambda: database.find_bills("kafo"), lambda: payments.find_payments("kafo"),
+                              lambda: database.find_services("kafo"), lambda: database.find_equipment("kafo"),
+                              lambda: database.find_customers("ad")],
+    "customers_phone_digits": [lambda: database.find_customers("+44 20 7946 0007"),
+                               lambda: database.customers_with_phone("+44 20 7946 0007")],
+    "customers_phone_reversed": [lambda: database.find_customers("460007"), lambda: payments.find_payments("460007")],
+    "locations_address_search": [lambda: database.find_customers("harbour st"),
+                                 lambda: database.find_locations("harbour st"),
+                                 lambda: database.find_services("harbour st"),
+                                 lambda: database.find_equipment("harbour st")],
+    "services_location_id": [lambda: reports.get_account(30), lambda: database.location_contents(30)],
+    "equipment_location_id": [lambda: reports.get_account(30), lambda: database.location_contents(30)],
+    "billing_items_billing_id": [lambda: database.get_bill(30)],
+    "billing_unpaid": [lambda: reports.late_customers(None, 20), lambda: reports.late_total(), lambda: reports.aging(),
+                       lambda: reports.aging_total()],
+    "billing_period": [lambda: bill_run.preview(database.today().replace(day=1)),
+                       lambda: bill_run.preview_undo(database.today().replace(day=1))],
+    "payments_customer_paid_on": [lambda: payments.list_payments(30), lambda: payments.count_payments(30),
+                                  lambda: payments.same_payments(30, Decimal("29.90"), database.today()),
+                                  lambda: reports.late_customers(None, 20)],
+    "payments_credit": [lambda: payments.credit(30), lambda: reports.get_account(30)],
+    "payments_paid_on": [lambda: reports.monthly_revenue()],
+    "payment_allocations_payment": [lambda: payments.get_payment(30)],
+    "payment_allocations_bill": [lambda: reports.get_account(30),
+                                 lambda: bill_run.preview_undo(database.today().replace(day=1))],
+    "locations_address_once": [lambda: reports.get_account(30), lambda: database.customer_contents(30)],
+    "billing_once_a_period": [lambda: reports.get_account(30)],
+    "payments_entry_once": [lambda: payments.find_by_entry_key(uuid.uuid4())],
+    "equipment_serial_once": [lambda: database.find_equipment("S-1")],
+}
+
+
+@pytest.fixture(scope="module")
+def provider_uri(server_uri, admin, template) -> Iterator[str]:
+    """A provider: where whole tables may not be read, the plans show which index could serve."""
+    name = f"isp_test_{os.getpid()}_indexed"
+    admin(f"CREATE DATABASE {name} TEMPLATE {template}")
+    database.connect(named(server_uri, name))
+    demo.fill(6_000)
+    database.disconnect()
+    conn = psycopg2.connect(named(server_uri, name))
+    conn.autocommit = True
+    conn.cursor().execute("VACUUM ANALYZE")
+    conn.close()
+    yield named(server_uri, name)
+    admin(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def explain(provider_uri, monkeypatch) -> Iterator[Callable[..., str]]:
+    """Call a function that reads, and return the plans of its statements, were reading whole tables forbidden."""
+    conn = psycopg2.connect(provider_uri, options="-c enable_seqscan=off")
+
+    def run(function: Callable[[], object]) -> str:
+        ran = []
+        execute = psycopg2.extras.RealDictCursor.execute
+
+        def note(cur, query, values=None):
+            ran.append(cur.mogrify(query, values).decode())
+            return execute(cur, query, values)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(psycopg2.extras.RealDictCursor, "execute", note)
+            function()
+        plans = []
+        with conn.cursor() as cur:
+            for statement in (statement for statement in ran if not statement.startswith("SET ")):
+                cur.execute(f"EXPLAIN {statement}")
+                plans += [line for line, in cur]
+        return "\n".join(plans)
+
+    database.connect(provider_uri)
+    yield run
+    database.disconnect()
+    conn.close()
+
+
+def indexes(sql) -> dict[str, str]:
+    """Return the indexes that no rule brings along, each as PostgreSQL writes it out."""
+    return {row["name"]: row["definition"] for row in sql(
+        """
+        SELECT relname AS name, regexp_replace(pg_get_indexdef(indexrelid), '.* (?=ON public)', '') AS definition
+        FROM pg_index
+        JOIN pg_class ON pg_class.oid = indexrelid
+        WHERE relnamespace = 'public'::regnamespace
+          AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+        """
+    )}
+
+
+def test_the_indexes_are_those_that_were_meant(sql):
+    assert indexes(sql) == DEFINITIONS
+
+
+def test_every_index_has_a_question_that_it_is_for(sql):
+    assert set(indexes(sql)) <= set(QUESTIONS)
+
+
+def test_every_index_is_in_use(sql):
+    assert sql("SELECT indexrelid::regclass FROM pg_index WHERE NOT (indisvalid AND indisready)") == []
+
+
+@pytest.mark.parametrize(("index", "nth"), [
+    (index, nth) for index, questions in QUESTIONS.items() for nth in range(len(questions))
+])
+def test_an_index_serves_the_question_that_it_is_for(index, nth, explain):
+    plan = explain(QUESTIONS[index][nth])
+    assert f" {index} " in f"{plan} ".replace("\n", " "), plan
