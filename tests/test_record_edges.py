@@ -390,7 +390,9 @@ def test_what_others_stand_in_the_way_of_is_tried_four_times_each_pause_longer(d
     tries, = sql("SELECT last_value FROM customers_customer_id_seq")
     assert tries["last_value"] == 4
     first, second, third = pauses
-    assert 0.025 <= first <= 0.075 and 0.1 <= second <= 0.3 and 0.4 <= third <= 1.2
+    assert 0.025 <= first <= 0.075
+    assert 0.1 <= second <= 0.3
+    assert 0.4 <= third <= 1.2
 
 
 def test_pauses_differ_so_that_two_programs_do_not_meet_again(db, sql, monkeypatch):
