@@ -27,6 +27,10 @@ import database
 numbers = itertools.count(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rewrite-screens", action="store_true", help="write what the screens show now to tests/screens")
+
+
 def named(uri: str, dbname: str) -> str:
     """Return the URI's server with another database, as a libpq connection string."""
     return psycopg2.extensions.make_dsn(uri, dbname=dbname)
