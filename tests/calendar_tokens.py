@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 
 from wcwidth import wcswidth
 
@@ -15,6 +15,11 @@ TOKEN = re.compile(
     r"\[(?:(today|day)([+-][0-9]+)? *|(mon|mo)([+-][0-9]+)|([0-9]{2}) mon([+-][0-9]+)|due date|new year)\]")
 DATE_OR_MONTH = re.compile(r"(?<![0-9-])([0-9]{4})-([0-9]{2})(?:-([0-9]{2}))?(?![0-9-])")
 NEAR_MONTHS = 120
+
+
+def noon() -> str:
+    """Return a time zone in which it is about noon, so that no midnight falls between two screens."""
+    return f"<NOON>{datetime.now(timezone.utc).hour - 12:+d}"
 
 
 def month(today: date, offset: int) -> date:

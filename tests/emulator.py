@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pexpect
 import pyte
-from conftest import PROJECT, environment
+from conftest import PROJECT, environment, wait_for
 
 LINES = 24
 # The emulator is so tall that nothing scrolls out of it: what a screen pushed off is still there to compare.
 KEPT_LINES = 3_000
-PATIENCE = 15
+PATIENCE = 30
 
 
 class Terminal:
@@ -43,6 +43,8 @@ class Terminal:
                 answer()
             else:
                 self._unread = ""
+                if answer == "\x03":
+                    wait_for(self._is_asleep)
                 self._child.send(answer if answer and answer < " " else f"{answer}\r")
                 self.wait()
 
@@ -64,6 +66,11 @@ class Terminal:
 
     def _is_edited(self) -> bool:
         return not termios.tcgetattr(self._child.child_fd)[3] & termios.ICANON
+
+    def _is_asleep(self) -> bool:
+        """Say whether the program waits for what is typed: a signal in the moment before would not be noticed until then."""
+        state = Path(f"/proc/{self._child.pid}/stat")
+        return not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "S"
 
     def row(self) -> int:
         """Return the row of the cursor, where the question stands."""

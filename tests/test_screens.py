@@ -13,7 +13,7 @@ import itertools
 import os
 import re
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +41,13 @@ MACHINES_OWN = (
 
 @pytest.fixture
 def fresh_database(server_uri: str, admin: Callable[[str], None], template: str) -> Iterator[Callable[[], str]]:
-    """Make databases in which it is about noon, so that no midnight falls between two screens."""
+    """Make databases with the schema, in which it is about noon."""
     made: list[str] = []
 
     def make() -> str:
         made.append(f"isp_test_{os.getpid()}_{next(numbers)}")
         admin(f"CREATE DATABASE {made[-1]} TEMPLATE {template}")
-        admin(f"ALTER DATABASE {made[-1]} SET TimeZone = '<NOON>{datetime.now(timezone.utc).hour - 12:+d}'")
+        admin(f"ALTER DATABASE {made[-1]} SET TimeZone = '{calendar_tokens.noon()}'")
         return named(server_uri, made[-1])
 
     yield make
