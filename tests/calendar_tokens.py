@@ -13,6 +13,7 @@ from tracker.bill_run import default_due_date
 FIXED = ("such as 2026-12-15", "such as 2026-12.", "from 2000-01-01 to 2199-12-31")
 TOKEN = re.compile(
     r"\[(?:(today|day)([+-][0-9]+)? *|(mon|mo)([+-][0-9]+)|([0-9]{2}) mon([+-][0-9]+)|due date|new year)\]")
+DATE = re.compile(r"(?<![0-9-])([0-9]{4})-([0-9]{2})-([0-9]{2})(?![0-9-])")
 DATE_OR_MONTH = re.compile(r"(?<![0-9-])([0-9]{4})-([0-9]{2})(?:-([0-9]{2}))?(?![0-9-])")
 NEAR_MONTHS = 120
 
@@ -49,29 +50,33 @@ def rendered(template: str, today: date, columns: int = 0) -> str:
             return str(month(today, int(of_month)).replace(day=int(day_of_month)))
         return str(default_due_date(month(today, 0), today) if token[0] == "[due date]" else date(today.year, 1, 1))
 
-    return across_margins(lambda text: TOKEN.sub(text_of, text), template, columns)
+    def with_dates(text: str) -> str:
+        return TOKEN.sub(text_of, text)
+
+    return across_margins(with_dates, with_dates, template, columns)
 
 
 def template_of(screen: str, today: date, by_month: dict[date, str], columns: int = 0) -> str:
     """Return a text with its dates as tokens: those of by_month as it says, the others by their distance in days."""
-    def templated(text: str) -> str:
+    def templated(text: str, pattern: re.Pattern[str]) -> str:
         for number, example in enumerate(FIXED):
             text = text.replace(example, f"\0{number}\0")
-        text = DATE_OR_MONTH.sub(lambda found: token_of(found, today, by_month), text)
+        text = pattern.sub(lambda found: token_of(found, today, by_month), text)
         for number, example in enumerate(FIXED):
             text = text.replace(f"\0{number}\0", example)
         return text
 
-    return across_margins(templated, screen, columns)
+    # What reads as a month may be a date that goes on in the next line.
+    return across_margins(lambda text: templated(text, DATE), lambda text: templated(text, DATE_OR_MONTH), screen, columns)
 
 
-def across_margins(change: Callable[[str], str], screen: str, columns: int) -> str:
-    """Change a text, and once more with what a terminal of that width broke at its margin put together again.
+def across_margins(by_line: Callable[[str], str], change: Callable[[str], str], screen: str, columns: int) -> str:
+    """Change a text as it is, and then with what a terminal of that width broke at its margin put together again.
 
     A change keeps lengths, so that the breaks come back where they were.
     """
     joined, breaks, line_is_full = "", [], False
-    for line in change(screen).splitlines(keepends=True):
+    for line in by_line(screen).splitlines(keepends=True):
         if line_is_full and "~" in line and not line.strip(" ~\n"):
             breaks[-1] = (breaks[-1][0], breaks[-1][1] + line)
             continue

@@ -181,6 +181,16 @@ def test_a_template_is_read_at_the_ends_of_months_and_years(today, text):
     assert calendar_tokens.rendered(template, today) == text
 
 
+@pytest.mark.parametrize("cut", range(1, 10))
+def test_a_date_that_is_broken_at_the_margin_is_a_token_all_the_same(cut):
+    today = date(2026, 11, 25)
+    screen = f"{'x' * (20 - cut)}2026-12-24.\n2026-11, 2026-11-25\n"
+    broken = f"{screen[:20]}\n{screen[20:]}"
+    template = calendar_tokens.template_of(broken, today, {}, 20)
+    assert template.replace("\n", "") == f"{'x' * (20 - cut)}[today+29].[mon+0], [today   ]"
+    assert calendar_tokens.rendered(template, today, 20) == broken
+
+
 def test_a_date_that_a_sentence_gives_as_an_example_stays():
     sentence = "Enter a date such as 2026-12-15."
     assert calendar_tokens.template_of(sentence, date(2026, 12, 15), {}) == sentence
