@@ -26,12 +26,18 @@ class Terminal:
         self.screen = pyte.Screen(columns, KEPT_LINES)
         self._stream = pyte.Stream(self.screen)
         self._unread = ""
+        self._uri, self._folder = uri, folder
+        self._child: pexpect.spawn | None = None
+
+    def start(self) -> None:
+        """Start the program, and go on when it asks."""
         self._child = pexpect.spawn(
-            sys.executable, [str(PROJECT / "main.py")], env=_environment(uri), cwd=str(folder),
-            dimensions=(LINES, columns), encoding="utf-8", codec_errors="replace", maxread=100_000,
+            sys.executable, [str(PROJECT / "main.py")], env=_environment(self._uri), cwd=str(self._folder),
+            dimensions=(LINES, self.columns), encoding="utf-8", codec_errors="replace", maxread=100_000,
         )
         self._child.delaybeforesend = None
         self._child.delayafterclose = 0
+        self.wait()
 
     def type(self, *answers: str | Callable[[], object]) -> None:
         """Type answers, each at its question; one that can be called happens while the question waits.
@@ -91,14 +97,16 @@ class Terminal:
     def last_lines(self) -> list[str]:
         return self.lines(max(self.screen.cursor.y - LINES, 0), self.screen.cursor.y)
 
-    def is_open(self) -> bool:
-        return self._child.isalive()
+    def leave(self) -> int:
+        """Leave the menus, and return how the program ended."""
+        while self._child.isalive():
+            self.type("0")
+        return self._child.wait()
 
-    def exit_code(self) -> int:
-        """Return how the program that has ended ended."""
-        code = self._child.wait()
-        self._child.close()
-        return code
+    def close(self) -> None:
+        """End the program, if a test has not come to its end."""
+        if self._child is not None:
+            self._child.close(force=True)
 
 
 def _environment(uri: str) -> dict[str, str]:

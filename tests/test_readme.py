@@ -102,7 +102,7 @@ class Reader:
     def __init__(self, terminal: Terminal, today: date) -> None:
         self.terminal, self.today = terminal, today
         self._menu = ""
-        terminal.wait()
+        terminal.start()
         self._row = 0
 
     def shown(self) -> list[str]:
@@ -172,11 +172,13 @@ def test_readmes_sessions_are_what_the_program_shows(uri, sql, tmp_path):
     today = sql("SELECT CURRENT_DATE AS today")[0]["today"]
     for title in ("A session", "Billing"):
         terminal = Terminal(uri, 80, tmp_path)
-        reader = Reader(terminal, today)
-        for paragraph in session(title):
-            reader.follow(paragraph)
-        while terminal.is_open():
-            terminal.type("0")
+        try:
+            reader = Reader(terminal, today)
+            for paragraph in session(title):
+                reader.follow(paragraph)
+            assert terminal.leave() == 0
+        finally:
+            terminal.close()
 
 
 def test_readmes_answers_to_the_menus_lead_where_its_session_goes_on():
@@ -214,7 +216,7 @@ def unset(name: str) -> str:
 
 
 def test_the_numbers_that_readme_and_the_example_give_are_the_defaults():
-    in_code = dict(re.findall(r'settings\.whole_number\("([A-Z_]+)", ([0-9]+)\)', (PROJECT / "database.py").read_text()))
+    in_code = dict(re.findall(r'settings\.whole_number\("([A-Z_]+)", ([0-9]+)\)', (PROJECT / "database.py").read_text(encoding="utf-8")))
     in_example = dict(re.findall("^#([A-Z_]+)=([0-9]+)$", (PROJECT / ".env.example").read_text(), re.MULTILINE))
     assert {name: unset(name) for name in in_code} == in_code == in_example
 
@@ -294,7 +296,7 @@ def test_each_module_of_the_program_has_its_words_in_readme():
 
 def test_readmes_test_command_is_the_one_that_ci_runs():
     start, test = re.findall(r"^    (python -m venv .*)$", section("Start"), re.MULTILINE)
-    ran = [line for line in (PROJECT / ".ci" / "run").read_text().splitlines() if line.startswith("python -m venv .venv ")]
+    ran = [line for line in (PROJECT / ".ci" / "run").read_text(encoding="utf-8").splitlines() if line.startswith("python -m venv .venv ")]
     assert ran == [test]
     assert start == test.replace("-m pytest", "main.py")
 

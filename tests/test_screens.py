@@ -31,8 +31,8 @@ WIDTHS = (80, 60, 120)
 MACHINES_OWN = (
     (re.compile(r"PostgreSQL [0-9].*"), "PostgreSQL [version and place]"),
     (re.compile(r"isp_test_[0-9_]+"), "[database]"),
-    (re.compile(r"\[database\], [0-9]+ (bytes|[kMG]B)"), "[database], [size]"),
-    (re.compile(r", as \S+$", re.MULTILINE), ", as [login]"),
+    (re.compile(r"(\[database\]), [0-9]+ (?:bytes|[kMG]B)"), r"\1, [size]"),
+    (re.compile(r"(\[database\](?:, \[size\])?), as \S+$", re.MULTILINE), r"\1, as [login]"),
     (re.compile(r"<NOON>\S*"), "[time zone]"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\S*?(?=,|$)", re.MULTILINE), "[moment]"),
     (re.compile(r"\^C$", re.MULTILINE), ""),  # some line editors show it, some do not
@@ -71,6 +71,7 @@ def walked(walk: Callable[[walks.Walk], None], uri: str, columns: int, folder: P
         walk(session)
         session.leave()
     finally:
+        session.close()
         conn.close()
     return session
 
@@ -85,30 +86,36 @@ def everywhere(screen: str) -> str:
 def expected_file(folder: Path, screen: str, columns: int) -> Path:
     """Return the file of a screen at a width: its own, or that of 80 columns where the two are the same."""
     own = folder / f"{screen}.{columns}.txt"
-    return own if own.exists() else folder / f"{screen}.80.txt"
+    return own if own.exists() else folder / f"{screen}.{WIDTHS[0]}.txt"
 
 
-def difference(path: Path, expected: str, shown: str, columns: int) -> str:
+def expected(path: Path, today: date, columns: int) -> str:
+    """Return what a file says that a screen shows today; nothing when there is no file."""
+    return calendar_tokens.rendered(path.read_text(encoding="utf-8"), today, columns) if path.exists() else ""
+
+
+def difference(path: Path, wanted: str, shown: str, columns: int) -> str:
     """Return how a screen differs from its file, line by line; nothing when it does not."""
     return "\n".join(difflib.unified_diff(
-        expected.splitlines(), shown.splitlines(), str(path), f"the screen at {columns} columns", lineterm="", n=2,
+        wanted.split("\n"), shown.split("\n"), str(path.relative_to(SCREENS)), f"the screen at {columns} columns",
+        lineterm="", n=2,
     ))
 
 
 def rewrite(folder: Path, sessions: dict[int, walks.Walk]) -> None:
-    """Write what each screen shows, and remove the files of screens that are no more."""
+    """Write what each screen shows where its file does not say it, and remove the files that no screen needs."""
     folder.mkdir(parents=True, exist_ok=True)
-    written = set()
+    needed = set()
     for columns, session in sessions.items():
         for screen, shown in session.shots.items():
-            path = expected_file(folder, screen, columns)
-            if path.exists() and calendar_tokens.rendered(path.read_text(), session.today, columns) == everywhere(shown):
-                written.add(path)
-                continue
-            path = folder / f"{screen}.{columns}.txt"
-            path.write_text(calendar_tokens.template_of(everywhere(shown), session.today, session.by_month.get(screen, {}), columns))
-            written.add(path)
-    for path in set(folder.iterdir()) - written:
+            shown = everywhere(shown)
+            common, own = folder / f"{screen}.{WIDTHS[0]}.txt", folder / f"{screen}.{columns}.txt"
+            fitting = [path for path in (common, own) if path.exists() and expected(path, session.today, columns) == shown]
+            if not fitting:
+                template = calendar_tokens.template_of(shown, session.today, session.by_month.get(screen, {}), columns)
+                own.write_text(template, encoding="utf-8")
+            needed.add(fitting[0] if fitting else own)
+    for path in set(folder.iterdir()) - needed:
         path.unlink()
 
 
@@ -118,17 +125,16 @@ def test_each_screen_is_what_its_file_says(walk, fresh_database, tmp_path, reque
     sessions = {columns: walked(walk, fresh_database(), columns, tmp_path / str(columns)) for columns in WIDTHS}
     if request.config.getoption("rewrite_screens"):
         rewrite(folder, sessions)
-    differences, seen = [], set()
+    found, seen = [], set()
     for columns, session in sessions.items():
         for screen, shown in session.shots.items():
             path = expected_file(folder, screen, columns)
             seen.add(path)
-            expected = calendar_tokens.rendered(path.read_text(), session.today, columns) if path.exists() else ""
-            differences.append(difference(path.relative_to(SCREENS), expected, everywhere(shown), columns))
-    stale = [f"no screen is {path.name}" for path in sorted(set(folder.iterdir()) - seen)] if folder.exists() else []
-    if found := [*filter(None, differences), *stale]:
-        pytest.fail("\n\n".join([*found, "If that is meant, run pytest tests/test_screens.py --rewrite-screens, and review."]),
-                    pytrace=False)
+            found.append(difference(path, expected(path, session.today, columns), everywhere(shown), columns))
+    found += [f"No screen is {path.relative_to(SCREENS)}." for path in sorted(set(folder.glob("*")) - seen)]
+    if any(found):
+        found.append("If that is meant, run pytest tests/test_screens.py --rewrite-screens, and review.")
+        pytest.fail("\n\n".join(filter(None, found)), pytrace=False)
 
 
 @pytest.fixture
@@ -150,7 +156,7 @@ def entries(menu: main.Menu) -> Iterator[str]:
 
 
 def test_every_entry_of_every_menu_is_on_a_screen(files):
-    first_lines = {path.read_text().partition("\n")[0] for path in files}
+    first_lines = {path.read_text(encoding="utf-8").partition("\n")[0] for path in files}
     assert not files or set(entries(main.MAIN)) - first_lines == set()
 
 
@@ -160,7 +166,7 @@ def days_of_several_years() -> Iterator[date]:
 
 def test_a_template_is_as_wide_as_what_it_stands_for(files):
     for path, today in itertools.product(files, list(days_of_several_years())[::61]):
-        template = path.read_text()
+        template = path.read_text(encoding="utf-8")
         assert list(map(len, calendar_tokens.rendered(template, today).split("\n"))) == list(map(len, template.split("\n")))
 
 

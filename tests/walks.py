@@ -28,13 +28,12 @@ class Walk:
         self.today: date = sql("SELECT CURRENT_DATE AS today")[0]["today"]
         self.shots: dict[str, str] = {}
         self.by_month: dict[str, dict[date, str]] = {}
-        self._start: Callable[[], Terminal] = lambda: Terminal(uri, columns, folder)
+        self.terminal = Terminal(uri, columns, folder)
         self._row = 0
 
     def start(self) -> None:
-        """Start the program, and go on when it asks."""
-        self.terminal = self._start()
-        self.terminal.wait()
+        """Start the program, on the records that are there, and go on when it asks."""
+        self.terminal.start()
 
     def shot(self, name: str, *answers: str | Callable[[], object], whole: bool = False,
              by_month: dict[date, str] | None = None) -> None:
@@ -60,10 +59,10 @@ class Walk:
         self._row = self.terminal.row()
 
     def leave(self) -> None:
-        """Leave the menu, and the program, as it should be left."""
-        while self.terminal.is_open():
-            self.terminal.type("0")
-        assert self.terminal.exit_code() == 0
+        assert self.terminal.leave() == 0
+
+    def close(self) -> None:
+        self.terminal.close()
 
     def file(self, name: str, path: str) -> None:
         """Keep what a file holds."""
@@ -518,12 +517,30 @@ def imports(walk: Walk) -> None:
         "twice.csv": "Name,Phone,Mobile\nMia Holm,555 0114,555 0115\n",
         "unclear.csv": "Name,Phone;Address\nMia Holm,555 0114;Here\n",
         "known.csv": "Name,Phone\nAda Okafor,+44 20 7946 0958\n",
+        "rejected.csv": "customer_id,name,phone_number,address,service_name,service_cost,equipment_name,serial_number,worth\n"
+                        "a1,Ann Bell,555 0121,1 Oak Row,,,,,\n"
+                        "a1,Ann Belle,555 0121,2 Oak Row,,,,,\n"
+                        ",Bob Cole,555 0122\n"
+                        ",Cal Dunn,555 0123,,Fibre,10,,,\n"
+                        ",Cal Dunn,555 0123,3 Oak Row,Fibre,,,,\n"
+                        ",Cal Dunn,555 0123,3 Oak Row,,10,,,\n"
+                        ",Cal Dunn,555 0123,3 Oak Row,,,,S-1,\n"
+                        "a2,Dot Eng,555 0124,4 Oak Row,,,Router,S-9,1\n"
+                        "a3,Eli Fox,555 0125,5 Oak Row,,,Router,S-9,1\n"
+                        ",\"Gus\"x,555 0126,,,,,,\n"
+                        ",,555 0127,,,,,,\n"
+                        ",Twin,555 0130,6 Oak Row,,,,,\n",
+        "header-twice.csv": "Name,Phone,Phone\nMia Holm,555 0114,555 0115\n",
+        "serials.csv": "Name,Phone,Serial\nMia Holm,555 0114,S-1\n",
+        "quote.csv": "Name,\"Phone\n",
         "empty.csv": "",
         "latin.csv": "Name,Phone\nJosé Pérez,555 0116\n",
     }
     for name, content in write.items():
         (walk.folder / name).write_text(content, encoding="latin-1" if name == "latin.csv" else "utf-8")
     (walk.folder / "folder.csv").mkdir()
+    for _ in range(2):
+        walk.customer("Twin", "555 0130")
     walk.start()
     walk.go("7")
     walk.shot("mapping-counts-and-rejects", "1", "new.csv", ENTER, ENTER)
@@ -547,6 +564,11 @@ def imports(walk: Walk) -> None:
     walk.shot("no-such-file", "1", ENTER, "missing.csv", ENTER)
     walk.shot("a-folder", "1", "folder.csv", ENTER)
     walk.shot("empty-file", "1", "empty.csv", ENTER)
+    walk.shot("header-without-end", "1", "quote.csv", ENTER)
+    walk.shot("a-header-twice", "1", "header-twice.csv", ENTER, CTRL_C)
+    walk.shot("serials-of-nothing", "1", "serials.csv", ENTER, CTRL_D)
+    walk.shot("rejected-for-every-reason", "1", "rejected.csv", ENTER, ENTER, "yes")
+    walk.file("rejected-for-every-reason-file", "rejected.csv.rejects.csv")
     walk.shot("no-such-home", "1", "~nobody-of-this-name/new.csv", CTRL_D)
     walk.shot("changed-meanwhile", "1", "known.csv", ENTER, "phone_number=Phone",
               lambda: (walk.folder / "known.csv").write_text("Name,Phone\nNew,555 0117\n"), ENTER,
