@@ -67,7 +67,8 @@ def template_of(screen: str, today: date, by_month: dict[date, str], columns: in
         return text
 
     # What reads as a month may be a date that goes on in the next line.
-    return across_margins(lambda text: templated(text, DATE), lambda text: templated(text, DATE_OR_MONTH), screen, columns)
+    return across_margins(
+        lambda text: templated(text, DATE), lambda text: templated(text, DATE_OR_MONTH), screen, columns)
 
 
 def across_margins(by_line: Callable[[str], str], change: Callable[[str], str], screen: str, columns: int) -> str:

@@ -55,7 +55,7 @@ class Terminal:
                 self.wait()
 
     def wait(self) -> None:
-        """Read until the program asks or ends: a line editor has the terminal, and a question stands in the last line."""
+        """Read until the program ends or asks: a line editor has the terminal, and the last line is a question."""
         patient_until = time.monotonic() + PATIENCE
         while self._child.isalive() or select.select([self._child.child_fd], [], [], 0)[0]:
             is_asking = self._is_edited()
@@ -74,7 +74,7 @@ class Terminal:
         return not termios.tcgetattr(self._child.child_fd)[3] & termios.ICANON
 
     def _is_asleep(self) -> bool:
-        """Say whether the program waits for what is typed: a signal in the moment before would not be noticed until then."""
+        """Say whether the program waits for keys: a signal in the moment before would wait for the next key."""
         state = Path(f"/proc/{self._child.pid}/stat")
         return not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "S"
 
@@ -89,7 +89,8 @@ class Terminal:
 
     def _line(self, row: int) -> list[str]:
         cells = [self.screen.buffer[row][column] for column in range(self.columns)]
-        assert all((cell.fg, cell.bg, cell.bold, cell.reverse) == ("default", "default", False, False) for cell in cells)
+        plain = ("default", "default", False, False)
+        assert all((cell.fg, cell.bg, cell.bold, cell.reverse) == plain for cell in cells), "not in plain text"
         shown = "".join(cell.data for cell in cells).rstrip()
         struck = "".join("~" if cell.strikethrough else " " for cell in cells).rstrip()
         return [shown, struck] if struck else [shown]

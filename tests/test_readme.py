@@ -36,12 +36,13 @@ def section(title: str) -> str:
 
 def table(title: str) -> list[list[str]]:
     """Return the cells of the table under a heading, without its head."""
-    rows = [line.strip("|").replace(r"\|", "\0").split("|") for line in section(title).splitlines() if line.startswith("|")]
+    lines = [line for line in section(title).splitlines() if line.startswith("|")]
+    rows = [line.strip("|").replace(r"\|", "\0").split("|") for line in lines]
     return [[cell.strip().replace("\0", "|") for cell in row] for row in rows[2:]]
 
 
 def session(title: str) -> list[list[str]]:
-    """Return the session under a heading as paragraphs of lines: the first screen, a menu, or an entry with its title."""
+    """Return the session under a heading as paragraphs of lines: the first screen, a menu, or an entry."""
     typed, = re.findall(r"^```\n(.*?)^```$", section(title), re.MULTILINE | re.DOTALL)
     paragraphs: list[list[str]] = []
     for lines in (paragraph.split("\n") for paragraph in typed.rstrip("\n").split("\n\n")):
@@ -76,8 +77,8 @@ def on_todays_calendar(paragraph: list[str], today: date) -> list[str]:
 
 
 def month_name(month: date) -> str:
-    names = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-             "December")
+    names = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+             "November", "December")
     return f"{names[month.month - 1]} {month.year}"
 
 
@@ -216,7 +217,8 @@ def unset(name: str) -> str:
 
 
 def test_the_numbers_that_readme_and_the_example_give_are_the_defaults():
-    in_code = dict(re.findall(r'settings\.whole_number\("([A-Z_]+)", ([0-9]+)\)', (PROJECT / "database.py").read_text(encoding="utf-8")))
+    code = (PROJECT / "database.py").read_text(encoding="utf-8")
+    in_code = dict(re.findall(r'settings\.whole_number\("([A-Z_]+)", ([0-9]+)\)', code))
     in_example = dict(re.findall("^#([A-Z_]+)=([0-9]+)$", (PROJECT / ".env.example").read_text(), re.MULTILINE))
     assert {name: unset(name) for name in in_code} == in_code == in_example
 
@@ -245,7 +247,8 @@ def words(text: str) -> set[str]:
 
 
 def test_the_menus_in_readme_are_those_of_the_program():
-    assert [row[0] for row in table("The menus")] == [f"{digit} {label}" for digit, (label, _) in main.MAIN.entries.items()]
+    shown = [f"{digit} {label}" for digit, (label, _) in main.MAIN.entries.items()]
+    assert [row[0] for row in table("The menus")] == shown
     for row, (_, menu) in zip(table("The menus"), main.MAIN.entries.values()):
         written = [entry for part in re.sub(r"\([^)]*\)", "", row[1]).split(" · ") for entry in several(part.strip())]
         labels = [label for label, _ in menu.entries.values()]
@@ -278,7 +281,8 @@ def test_the_tables_in_readme_have_the_columns_of_the_database(sql):
 
 def test_the_files_in_readme_are_those_of_the_repository():
     named = {name for row in table("The files") for name in re.findall(r"`([^`]+)`", row[0])}
-    listed = subprocess.run(["git", "-c", "safe.directory=*", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True)
+    listed = subprocess.run(["git", "-c", "safe.directory=*", "ls-files"], cwd=PROJECT, capture_output=True, text=True,
+                            check=True)
     there = set(listed.stdout.splitlines())
     folders = {f"{Path(path).parts[0]}/" for path in there if len(Path(path).parts) > 1}
     rooms = {f"tracker/{Path(path).parts[1]}/" for path in there if path.startswith("tracker/") and path.count("/") > 1}
@@ -296,8 +300,8 @@ def test_each_module_of_the_program_has_its_words_in_readme():
 
 def test_readmes_test_command_is_the_one_that_ci_runs():
     start, test = re.findall(r"^    (python -m venv .*)$", section("Start"), re.MULTILINE)
-    ran = [line for line in (PROJECT / ".ci" / "run").read_text(encoding="utf-8").splitlines() if line.startswith("python -m venv .venv ")]
-    assert ran == [test]
+    run = (PROJECT / ".ci" / "run").read_text(encoding="utf-8")
+    assert re.findall(r"^python -m venv \.venv .*$", run, re.MULTILINE) == [test]
     assert start == test.replace("-m pytest", "main.py")
 
 

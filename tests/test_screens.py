@@ -2,9 +2,9 @@
 
     python -m pytest tests/test_screens.py --rewrite-screens
 
-writes the files anew, to be reviewed as any change. screens/<walk>/<screen>.80.txt is one screen at 80 columns; one that
-differs at 60 or 120 has a file for that width, too. Dates are tokens (calendar_tokens.py), and so is what differs between
-machines. ~ stands under what is struck out.
+writes the files anew, to be reviewed as any change. screens/<walk>/<screen>.80.txt is one screen at 80 columns; one
+that differs at 60 or 120 has a file for that width, too. Dates are tokens (calendar_tokens.py), and so is what differs
+between machines. ~ stands under what is struck out.
 """
 from __future__ import annotations
 
@@ -110,7 +110,8 @@ def rewrite(folder: Path, sessions: dict[int, walks.Walk]) -> None:
         for screen, shown in session.shots.items():
             shown = everywhere(shown)
             common, own = folder / f"{screen}.{WIDTHS[0]}.txt", folder / f"{screen}.{columns}.txt"
-            fitting = [path for path in (common, own) if path.exists() and expected(path, session.today, columns) == shown]
+            fitting = [path for path in (common, own)
+                       if path.exists() and expected(path, session.today, columns) == shown]
             if not fitting:
                 template = calendar_tokens.template_of(shown, session.today, session.by_month.get(screen, {}), columns)
                 own.write_text(template, encoding="utf-8")
@@ -167,10 +168,13 @@ def days_of_several_years() -> Iterator[date]:
 def test_a_template_is_as_wide_as_what_it_stands_for(files):
     for path, today in itertools.product(files, list(days_of_several_years())[::61]):
         template = path.read_text(encoding="utf-8")
-        assert list(map(len, calendar_tokens.rendered(template, today).split("\n"))) == list(map(len, template.split("\n")))
+        rendered = calendar_tokens.rendered(template, today)
+        assert list(map(len, rendered.split("\n"))) == list(map(len, template.split("\n")))
 
 
-@pytest.mark.parametrize("token", ["[today   ]", "[today+9 ]", "[today-17]", "[day-1234]", "[mon+0]", "[mon-1]", "[mo-11]"])
+@pytest.mark.parametrize("token", [
+    "[today   ]", "[today+9 ]", "[today-17]", "[day-1234]", "[mon+0]", "[mon-1]", "[mo-11]",
+])
 def test_a_token_comes_back_from_the_day_that_it_gives(token):
     for today in days_of_several_years():
         assert calendar_tokens.template_of(calendar_tokens.rendered(token, today), today, {}) == token

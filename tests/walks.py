@@ -93,7 +93,7 @@ class Walk:
                      row["location_id"], name, serial_number, cost)
 
     def bill(self, customer_id: int, description: str, billed: str, due: int, issued: int | None = None) -> None:
-        """Add a bill that is due, and was issued, so many days from today; issued 14 days before it is due if not said."""
+        """Add a bill that is due so many days from today; it was issued 14 days before, but never after today."""
         self.sql(
             """
             WITH added AS (
@@ -211,7 +211,8 @@ def customers(walk: Walk) -> None:
     walk.shot("delete-changed-meanwhile", "4", "7",
               lambda: walk.sql("INSERT INTO locations (customer_id, address) VALUES (7, 'Here')"), "yes")
     walk.shot("delete-left", "4", "7", CTRL_D)
-    walk.shot("gone-meanwhile", "3", "7", lambda: walk.sql("DELETE FROM customers WHERE customer_id = 7"), "Noor", ENTER)
+    walk.shot("gone-meanwhile", "3", "7", lambda: walk.sql("DELETE FROM customers WHERE customer_id = 7"), "Noor",
+              ENTER)
 
 
 def locations(walk: Walk) -> None:
@@ -235,7 +236,8 @@ def locations(walk: Walk) -> None:
     walk.shot("delete-left", "4", "2", CTRL_C)
     walk.shot("delete-changed-meanwhile", "4", "2",
               lambda: walk.sql("INSERT INTO services (location_id, service_name, cost) VALUES (2, 'Fibre', 1)"), "yes")
-    walk.shot("customer-gone-meanwhile", "1", "6", lambda: walk.sql("DELETE FROM customers WHERE customer_id = 6"), "Here")
+    walk.shot("customer-gone-meanwhile", "1", "6",
+              lambda: walk.sql("DELETE FROM customers WHERE customer_id = 6"), "Here")
 
 
 def services(walk: Walk) -> None:
@@ -247,15 +249,16 @@ def services(walk: Walk) -> None:
     walk.shot("one-long", "2", "5")
     walk.shot("no-such-id", "2", "999", "nothing", CTRL_D)
     walk.shot("add", "1", "2", "Television", "12")
-    walk.shot("add-refused", "1", "2", ENTER, "x" * 101, "Television", ENTER, "-1", "1.999", "12,50", "12345678901", CTRL_D)
+    walk.shot("add-refused", "1", "2", ENTER, "x" * 101, "Television", ENTER, "-1", "1.999", "12,50",
+              "12345678901", CTRL_D)
     walk.shot("update", "3", "1", "Fibre 1000", "59.9")
     walk.shot("update-kept", "3", "1", ENTER, ENTER)
     walk.shot("update-refused", "3", "1", ENTER, "free", CTRL_C)
     walk.shot("not-deleted", "4", "1", "y")
     walk.shot("delete", "4", "1", "YES")
     walk.shot("delete-left", "4", "2", CTRL_C)
-    walk.shot("location-gone-meanwhile", "1", "2", "Fibre", lambda: walk.sql("DELETE FROM locations WHERE location_id = 2"),
-              "10")
+    walk.shot("location-gone-meanwhile", "1", "2", "Fibre",
+              lambda: walk.sql("DELETE FROM locations WHERE location_id = 2"), "10")
 
 
 def equipment(walk: Walk) -> None:
@@ -321,8 +324,8 @@ def payments(walk: Walk) -> None:
     walk.shot("record-almost-ten-times", "6", "6", "94.99", ENTER, ENTER, ENTER)
     walk.shot("record-year-old", "6", "1", "5", walk.day(-367), ENTER, ENTER, ENTER, "no")
     walk.shot("record-a-year-ago", "6", "1", "5", walk.day(-366), ENTER, ENTER, ENTER)
-    walk.shot("record-refused", "6", "1", ENTER, "0", "5", walk.day(1), "2199-01-01", "then", "today", "7", "barter", "cash",
-              "x" * 101, ENTER, "1", "oldest", CTRL_C)
+    walk.shot("record-refused", "6", "1", ENTER, "0", "5", walk.day(1), "2199-01-01", "then", "today", "7", "barter",
+              "cash", "x" * 101, ENTER, "1", "oldest", CTRL_C)
     walk.shot("record-left", "6", "1", CTRL_D)
     walk.shot("bill-paid-meanwhile", "6", "1", "5", ENTER, ENTER, ENTER,
               lambda: walk.sql("DELETE FROM billing WHERE billing_id = 4"), "4")
@@ -344,8 +347,9 @@ def payments(walk: Walk) -> None:
 
 
 def bill_run(walk: Walk) -> None:
-    """A bill run's dates depend on the day of the month, and are said to. Which of its bills comes first is the server's
-    choice: the ones whose IDs are shown are alone.
+    """A bill run's dates depend on the day of the month, and are said to.
+
+    Which of a run's bills has the lower ID is the server's choice: bills whose IDs are shown were made alone.
     """
     ada = walk.customer("Ada Okafor", "555 0101")
     bjorn = walk.customer("Björn Åkesson", "555 0102")
@@ -517,7 +521,8 @@ def imports(walk: Walk) -> None:
         "twice.csv": "Name,Phone,Mobile\nMia Holm,555 0114,555 0115\n",
         "unclear.csv": "Name,Phone;Address\nMia Holm,555 0114;Here\n",
         "known.csv": "Name,Phone\nAda Okafor,+44 20 7946 0958\n",
-        "rejected.csv": "customer_id,name,phone_number,address,service_name,service_cost,equipment_name,serial_number,worth\n"
+        "rejected.csv": "customer_id,name,phone_number,address,service_name,service_cost,equipment_name,"
+                        "serial_number,worth\n"
                         "a1,Ann Bell,555 0121,1 Oak Row,,,,,\n"
                         "a1,Ann Belle,555 0121,2 Oak Row,,,,,\n"
                         ",Bob Cole,555 0122\n"
@@ -610,5 +615,5 @@ def administration(walk: Walk) -> None:
     walk.shot("about-without-an-index", "2")
 
 
-WALKS = (nothing, customers, locations, services, equipment, bills, payments, bill_run, reports, revenue, searches, paging,
-         imports, exports, administration)
+WALKS = (nothing, customers, locations, services, equipment, bills, payments, bill_run, reports, revenue, searches,
+         paging, imports, exports, administration)
