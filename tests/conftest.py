@@ -32,6 +32,10 @@ atexit.register(shutil.rmtree, os.environ["ISP_DATA_DIR"])
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rewrite-screens", action="store_true", help="write what the screens show now to tests/screens")
+
+
 def named(uri: str, dbname: str) -> str:
     """Return the URI's server with another database, as a libpq connection string."""
     return psycopg2.extensions.make_dsn(uri, dbname=dbname)
