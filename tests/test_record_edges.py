@@ -318,7 +318,7 @@ def test_each_table_is_counted(table, db, sql):
     ("55P03", errors.Busy, "Somebody else is changing the same record; nothing was written. Try again in a moment."),
     ("57014", errors.Busy,
      "The database took longer than DB_STATEMENT_TIMEOUT allows and was stopped; nothing was written."),
-    ("P0001", errors.Error, "The database refused (SQLSTATE P0001); nothing was written."),
+    ("P0001", errors.Refused, "The database refused (SQLSTATE P0001); nothing was written."),
 ])
 def test_what_the_server_refuses_has_its_kind_and_its_sentence(db, code, kind, sentence):
     with pytest.raises(errors.Error) as caught, db.transaction() as cur:
@@ -431,7 +431,8 @@ CALLS = {
         "add_bill": (1, "Setup", Decimal(1), DAY), "update_bill": (1, "Repair"),
     },
     payments: {
-        "unpaid_bills": (1,), "credit": (1,), "same_payments": (1, Decimal(4), DAY), "get_payment": (1,),
+        "unpaid_bills": (1,), "credit": (1,), "paid_from_credit": (1,), "same_payments": (1, Decimal(4), DAY),
+        "get_payment": (1,),
         "find_by_entry_key": (uuid.UUID(int=1),), "find_payments": ("ada",), "list_payments": (1,),
         "count_payments": (1,),
         "record_payment": (1, Decimal(1), DAY, "cash", None, uuid.UUID(int=2)), "void_payment": (1, "typo"),
@@ -447,7 +448,8 @@ CALLS = {
                   "delete_customer": (1,)},
 }
 NOT_IN_ONE_GO = {"connect", "disconnect", "transaction", "reading", "streaming", "be_patient", "retried", "search",
-                 "fetch_one", "fetch_all", "apply_credit", "sum_late", "sum_aged", "default_due_date"}
+                 "rehearsal", "outside_transactions", "fetch_one", "fetch_all", "fetch_value", "write_one",
+                 "write_value", "only", "found", "apply_credit", "sum_late", "sum_aged", "default_due_date", "plan_upgrade", "upgrade"}
 
 
 def test_every_function_that_reads_or_writes_is_tried_again_after_a_deadlock(account, monkeypatch):

@@ -33,6 +33,7 @@ MACHINES_OWN = (
     (re.compile(r"isp_test_[0-9_]+"), "[database]"),
     (re.compile(r"(\[database\]), [0-9]+ (?:bytes|[kMG]B)"), r"\1, [size]"),
     (re.compile(r"(\[database\](?:, \[size\])?), as \S+$", re.MULTILINE), r"\1, as [login]"),
+    (re.compile(r"^Log\s+\S+/program\.log$", re.MULTILINE), "Log        [log]"),
     (re.compile(r"<NOON>\S*"), "[time zone]"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\S*?(?=,|$)", re.MULTILINE), "[moment]"),
     (re.compile(r"\^C$", re.MULTILINE), ""),  # some line editors show it, some do not
@@ -107,8 +108,8 @@ def rewrite(folder: Path, sessions: dict[int, walks.Walk]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     needed = set()
     for columns, session in sessions.items():
-        for screen, shown in session.shots.items():
-            shown = everywhere(shown)
+        for screen, raw in session.shots.items():
+            shown = everywhere(raw)
             common, own = folder / f"{screen}.{WIDTHS[0]}.txt", folder / f"{screen}.{columns}.txt"
             fitting = [path for path in (common, own)
                        if path.exists() and expected(path, session.today, columns) == shown]
