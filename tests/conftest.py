@@ -142,6 +142,7 @@ ANEW = {
     "services": ("service_id", "location_id = location_id + 1", "location_id = location_id - 1"),
     "equipment": ("equipment_id", "location_id = location_id + 1", "location_id = location_id - 1"),
     "billing": ("billing_id", "due_date = due_date + 1", "due_date = due_date - 1"),
+    "billing_items": ("billing_item_id", "amount = amount + 1", "amount = amount - 1"),
     "payments": ("payment_id", "paid_on = paid_on + 1", "paid_on = paid_on - 1"),
 }
 

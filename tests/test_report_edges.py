@@ -415,6 +415,17 @@ def test_the_entries_of_a_statement_say_what_they_are(ada):
     assert [entry["items"] for entry in row["entries"][1:]] == [None, None, None]
 
 
+def test_the_lines_of_a_bill_come_by_id(ada, rewritten):
+    billing_id = bill(ada, "10.00", 3, "Installation")
+    for amount in (12, 15):
+        database.update_bill(billing_id, amount=Decimal(amount))
+    rewritten("billing_items", 1)
+    expected = [("Installation", 10), ("Adjustment", 2), ("Adjustment", 3)]
+    entry, = reports.get_statement(ada, ago(0), ago(0))["entries"]
+    for items in (entry["items"], database.get_bill(billing_id)["items"]):
+        assert [(item["description"], Decimal(item["amount"])) for item in items] == expected
+
+
 def test_a_statement_is_of_one_customer(db, ada):
     other = db.add_customer("Bo Li", "5550100")
     bill(other, "10.00"), pay(other, "30.00")
