@@ -7,6 +7,8 @@ import pytest
 
 import database
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def subscriber(db):

@@ -20,6 +20,8 @@ from conftest import PROJECT, environment, lines, run_program, sentence, wait_fo
 import database
 from tracker import errors, interrupts, log
 
+pytestmark = pytest.mark.slow
+
 BACKENDS = """
     SELECT pid, state, wait_event_type, wait_event
     FROM pg_stat_activity
@@ -137,7 +139,6 @@ FORMS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("menu", FORMS)
 def test_no_transaction_is_open_at_a_prompt(menu, db, sql, terminal):
     customer_id = db.add_customer("customer 1", "123")
@@ -220,7 +221,6 @@ def test_forty_threads_share_a_pool_of_four(connect, sql):
     assert max(at_once) <= 4
 
 
-@pytest.mark.slow
 def test_waiting_for_a_connection_is_bounded(connect):
     db = connect(DB_POOL_SIZE=1, DB_POOL_WAIT=1)
     with db.transaction(), ThreadPoolExecutor(1) as threads:
@@ -291,7 +291,6 @@ def test_an_error_of_the_server_keeps_the_connection(connect, code):
     assert backend(db) == before
 
 
-@pytest.mark.slow
 def test_a_held_lock_is_waited_for_no_longer_than_the_setting(connect, holder):
     db = connect(DB_LOCK_TIMEOUT=1)
     db.add_customer("Ada Okafor", "123")
@@ -300,14 +299,12 @@ def test_a_held_lock_is_waited_for_no_longer_than_the_setting(connect, holder):
         db.update_customer(1, name="Ada Obi")
 
 
-@pytest.mark.slow
 def test_a_slow_query_runs_no_longer_than_the_setting(connect):
     db = connect(DB_STATEMENT_TIMEOUT=1)
     with pytest.raises(errors.Busy, match="DB_STATEMENT_TIMEOUT"), db.reading() as cur:
         cur.execute("SELECT pg_sleep(60)")
 
 
-@pytest.mark.slow
 def test_a_silent_server_is_given_up(server):
     begin = time.monotonic()
     done = run_program(f"postgresql://u:s3cr3t@127.0.0.1:{server()}/db", DB_CONNECT_TIMEOUT="2")
@@ -568,7 +565,6 @@ def start_at_once(uri: str, programs: int) -> list[subprocess.Popen[str]]:
     ]
 
 
-@pytest.mark.slow
 def test_eight_programs_that_find_no_schema_at_the_same_moment_all_start(empty_uri):
     gate = psycopg2.connect(empty_uri)
     gate.autocommit = True
@@ -594,7 +590,6 @@ def test_eight_programs_that_find_no_schema_at_the_same_moment_all_start(empty_u
     gate.close()
 
 
-@pytest.mark.slow
 def test_eight_programs_started_together_on_an_empty_database_all_start(server_uri, admin):
     for attempt in range(3):
         name = f"isp_test_{os.getpid()}_together_{attempt}"
@@ -658,7 +653,6 @@ def refusal(done: subprocess.CompletedProcess[str], *secrets: str) -> str:
     return sentence(done.stderr)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [
     "postgres://ada:zq81@zq82@db.invalid/isp",
     "postgres://ada:zq81/zq82@db.invalid/isp",
@@ -701,7 +695,6 @@ def test_a_server_that_is_not_there_is_one_sentence_without_the_password(wrong, 
     assert part in refusal(run_program(wrong), "zq", "ada")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("last_words", [
     fatal("28P01", b'password authentication failed for user "ada"'),
     fatal("28P01", 'Passwort-Authentifizierung für Benutzer »ada« fehlgeschlagen'.encode()),

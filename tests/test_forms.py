@@ -13,6 +13,8 @@ from conftest import lines, sentence, wait_for
 import database
 from tracker import bill_run, payments
 
+pytestmark = pytest.mark.slow
+
 PROMPT = r": $"
 
 

@@ -20,6 +20,8 @@ from tracker import bill_run, demo, errors, payments, reports
 from tracker.transfer import exporting, importing, mapping, source
 from tracker.verify import verify_books
 
+pytestmark = pytest.mark.slow
+
 PERIOD, NEXT_PERIOD, DUE = date(2026, 12, 1), date(2027, 1, 1), date(2027, 1, 15)
 WAITING = """
     SELECT pid

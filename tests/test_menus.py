@@ -17,6 +17,8 @@ from conftest import PROJECT, environment, lines, run_program, sentence
 
 import database
 
+pytestmark = pytest.mark.slow
+
 # How each kind of record is added, shown, changed and deleted, on a database that holds one of everything.
 KINDS = {
     "customer": ("1", "12345", ["Bo Berg", "555 0100"]),
@@ -338,7 +340,6 @@ def test_the_end_of_input_in_a_form_writes_nothing(run, sql):
     assert count(sql, "customer") == 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("key", ["\x03", "\x04"], ids=["ctrl-c", "ctrl-d"])
 def test_leaving_a_form_at_its_last_question_writes_nothing(key, kind, records, sql, terminal):
@@ -397,7 +398,6 @@ def test_a_signal_ends_the_program_at_a_prompt(ending, code, terminal):
     assert "Traceback" not in child.before
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("keys", "name"), [
     ("Adz\x1b[D\x1b[3~a", "Ada"), ("dda\x1b[H\x1b[C\x7fA", "Ada"), ("Adaa\x7f", "Ada"), ("da\x01A", "Ada"),
     ("Ad\x1b[A\x1b[Ba", "Ada"), ("José\x1b[D\x7fsé\x1b[C\x7f", "José"),
@@ -604,7 +604,6 @@ def peak_kilobytes(uri: str, *arguments: str) -> int:
     return int(done.stderr)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("form", ["table", "csv", "json"])
 def test_the_account_reports_memory_does_not_grow_with_the_customers(form, sql, uri):
     add = """

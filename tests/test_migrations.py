@@ -28,6 +28,8 @@ import database
 from tracker import embedded, errors, migrate
 from tracker.verify import verify_books
 
+pytestmark = pytest.mark.slow
+
 FIXTURES = Path(__file__).parent / "fixtures"
 SCHEMA_1 = (FIXTURES / "schema_1.sql").read_text(encoding="utf-8")
 ROWS_1 = (FIXTURES / "rows_1.sql").read_text(encoding="utf-8")
@@ -491,7 +493,6 @@ def open_gate(psql: Sql) -> None:
     psql("SELECT pg_advisory_lock(%s)", GATE)
 
 
-@pytest.mark.slow
 def test_an_upgrade_killed_at_any_statement_leaves_all_or_nothing_and_can_be_run_again(gate, old, psql):
     before, kept, ends = objects(old), rows(old), []
     while not ends or ends[-1] != NEWEST:

@@ -13,6 +13,8 @@ import pytest
 import database
 from tracker import bill_run, errors, payments, reports
 
+pytestmark = pytest.mark.slow
+
 DAY = date(2026, 1, 31)
 # As many customers with one of everything. The first and the third are written anew, so that they come last where
 # nothing puts rows in order.
