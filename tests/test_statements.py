@@ -126,6 +126,20 @@ def test_each_kind_of_error_has_its_exit_code_and_its_http_status():
     }
 
 
+def test_a_bill_says_all_that_credit_paid_of_it_and_nothing_else(db):
+    customer_id = db.add_customer("Ada", "12345")
+    _, void, *_ = (
+        payments.record_payment(customer_id, Decimal(amount), db.today(), "cash", None, uuid4())["payment_id"]
+        for amount in ("3", "7", "10", "15")
+    )
+    small = db.add_bill(customer_id, "Small", Decimal(3), db.today())
+    billing_id = db.add_bill(customer_id, "Setup", Decimal(60), db.today())
+    assert (payments.paid_from_credit(small), payments.paid_from_credit(billing_id)) == (Decimal(3), Decimal(32))
+    payments.void_payment(void, "typo")
+    payments.record_payment(customer_id, Decimal(5), db.today(), "cash", None, uuid4())
+    assert payments.paid_from_credit(billing_id) == Decimal(25)
+
+
 class SlowClock:
     """A clock by which each look-up takes seven seconds, as one does that waits for a server out of reach."""
 

@@ -98,9 +98,7 @@ def credit(customer_id: int) -> Decimal:
     """Return what a customer paid that no bill has used yet."""
     return fetch_value(
         """
-        SELECT coalesce(sum(credit), 0) AS credit
-        FROM customer_credit
-        WHERE customer_id = %(customer_id)s
+        SELECT coalesce((SELECT credit FROM customer_credit WHERE customer_id = %(customer_id)s), 0) AS credit
         """,
         customer_id=customer_id,
     )
