@@ -723,7 +723,7 @@ def add_customer(name: str, phone_number: str) -> int:
 
 
 def get_customer(customer_id: int) -> Customer:
-    return found("customer", customer_id, fetch_one(
+    return existing("customer", customer_id, fetch_one(
         """
         SELECT customer_id, name, phone_number, created_at
         FROM customers
@@ -740,7 +740,7 @@ def only(row: Record | None) -> Record:
     return row
 
 
-def found(kind: str, row_id: int, row: Record | None) -> Record:
+def existing(kind: str, row_id: int, row: Record | None) -> Record:
     """Return a row that was asked for by its ID; raise NotFound if there is none."""
     if row is None:
         raise NotFound(kind, row_id)
@@ -805,7 +805,7 @@ def customers_with_phone(phone_number: str) -> list[Customer]:
 
 def update_customer(customer_id: int, name: str | None = None, phone_number: str | None = None) -> Customer:
     """Change what is given and keep the rest; raise NotFound, or Conflict when a value breaks a rule."""
-    return found("customer", customer_id, write_one(
+    return existing("customer", customer_id, write_one(
         """
         UPDATE customers
         SET name = coalesce(%(name)s, name),
@@ -853,7 +853,7 @@ def delete_customer(customer_id: int, contents: CustomerContents | None = None) 
     with transaction() as cur:
         values = {"customer_id": customer_id}
         cur.execute("SELECT 1 FROM customers WHERE customer_id = %(customer_id)s FOR UPDATE", values)
-        found("customer", customer_id, cur.fetchone())
+        existing("customer", customer_id, cur.fetchone())
         cur.execute("SELECT 1 FROM locations WHERE customer_id = %(customer_id)s FOR UPDATE", values)
         if contents is not None and contents != _customer_contents(cur, customer_id):
             raise Conflict("The customer's records changed while you were looking; nothing was deleted. Look again.")
@@ -876,7 +876,7 @@ def add_location(customer_id: int, address: str) -> int:
 
 def get_location(location_id: int) -> Location:
     """Return a location with its customer's name; raise NotFound if there is none."""
-    return found("location", location_id, fetch_one(
+    return existing("location", location_id, fetch_one(
         """
         SELECT location_id, customer_id, name, address
         FROM locations
@@ -919,7 +919,7 @@ def find_locations(term: str) -> list[Location]:
 
 def update_location(location_id: int, address: str | None = None) -> LocationRow:
     """Change a location's address; raise NotFound, or Conflict when the customer has that address already."""
-    return found("location", location_id, write_one(
+    return existing("location", location_id, write_one(
         """
         UPDATE locations
         SET address = coalesce(%(address)s, address)
@@ -954,7 +954,7 @@ def delete_location(location_id: int, contents: LocationContents | None = None) 
     with transaction() as cur:
         values = {"location_id": location_id}
         cur.execute("SELECT 1 FROM locations WHERE location_id = %(location_id)s FOR UPDATE", values)
-        found("location", location_id, cur.fetchone())
+        existing("location", location_id, cur.fetchone())
         if contents is not None and contents != _location_contents(cur, location_id):
             raise Conflict("The location's records changed while you were looking; nothing was deleted. Look again.")
         cur.execute("DELETE FROM locations WHERE location_id = %(location_id)s", values)
@@ -974,7 +974,7 @@ def add_service(location_id: int, service_name: str, cost: Decimal) -> int:
 
 def get_service(service_id: int) -> Service:
     """Return a service with its location's address and customer's name; raise NotFound if there is none."""
-    return found("service", service_id, fetch_one(
+    return existing("service", service_id, fetch_one(
         """
         SELECT service_id, location_id, customer_id, name, address, service_name, cost
         FROM services
@@ -1026,7 +1026,7 @@ def find_services(term: str) -> list[Service]:
 
 def update_service(service_id: int, service_name: str | None = None, cost: Decimal | None = None) -> ServiceRow:
     """Change what is given and keep the rest; raise NotFound, or Conflict when a value breaks a rule."""
-    return found("service", service_id, write_one(
+    return existing("service", service_id, write_one(
         """
         UPDATE services
         SET service_name = coalesce(%(service_name)s, service_name),
@@ -1043,7 +1043,7 @@ def delete_service(service_id: int) -> None:
     gone: Row | None = write_one(
         "DELETE FROM services WHERE service_id = %(service_id)s RETURNING service_id", service_id=service_id
     )
-    found("service", service_id, gone)
+    existing("service", service_id, gone)
 
 
 def add_equipment(location_id: int, equipment_name: str, serial_number: str | None, cost: Decimal) -> int:
@@ -1060,7 +1060,7 @@ def add_equipment(location_id: int, equipment_name: str, serial_number: str | No
 
 def get_equipment(equipment_id: int) -> Equipment:
     """Return equipment with its location's address and customer's name; raise NotFound if there is none."""
-    return found("equipment", equipment_id, fetch_one(
+    return existing("equipment", equipment_id, fetch_one(
         """
         SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost
         FROM equipment
@@ -1119,7 +1119,7 @@ def update_equipment(
     cost: Decimal | None = None,
 ) -> Row:
     """Change what is given and keep the rest; an empty serial number takes it away."""
-    return found("equipment", equipment_id, write_one(
+    return existing("equipment", equipment_id, write_one(
         """
         UPDATE equipment
         SET equipment_name = coalesce(%(equipment_name)s, equipment_name),
@@ -1137,7 +1137,7 @@ def delete_equipment(equipment_id: int) -> None:
     gone: Row | None = write_one(
         "DELETE FROM equipment WHERE equipment_id = %(equipment_id)s RETURNING equipment_id", equipment_id=equipment_id
     )
-    found("equipment", equipment_id, gone)
+    existing("equipment", equipment_id, gone)
 
 
 @retried
@@ -1195,7 +1195,7 @@ def _bill(cur: Cursor, billing_id: int) -> Bill:
         """,
         {"billing_id": billing_id},
     )
-    return cast(Bill, found("bill", billing_id, cur.fetchone()))
+    return cast(Bill, existing("bill", billing_id, cur.fetchone()))
 
 
 def list_bills(before: int = 0, limit: int = 100) -> list[BillHit]:
@@ -1293,7 +1293,7 @@ def _lock_bill(cur: Cursor, billing_id: int) -> _LockedBill:
         """,
         {"billing_id": billing_id},
     )
-    return cast(_LockedBill, found("bill", billing_id, cur.fetchone()))
+    return cast(_LockedBill, existing("bill", billing_id, cur.fetchone()))
 
 
 @retried

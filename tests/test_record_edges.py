@@ -451,7 +451,7 @@ CALLS = {
 }
 NOT_IN_ONE_GO = {"connect", "disconnect", "transaction", "reading", "streaming", "be_patient", "retried", "search",
                  "rehearsal", "outside_transactions", "fetch_one", "fetch_all", "fetch_value", "write_one",
-                 "write_value", "only", "found", "apply_credit", "sum_late", "sum_aged", "default_due_date",
+                 "write_value", "only", "existing", "apply_credit", "sum_late", "sum_aged", "default_due_date",
                  "plan_upgrade", "upgrade"}
 
 

@@ -9,7 +9,18 @@ import psycopg2
 import psycopg2.extras
 import psycopg2.pool
 
-from database import MOST_HITS, Cursor, fetch_all, fetch_one, fetch_value, found, reading, retried, search, transaction
+from database import (
+    MOST_HITS,
+    Cursor,
+    existing,
+    fetch_all,
+    fetch_one,
+    fetch_value,
+    reading,
+    retried,
+    search,
+    transaction,
+)
 from tracker.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
@@ -236,7 +247,7 @@ def _payment(cur: Cursor, payment_id: int) -> Payment:
         """,
         {"payment_id": payment_id},
     )
-    return cast(Payment, found("payment", payment_id, cur.fetchone()))
+    return cast(Payment, existing("payment", payment_id, cur.fetchone()))
 
 
 def find_by_entry_key(entry_key: UUID) -> Payment | None:

@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import TypedDict, cast
 
-from database import BillItem, Cursor, be_patient, fetch_all, fetch_one, found, reading, retried, streaming
+from database import BillItem, Cursor, be_patient, existing, fetch_all, fetch_one, reading, retried, streaming
 
 LATEST_PAID = 3
 
@@ -228,7 +228,7 @@ def get_account(customer_id: int) -> Account:
     """Return a customer's account; raise NotFound if there is none."""
     with reading() as cur:
         _accounts(cur, customer_id, 0, 1)
-        return cast(Account, found("customer", customer_id, cur.fetchone()))
+        return cast(Account, existing("customer", customer_id, cur.fetchone()))
 
 
 @retried
@@ -461,7 +461,7 @@ def monthly_revenue() -> list[MonthlyRevenue]:
 
 def get_statement(customer_id: int, first: date, last: date) -> Statement:
     """Return a customer's statement from first to last, both included; raise NotFound if there is no such customer."""
-    return found("customer", customer_id, fetch_one(
+    return existing("customer", customer_id, fetch_one(
         """
         WITH entry AS (
             SELECT issued_on AS day, 1 AS rank, 'bill' AS kind, billing_id AS record_id,
