@@ -23,9 +23,9 @@ import psycopg2
 import psycopg2.extensions
 import psycopg2.extras
 import psycopg2.pool
-from psycopg2.sql import Composable
 
 from tracker import interrupts, log, migrate, settings
+from tracker.cursor import Cursor, Record, Row, be_patient, only
 from tracker.errors import (
     RULES,
     Busy,
@@ -46,8 +46,6 @@ SCHEMA_LOCK, BILL_RUN_LOCK, IMPORT_LOCK = migrate.SCHEMA_LOCK, 49_952, 49_953  #
 MOST_HITS = 20
 COUNT_EXACTLY = 200_000
 RETRY_PAUSES = (0.05, 0.2, 0.8)
-Row = dict[str, Any]
-Record = TypeVar("Record")
 Value = TypeVar("Value")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -141,6 +139,11 @@ class BillHit(TypedDict):
     days_late: int
 
 
+class NewBill(NamedTuple):
+    billing_id: int
+    from_credit: Decimal
+
+
 class BillItem(TypedDict):
     description: str
     amount: Decimal
@@ -161,49 +164,11 @@ class _LockedBill(TypedDict):
     amount_paid: Decimal
 
 
-class Cursor(psycopg2.extras.RealDictCursor):
-    """A cursor that Ctrl-C can stop before each statement and each row, and that logs what takes long."""
-
-    statement = ""  # without its values, for the log
-
-    def execute(self, query: str | bytes | Composable, vars: Any = None) -> None:
-        with self._logged(query):
-            super().execute(query, vars)
-
-    def copy_expert(self, sql: str | bytes | Composable, file: Any, size: int = 8192) -> None:
-        with self._logged(sql):
-            super().copy_expert(sql, file, size)
-
-    @contextmanager
-    def _logged(self, statement: str | bytes | Composable) -> Iterator[None]:
-        interrupts.check()
-        self.statement = str(statement)
-        started = time.monotonic()
-        try:
-            yield
-        except UnicodeEncodeError as exc:
-            raise Conflict("Text may not hold invalid characters.") from exc
-        except ValueError as exc:
-            if "NUL" not in str(exc):  # psycopg2's word for it
-                raise
-            raise Conflict("Text may not hold NUL.") from exc
-        if (seconds := time.monotonic() - started) > log.SLOW:
-            log.slow(self.statement, seconds)
-
-    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        for row in super().__iter__():
-            interrupts.check()
-            yield row
-
-    def row(self) -> Row:
-        """Return the next row of a statement that always has one."""
-        return dict(only(self.fetchone()))
-
-
 _pool: psycopg2.pool.ThreadedConnectionPool | None = None
 _slots = threading.BoundedSemaphore(1)
 _slot_wait = 30
 _data_folder: Path | None = None  # of the embedded server, while that is the one in use
+unknown = 0  # transactions whose COMMIT got no reply
 saved = 0  # writing transactions committed so far, so that an action that was stopped can say whether it saved anything
 
 
@@ -391,15 +356,12 @@ def _copied(cur: Cursor, folder: Path, version: int, say: Callable[[str], object
     say(f"Upgrading the database from version {version} to {migrate.program_version()}; the old one is kept in {path}.")
     embedded.back_up(folder, path)
     try:
+        migrate.keep_others_out(cur)
+        migrate.wait_for_others(cur)
         yield
     except BaseException:
         path.unlink()
         raise
-
-
-def be_patient(cur: Cursor) -> None:
-    """Lift the time limits for the rest of this transaction; Ctrl-C still ends it."""
-    cur.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
 
 
 @contextmanager
@@ -465,15 +427,18 @@ def _connection(commits: bool = False, readonly: bool = False) -> Iterator[Any]:
 
 
 def _commit(conn: psycopg2.extensions.connection) -> None:
-    global saved
+    global saved, unknown
+    started = time.monotonic()
     try:
         conn.commit()
     except psycopg2.Error as exc:
         if conn.closed:
+            unknown += 1
             log.server_error(exc, "COMMIT")
             raise OutcomeUnknown from exc
         raise
     saved += 1
+    log.slow("COMMIT", time.monotonic() - started)
 
 
 def _borrow() -> Any:
@@ -501,6 +466,7 @@ def _lend(pool: psycopg2.pool.ThreadedConnectionPool) -> Any:
     except psycopg2.OperationalError:
         if not _data_folder:
             raise
+        log.note("The embedded server is away; it is started again")
         _embedded_uri()
         conn = pool.getconn()
     while not _is_alive(conn):
@@ -514,8 +480,9 @@ def _is_alive(conn: psycopg2.extensions.connection) -> bool:
     """Tell whether an idle connection still has its server: one that has lost it has an end of file to read."""
     if conn.closed:
         return False
-    readable, _, _ = select.select([conn], [], [], 0)
-    if not readable:
+    idle = select.poll()  # not select(), which knows no descriptor above 1023
+    idle.register(conn, select.POLLIN)
+    if not idle.poll(0):
         return True
     try:
         conn.reset()
@@ -625,8 +592,8 @@ def fetch_value(statement: str, /, patient: bool = False, **values: object) -> V
 
 def write_value(statement: str, /, **values: object) -> Value:  # type: ignore[type-var]
     """Run one statement that writes, in a transaction of its own, and return the single value that it returns."""
-    row: Row | None = write_one(statement, **values)
-    value, = (row or {}).values()
+    row: Row = only(write_one(statement, **values))
+    value, = row.values()
     return value  # type: ignore[no-any-return]
 
 
@@ -725,19 +692,12 @@ def add_customer(name: str, phone_number: str) -> int:
 def get_customer(customer_id: int) -> Customer:
     return existing("customer", customer_id, fetch_one(
         """
-        SELECT customer_id, name, phone_number, created_at
+        SELECT customer_id, name, phone_number
         FROM customers
         WHERE customer_id = %(customer_id)s
         """,
         customer_id=customer_id,
     ))
-
-
-def only(row: Record | None) -> Record:
-    """Return the row of a statement that always has one."""
-    if row is None:
-        raise LookupError("The statement gave no row.")
-    return row
 
 
 def existing(kind: str, row_id: int, row: Record | None) -> Record:
@@ -1141,8 +1101,8 @@ def delete_equipment(equipment_id: int) -> None:
 
 
 @retried
-def add_bill(customer_id: int, description: str, amount: Decimal, due_date: date) -> int:
-    """Bill a customer by hand and return the new ID; their credit pays it at once, as far as it goes."""
+def add_bill(customer_id: int, description: str, amount: Decimal, due_date: date) -> NewBill:
+    """Bill a customer by hand; their credit pays it at once, as far as it goes."""
     with transaction() as cur:
         cur.execute(
             """
@@ -1155,7 +1115,8 @@ def add_bill(customer_id: int, description: str, amount: Decimal, due_date: date
         billing_id: int = cur.row()["billing_id"]
         _insert_item(cur, billing_id, description, amount)
         apply_credit(cur, customer_id)
-        return billing_id
+        cur.execute("SELECT amount_paid FROM billing WHERE billing_id = %(billing_id)s", {"billing_id": billing_id})
+        return NewBill(billing_id, cur.row()["amount_paid"])
 
 
 def _insert_item(cur: Cursor, billing_id: int, description: str, amount: Decimal) -> None:

@@ -33,7 +33,8 @@ from tracker.transfer import exporting
 
 VERSION = "1.0.0"
 
-saved_before = 0  # what database.saved was when the action that runs began
+# What database.saved and database.unknown were when the action that runs began.
+saved_before = unknown_before = 0
 
 
 class Menu(NamedTuple):
@@ -177,8 +178,7 @@ def add_bill() -> None:
     description = ask("Description", fields.text(200))
     billed = ask("Amount", fields.positive_amount)
     due_date = ask("Due date", fields.day)
-    billing_id = database.add_bill(customer["customer_id"], description, billed, due_date)
-    credit = payments.paid_from_credit(billing_id)
+    billing_id, credit = database.add_bill(customer["customer_id"], description, billed, due_date)
     say(f"Added bill {billing_id}, {description}, {text.show_amount(billed)} due {due_date}, to {customer['name']}"
         f"{f'; {text.show_amount(credit)} of it paid from credit' if credit else ''}.")
 
@@ -319,7 +319,7 @@ def about_database() -> None:
     print(f"Server     {screens.where(server)}")
     say(f"Database   {server['database']}, {database.size()}, as {server['login']}")
     print(f"Today      {server['today']}, in {server['timezone']}")
-    say(f"Log        {log.path()}")
+    say(f"Log        {log.where()}")
     if server["search_is_indexed"]:
         print("Search     indexed by pg_trgm")
     else:
@@ -442,9 +442,9 @@ def run_menu(menu: Menu) -> None:
 
 def run_action(label: str, action: Callable[[], object]) -> None:
     """Run one action; whatever stops it becomes one line."""
-    global saved_before
+    global saved_before, unknown_before
     print(f"\n{label}")
-    saved_before = database.saved
+    saved_before, unknown_before = database.saved, database.unknown
     try:
         action()
     except errors.Cancelled:
@@ -452,11 +452,13 @@ def run_action(label: str, action: Callable[[], object]) -> None:
     except KeyboardInterrupt:
         print(f"\n{stopped()}")
     except errors.Error as exc:
-        prompts.complain(str(exc))
+        prompts.complain(str(exc) if database.saved == saved_before else f"{exc} What was saved before that stays.")
 
 
 def stopped() -> str:
     """Say what a cancelled action left behind."""
+    if database.unknown != unknown_before:
+        return "Stopped; whether that was saved is not known: look before you enter it again."
     if database.saved == saved_before:
         return "Cancelled, nothing changed."
     return "Stopped; what was saved before that stays."
@@ -511,8 +513,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def say_fault(kind: type[BaseException], fault: BaseException, trace: TracebackType | None) -> None:
     """Report a fault of the program itself: in one sentence here, in full in the log."""
-    where = f", with {log.path()}" if log.fault(fault) else ""
+    where = f", with {log.where()}" if log.fault(fault) else ""
     saved = "Nothing was saved." if database.saved == saved_before else "What was saved before it stays."
+    if database.unknown != unknown_before:
+        saved = "Whether something was saved is not known: look before you enter it again."
     while trace and trace.tb_next:
         trace = trace.tb_next
     place = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}, line {trace.tb_lineno}" if trace else "the program"

@@ -11,6 +11,7 @@ import psycopg2.extensions
 import psycopg2.extras
 
 import database
+from tracker.cursor import Cursor
 
 
 class Statement(NamedTuple):
@@ -25,7 +26,7 @@ class Statement(NamedTuple):
     committed: bool = False
 
 
-class Recorder(database.Cursor):
+class Recorder(Cursor):
     """The program's cursor, which writes down what passes through it."""
 
     statements: ClassVar[list[Statement]] = []

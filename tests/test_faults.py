@@ -196,7 +196,7 @@ def test_the_program_looks_up_a_payment_whose_reply_was_lost(proxy, sql, termina
 
 def test_payments_recorded_at_the_same_time_all_count(db, sql):
     customer_id = db.add_customer("Ada Okafor", "5550100")
-    billing_id = db.add_bill(customer_id, "Large", Decimal("150.00"), date(2026, 12, 1))
+    billing_id = db.add_bill(customer_id, "Large", Decimal("150.00"), date(2026, 12, 1)).billing_id
     writers = [threading.Thread(target=lambda: [pay(customer_id, "1.00") for _ in range(50)]) for _ in range(4)]
     for writer in writers:
         writer.start()
@@ -227,7 +227,7 @@ def test_bill_runs_at_the_same_time_bill_once(db, sql):
 @pytest.mark.slow
 def test_a_deadlock_between_payments_is_tried_again(db, sql, uri):
     customer_id = db.add_customer("Ada Okafor", "5550100")
-    billing_id = db.add_bill(customer_id, "Bill", Decimal("10.00"), date(2026, 12, 1))
+    billing_id = db.add_bill(customer_id, "Bill", Decimal("10.00"), date(2026, 12, 1)).billing_id
     other = psycopg2.connect(uri)
     cur = other.cursor()
     # It waits longer to look for deadlocks, so that the program's transaction is always the victim.
@@ -245,7 +245,7 @@ def test_a_deadlock_between_payments_is_tried_again(db, sql, uri):
 
 def test_a_kill_before_commit_leaves_nothing_half_done(db, sql, uri):
     customer_id = db.add_customer("Ada Okafor", "5550100")
-    billing_id = db.add_bill(customer_id, "Bill", Decimal("10.00"), date(2026, 12, 1))
+    billing_id = db.add_bill(customer_id, "Bill", Decimal("10.00"), date(2026, 12, 1)).billing_id
     holder = psycopg2.connect(uri)
     holder.cursor().execute("SELECT 1 FROM billing WHERE billing_id = %s FOR UPDATE", (billing_id,))
     writer = subprocess.Popen([sys.executable, "-c", WRITER, uri], cwd=PROJECT, env=environment(uri),

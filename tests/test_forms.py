@@ -648,7 +648,7 @@ def test_digits_are_an_id_and_a_number_only_where_nobody_has_it(ada, typed, answ
 
 
 def test_a_bill_is_shown_with_its_lines(ada, typed):
-    database.update_bill(database.add_bill(ada, "Setup", Decimal(10), ago(3)), amount=Decimal("12.50"))
+    database.update_bill(database.add_bill(ada, "Setup", Decimal(10), ago(3)).billing_id, amount=Decimal("12.50"))
     screen = typed("5", "3", "1")
     assert re.search(r"^  Setup +10\.00\n  Adjustment +2\.50$", screen, re.MULTILINE)
     fields = dict(re.findall(r"^(\w[\w ]*?)  +(\S.*)$", screen, re.MULTILINE))

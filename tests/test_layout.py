@@ -16,6 +16,7 @@ FLOORS = [
     ["tracker", "tracker.errors", "tracker.text", "tracker.fields", "tracker.interrupts"],
     ["tracker.settings"],
     ["tracker.log"],
+    ["tracker.cursor"],
     ["tracker.embedded", "tracker.migrate"],
     ["database"],
     ["tracker.payments", "tracker.bill_run", "tracker.reports", "tracker.verify", "tracker.demo"],

@@ -135,7 +135,8 @@ def pay(customer_id, amount, **more):
 
 
 def add_bill(customer_id, amount, days=5):
-    return database.add_bill(customer_id, "By hand", Decimal(amount), database.today() + timedelta(days=days))
+    due_date = database.today() + timedelta(days=days)
+    return database.add_bill(customer_id, "By hand", Decimal(amount), due_date).billing_id
 
 
 def due(customer_id):

@@ -173,3 +173,123 @@ def test_an_amount_that_is_too_large_is_no_fault_and_not_in_the_log(db, folder):
     with pytest.raises(errors.Conflict):
         db.add_service(1, "Fibre", Decimal("12345678901.00"))
     assert "12345678901" not in logged(folder)
+
+
+def test_the_rows_that_a_server_error_repeats_stay_out_of_a_faults_traceback(db, uri, folder):
+    customer_id = db.add_customer("Ada Okafor", "+44 20 7946 0958")
+    db.add_location(customer_id, "1 Harbour Street")
+    with open("/dev/full", "w") as full:  # its complaint cannot be written, and that is a fault
+        done = subprocess.run(
+            [sys.executable, str(PROJECT / "main.py")], input=lines("2", "1", "1", "1 Harbour Street", "0", "0"), text=True,
+            env=environment(uri, ISP_DATA_DIR=str(folder)), stdout=subprocess.DEVNULL, stderr=full, timeout=60,
+            check=False,
+        )
+    assert done.returncode != 0
+    kept = logged(folder)
+    assert "OSError" in kept
+    assert "UniqueViolation: SQLSTATE 23505" in kept
+    assert "Harbour" not in kept
+
+
+@pytest.mark.parametrize("statement", [
+    "SELECT %(secret)s::integer",
+    "SELECT to_tsquery('simple', %(secret)s || ' (')",
+    "DO $$ BEGIN RAISE EXCEPTION 'no money for Ada Okafor'; END $$",
+    "SELECT %(secret)s::date",
+    "SELECT %(secret)s::jsonb",
+    "SELECT 1 WHERE x = %(secret)s",
+])
+@pytest.mark.parametrize("secret", ["Ada Okafor", "Ada\nOkafor", "Ada' & Okafor", "Ada \"the\" Okafor"])
+def test_no_value_comes_into_the_log_by_the_servers_words(statement, secret, db, folder):
+    with pytest.raises(errors.Error), db.reading() as cur:
+        cur.execute(statement, {"secret": secret})
+    kept = logged(folder)
+    assert "SQLSTATE" in kept
+    assert not re.search("Ada|Okafor", kept.partition(" in: ")[0])
+
+
+@pytest.mark.parametrize("words", ["»Ada Okafor«", "„Ada Okafor“", "«Ada Okafor»", "‚Ada Okafor‘", "`Ada Okafor'"])
+def test_quotes_of_other_languages_are_quotes(words, folder):
+    log.fault(ValueError(f"Wert {words} ist falsch"))
+    assert 'ValueError: Wert "…" ist falsch' in logged(folder)
+
+
+def test_a_statement_put_together_is_logged_without_its_parts(db, folder):
+    from psycopg2 import sql
+
+    with pytest.raises(errors.Error), db.reading() as cur:
+        cur.execute(sql.SQL("SELECT {} + 1").format(sql.Literal("Ada Okafor")))
+    assert "Okafor" not in logged(folder)
+
+
+def test_why_a_server_refused_is_in_the_log(uri, folder):
+    nowhere = re.sub("isp_test_[0-9_]+", "isp_nowhere", uri)
+    assert run_program(nowhere, "verify", ISP_DATA_DIR=str(folder)).returncode == 2
+    assert re.search(r'FATAL: database "…" does not exist', logged(folder))
+
+
+def test_a_slow_stream_and_a_slow_commit_are_logged(db, sql, folder):
+    with db.streaming() as cur:
+        cur.execute("SELECT pg_sleep(1.1)")
+        assert len(list(cur)) == 1
+    sql("CREATE FUNCTION rest() RETURNS trigger LANGUAGE plpgsql"
+        " AS $$ BEGIN PERFORM pg_sleep(1.1); RETURN NULL; END $$;"
+        "CREATE CONSTRAINT TRIGGER rest AFTER INSERT ON customers DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION rest()")
+    db.add_customer("Ada Okafor", "+44 20 7946 0958")
+    took = re.findall(r"A statement took 1\.\d s: (.*)", logged(folder))
+    assert took == ["SELECT pg_sleep(1.1)", "COMMIT"]
+
+
+@pytest.mark.parametrize("home", ["~nobody-of-that-name/data"])
+def test_without_a_folder_for_the_log_the_program_works_and_says_so(home, uri):
+    done = run_program(uri, answers=lines("8", "2", "0", "0"), ISP_DATA_DIR=home)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Log        none. There is no home folder for the data; set ISP_DATA_DIR to a folder." in done.stdout
+
+
+def test_a_pipe_in_the_place_of_the_log_holds_nobody_up(folder):
+    folder.mkdir()
+    os.mkfifo(folder / "program.log")
+    assert not log.fault(KeyError("x"))
+
+
+def test_a_log_that_others_could_read_or_share_is_made_ours_or_left_alone(folder, tmp_path):
+    folder.mkdir()
+    (folder / "program.log").touch()
+    (folder / "program.log").chmod(0o666)
+    log.note("ours")
+    assert stat.S_IMODE((folder / "program.log").stat().st_mode) == 0o600
+    os.link(folder / "program.log", tmp_path / "elsewhere")
+    log.note("theirs")
+    assert "theirs" not in logged(folder)
+
+
+def test_the_folder_that_the_log_makes_serves_the_embedded_server_whatever_the_umask(folder):
+    before = os.umask(0o077)
+    try:
+        log.note("a line")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(folder.stat().st_mode) == (0o755 if os.geteuid() == 0 else 0o700)
+
+
+WRITER = """
+import sys
+from tracker import log
+log.LIMIT = 2000
+for number in range(100):
+    log.note(f"{sys.argv[1]} {number:03} " + "." * 100)
+"""
+
+
+def test_programs_that_fill_the_log_at_once_keep_the_last_lines_of_each(folder):
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, name], cwd=PROJECT,
+                         env=environment("", ISP_DATA_DIR=str(folder)))
+        for name in "abcd"
+    ]
+    assert [writer.wait(timeout=60) for writer in writers] == [0] * 4
+    kept = logged(folder) + (folder / "program.log.old").read_text()
+    assert len(kept) > 2000
+    assert all(len(line) > 100 for line in kept.splitlines())

@@ -734,3 +734,24 @@ def test_ctrl_c_while_the_copy_is_made_leaves_the_database_and_no_copy(folder):
         assert (code, stderr.splitlines()[-1]) == (130, "Cancelled.")
         assert list((folder / "backups").iterdir()) == []
         assert versions(uri) == [1]
+
+
+def test_an_older_program_that_starts_while_the_copy_is_made_keeps_the_upgrade_from_going_on(folder, monkeypatch):
+    monkeypatch.setattr(migrate, "OTHERS_PATIENCE", 0)
+    monkeypatch.setenv("ISP_DATA_DIR", str(folder))
+    monkeypatch.delenv("DATABASE_URI", raising=False)
+    copied = embedded.back_up
+    with held(folder) as uri:
+        older = []
+
+        def copy_slowly(*where):
+            copied(*where)
+            older.append(psycopg2.connect(uri, application_name="isp-customer-tracker"))
+
+        monkeypatch.setattr(embedded, "back_up", copy_slowly)
+        with pytest.raises(errors.Busy, match="another program has it open"):
+            database.connect()
+        database.disconnect()
+        assert versions(uri) == [1]
+        assert list(folder.glob("backups/*")) == []
+        older[0].close()

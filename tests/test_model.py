@@ -57,7 +57,8 @@ class Books(RuleBasedStateMachine):
     def add_bill(self, customer_id, amount, day):
         if customer_id not in self.billed:
             return None
-        billing_id = database.add_bill(customer_id, "By hand", amount, database.today() + timedelta(days=day))
+        due_date = database.today() + timedelta(days=day)
+        billing_id = database.add_bill(customer_id, "By hand", amount, due_date).billing_id
         self.billed[customer_id][billing_id] = amount
         return customer_id, billing_id
 

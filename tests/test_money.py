@@ -71,7 +71,7 @@ def test_a_payment_cannot_be_aimed_at_another_customers_bill(db, ada, bills):
 
 def test_credit_pays_the_next_bill_at_once(db, ada):
     pay(ada, "25.00")
-    billing_id = db.add_bill(ada, "Installation", Decimal("30.00"), TODAY)
+    billing_id = db.add_bill(ada, "Installation", Decimal("30.00"), TODAY).billing_id
     assert due(ada) == {billing_id: Decimal("5.00")}
 
 
@@ -119,7 +119,7 @@ def test_a_payment_is_voided_once(ada):
 
 def test_other_credit_pays_the_bills_of_a_void_payment(db, ada):
     first = pay(ada, "10.00")
-    billing_id = db.add_bill(ada, "Installation", Decimal("10.00"), TODAY)
+    billing_id = db.add_bill(ada, "Installation", Decimal("10.00"), TODAY).billing_id
     pay(ada, "10.00")
     payments.void_payment(first["payment_id"], "bounced")
     assert (due(ada), payments.credit(ada)) == ({}, 0)
@@ -178,7 +178,7 @@ def test_sums_follow_sql_typed_into_psql(ada, bills, sql):
 ])
 def test_an_allocation_beyond_the_rules_is_refused(db, ada, sql, amount, rule):
     payment = pay(ada, "20.00")
-    small = db.add_bill(ada, "Small", Decimal("10.00"), TODAY)
+    small = db.add_bill(ada, "Small", Decimal("10.00"), TODAY).billing_id
     sql("INSERT INTO billing (customer_id, description, amount_billed, due_date) "
         "VALUES (%s, 'Large', 99, CURRENT_DATE)", ada)
     sql("DELETE FROM payment_allocations")

@@ -433,7 +433,7 @@ CALLS = {
         "add_bill": (1, "Setup", Decimal(1), DAY), "update_bill": (1, "Repair"),
     },
     payments: {
-        "unpaid_bills": (1,), "credit": (1,), "paid_from_credit": (1,), "same_payments": (1, Decimal(4), DAY),
+        "unpaid_bills": (1,), "credit": (1,), "same_payments": (1, Decimal(4), DAY),
         "get_payment": (1,),
         "find_by_entry_key": (uuid.UUID(int=1),), "find_payments": ("ada",), "list_payments": (1,),
         "count_payments": (1,),

@@ -33,7 +33,7 @@ def pay(customer_id, amount, paid_on=None, **more):
 
 
 def bill(customer_id, amount, days_ago=0, description="Bill"):
-    return database.add_bill(customer_id, description, Decimal(amount), ago(days_ago))
+    return database.add_bill(customer_id, description, Decimal(amount), ago(days_ago)).billing_id
 
 
 def months_ago(count):

@@ -10,6 +10,7 @@ import psycopg2.extensions
 import pytest
 
 import database
+import main
 from tracker import bill_run, errors, payments, reports
 from tracker.terminal import forms
 from tracker.transfer import importing, mapping, source
@@ -99,7 +100,7 @@ def test_a_fault_in_the_callers_block_is_told_as_what_it_is(db, lend):
 def test_amounts_from_json_are_decimals_with_two_places(db):
     customer_id = db.add_customer("Ada", "12345")
     db.add_service(db.add_location(customer_id, "1 Quay"), "Fibre", Decimal(20))
-    billing_id = db.add_bill(customer_id, "Setup", Decimal(30), db.today())
+    billing_id = db.add_bill(customer_id, "Setup", Decimal(30), db.today()).billing_id
     payment = payments.record_payment(customer_id, Decimal(10), db.today(), "cash", None, uuid4())
     account = reports.get_account(customer_id)
     statement = reports.get_statement(customer_id, db.today(), db.today())
@@ -126,18 +127,13 @@ def test_each_kind_of_error_has_its_exit_code_and_its_http_status():
     }
 
 
-def test_a_bill_says_all_that_credit_paid_of_it_and_nothing_else(db):
+def test_a_new_bill_says_all_that_credit_paid_of_it(db):
     customer_id = db.add_customer("Ada", "12345")
-    _, void, *_ = (
-        payments.record_payment(customer_id, Decimal(amount), db.today(), "cash", None, uuid4())["payment_id"]
-        for amount in ("3", "7", "10", "15")
-    )
-    small = db.add_bill(customer_id, "Small", Decimal(3), db.today())
-    billing_id = db.add_bill(customer_id, "Setup", Decimal(60), db.today())
-    assert (payments.paid_from_credit(small), payments.paid_from_credit(billing_id)) == (Decimal(3), Decimal(32))
-    payments.void_payment(void, "typo")
-    payments.record_payment(customer_id, Decimal(5), db.today(), "cash", None, uuid4())
-    assert payments.paid_from_credit(billing_id) == Decimal(25)
+    for amount in ("3", "10", "15"):
+        payments.record_payment(customer_id, Decimal(amount), db.today(), "cash", None, uuid4())
+    assert db.add_bill(customer_id, "Small", Decimal(3), db.today()).from_credit == Decimal(3)
+    assert db.add_bill(customer_id, "Setup", Decimal(60), db.today()).from_credit == Decimal(25)
+    assert db.add_bill(customer_id, "Visit", Decimal(60), db.today()).from_credit == 0
 
 
 class SlowClock:
@@ -169,3 +165,37 @@ def test_each_rule_of_the_database_that_is_broken_without_a_sentence_of_its_own_
         db.add_customer("Ada", "12345")
     with pytest.raises(psycopg2.Error):
         sql("INSERT INTO customers (name, phone_number) VALUES ('Ada', '12345')")
+
+
+def test_a_payment_that_others_hold_up_is_looked_up_until_there_is_an_answer(db, sql, monkeypatch, uri):
+    monkeypatch.setenv("DB_LOCK_TIMEOUT", "1")
+    db.disconnect()
+    db.connect(uri)
+    customer_id, key = db.add_customer("Ada", "12345"), uuid4()
+    payments.record_payment(customer_id, Decimal(5), db.today(), "cash", None, key)
+    holder = psycopg2.connect(uri)
+    holder.cursor().execute("LOCK TABLE payments")
+    monkeypatch.setattr(forms.time, "sleep", lambda seconds: holder.rollback())
+    assert forms.look_up_saved_payment(key)["amount"] == 5
+    holder.close()
+
+
+def test_an_error_after_something_was_saved_says_so(db, capsys):
+    def action() -> None:
+        db.add_customer("Ada", "12345")
+        db.get_customer(7)
+
+    main.run_action("An action", action)
+    assert capsys.readouterr().err == "There is no customer 7. What was saved before that stays.\n"
+
+
+def test_stopping_after_a_lost_reply_does_not_say_that_nothing_changed(db, capsys, monkeypatch):
+    def action() -> None:
+        monkeypatch.setattr(database, "unknown", database.unknown + 1)
+        raise KeyboardInterrupt
+
+    main.run_action("An action", action)
+    assert capsys.readouterr().out.endswith(
+        "Stopped; whether that was saved is not known: look before you enter it again.\n")
+    main.say_fault(KeyError, KeyError("x"), None)
+    assert "Whether something was saved is not known" in capsys.readouterr().err

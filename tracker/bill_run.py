@@ -9,7 +9,9 @@ from typing import Any, TypedDict, cast
 
 import psycopg2.errors
 
-from database import BILL_RUN_LOCK, Cursor, be_patient, fetch_one, only, retried, transaction
+from database import BILL_RUN_LOCK, fetch_one, retried, transaction
+from tracker import log
+from tracker.cursor import Cursor, be_patient, only
 from tracker.errors import Conflict, Deadlock
 
 SHOWN_KEPT = 100
@@ -147,6 +149,7 @@ def _deletion_in_the_way() -> Iterator[None]:
     try:
         yield
     except psycopg2.errors.ForeignKeyViolation as exc:
+        log.server_error(exc, "a bill run")
         raise Deadlock("A customer was deleted meanwhile; nobody was billed. Try again.") from exc
 
 

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from psycopg2 import sql
 
-from database import Cursor, be_patient, outside_transactions, transaction
+from database import outside_transactions, transaction
+from tracker.cursor import Cursor, be_patient
 from tracker.errors import Conflict
 
 DEMO_CUSTOMERS = 200

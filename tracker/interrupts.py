@@ -118,7 +118,7 @@ def check() -> None:
 def forget() -> None:
     """Drop a Ctrl-C that came too late to cancel anything."""
     global _pending
-    if isinstance(_pending, KeyboardInterrupt):
+    if isinstance(_pending, KeyboardInterrupt) and _in_main_thread():
         _pending = None
 
 

@@ -1,25 +1,28 @@
 """The log: what went wrong, for whoever mends it; the screen has one sentence.
 
 It stands beside the data, its owner's alone. No secret and no customer's data reach it: statements are logged without
-their values, and of other words what stands in quotes is left out.
+their values, and of what others say, whatever stands in quotes is left out.
 """
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import re
+import stat
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import psycopg2
 
 from tracker import settings
-
-if TYPE_CHECKING:
-    import psycopg2
+from tracker.errors import Error
 
 NAME = "program.log"
 LIMIT = 5_000_000  # bytes; then it begins anew, and one old one is kept
 SLOW = 1.0  # seconds from which on a statement is logged
+LONGEST = 500  # characters of a statement
+QUOTES = "\"'`“”„‟«»‹›‘’‚‛"
 
 
 class _File(logging.Handler):
@@ -29,25 +32,57 @@ class _File(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            with os.fdopen(_append(path()), "a", encoding="utf-8", errors="backslashreplace") as file:
+            with os.fdopen(_opened(path()), "a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(self.format(record) + "\n")
-        except OSError:  # a full disk, or somebody else's folder, must not stop the work
+        except (OSError, Error):  # a full disk, or a folder out of reach, must not stop the work
             self.failed = True
 
 
 def path() -> Path:
-    """Return where the log is."""
+    """Return where the log is; raise Unavailable when there is no folder for it."""
     return settings.data_folder() / NAME
 
 
-def _append(file: Path) -> int:
+def where() -> str:
+    """Say where the log is."""
+    try:
+        return str(path())
+    except Error as exc:
+        return f"none. {exc}"
+
+
+def _opened(file: Path) -> int:
     """Open the log to append to it; make it, and its folder, if missing; begin anew when it is full."""
     if not file.parent.exists():
-        # Root's folder must let the system user through that runs its embedded server.
-        file.parent.mkdir(parents=True, mode=0o755 if os.geteuid() == 0 else 0o700)
-    if file.exists() and file.stat().st_size > LIMIT:
-        file.replace(file.with_name(f"{NAME}.old"))
-    return os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        _make(file.parent)
+    descriptor = _open(file)
+    if os.fstat(descriptor).st_size > LIMIT:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # of several programs one moves it, and the others find another there
+        if os.fstat(descriptor).st_ino == file.stat().st_ino:
+            file.replace(file.with_name(f"{NAME}.old"))
+        os.close(descriptor)
+        descriptor = _open(file)
+    return descriptor
+
+
+def _make(folder: Path) -> None:
+    # Root's folder must let the system user through that runs its embedded server.
+    before = os.umask(0o022 if os.geteuid() == 0 else 0o077)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    finally:
+        os.umask(before)
+
+
+def _open(file: Path) -> int:
+    """Open a file that is ours alone; whatever else was put in its place raises OSError."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_nlink > 1:
+        os.close(descriptor)
+        raise PermissionError(f"{file} is not ours alone")
+    os.fchmod(descriptor, 0o600)
+    return descriptor
 
 
 _file = _File()
@@ -68,23 +103,14 @@ def retry(action: str, error: Exception) -> None:
 
 
 def slow(statement: str, seconds: float) -> None:
-    _log.warning("A statement took %.1f s: %s", seconds, " ".join(statement.split())[:500])
+    """Log a statement that took long; one that did not is nothing to tell."""
+    if seconds > SLOW:
+        _log.warning("A statement took %.1f s: %s", seconds, _line(statement)[:LONGEST])
 
 
 def server_error(error: psycopg2.Error, statement: str = "") -> None:
     """Log the server's own words, with what they are about, and the statement without its values."""
-    diag = error.diag
-    about = ", ".join(
-        f"{kind} {name}" for kind, name in
-        (("table", diag.table_name), ("column", diag.column_name), ("constraint", diag.constraint_name)) if name
-    )
-    words = diag.message_primary or str(error)
-    if not diag.message_primary or (error.pgcode or "").startswith("22"):
-        words = _unquoted(words)
-    _log.warning(
-        "SQLSTATE %s: %s%s%s", error.pgcode or "unknown", " ".join(words.split()), f" ({about})" if about else "",
-        f" in: {' '.join(statement.split())[:500]}" if statement else "",
-    )
+    _log.warning("%s%s", _words(error), f" in: {_line(statement)[:LONGEST]}" if statement else "")
 
 
 def fault(error: BaseException) -> bool:
@@ -99,10 +125,33 @@ def fault(error: BaseException) -> bool:
 
 
 def _traceback(error: BaseException) -> str:
-    where = "".join(traceback.format_tb(error.__traceback__))
-    return f"{where}{type(error).__name__}: {_unquoted(' '.join(str(error).split()))}"
+    steps = "".join(traceback.format_tb(error.__traceback__))
+    words = _words(error) if isinstance(error, psycopg2.Error) else _unquoted(str(error))
+    return f"{steps}{type(error).__name__}: {words}"
+
+
+def _words(error: psycopg2.Error) -> str:
+    """Return what the server said: its first line alone, because DETAIL and the rest repeat the data."""
+    diag, code = error.diag, error.pgcode or "unknown"
+    about = ", ".join(
+        f"{kind} {name}" for kind, name in
+        (("table", diag.table_name), ("column", diag.column_name), ("constraint", diag.constraint_name)) if name
+    )
+    if not diag.message_primary:  # from the client's library: it names hosts, logins and databases, and no data
+        said = re.sub(f"[{QUOTES}][^{QUOTES}]*[{QUOTES}]", '"…"', _line(str(error)))
+    elif code.startswith("23"):  # broken rules are named, not quoted from
+        said = _line(diag.message_primary)
+    elif code.startswith("P0"):
+        said = "a function's own words, which may hold data"
+    else:
+        said = _unquoted(diag.message_primary)
+    return f"SQLSTATE {code}: {said}{f' ({about})' if about else ''}"
 
 
 def _unquoted(words: str) -> str:
-    """Leave out what stands in quotes, which may be anybody's data."""
-    return re.sub(r"""("|'|“|«).*("|'|”|»)""", '"…"', words)
+    """Leave out all from the first quote to the last, which may be anybody's data, quotes within it and all."""
+    return re.sub(f"[{QUOTES}].*[{QUOTES}]", '"…"', _line(words))
+
+
+def _line(words: str) -> str:
+    return " ".join(words.split())

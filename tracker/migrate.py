@@ -9,11 +9,12 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import psycopg2
-from psycopg2.extras import RealDictCursor
 
+from tracker import log
+from tracker.cursor import Cursor, be_patient
 from tracker.errors import Busy, Forbidden, Unavailable
 
 PROJECT = Path(__file__).parents[1]
@@ -63,15 +64,7 @@ def pending(version: int) -> list[Migration]:
     return needed
 
 
-def _row(cur: RealDictCursor) -> dict[str, Any]:
-    """Return the row of a statement that always has one."""
-    row = cur.fetchone()
-    if row is None:
-        raise LookupError("The statement gave no row.")
-    return row
-
-
-def database_version(cur: RealDictCursor) -> int | None:
+def database_version(cur: Cursor) -> int | None:
     """Return the version that the database is at, or None when it holds no schema; raise Unavailable if it cannot."""
     server = cur.connection.info
     if server.server_version < 140000:
@@ -86,27 +79,27 @@ def database_version(cur: RealDictCursor) -> int | None:
         ) AS installed
         """
     )
-    if not _row(cur)["installed"]:
+    if not cur.row()["installed"]:
         return None
     cur.execute("SELECT max(version) AS version FROM schema_version")
-    version: int | None = _row(cur)["version"]
+    version: int | None = cur.row()["version"]
     return version
 
 
-def lock(cur: RealDictCursor, say: Callable[[str], object] | None = None) -> None:
+def lock(cur: Cursor, say: Callable[[str], object] | None = None) -> None:
     """Lift the time limits of this transaction, and keep all who would change the schema out until it ends.
 
     What the version was before may be old news now: read it again.
     """
-    cur.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+    be_patient(cur)
     cur.execute("SELECT pg_try_advisory_xact_lock(%(key)s) AS locked", {"key": SCHEMA_LOCK})
-    if not _row(cur)["locked"]:
+    if not cur.row()["locked"]:
         if say:
             say("Another program is upgrading the database; waiting for it.")
         cur.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": SCHEMA_LOCK})
 
 
-def create(cur: RealDictCursor) -> int:
+def create(cur: Cursor) -> int:
     """Make the present schema, unless there is one by now, and return the version that the database is at."""
     lock(cur)
     version = database_version(cur)
@@ -115,13 +108,14 @@ def create(cur: RealDictCursor) -> int:
     try:
         cur.execute((PROJECT / "schema.sql").read_text(encoding="utf-8"))
     except (psycopg2.errors.DuplicateTable, psycopg2.errors.DuplicateObject) as exc:
+        log.server_error(exc, "schema.sql")
         raise Unavailable("That database holds other tables already; use an empty one.") from exc
     except psycopg2.errors.InsufficientPrivilege as exc:
         raise Unavailable("The tables are not there yet and this login may not create them.") from exc
     return program_version()
 
 
-def apply(cur: RealDictCursor, migration: Migration, say: Callable[[str], object]) -> None:
+def apply(cur: Cursor, migration: Migration, say: Callable[[str], object]) -> None:
     """Run a migration and record it; the caller holds the lock and has read the version under it.
 
     A lock that is waited for keeps even readers out behind it, so each wait is short and begins anew, for a minute.
@@ -138,12 +132,13 @@ def apply(cur: RealDictCursor, migration: Migration, say: Callable[[str], object
     cur.execute("INSERT INTO schema_version (version) VALUES (%(version)s)", {"version": migration.version})
 
 
-def _tried(cur: RealDictCursor, migration: Migration) -> bool:
+def _tried(cur: Cursor, migration: Migration) -> bool:
     """Run a migration's statements; if others hold a table, take all of them back and return False."""
     cur.execute("SAVEPOINT migration; SET LOCAL lock_timeout = '2s'")
     try:
         cur.execute(migration.statements())
-    except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected):
+    except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected) as exc:
+        log.server_error(exc, migration.path.name)
         cur.execute("ROLLBACK TO SAVEPOINT migration")
         return False
     except psycopg2.errors.InsufficientPrivilege as exc:
@@ -151,7 +146,7 @@ def _tried(cur: RealDictCursor, migration: Migration) -> bool:
     return True
 
 
-def check_owner(cur: RealDictCursor) -> None:
+def check_owner(cur: Cursor) -> None:
     """Raise Forbidden when the tables are another's, who alone may change them."""
     cur.execute(
         """
@@ -160,13 +155,15 @@ def check_owner(cur: RealDictCursor) -> None:
         WHERE oid = 'schema_version'::regclass
         """
     )
-    row = _row(cur)
+    row = cur.row()
     if not row["ours"]:
         raise Forbidden(f"The tables belong to {row['owner']}; upgrade with that login in DATABASE_URI.")
 
 
-def count_others(cur: RealDictCursor) -> int:
-    """Count the sessions of other copies of the program, but for those that wait to read the version anew."""
+def count_others(cur: Cursor) -> int:
+    """Count the sessions of other copies of the program, but for those that wait to read the version anew: of the
+    programs that know this lock, and of the older ones, which wait for the table itself.
+    """
     cur.execute("SELECT pg_stat_clear_snapshot()")
     cur.execute(
         """
@@ -177,15 +174,23 @@ def count_others(cur: RealDictCursor) -> int:
           AND application_name = current_setting('application_name')
           AND NOT EXISTS (
               SELECT FROM pg_locks
-              WHERE pg_locks.pid = other.pid AND locktype = 'advisory' AND objid = %(key)s AND NOT granted
+              WHERE pg_locks.pid = other.pid
+                AND NOT granted
+                AND (locktype = 'advisory' AND objid = %(key)s
+                     OR locktype = 'relation' AND relation = 'schema_version'::regclass)
           )
         """,
         {"key": SCHEMA_LOCK},
     )
-    return int(_row(cur)["count"])
+    return int(cur.row()["count"])
 
 
-def wait_for_others(cur: RealDictCursor) -> None:
+def keep_others_out(cur: Cursor) -> None:
+    """Let nobody read the version until this transaction ends: who starts meanwhile reads the new one."""
+    cur.execute("LOCK TABLE schema_version IN ACCESS EXCLUSIVE MODE")
+
+
+def wait_for_others(cur: Cursor) -> None:
     """Wait a little for other copies of the program to end, else raise Busy: an older one must not go on afterwards."""
     patient_until = time.monotonic() + OTHERS_PATIENCE
     while count_others(cur):

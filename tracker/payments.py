@@ -9,18 +9,8 @@ import psycopg2
 import psycopg2.extras
 import psycopg2.pool
 
-from database import (
-    MOST_HITS,
-    Cursor,
-    existing,
-    fetch_all,
-    fetch_one,
-    fetch_value,
-    reading,
-    retried,
-    search,
-    transaction,
-)
+from database import MOST_HITS, existing, fetch_all, fetch_one, fetch_value, reading, retried, search, transaction
+from tracker.cursor import Cursor
 from tracker.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
@@ -112,19 +102,6 @@ def credit(customer_id: int) -> Decimal:
         SELECT coalesce((SELECT credit FROM customer_credit WHERE customer_id = %(customer_id)s), 0) AS credit
         """,
         customer_id=customer_id,
-    )
-
-
-def paid_from_credit(billing_id: int) -> Decimal:
-    """Return how much of a bill was paid by money that was there before it."""
-    return fetch_value(
-        """
-        SELECT coalesce(sum(payment_allocations.amount), 0) AS amount
-        FROM payment_allocations
-        JOIN payments USING (payment_id)
-        WHERE billing_id = %(billing_id)s AND from_credit AND voided_at IS NULL
-        """,
-        billing_id=billing_id,
     )
 
 

@@ -9,7 +9,8 @@ from datetime import date
 from decimal import Decimal
 from typing import TypedDict, cast
 
-from database import BillItem, Cursor, be_patient, existing, fetch_all, fetch_one, reading, retried, streaming
+from database import BillItem, existing, fetch_all, fetch_one, reading, retried, streaming
+from tracker.cursor import Cursor, be_patient
 
 LATEST_PAID = 3
 

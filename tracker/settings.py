@@ -27,14 +27,19 @@ def get(name: str, default: str = "") -> str:
 
 
 def data_folder() -> Path:
-    """Return the folder of the embedded database and of the log: ISP_DATA_DIR, else the user's own, or root's."""
-    if chosen := get("ISP_DATA_DIR"):
-        return Path(chosen).expanduser()
-    if os.geteuid() == 0:
+    """Return the folder of the embedded database and of the log: ISP_DATA_DIR, else the user's own, or root's.
+
+    Raise Unavailable when there is none.
+    """
+    chosen = get("ISP_DATA_DIR")
+    if not chosen and os.geteuid() == 0:
         return Path("/var/lib/isp-customer-tracker")
     import platformdirs  # only where needed
 
-    return Path(platformdirs.user_data_dir("isp-customer-tracker"))
+    try:
+        return Path(chosen or platformdirs.user_data_dir("isp-customer-tracker")).expanduser()
+    except RuntimeError:
+        raise Unavailable("There is no home folder for the data; set ISP_DATA_DIR to a folder.") from None
 
 
 def whole_number(name: str, default: int) -> int:

@@ -3,7 +3,8 @@ from __future__ import annotations
 
 from typing import TypedDict, cast
 
-from database import Cursor, be_patient, reading
+from database import reading
+from tracker.cursor import Cursor, be_patient
 from tracker.reports import sum_aged, sum_late
 
 

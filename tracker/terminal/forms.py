@@ -1,12 +1,13 @@
 """The parts that forms of main.py share: lists and single records, deletions, payments, imports."""
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import database
 from tracker import errors, fields, payments, reports, text
@@ -114,26 +115,37 @@ def confirm_repeated_payment(customer_id: int, paid: Decimal, paid_on: date) -> 
     return confirm("Type yes to record another one:")
 
 
-def save_payment(*values: Any) -> Payment:
+def save_payment(
+    customer_id: int,
+    amount: Decimal,
+    paid_on: date,
+    method: str,
+    reference: str | None,
+    entry_key: UUID,
+    billing_id: int | None = None,
+) -> Payment:
     """Record a payment; when the reply is lost, look it up by its entry key, which can never pay twice."""
+    save = functools.partial(
+        payments.record_payment, customer_id, amount, paid_on, method, reference, entry_key, billing_id
+    )
     try:
-        return payments.record_payment(*values)
+        return save()
     except errors.OutcomeUnknown:
         print("The connection was lost while saving and the outcome is unknown; looking it up.")
-    if payment := look_up_saved_payment(values[5]):
+    if payment := look_up_saved_payment(entry_key):
         print("It had been saved.")
         return payment
     print("It had not been saved; saving it now.")
-    return payments.record_payment(*values)
+    return save()
 
 
 def look_up_saved_payment(entry_key: UUID) -> Payment | None:
-    """Look a payment up by its entry key, as long as it takes the server to come back, LOOK_UP_SECONDS at most."""
+    """Look a payment up by its entry key, until there is an answer; after LOOK_UP_SECONDS the last try begins."""
     patient_until = time.monotonic() + LOOK_UP_SECONDS
     while True:
         try:
             return payments.find_by_entry_key(entry_key)
-        except errors.Unavailable:
+        except errors.Error:  # whatever kept this from being answered, the payment may have been saved
             if time.monotonic() > patient_until:
                 break
             time.sleep(1)

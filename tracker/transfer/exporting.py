@@ -11,6 +11,7 @@ from typing import IO, Any
 
 import database
 from tracker import reports, text
+from tracker.cursor import be_patient
 from tracker.errors import FileExists
 from tracker.transfer.files import kind_of, part_of, put, writable
 
@@ -54,7 +55,7 @@ class Cleaned:
 def _copy(query: str, file: Any) -> int:
     """Let the server write what a query returns as CSV, straight to a file; nothing of it stays in memory."""
     with database.reading() as cur:
-        database.be_patient(cur)
+        be_patient(cur)
         cur.execute("SET LOCAL work_mem = '64MB'; SET LOCAL jit = off")
         try:
             cur.copy_expert(f"COPY ({query}) TO STDOUT WITH (FORMAT csv, HEADER)", file)

@@ -18,8 +18,8 @@ import psycopg2.extras
 import psycopg2.pool
 
 import database
-from database import Cursor
 from tracker import errors, text
+from tracker.cursor import Cursor, be_patient
 from tracker.transfer.files import part_of, put, writable
 from tracker.transfer.lines import Progress, Rows, silent, unguarded
 from tracker.transfer.mapping import REJECT_COLUMNS, Mapping
@@ -47,7 +47,7 @@ class Outcome(NamedTuple):
 def check(source: Source, mapping: Mapping, progress: Progress = silent) -> Outcome:
     """Return what an import would do; write nothing."""
     with database.rehearsal() as cur:
-        database.be_patient(cur)
+        be_patient(cur)
         return _compare(cur, source, mapping, progress)
 
 
@@ -62,7 +62,7 @@ def load(
     rejects = rejects_path(source)
     with part_of(rejects) as part:
         with database.transaction() as cur:
-            database.be_patient(cur)
+            be_patient(cur)
             cur.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": database.IMPORT_LOCK})
             outcome = _compare(cur, source, mapping, progress)
             if confirmed is not None and outcome != confirmed:
