@@ -1,7 +1,8 @@
 """Every read and write of customers, locations, services, equipment and bills, and the pool they run on.
 
-One public function is one transaction, or one statement. Functions return plain dicts and raise Error, whose text is
-one sentence for the administrator. Nothing here prints or asks.
+One public function is one transaction, but for a search, which may need two, and an upgrade, which has one for each
+migration. Functions return plain dicts and raise Error, whose text is one sentence for the administrator. Nothing here
+prints or asks.
 """
 from __future__ import annotations
 

@@ -264,7 +264,7 @@ def void_payment() -> None:
         print("Not voided.")
 
 
-def start_bill_run() -> None:
+def run_bills() -> None:
     today = database.today()
     this_month = today.replace(day=1)
     period = ask("Month", fields.month, shown=f"{this_month:%Y-%m}", default=this_month)
@@ -274,10 +274,10 @@ def start_bill_run() -> None:
     for line in screens.bill_preview_lines(period, due_date, today, preview):
         print(line)
     if commands.confirm_total(preview):
-        commands.bill_as_previewed(period, due_date, preview)
+        commands.run_as_previewed(period, due_date, preview)
 
 
-def undo_bill_run() -> None:
+def undo_bills() -> None:
     period = ask("Month", fields.month)
     preview = bill_run.preview_undo(period)
     if not preview["removed"] and not preview["kept"]:
@@ -352,19 +352,19 @@ def exporter(what: str, named: str) -> Callable[[], None]:
     return export
 
 
-CUSTOMERS = Menu("Manage Customers", {
+CUSTOMERS_MENU = Menu("Manage Customers", {
     "1": ("Add customer", add_customer),
     "2": ("View customer", view_customer),
     "3": ("Update customer", update_customer),
     "4": ("Delete customer", delete_customer),
 })
-LOCATIONS = Menu("Manage Locations", {
+LOCATIONS_MENU = Menu("Manage Locations", {
     "1": ("Add location to a customer", add_location),
     "2": ("View location", view_location),
     "3": ("Update location", update_location),
     "4": ("Delete location", delete_location),
 })
-SERVICES = Menu("Manage Services", {
+SERVICES_MENU = Menu("Manage Services", {
     "1": ("Add service to a location", add_service),
     "2": ("View service", view_service),
     "3": ("Update service", update_service),
@@ -376,7 +376,7 @@ EQUIPMENT_MENU = Menu("Manage Equipment", {
     "3": ("Update equipment", update_equipment),
     "4": ("Delete equipment", delete_equipment),
 })
-BILLING = Menu("Billing", {
+BILLING_MENU = Menu("Billing", {
     "1": ("Customers late on payments", commands.show_late),
     "2": ("Add bill", add_bill),
     "3": ("View bills", view_bill),
@@ -385,42 +385,43 @@ BILLING = Menu("Billing", {
     "6": ("Record payment", record_payment),
     "7": ("View payments", view_payments),
     "8": ("Void payment", void_payment),
-    "9": ("Bill run", start_bill_run),
-    "10": ("Undo a bill run", undo_bill_run),
+    "9": ("Bill run", run_bills),
+    "10": ("Undo a bill run", undo_bills),
 })
-REPORTING = Menu("Reporting", {
+REPORTING_MENU = Menu("Reporting", {
     "1": ("All customers with full details", commands.show_accounts),
     "2": ("Late payments by age", aging_report),
     "3": ("Revenue", commands.show_revenue),
     "4": ("Statement of a customer", customer_statement),
 })
-ADMINISTRATION = Menu("Administration", {
+ADMINISTRATION_MENU = Menu("Administration", {
     "1": ("Verify that the money adds up", commands.show_verification),
     "2": ("About this database", about_database),
 })
-TRANSFER = Menu("Import & Export", {
+TRANSFER_MENU = Menu("Import & Export", {
     "1": ("Import customers from a CSV file", import_accounts),
     "2": ("Export customers with sites, services and equipment", exporter("accounts", "line")),
     "3": ("Export bills", exporter("bills", "bill")),
     "4": ("Export payments", exporter("payments", "payment")),
     "5": ("Export customers late on payments", exporter("late", "customer")),
 })
-MAIN = Menu("Main menu", {
-    "1": ("Manage Customers", CUSTOMERS),
-    "2": ("Manage Locations", LOCATIONS),
-    "3": ("Manage Services", SERVICES),
+MAIN_MENU = Menu("Main menu", {
+    "1": ("Manage Customers", CUSTOMERS_MENU),
+    "2": ("Manage Locations", LOCATIONS_MENU),
+    "3": ("Manage Services", SERVICES_MENU),
     "4": ("Manage Equipment", EQUIPMENT_MENU),
-    "5": ("Billing", BILLING),
-    "6": ("Reporting", REPORTING),
-    "7": ("Import & Export", TRANSFER),
-    "8": ("Administration", ADMINISTRATION),
+    "5": ("Billing", BILLING_MENU),
+    "6": ("Reporting", REPORTING_MENU),
+    "7": ("Import & Export", TRANSFER_MENU),
+    "8": ("Administration", ADMINISTRATION_MENU),
 })
 
 
 def run_menu(menu: Menu) -> None:
     """Show a menu and run what is chosen from it, until 0, Ctrl-C or Ctrl-D."""
     options = {**{digit: digit for digit in menu.entries}, "0": "0"}
-    labels = {**{digit: label for digit, (label, _) in menu.entries.items()}, "0": "Exit" if menu is MAIN else "Back"}
+    labels = {digit: label for digit, (label, _) in menu.entries.items()}
+    labels["0"] = "Exit" if menu is MAIN_MENU else "Back"
     lines = [f"{digit:>3}  {label}" for digit, label in labels.items()]
     while True:
         print(f"\n{menu.title}")
@@ -479,7 +480,7 @@ def first_screen() -> None:
 
 def run_menus(arguments: argparse.Namespace) -> int:
     first_screen()
-    run_menu(MAIN)
+    run_menu(MAIN_MENU)
     if not prompts.on_terminal() and prompts.complaints:
         return 1
     return 0

@@ -158,7 +158,7 @@ def choose(digits: str, answers: list[object]) -> None:
 
 def entry(digits: str) -> tuple[str, Callable[[], None]]:
     """Return an entry of the menus, by the digits that are pressed."""
-    menu = main.MAIN
+    menu = main.MAIN_MENU
     for digit in digits[:-1]:
         menu = menu.entries[digit][1]
     return menu.entries[digits[-1]]

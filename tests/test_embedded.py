@@ -358,8 +358,8 @@ def test_an_ordinary_user_owns_the_server_and_alone_sees_its_data(empty, run):
 def test_programs_that_start_at_once_make_one_system_user():
     name = f"isp-test-{os.getpid()}"
     home = Path(embedded.__file__).parents[1]
-    code = (f"from tracker import embedded; embedded.ACCOUNT = {name!r}; "
-            "account = embedded._account(); print(account and account.pw_uid)")
+    code = (f"from tracker import embedded; embedded.SYSTEM_USER = {name!r}; "
+            "account = embedded._system_user(); print(account and account.pw_uid)")
     programs = [
         subprocess.Popen([sys.executable, "-c", code], cwd=home, text=True, stdout=subprocess.PIPE)
         for _ in range(12)

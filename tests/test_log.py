@@ -180,9 +180,9 @@ def test_the_rows_that_a_server_error_repeats_stay_out_of_a_faults_traceback(db,
     db.add_location(customer_id, "1 Harbour Street")
     with open("/dev/full", "w") as full:  # its complaint cannot be written, and that is a fault
         done = subprocess.run(
-            [sys.executable, str(PROJECT / "main.py")], input=lines("2", "1", "1", "1 Harbour Street", "0", "0"), text=True,
-            env=environment(uri, ISP_DATA_DIR=str(folder)), stdout=subprocess.DEVNULL, stderr=full, timeout=60,
-            check=False,
+            [sys.executable, str(PROJECT / "main.py")], input=lines("2", "1", "1", "1 Harbour Street", "0", "0"),
+            env=environment(uri, ISP_DATA_DIR=str(folder)), stdout=subprocess.DEVNULL, stderr=full, text=True,
+            timeout=60, check=False,
         )
     assert done.returncode != 0
     kept = logged(folder)

@@ -646,13 +646,13 @@ def test_no_entry_of_a_menu_leads_nowhere(run):
             else:
                 assert callable(action)
 
-    assert all(label and label[0].isupper() for label in actions(main.MAIN))
+    assert all(label and label[0].isupper() for label in actions(main.MAIN_MENU))
 
 
 def test_every_menu_ends_with_0(run):
     import main
 
-    menus = {digit: action for digit, (_, action) in main.MAIN.entries.items() if isinstance(action, main.Menu)}
+    menus = {digit: action for digit, (_, action) in main.MAIN_MENU.entries.items() if isinstance(action, main.Menu)}
     done = run(answers=lines(*[answer for digit in menus for answer in (digit, "0")], "0"))
     assert (done.returncode, done.stderr) == (0, "")
     for menu in menus.values():

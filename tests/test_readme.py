@@ -54,8 +54,8 @@ def session(title: str) -> list[list[str]]:
 
 
 def menus() -> Iterator[main.Menu]:
-    yield main.MAIN
-    for _, menu in main.MAIN.entries.values():
+    yield main.MAIN_MENU
+    for _, menu in main.MAIN_MENU.entries.values():
         yield menu
 
 
@@ -92,8 +92,10 @@ def comparable(lines: list[str], month: date) -> list[str]:
 
 def way_to(title: str) -> tuple[str, str]:
     """Return the digits of an entry: its menu's in the main menu, and its own."""
-    way, = [(digit, own) for digit, (_, menu) in main.MAIN.entries.items() for own, (label, _) in menu.entries.items()
-            if label == title]
+    way, = [
+        (digit, own) for digit, (_, menu) in main.MAIN_MENU.entries.items()
+        for own, (label, _) in menu.entries.items() if label == title
+    ]
     return way
 
 
@@ -136,10 +138,10 @@ class Reader:
 
     def _menu_shown(self, title: str, paragraph: list[str]) -> None:
         """Compare a menu that README shows, which is when it is shown for the first time."""
-        if title == main.MAIN.title:
+        if title == main.MAIN_MENU.title:
             assert self._first_menu == [*paragraph[:-1], "Choose:"]
             return
-        digit, = [digit for digit, (_, menu) in main.MAIN.entries.items() if menu.title == title]
+        digit, = [digit for digit, (_, menu) in main.MAIN_MENU.entries.items() if menu.title == title]
         self.terminal.type(digit)
         self._menu = title
         assert self.shown()[2:] == [*paragraph[:-1], "Choose:"]
@@ -147,9 +149,9 @@ class Reader:
     def _entry(self, title: str, left: list[str]) -> None:
         """Go to an entry, by the menus that README leaves out, and through its paragraph line by line."""
         menu, digit = way_to(title)
-        if self._menu != main.MAIN.entries[menu][1].title:
+        if self._menu != main.MAIN_MENU.entries[menu][1].title:
             self.terminal.type(*["0"] * bool(self._menu), menu)
-            self._menu = main.MAIN.entries[menu][1].title
+            self._menu = main.MAIN_MENU.entries[menu][1].title
         self._row = self.terminal.row()
         self.terminal.type(digit)
         shown = self.shown()[2:]
@@ -248,9 +250,9 @@ def words(text: str) -> set[str]:
 
 
 def test_the_menus_in_readme_are_those_of_the_program():
-    shown = [f"{digit} {label}" for digit, (label, _) in main.MAIN.entries.items()]
+    shown = [f"{digit} {label}" for digit, (label, _) in main.MAIN_MENU.entries.items()]
     assert [row[0] for row in table("The menus")] == shown
-    for row, (_, menu) in zip(table("The menus"), main.MAIN.entries.values()):
+    for row, (_, menu) in zip(table("The menus"), main.MAIN_MENU.entries.values()):
         written = [entry for part in re.sub(r"\([^)]*\)", "", row[1]).split(" · ") for entry in several(part.strip())]
         labels = [label for label, _ in menu.entries.values()]
         assert len(written) == len(labels), f"{menu.title} has {labels}, README {written}"

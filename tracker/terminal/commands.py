@@ -198,7 +198,7 @@ def bill_command(arguments: argparse.Namespace) -> int:
         return 0
     if not arguments.yes and not confirm_total(preview):
         return 1
-    bill_as_previewed(arguments.period, due_date, preview)
+    run_as_previewed(arguments.period, due_date, preview)
     return 0
 
 
@@ -213,7 +213,7 @@ def confirm_total(preview: bill_run.Preview) -> bool:
     return False
 
 
-def bill_as_previewed(period: date, due_date: date, preview: bill_run.Preview) -> None:
+def run_as_previewed(period: date, due_date: date, preview: bill_run.Preview) -> None:
     """Bill as previewed, and say what was done."""
     result = bill_run.run(period, due_date, preview["total"])
     credit = f", {text.show_amount(result['from_credit'])} paid from credit" if result["from_credit"] else ""
