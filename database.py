@@ -578,10 +578,16 @@ def fetch_one(statement: str, /, patient: bool = False, **values: object) -> Rec
 
 @retried
 def write_one(statement: str, /, **values: object) -> Record | None:
-    """Run one statement that writes, in a transaction of its own, and return the first row that it returns, or None."""
-    with transaction() as cur:
-        cur.execute(statement, values)
-        return cur.fetchone()  # type: ignore[return-value]
+    """Run one statement that writes, in a transaction of its own, and return the first row that it returns.
+
+    Where it returns none, it wrote nothing, and nothing is committed; return None.
+    """
+    try:
+        with transaction() as cur:
+            cur.execute(statement, values)
+            return existing("row", 0, cur.fetchone())  # type: ignore[return-value]
+    except NotFound:
+        return None
 
 
 def fetch_value(statement: str, /, patient: bool = False, **values: object) -> Value:  # type: ignore[type-var]

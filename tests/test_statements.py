@@ -60,6 +60,9 @@ def test_only_what_was_written_counts_as_saved(db, tmp_path):
     reports.aging_total()
     verify_books()
     assert db.saved == before
+    with pytest.raises(errors.NotFound):
+        db.update_customer(7, "Ada")
+    assert db.saved == before
     db.add_customer("Ada", "12345")
     assert db.saved == before + 1
 
