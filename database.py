@@ -354,8 +354,9 @@ def _copied(cur: Cursor, folder: Path, version: int, say: Callable[[str], object
 
     migrate.wait_for_others(cur)
     path = embedded.backup_path(folder, f"before-version-{migrate.program_version()}")
-    say(f"Upgrading the database from version {version} to {migrate.program_version()}; the old one is kept in {path}.")
+    say(f"Upgrading the database from version {version} to {migrate.program_version()}, once it is copied to {path}.")
     embedded.back_up(folder, path)
+    log.note(f"Copied the database of version {version} to {path}")
     try:
         migrate.keep_others_out(cur)
         migrate.wait_for_others(cur)

@@ -209,7 +209,7 @@ def update_bill() -> None:
 def delete_bill() -> None:
     bill = pick(BILL)
     if bill["amount_paid"]:
-        print(f"The {text.show_amount(bill['amount_paid'])} paid on it goes to other unpaid bills of the customer, "
+        say(f"The {text.show_amount(bill['amount_paid'])} paid on it goes to other unpaid bills of the customer, "
               "then to credit.")
     if confirm_delete(BILL.name(bill), {}):
         database.delete_bill(bill["billing_id"])
@@ -272,7 +272,7 @@ def run_bills() -> None:
     due_date = ask("Due date", fields.day, shown=str(default), default=default)
     preview = bill_run.preview(period)
     for line in screens.bill_preview_lines(period, due_date, today, preview):
-        print(line)
+        say(line)
     if commands.confirm_total(preview):
         commands.run_as_previewed(period, due_date, preview)
 
@@ -323,8 +323,8 @@ def about_database() -> None:
     if server["search_is_indexed"]:
         print("Search     indexed by pg_trgm")
     else:
-        print("Search     not indexed, so searches read whole tables: "
-              "the extension pg_trgm was not there at the first start")
+        say("Search     not indexed, so searches read whole tables: "
+            "the extension pg_trgm was not there at the first start")
 
 
 def import_accounts() -> None:
@@ -494,6 +494,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         database.connect(allow_older=arguments.allow_older, say=prompts.note)
     except errors.Error as exc:
+        log.note(f"Not started: {exc}")
         prompts.complain(str(exc))
         return errors.Unavailable.exit_code
     try:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -333,26 +334,56 @@ def test_a_payment_is_looked_up_until_the_server_is_back(proxy, sql, monkeypatch
     assert [row["payment_id"] for row in sql("SELECT payment_id FROM payments")] == [payment["payment_id"]]
 
 
-@pytest.mark.slow
-def test_the_embedded_server_is_started_again_by_the_next_action_after_it_died():
-    folder = Path(tempfile.mkdtemp(prefix="isp-faults-"))
-    folder.chmod(0o755)
-    script = """
+KILL_THE_SERVER = """
 import os, sys
 from pathlib import Path
 import psutil
 import database
-os.environ["ISP_DATA_DIR"] = sys.argv[1]
+from tracker import errors
+folder = Path(sys.argv[1])
+os.environ["ISP_DATA_DIR"] = str(folder)
 database.connect()
 database.add_customer("Ada Okafor", "5550100")
-pid = int(next(Path(sys.argv[1]).glob("postgres-*/postmaster.pid")).read_text().split()[0])
+pid = int(next(folder.glob("postgres-*/postmaster.pid")).read_text().split()[0])
 family = [psutil.Process(pid), *psutil.Process(pid).children()]
 for process in family:
     process.kill()
 psutil.wait_procs(family, timeout=10)
-print(database.get_customer(1)["name"])
 """
-    done = subprocess.run([sys.executable, "-c", script, str(folder)], cwd=PROJECT, capture_output=True, text=True,
-                          env=environment(""), timeout=60, check=False)
+
+
+@pytest.fixture
+def after_its_server_was_killed() -> Iterator[Callable[[str], subprocess.CompletedProcess[str]]]:
+    """Run a program that goes on after its embedded server was killed."""
+    folder = Path(tempfile.mkdtemp(prefix="isp-faults-"))
+    folder.chmod(0o755)
+
+    def run(script: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-c", KILL_THE_SERVER + script, str(folder / "data")], cwd=PROJECT,
+                              capture_output=True, text=True, env=environment(""), timeout=60, check=False)
+
+    yield run
     shutil.rmtree(folder)
+
+
+@pytest.mark.slow
+def test_the_embedded_server_is_started_again_by_the_next_action_after_it_died(after_its_server_was_killed):
+    done = after_its_server_was_killed('print(database.get_customer(1)["name"])')
     assert (done.stdout, done.returncode) == ("Ada Okafor\n", 0), done.stderr
+
+
+@pytest.mark.slow
+def test_no_empty_database_takes_the_place_of_data_that_were_moved_away(after_its_server_was_killed):
+    done = after_its_server_was_killed("""
+folder.rename(folder.with_name("moved"))
+try:
+    database.get_customer(1)
+except errors.Unavailable as exc:
+    print(exc)
+print(folder.exists())
+folder.with_name("moved").rename(folder)
+print(database.get_customer(1)["name"])
+""")
+    said, exists, name = done.stdout.splitlines()
+    assert re.fullmatch(r"The data are no longer in .*/data; bring that folder back and start again\.", said)
+    assert (exists, name, done.returncode) == ("False", "Ada Okafor", 0), done.stderr

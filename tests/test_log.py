@@ -72,7 +72,7 @@ def test_a_fault_in_any_room_is_one_sentence_on_the_screen_and_a_traceback_in_th
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
     trace = logged(folder)
-    assert 'KeyError: "…"' in trace
+    assert "\nKeyError\n" in trace
     assert "main.py\", line" in trace
     assert "Okafor" not in trace
 
@@ -210,8 +210,20 @@ def test_no_value_comes_into_the_log_by_the_servers_words(statement, secret, db,
 
 @pytest.mark.parametrize("words", ["»Ada Okafor«", "„Ada Okafor“", "«Ada Okafor»", "‚Ada Okafor‘", "`Ada Okafor'"])
 def test_quotes_of_other_languages_are_quotes(words, folder):
-    log.fault(ValueError(f"Wert {words} ist falsch"))
-    assert 'ValueError: Wert "…" ist falsch' in logged(folder)
+    log.fault(TypeError(f"Wert {words} ist falsch"))
+    assert 'TypeError: Wert "…" ist falsch' in logged(folder)
+
+
+def test_the_words_of_a_fault_that_may_hold_anything_are_left_out(folder):
+    log.fault(RuntimeError("no money for Ada Okafor"))
+    assert "RuntimeError" in logged(folder)
+    assert "Okafor" not in logged(folder)
+
+
+def test_why_the_program_did_not_start_is_in_the_log(uri, folder):
+    done = run_program(uri, "verify", ISP_DATA_DIR=str(folder), TIMEZONE="Mars/Olympus")
+    assert done.returncode == 2
+    assert "Not started: The server does not know the time zone in TIMEZONE" in logged(folder)
 
 
 def test_a_statement_put_together_is_logged_without_its_parts(db, folder):

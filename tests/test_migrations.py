@@ -593,7 +593,7 @@ def made_here(uri: str) -> str:
 
 
 def upgrading(folder: Path) -> str:
-    return f"Upgrading the database from version 1 to {NEWEST}; the old one is kept in {backup(folder)}.\n"
+    return f"Upgrading the database from version 1 to {NEWEST}, once it is copied to {backup(folder)}.\n"
 
 
 def test_an_embedded_database_is_upgraded_at_start_with_one_line_said(run_embedded, folder):

@@ -45,11 +45,14 @@ _used: dict[Path, int] = {}
 def start(folder: Path, settings: Sequence[str] = ()) -> str:
     """Start the server of a data folder, or join the running one, and return the URI of its database.
 
-    The first use creates the cluster. Settings are server settings, "name=value", for a server that is not
-    running yet. Raise ServerError.
+    The first use creates the cluster, but never while this program uses one there: then its folder was taken away, and
+    an empty database in its place would be taken for it. Settings are server settings, "name=value", for a server that
+    is not running yet. Raise ServerError.
     """
     try:
         folder = folder.resolve()
+        if any(used.parent == folder and not used.exists() for used in _used):
+            raise ServerError(f"The data are no longer in {folder}; bring that folder back and start again.")
         _make_folder(folder)
         with _alone(folder) as lock:
             cluster = _find_cluster(folder, settings, lock)

@@ -22,6 +22,7 @@ NAME = "program.log"
 LIMIT = 5_000_000  # bytes; then it begins anew, and one old one is kept
 SLOW = 1.0  # seconds from which on a statement is logged
 LONGEST = 500  # characters of a statement
+TELLING = (TypeError, AttributeError, NameError, ImportError, OSError)  # faults whose words are about the program
 QUOTES = "\"'`“”„‟«»‹›‘’‚‛"
 
 
@@ -126,8 +127,11 @@ def fault(error: BaseException) -> bool:
 
 def _traceback(error: BaseException) -> str:
     steps = "".join(traceback.format_tb(error.__traceback__))
-    words = _words(error) if isinstance(error, psycopg2.Error) else _unquoted(str(error))
-    return f"{steps}{type(error).__name__}: {words}"
+    if isinstance(error, psycopg2.Error):
+        return f"{steps}{type(error).__name__}: {_words(error)}"
+    if isinstance(error, TELLING):
+        return f"{steps}{type(error).__name__}: {_unquoted(str(error))}"
+    return f"{steps}{type(error).__name__}"
 
 
 def _words(error: psycopg2.Error) -> str:

@@ -193,7 +193,7 @@ def bill_command(arguments: argparse.Namespace) -> int:
     due_date = arguments.due or bill_run.default_due_date(arguments.period, today)
     preview = bill_run.preview(arguments.period)
     for line in screens.bill_preview_lines(arguments.period, due_date, today, preview):
-        print(line)
+        say(line)
     if arguments.dry_run:
         return 0
     if not arguments.yes and not confirm_total(preview):

@@ -68,7 +68,7 @@ def deleted_with(contents: Row) -> str:
 
 
 def confirm_delete(what: str, contents: Row, wanted: str = "yes") -> bool:
-    print(text.clean(f"This deletes {what}{deleted_with(contents)}."))
+    say(f"This deletes {what}{deleted_with(contents)}.")
     question = ("Type yes to delete:" if wanted == "yes"
                 else "Type the customer's name to delete, money records and all:")
     if confirm(question, wanted):
@@ -97,7 +97,7 @@ def confirm_odd_payment(customer_id: int, bills: list[UnpaidBill], paid: Decimal
     owed = sum((bill["amount_due"] for bill in bills), Decimal(0))
     usual = max(owed, reports.get_account(customer_id)["monthly_total"])
     if usual and paid >= 10 * usual:
-        print(f"{text.show_amount(paid)} is ten times what is owed or more; what is left will be credit.")
+        say(f"{text.show_amount(paid)} is ten times what is owed or more; what is left will be credit.")
     elif (today - paid_on).days > 366:
         print(f"{paid_on} is more than a year ago.")
     else:
