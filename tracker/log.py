@@ -26,6 +26,9 @@ TELLING = (TypeError, AttributeError, NameError, ImportError, OSError)  # faults
 QUOTES = "\"'`“”„‟«»‹›‘’‚‛"
 
 
+_begun: set[Path] = set()
+
+
 class _File(logging.Handler):
     """Appends to the file, opened for each line, so that programs at the same time share it and may move it away."""
 
@@ -53,10 +56,14 @@ def where() -> str:
 
 
 def _opened(file: Path) -> int:
-    """Open the log to append to it; make it, and its folder, if missing; begin anew when it is full."""
-    if not file.parent.exists():
+    """Open the log to append to it; make it, and its folder, if missing; begin anew when it is full.
+
+    A folder that was there and is not any more was moved away with the data in it, and is not made again.
+    """
+    if not file.parent.exists() and file not in _begun:
         _make(file.parent)
     descriptor = _open(file)
+    _begun.add(file)
     if os.fstat(descriptor).st_size > LIMIT:
         fcntl.flock(descriptor, fcntl.LOCK_EX)  # of several programs one moves it, and the others find another there
         if os.fstat(descriptor).st_ino == file.stat().st_ino:
