@@ -69,6 +69,12 @@ EQUIVALENT = {
         "date_trunc('month', CURRENT_DATE), interval '1 month')::date AS month",
         "date_trunc('month', (CURRENT_DATE - 1)), interval '1 month')::date AS month",
     ): "shows on the first of a month alone",
+    ("tracker/reports.py", "UNION ALL", "UNION"): "a bill, a payment and a void have IDs, so no two lines are the same",
+    (
+        "tracker/reports.py",
+        "SELECT voided_at::date, 3, 'void', payment_id,",
+        "SELECT voided_at::date, 4, 'void', payment_id,",
+    ): "still the last of its day",
 }
 
 

@@ -9,7 +9,7 @@ import psycopg2
 import pytest
 
 import database
-from tracker import bill_run, errors, payments
+from tracker import bill_run, errors, payments, reports
 from tracker.verify import verify_books
 
 MOST_HITS = database.MOST_HITS
@@ -739,3 +739,21 @@ def test_verify_counts_what_it_looked_at_and_forgives_voids(ada):
     pay(ada, "15.00"), pay(ada, "1.00")
     payments.void_payment(1, "bounced")
     assert verify_books() == ({"bills": 1, "payments": 2}, [])
+
+
+def test_a_bill_paid_on_two_days_is_sound_and_was_paid_last_on_the_later(db):
+    customer_id = db.add_customer("Ada Okafor", "+44 20 7946 0958")
+    billing_id = bill(customer_id, "30.00", 5)
+    for days in (3, 1, 2):
+        payments.record_payment(customer_id, Decimal(5), ago(days), "cash", None, uuid4())
+    assert db.get_bill(billing_id)["last_payment_date"] == ago(1)
+    assert verify_books()[1] == []
+
+
+def test_all_that_was_paid_in_a_month_was_collected_in_it(db):
+    customer_id = db.add_customer("Ada Okafor", "+44 20 7946 0958")
+    for amount in ("5.00", "7.50", "5.00"):
+        bill(customer_id, amount, 0)
+        payments.record_payment(customer_id, Decimal(amount), database.today(), "cash", None, uuid4())
+    month = reports.monthly_revenue()[-1]
+    assert (month["billed"], month["collected"]) == (Decimal("17.50"), Decimal("17.50"))
