@@ -152,7 +152,8 @@ def kill_server(folder: Path, *, and_children: bool = True) -> None:
     pid = server_pid(folder)
     victims = [pid, *(children(pid) if and_children else [])]
     for victim in victims:
-        os.kill(victim, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # a child may end by itself meanwhile
+            os.kill(victim, signal.SIGKILL)
     eventually(lambda: not any(map(is_running, victims)))
 
 

@@ -34,7 +34,7 @@ def ada(db):
 def bills(db, ada):
     """Three bills of 10.00; the one entered last is due first."""
     return [
-        db.add_bill(ada, f"Bill {days}", Decimal("10.00"), TODAY + timedelta(days=days))
+        db.add_bill(ada, f"Bill {days}", Decimal("10.00"), TODAY + timedelta(days=days)).billing_id
         for days in (10, 5, -5)
     ]
 
