@@ -44,8 +44,8 @@ def made_folder() -> Iterator[Path]:
     try:
         folder.chmod(0o755)
         (folder / "data").mkdir(0o700)
-        if account := embedded._account():
-            os.chown(folder / "data", account.pw_uid, account.pw_gid)
+        if user := embedded._system_user():
+            os.chown(folder / "data", user.pw_uid, user.pw_gid)
         yield folder / "data"
     finally:
         shutil.rmtree(folder)
