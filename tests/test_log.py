@@ -36,7 +36,7 @@ import main
 module, _, name = sys.argv[2].rpartition(".")
 
 def broken(*args, **kwargs):
-    raise KeyError("Ada Okafor")
+    raise KeyError("rofakO adA"[::-1])  # not as the line of the code has it, which a traceback shows
 
 sound = getattr(sys.modules[module], name)
 for room in list(sys.modules.values()):
