@@ -95,7 +95,7 @@ def mutants(file: str) -> Iterator[Mutant]:
         if line.count('"""') == 1:
             quoted = not quoted
         is_sql = file.endswith(".sql") or (quoted and line.startswith(" " * 8))
-        if re.match(r"\s*(#|--|\"\"\"|from |import |@|def |class |$)", line) or (quoted and not is_sql):
+        if re.match(r"\s*(#|--|'|COMMENT|\"\"\"|from |import |@|def |class |$)", line) or (quoted and not is_sql):
             continue
         code = line.partition("  # ")[0]
         for pattern, replacement in SWAPS:

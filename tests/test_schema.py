@@ -203,7 +203,7 @@ def test_a_decomposed_spelling_is_refused(table, column, insert):
 
 
 @pytest.mark.parametrize("wrong", [
-    "12", "1-2", "1234567890123456", "123456789012345678901", "12a", "１２３", "123\n", "#123",
+    "12", "1-2", "1234567890123456", "123456789012345678901", "1-2-3-4-5-6-7-8-9-0-1", "12a", "１２３", "123\n", "#123",
 ])
 def test_a_wrong_phone_number_is_refused(wrong, insert):
     with pytest.raises(psycopg2.IntegrityError) as caught:
