@@ -75,6 +75,12 @@ EQUIVALENT = {
         "SELECT voided_at::date, 3, 'void', payment_id,",
         "SELECT voided_at::date, 4, 'void', payment_id,",
     ): "still the last of its day",
+    (
+        "schema.sql",
+        "AND (amount_due > 0 OR last_payment_date > as_of)",
+        "AND (amount_due >= 0 OR last_payment_date > as_of)",
+    ): "spares work: what is billed and paid decides",
+    ("schema.sql", "AND (amount_due > 0 OR last_payment_date > as_of)", ""): "spares work: what is billed and paid decides",
 }
 
 
