@@ -80,7 +80,7 @@ EQUIVALENT = {
         "AND (amount_due > 0 OR last_payment_date > as_of)",
         "AND (amount_due >= 0 OR last_payment_date > as_of)",
     ): "spares work: what is billed and paid decides",
-    ("schema.sql", "AND (amount_due > 0 OR last_payment_date > as_of)", ""): "spares work: what is billed and paid decides",
+    ("schema.sql", "AND (amount_due > 0 OR last_payment_date > as_of)", ""): "spares work, as the one before",
 }
 
 

@@ -16,6 +16,8 @@ import database
 import main
 from tracker import errors, log
 
+pytestmark = pytest.mark.slow
+
 SECRET = "tr0ub4dor&3"
 
 

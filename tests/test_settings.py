@@ -9,6 +9,8 @@ from collections.abc import Callable
 import pytest
 from conftest import PROJECT, environment, lines
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def beside_a_file(tmp_path, uri) -> Callable[..., subprocess.CompletedProcess[str]]:
