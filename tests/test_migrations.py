@@ -755,3 +755,20 @@ def test_an_older_program_that_starts_while_the_copy_is_made_keeps_the_upgrade_f
         assert versions(uri) == [1]
         assert list(folder.glob("backups/*")) == []
         older[0].close()
+
+
+def test_nobody_reads_the_version_of_an_embedded_database_while_it_is_being_changed(folder, monkeypatch):
+    monkeypatch.setenv("ISP_DATA_DIR", str(folder))
+    monkeypatch.delenv("DATABASE_URI", raising=False)
+    apply, refused = migrate.apply, []
+    with held(folder) as uri:
+        def apply_beside_a_reader(*what):
+            with session(uri) as cur, pytest.raises(psycopg2.errors.LockNotAvailable):
+                cur.execute("SET lock_timeout = '100ms'; SELECT max(version) FROM schema_version")
+            refused.append(True)
+            apply(*what)
+
+        monkeypatch.setattr(migrate, "apply", apply_beside_a_reader)
+        database.connect()
+        database.disconnect()
+        assert (refused, versions(uri)[-1]) == ([True], NEWEST)
