@@ -250,7 +250,7 @@ def find_payments(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
             SELECT customer_id, bool_or(by_number) AS by_number
             FROM (
                 SELECT customer_id, by_number
-                FROM matching_customers(%(words)s, %(phones)s, %(reversed_phones)s, %(phone_inside)s, %(most)s)
+                FROM matching_customers(%(words)s, %(phones)s, %(phone_inside)s, %(most)s)
                 UNION ALL
                 SELECT customer_id, false FROM matching_addresses(%(words)s, %(most)s)
             ) AS candidate
