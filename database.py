@@ -14,6 +14,7 @@ import re
 import select
 import threading
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import date
@@ -198,6 +199,7 @@ def connect(uri: str | None = None, *, allow_older: bool = False, say: Callable[
     """
     global _pool, _slots, _slot_wait, _data_folder
     _data_folder = None
+    settings.country_code()  # a wrong one is said now, not at the first search
     size = settings.whole_number("DB_POOL_SIZE", 4)
     _slot_wait = settings.whole_number("DB_POOL_WAIT", 30)
     parameters = _parameters(uri or settings.get("DATABASE_URI") or _embedded_uri())
@@ -342,8 +344,9 @@ def plan_upgrade() -> Upgrade:
 def upgrade(say: Callable[[str], object] = _nobody) -> int:
     """Bring the database to the program's version; return how many migrations that took.
 
-    Each is a transaction of its own, but those of the embedded database are one, and that is copied first. Safe for several at once, and to kill and begin again. Raise Unavailable when
-    there can be no copy, Busy when others keep the tables, Forbidden when they are another login's.
+    Each is a transaction of its own, but those of the embedded database are one, and that is copied first. Safe for
+    several at once, and to kill and begin again. Raise Unavailable when there can be no copy, Busy when others keep the
+    tables, Forbidden when they are another login's.
     """
     done = 0
     while True:
@@ -642,6 +645,7 @@ def _patterns(term: str, own_text: bool) -> Iterator[Row]:
     comes last: one or two characters inside a word, digits inside a number, and what stands inside a reference, a
     serial number or the changed description of a monthly bill.
     """
+    term = unicodedata.normalize("NFC", term)
     folds: Row = only(fetch_one(
         """
         SELECT folded(%(term)s) AS plain, folded(%(expanded)s) AS expanded, serial_key(%(term)s) AS serial,
@@ -875,18 +879,24 @@ def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
     )
 
 
-def customers_with_phone(phone_number: str) -> list[Customer]:
-    """Return customers who have the same phone number, however it is written; a number may be shared."""
+def similar_customers(name: str, phone_number: str | None) -> list[Customer]:
+    """Return customers who have the same name or the same phone number, however they are written."""
     return fetch_all(
         """
         SELECT customer_id, name, phone_number
-        FROM customers
-        WHERE phone_key(phone_number) = ANY (phone_keys(%(phone_number)s, %(country)s))
-          AND same_phone(phone_number, %(phone_number)s, %(country)s)
+        FROM (
+            (SELECT customer_id, name, phone_number
+             FROM customers
+             WHERE phone_key(phone_number) = ANY (phone_keys(%(phone_number)s, %(country)s))
+               AND same_phone(phone_number, %(phone_number)s, %(country)s)
+             LIMIT %(most)s)
+            UNION
+            (SELECT customer_id, name, phone_number FROM customers WHERE folded(name) = folded(%(name)s) LIMIT %(most)s)
+        ) AS similar_customer
         ORDER BY customer_id
         LIMIT %(most)s
         """,
-        phone_number=phone_number, country=settings.country_code(), most=MOST_HITS,
+        name=name, phone_number=phone_number, country=settings.country_code(), most=MOST_HITS,
     )
 
 

@@ -192,12 +192,12 @@ def test_customers_share_a_number_whatever_stands_between_its_digits(db, sql):
     for number in ("+44 20 7946 0958", "(44) 2079460958", "44 20 7946 095", "0 44 20 7946 0958", "44.20/7946-0958"):
         db.add_customer("Somebody", number)
     sql("UPDATE customers SET name = name WHERE customer_id = 1")
-    assert ids(db.customers_with_phone("442079460958"), "customer_id") == [1, 2, 4, 5]
+    assert ids(db.similar_customers("Nobody", "442079460958"), "customer_id") == [1, 2, 4, 5]
 
 
 def test_no_more_customers_of_one_number_are_returned_than_hits_are_shown(db, sql):
     sql(FILL.format(database.MOST_HITS + 5))
-    assert ids(db.customers_with_phone("5550100"), "customer_id") == list(range(1, database.MOST_HITS + 1))
+    assert ids(db.similar_customers("Nobody", "5550100"), "customer_id") == list(range(1, database.MOST_HITS + 1))
 
 
 def test_what_goes_with_a_customer_is_counted_and_summed_without_voids_or_others(account, sql):
@@ -428,7 +428,7 @@ TODAY, MONTH = date(2026, 12, 15), date(2026, 12, 1)
 CALLS = {
     database: {
         "describe_server": (), "size": (), "today": (), "count": ("customers",),
-        "get_customer": (1,), "list_customers": (), "find_customers": ("ada",), "customers_with_phone": ("123",),
+        "get_customer": (1,), "list_customers": (), "find_customers": ("ada",), "similar_customers": ("Ada", "123"),
         "customer_contents": (1,),
         "get_location": (1,), "list_locations": (), "find_locations": ("ada",), "location_contents": (1,),
         "get_service": (1,), "list_services": (), "find_services": ("ada",),
