@@ -120,7 +120,7 @@ def objects(uri: str) -> dict[str, str]:
         return catalogue(cur)
 
 
-LATER = ("serial_repeat", "voided_on")
+LATER = ("serial_repeat", "voided_on", "name_folded", "address_folded", "service_name_folded", "equipment_name_folded")
 
 
 def rows(uri: str) -> dict[str, list[dict[str, Any]]]:
