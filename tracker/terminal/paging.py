@@ -10,7 +10,7 @@ from tracker.terminal.prompts import ask, on_terminal
 from tracker.terminal.tables import Row
 
 MENU_LINES = 9  # what a menu may push off the screen
-WIDE = 80  # cells that the question below a page takes
+ROWS_WIDE, LINES_WIDE = 80, 60  # cells that the question below a page may take; with fewer it stands in two lines
 
 
 def browse(
@@ -35,7 +35,7 @@ def browse(
     if not on_terminal():
         _print_all(columns, stream() if stream else _each_row(fetch, key, start), last, footer)
         return
-    size = tables.terminal_size()[1] - 4 - len(last) - len(below) - _is_narrow()
+    size = tables.terminal_size()[1] - 4 - len(last) - len(below) - _is_narrower(ROWS_WIDE)
     starts = [(start, 0)]  # of each page: the key before it, and how many rows
     while True:
         rows = fetch(starts[-1][0], size + 1)
@@ -97,7 +97,7 @@ def show_lines(lines: Iterator[str]) -> None:
         for line in lines:
             print(line)
         return
-    size = tables.terminal_size()[1] - 2 - _is_narrow()
+    size = tables.terminal_size()[1] - 2 - _is_narrower(LINES_WIDE)
     seen: list[str] = []
     top = 0
     while True:
@@ -128,12 +128,11 @@ def _turn_page(position: str, more: bool, earlier: bool) -> str:
         raise ValueError(f"Type one of these: {', '.join(hints)}.")
 
     question = f"{position}  ({', '.join(hints)})"
-    if _is_narrow():
+    if _is_narrower(len(question) + 3):
         print(position)
         question = ", ".join(hints)
     return ask(question, parse)
 
 
-def _is_narrow() -> bool:
-    """Say whether where one is and what the keys do need a line each."""
-    return tables.terminal_size()[0] < WIDE
+def _is_narrower(cells: int) -> bool:
+    return tables.terminal_size()[0] < cells

@@ -73,12 +73,12 @@ AGING = [
 ]
 PAYMENTS = [
     numbers("ID", "payment_id"), dates("Paid on", "paid_on"), amounts("Amount", "amount"),
-    codes("Method", "method", spare=1), words("Reference", "reference"), amounts("Credit", "amount_left"),
+    words("Method", "method"), words("Reference", "reference"), amounts("Credit", "amount_left"),
     dates("Void since", "voided_on"), words("Because", "void_reason"),
 ]
 PAYMENT_HITS = [
     numbers("ID", "payment_id"), words("Customer", "name"), dates("Paid on", "paid_on"), amounts("Amount", "amount"),
-    codes("Method", "method", spare=1), words("Reference", "reference"), dates("Void since", "voided_on"),
+    words("Method", "method"), words("Reference", "reference"), dates("Void since", "voided_on"),
 ]
 SAME_PAYMENTS = [column for column in PAYMENT_HITS if column.key not in ("name", "voided_on")]
 KEPT_BILLS = [
