@@ -45,7 +45,7 @@ class Walk:
 
     def _leave_page(self, answers: tuple[str | Callable[[], object], ...]) -> None:
         """Leave a list that only at this width takes several pages: what follows is for the menu."""
-        first = answers[0]
+        first = answers[0] if answers else None
         asks = self.terminal.last_lines()[-1] if self._row else ""
         if asks.endswith(("back):", "back:")) and isinstance(first, str) and first.isdigit() and first != "0":
             self.terminal.type("0")
