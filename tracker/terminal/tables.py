@@ -101,8 +101,9 @@ def table(
 ) -> str:
     """Lay rows out as a table, struck rows struck out and the last rows that are totals in bold.
 
-    On a terminal it fits: long texts are shortened to COMFORTABLE, headers broken between words, columns that can be
-    spared left out, texts shortened to NARROWEST; and where even that is too wide, each row takes several lines.
+    On a terminal it fits: long texts are shortened to COMFORTABLE, headers broken between words, empty columns and then
+    those that can be spared left out, texts shortened to NARROWEST; and where that is too wide still, each row takes
+    several lines.
     """
     head, records = lay_out(columns, list(rows), struck, totals)
     return "\n".join([*head, *(line for record in records for line in record)])
@@ -119,8 +120,8 @@ def lay_out(
     parts = [_part(line, cells, screen - (INDENT if i else 0) if screen else None) for i, line in enumerate(lines)]
     head = [bold(" " * (INDENT if i else 0) + line) for i, part in enumerate(parts) for line in part.head]
     rule = parts[0].rule if len(parts) == 1 else "-" * max(width(line) for part in parts for line in part.lines())
-    records = [[" " * (INDENT if i else 0) + line for i, part in enumerate(parts) for line in part.rows[row]]
-               for row in range(len(rows))]
+    records = [[" " * (INDENT if i else 0) + line for i, part in enumerate(parts) for line in part.rows[row]
+                if line.strip() or not i] for row in range(len(rows))]
     styles = [STRUCK if struck(row) else BOLD if n >= len(rows) - totals else None for n, row in enumerate(rows)]
     return [*head, rule], [[styled(line, style) for line in record] for record, style in zip(records, styles)]
 
@@ -155,6 +156,8 @@ def read_alike(columns: list[Column], rows: Iterable[Row]) -> bool:
 
 def _arranged(columns: list[Column], cells: dict[str, list[str]], screen: int) -> list[list[Column]]:
     """Return the columns of each line of a row: of one line, as long as that can be."""
+    if _total(_floors(columns, cells, COMFORTABLE)) > screen:
+        columns = [column for column in columns if any(cells[column.key])]
     ranks = sorted({column.spare for column in columns} | {0})
     for narrowest, spared in [*((COMFORTABLE, rank) for rank in ranks), (NARROWEST, ranks[-1])]:
         kept = [column for column in columns if not 0 < column.spare <= spared]
@@ -217,7 +220,7 @@ def _part(columns: list[Column], cells: dict[str, list[str]], room: int | None) 
     import tabulate
 
     tabulate.MIN_PADDING = 0  # else every header is two cells wider than it reads
-    shown = [[styled(_shorten(cell, limit), column.style) for cell in cells[column.key]]
+    shown = [[styled(shortened(cell, limit), column.style) for cell in cells[column.key]]
              for column, limit in zip(columns, limits)]
     headers = [wrap(column.header, limit) for column, limit in zip(columns, limits)]
     lines = tabulate.tabulate(
@@ -228,7 +231,7 @@ def _part(columns: list[Column], cells: dict[str, list[str]], room: int | None) 
     return _Part(lines[:high], lines[high], [[line] for line in lines[high + 1:]])
 
 
-def _shorten(line: str, limit: int) -> str:
+def shortened(line: str, limit: int) -> str:
     if width(line) <= limit:
         return line
     from wcwidth import clip
