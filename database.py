@@ -130,6 +130,7 @@ class Equipment(EquipmentRow):
 
 class BillHit(TypedDict):
     billing_id: int
+    customer_id: int
     name: str
     description: str
     due_date: date
@@ -151,7 +152,6 @@ class BillItem(TypedDict):
 
 
 class Bill(BillHit):
-    customer_id: int
     period: date | None
     issued_on: date
     amount_paid: Decimal
@@ -1171,7 +1171,7 @@ def list_bills(before: int = 0, limit: int = 100) -> list[BillHit]:
     """Return bills with their customers' names, the newest first; before is the ID of the last one shown."""
     return fetch_all(
         """
-        SELECT billing_id, name, description, due_date, amount_billed, amount_due, last_payment_date,
+        SELECT billing_id, customer_id, name, description, due_date, amount_billed, amount_due, last_payment_date,
                is_late, days_late
         FROM billing_status
         JOIN customers USING (customer_id)
@@ -1189,7 +1189,7 @@ def find_bills(term: str) -> list[BillHit]:
     """
     return search(
         """
-        SELECT billing_id, name, description, due_date, amount_billed, amount_due, last_payment_date,
+        SELECT billing_id, customer_id, name, description, due_date, amount_billed, amount_due, last_payment_date,
                is_late, days_late
         FROM billing_status
         JOIN customers USING (customer_id)

@@ -63,6 +63,7 @@ class Payment(TypedDict):
 
 class PaymentHit(TypedDict):
     payment_id: int
+    customer_id: int
     name: str
     paid_on: date
     amount: Decimal
@@ -239,7 +240,7 @@ def find_payments(term: str) -> list[PaymentHit]:
     """Return up to MOST_HITS + 1 payments of customers whose name or phone number contains term, newest first."""
     return search(
         """
-        SELECT payment_id, name, paid_on, amount, method, reference, voided_at::date AS voided_on
+        SELECT payment_id, customer_id, name, paid_on, amount, method, reference, voided_at::date AS voided_on
         FROM matching_customers(%(whole)s, %(word)s, %(phone)s, %(reversed_phone)s, %(most)s)
         JOIN customers USING (customer_id)
         JOIN payments USING (customer_id)

@@ -127,30 +127,22 @@ def lay_out(
 
 
 def _told_apart(columns: list[Column], rows: list[Row]) -> list[Column]:
-    """Add phone numbers, or customer IDs, where customers of one name would read the same."""
+    """Add customer IDs where customers of one name would read the same."""
     keys = [column.key for column in columns]
     if "name" not in keys or "customer_id" in keys:
         return columns
-    who: dict[str, set[Any]] = {}
-    for row in rows:
-        who.setdefault(_read(row, ["name", "phone_number"] if "phone_number" in keys else ["name"]), set()).add(
-            (row.get("customer_id"), row.get("phone_number")))
-    namesakes = [people for people in who.values() if len(people) > 1]
-    if not namesakes:
+    known = [key for key in ("name", "phone_number") if key in keys]
+    people = {(*(clean(row[key]).casefold() for key in known), row.get("customer_id")) for row in rows}
+    if len({person[:-1] for person in people}) == len(people):
         return columns
     after = keys.index("name") + 1
-    has_phones = all(len({phone for _, phone in people if phone}) == len(people) for people in namesakes)
-    more = codes("Phone number", "phone_number") if has_phones else numbers("Customer ID", "customer_id")
-    return [*columns[:after], more, *columns[after:]]
-
-
-def _read(row: Row, keys: list[str]) -> str:
-    return "  ".join(clean(row[key]) for key in keys).casefold()
+    return [*columns[:after], numbers("Customer ID", "customer_id"), *columns[after:]]
 
 
 def read_alike(columns: list[Column], rows: Iterable[Row]) -> bool:
     """Say whether two rows of a table would read the same, so that it needs their IDs."""
-    shown = [tuple(column.show(row[column.key]) for column in columns) for row in rows]
+    rows = list(rows)
+    shown = [tuple(column.show(row[column.key]) for column in _told_apart(columns, rows)) for row in rows]
     return len(set(shown)) < len(shown)
 
 
@@ -290,8 +282,8 @@ def spread(
     """Set left and right at the two margins, left in as many lines as it needs; right beneath where it has no room."""
     whole = line_width() - indent
     room = whole - width(right) - 2 if right else whole
-    needed = max(map(width, BETWEEN_WORDS.split(left)))
-    beside = right and room >= min(needed, whole) and room >= min(width(left), COMFORTABLE)
+    longest = max(map(width, BETWEEN_WORDS.split(left)))
+    beside = right and longest <= room and len(wrap(left, room)) <= len(wrap(left, whole)) + 1
     margin = " " * indent
     for number, line in enumerate(wrap(left, room if beside else whole)):
         end = " " * (room + 2 - width(line)) + styled(right, right_style) if beside and not number else ""
