@@ -31,7 +31,7 @@ def browse(
     where that is cheaper than page after page.
     """
     last = [total_row] if total_row else []
-    below = tables.wrap(footer, tables.terminal_size()[0]) if footer else []
+    below = list(map(tables.bold, tables.wrap(footer, tables.terminal_size()[0]))) if footer else []
     if not on_terminal():
         _print_all(columns, stream() if stream else _each_row(fetch, key, start), last, footer)
         return
