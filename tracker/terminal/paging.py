@@ -9,6 +9,7 @@ from tracker.terminal import tables
 from tracker.terminal.prompts import ask, on_terminal
 from tracker.terminal.tables import Row
 
+LEAVE = ("0", "q")  # what leaves a list, in either case
 MENU_LINES = 9  # what a menu may push off the screen
 ROWS_WIDE, LINES_WIDE = 80, 60  # cells that the question below a page may take; with fewer it stands in two lines
 
@@ -119,7 +120,7 @@ def _turn_page(position: str, more: bool, earlier: bool) -> str:
     """Ask for the next or the previous page; Enter alone goes on while there is more, then back to the menu."""
     hints = [*(["Enter next"] if more else []), *(["p previous"] if earlier else []),
              "0 or q back" if more else "Enter, 0 or q back"]
-    turns = {"": "next" if more else "back", "0": "back", "q": "back", **({"n": "next"} if more else {}),
+    turns = {"": "next" if more else "back", **dict.fromkeys(LEAVE, "back"), **({"n": "next"} if more else {}),
              **({"p": "previous"} if earlier else {})}
 
     def parse(answer: str) -> str:
