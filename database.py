@@ -720,14 +720,16 @@ def _rarest(words: list[list[str]], own_text: bool) -> list[list[str]]:
             SELECT count(*) FROM (SELECT FROM locations WHERE address_folded LIKE pattern LIMIT %(enough)s) AS few
         ) AS addressed
         GROUP BY word
-        HAVING sum(named.count + addressed.count) > 0
         ORDER BY count, word
         """,
         words=[word for word, patterns in enumerate(words) for _ in patterns],
         patterns=list(itertools.chain(*words)), enough=RARE,
     )
-    rare = [row for row in rows if row["count"] < RARE] if own_text else []
-    return [words[row["word"]] for row in rare or rows[:1]]
+    there = [words[row["word"]] for row in rows if row["count"]]
+    if own_text:
+        return [words[row["word"]] for row in rows if 0 < row["count"] < RARE] or there[:1]
+    is_hopeless = any(not row["count"] and not re.search("[0-9]", words[row["word"]][0]) for row in rows)
+    return [] if is_hopeless else there[:1]
 
 
 def _anywhere(words: list[list[str]]) -> Row:

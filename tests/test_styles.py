@@ -96,7 +96,8 @@ def test_off_a_terminal_nothing_is_styled(uri, books):
 
 @pytest.mark.parametrize("columns", ["80", "40"])
 def test_what_is_styled_is_as_wide_as_what_is_not(columns, monkeypatch):
-    rows = [{"name": "Ada Okafor of Harbour Street, No 7", "phone_number": "5" * 30, "days_late": days} for days in (7, 0, 1234)]
+    rows = [{"name": "Ada Okafor of Harbour Street, No 7", "phone_number": "5" * 30, "days_late": days}
+            for days in (7, 0, 1234)]
     layout = [tables.words("Customer", "name"), tables.days_late("Days"), tables.codes("Phone number", "phone_number")]
     stdout = io.StringIO()
     stdout.isatty = lambda: True
