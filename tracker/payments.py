@@ -46,6 +46,8 @@ class PaymentUse(TypedDict):
 
 
 class Payment(TypedDict):
+    """amount_left is credit: nothing of a void payment."""
+
     payment_id: int
     customer_id: int
     name: str
@@ -72,6 +74,8 @@ class PaymentHit(TypedDict):
 
 
 class PaymentOfCustomer(TypedDict):
+    """amount_left is credit: nothing of a void payment."""
+
     payment_id: int
     paid_on: date
     amount: Decimal
@@ -210,8 +214,9 @@ def get_payment(payment_id: int) -> Payment:
 def _payment(cur: Cursor, payment_id: int) -> Payment:
     cur.execute(
         """
-        SELECT payment_id, customer_id, name, amount, amount_left, paid_on, method, reference, recorded_at, recorded_by,
-               voided_at::date AS voided_on, void_reason,
+        SELECT payment_id, customer_id, name, amount,
+               CASE WHEN voided_at IS NULL THEN amount_left ELSE 0 END AS amount_left,
+               paid_on, method, reference, recorded_at, recorded_by, voided_at::date AS voided_on, void_reason,
                (SELECT coalesce(json_agg(json_build_object('billing_id', billing_id, 'description', description,
                                                            'amount', allocation.amount::numeric(12,2))
                                          ORDER BY payment_allocation_id), '[]')
@@ -257,8 +262,8 @@ def list_payments(
     before_day, before_id = before or (date.max, 0)
     return fetch_all(
         """
-        SELECT payment_id, paid_on, amount, amount_left, method, reference, voided_at::date AS voided_on,
-               void_reason
+        SELECT payment_id, paid_on, amount, CASE WHEN voided_at IS NULL THEN amount_left ELSE 0 END AS amount_left,
+               method, reference, voided_at::date AS voided_on, void_reason
         FROM payments
         WHERE customer_id = %(customer_id)s AND (paid_on, payment_id) < (%(before_day)s::date, %(before_id)s)
         ORDER BY paid_on DESC, payment_id DESC
