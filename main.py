@@ -273,8 +273,8 @@ def run_bills() -> None:
     preview = bill_run.preview(period)
     for line in screens.bill_preview_lines(period, due_date, today, preview):
         say(line)
-    if commands.confirm_total(preview):
-        commands.run_as_previewed(period, due_date, preview)
+    if not commands.refused_as_too_large(preview) and commands.confirm_total(preview):
+        commands.run_bills(period, due_date, preview["total"])
 
 
 def undo_bills() -> None:

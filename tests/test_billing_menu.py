@@ -4,6 +4,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from conftest import there_since
 
 import database
 
@@ -14,6 +15,7 @@ pytestmark = pytest.mark.slow
 def subscriber(db):
     location_id = db.add_location(db.add_customer("Ada Okafor", "5550100"), "1 Harbour Street")
     db.add_service(location_id, "Fiber", Decimal("49.90"))
+    there_since()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import psycopg2
 import pytest
-from conftest import lines, sentence, wait_for
+from conftest import lines, sentence, there_since, wait_for
 
 import database
 from tracker import bill_run, payments
@@ -41,6 +41,7 @@ def ada(db):
 @pytest.fixture
 def subscriber(db, ada):
     db.add_service(db.add_location(ada, "1 Harbour Street"), "Fibre", Decimal("49.90"))
+    there_since()
     return ada
 
 

@@ -1,15 +1,19 @@
 """What a void payment still counts for, whom a bill run bills, and what a form of money asks about."""
 from __future__ import annotations
 
+import contextlib
+import threading
 from datetime import date
 from decimal import Decimal
 from uuid import uuid4
 
+import psycopg2
 import pytest
-from conftest import lines
+from conftest import lines, wait_for
 
 import database
-from tracker import payments, reports
+from tracker import bill_run, errors, payments, reports
+from tracker.terminal import commands
 from tracker.verify import verify_books
 
 pytestmark = pytest.mark.slow
@@ -59,3 +63,144 @@ def test_voiding_shows_the_credit_that_goes_and_none_afterwards(ada, run, db):
     assert "Credit" in before
     assert "80.00" in before.split("Credit")[1]
     assert "To pay 0.00, credit 0.00." in after
+
+
+MONTH, DUE = date(2030, 1, 1), date(2030, 1, 15)
+
+
+def subscribe(customer_id, cost="10.00"):
+    return database.add_service(database.add_location(customer_id, "1 Harbour Street"), "Fibre", Decimal(cost))
+
+
+def since(sql, customer_id, moment):
+    sql("UPDATE customers SET created_at = %s WHERE customer_id = %s", moment, customer_id)
+
+
+def test_bill_runs_go_on_while_customers_are_added_and_deleted_all_the_time(db, ada):
+    subscribe(ada)
+    ended, wrong = threading.Event(), []
+
+    def come_and_go():
+        while not ended.is_set():
+            customer_id = database.add_customer("Somebody", "5550101")
+            subscribe(customer_id)
+            with contextlib.suppress(errors.Conflict):  # billed at the last moment
+                database.delete_customer(customer_id, database.customer_contents(customer_id))
+
+    others = [threading.Thread(target=come_and_go) for _ in range(2)]
+    for other in others:
+        other.start()
+    for year in range(2030, 2055):
+        try:
+            bill_run.run(MONTH.replace(year=year), DUE)
+        except errors.Error as exc:
+            wrong.append(str(exc))
+    ended.set()
+    for other in others:
+        other.join()
+    assert wrong == []
+    assert len(payments.unpaid_bills(ada)) == 25
+    assert verify_books()[1] == []
+
+
+@pytest.mark.parametrize(("end", "billed"), [("commit", 1), ("rollback", 2)])
+def test_a_run_waits_for_a_deletion_and_leaves_out_only_who_is_gone(ada, uri, sql, end, billed):
+    subscribe(ada)
+    bo = database.add_customer("Bo Li", "5550101")
+    subscribe(bo, "5.00")
+    deletion = psycopg2.connect(uri)
+    deletion.cursor().execute("DELETE FROM customers WHERE customer_id = %s", (bo,))
+    results = []
+    run = threading.Thread(target=lambda: results.append(bill_run.run(MONTH, DUE, Decimal("15.00"))))
+    run.start()
+    wait_for(lambda: sql("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+    getattr(deletion, end)()
+    run.join()
+    deletion.close()
+    result, = results
+    assert (result["created"], result["gone"]) == (billed, 2 - billed)
+
+
+def test_who_is_only_being_changed_is_billed(ada, uri):
+    subscribe(ada)
+    change = psycopg2.connect(uri)
+    change.cursor().execute("UPDATE customers SET name = 'Ada Li'")
+    assert bill_run.run(MONTH, DUE)["created"] == 1
+    change.close()
+
+
+def test_a_run_that_asks_nothing_bills_what_there_is_when_it_runs(ada, monkeypatch):
+    subscribe(ada)
+    shown = bill_run.preview(MONTH)
+    monkeypatch.setattr(bill_run, "preview", lambda period: {**shown, "total": Decimal("9.00")})
+    arguments = commands.parser("", lambda _: 0).parse_args(["bill", "--period", "2030-01", "--yes"])
+    assert commands.bill_command(arguments) == 0
+    assert len(payments.unpaid_bills(ada)) == 1
+
+
+@pytest.mark.parametrize(("moment", "billed"), [
+    ("2026-03-31 23:59:59.999+02", 1), ("2026-04-01 00:00+02", 0), ("2026-03-31 23:00+00", 0), ("2026-03-01", 1),
+    ("2026-04-15", 0),
+])
+def test_a_month_is_billed_to_who_was_there_before_it_ended_in_the_business_s_zone(ada, sql, run, moment, billed):
+    subscribe(ada)
+    since(sql, ada, moment)
+    done = run("bill", "--period", "2026-03", "--due", "2099-01-01", "--yes", TIMEZONE="Europe/Berlin")
+    assert f"bills for {billed} customer" in done.stdout
+    assert ("Left out, since they came after 2026-03: 1 customer." in done.stdout) == (not billed)
+    assert f"Created {billed}, skipped 0; {'10.00' if billed else '0.00'} billed" in done.stdout
+
+
+def test_a_preview_and_its_run_leave_out_the_same_customers(ada, sql):
+    subscribe(ada, "1.00")
+    bo, cy = (database.add_customer(name, "5550101") for name in ("Bo", "Cy"))
+    subscribe(bo, "2.00"), subscribe(cy, "4.00")
+    since(sql, ada, "2026-03-31 12:00"), since(sql, bo, "2026-04-01 12:00"), since(sql, cy, "2026-03-01")
+    period = date(2026, 3, 1)
+    sql("INSERT INTO billing (customer_id, description, period, due_date, amount_billed) VALUES (%s, 'x', %s, %s, 0)",
+        cy, period, DUE)
+    shown = bill_run.preview(period)
+    done = bill_run.run(period, DUE, shown["total"])
+    assert (shown["customers"], shown["total"], shown["skipped"], shown["later"], shown["new"]) == (1, 1, 1, 1, 1)
+    assert (done["created"], done["total"], done["skipped"], done["gone"]) == (1, 1, 1, 0)
+
+
+@pytest.fixture
+def too_much(ada, sql):
+    """A customer whose services come to more than a bill can hold, and one who is billed as ever."""
+    subscribe(ada, "9999999999.99")
+    database.add_service(database.add_location(ada, "2 Dock Road"), "Fibre", Decimal("0.01"))
+    bo = database.add_customer("Bo Li", "5550101")
+    subscribe(bo)
+    sql("UPDATE customers SET created_at = '2020-01-01'")
+    return ada
+
+
+NAMED = ("Customer 1, Ada Okafor, would be billed 10000000000.00, and no bill can be over more than 9999999999.99.\n"
+         "Nobody is billed until their services cost less.\n")
+
+
+@pytest.mark.parametrize("more", [["--dry-run"], ["--yes"], []])
+def test_the_bill_command_names_whom_no_bill_can_be_made_for(too_much, run, sql, more):
+    done = run("bill", "--period", "2030-01", *more)
+    assert (done.returncode, done.stderr) == (1, NAMED)
+    assert sql("SELECT 1 FROM billing") == []
+
+
+def test_the_form_names_whom_no_bill_can_be_made_for_and_asks_for_no_total(too_much, run):
+    done = run(answers=lines("5", "9", "2030-01", "2030-01-15", "0", "0"))
+    assert done.stderr == NAMED
+    assert "Type the total" not in done.stdout
+
+
+def test_a_run_names_whom_no_bill_can_be_made_for_and_bills_nobody(too_much, sql):
+    with pytest.raises(errors.Conflict) as caught:
+        bill_run.run(MONTH, DUE)
+    assert str(caught.value) == NAMED.splitlines()[0] + " Nobody was billed."
+    assert sql("SELECT 1 FROM billing") == []
+
+
+def test_who_is_billed_already_or_came_later_stops_no_run_however_much_their_services_cost(too_much, sql):
+    since(sql, too_much, "2030-02-01")
+    assert bill_run.preview(MONTH)["too_large"] == []
+    assert bill_run.run(MONTH, DUE)["created"] == 1

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -194,12 +195,23 @@ def bill_command(arguments: argparse.Namespace) -> int:
     preview = bill_run.preview(arguments.period)
     for line in screens.bill_preview_lines(arguments.period, due_date, today, preview):
         say(line)
+    if refused_as_too_large(preview):
+        return 1
     if arguments.dry_run:
         return 0
     if not arguments.yes and not confirm_total(preview):
         return 1
-    run_as_previewed(arguments.period, due_date, preview)
+    run_bills(arguments.period, due_date, None if arguments.yes else preview["total"])
     return 0
+
+
+def refused_as_too_large(preview: bill_run.Preview) -> bool:
+    """Name those whom no bill can be made for, since the whole run waits for them to be mended."""
+    for account in preview["too_large"]:
+        prompts.complain(bill_run.too_large(account))
+    if preview["too_large"]:
+        prompts.complain("Nobody is billed until their services cost less.")
+    return bool(preview["too_large"])
 
 
 def confirm_total(preview: bill_run.Preview) -> bool:
@@ -213,12 +225,14 @@ def confirm_total(preview: bill_run.Preview) -> bool:
     return False
 
 
-def run_as_previewed(period: date, due_date: date, preview: bill_run.Preview) -> None:
-    """Bill as previewed, and say what was done."""
-    result = bill_run.run(period, due_date, preview["total"])
+def run_bills(period: date, due_date: date, total: Decimal | None) -> None:
+    """Bill a month, with the total that was agreed to, if one was, and say what was done."""
+    result = bill_run.run(period, due_date, total)
     credit = f", {text.show_amount(result['from_credit'])} paid from credit" if result["from_credit"] else ""
     print(f"Created {result['created']}, skipped {result['skipped']}; {text.show_amount(result['total'])} billed, "
           f"due {due_date}{credit}.")
+    if result["gone"]:
+        print(f"Left out, since deleted meanwhile: {text.plural(result['gone'], 'customer')}.")
 
 
 def verify_command(arguments: argparse.Namespace) -> int:

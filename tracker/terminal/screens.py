@@ -214,6 +214,8 @@ def bill_preview_lines(period: date, due_date: date, today: date, preview: Previ
            f"in total, due {due_date}.")
     if preview["skipped"]:
         yield f"Skipped, since billed already: {plural(preview['skipped'], 'customer')}."
+    if preview["later"]:
+        yield f"Left out, since they came after {period:%Y-%m}: {plural(preview['later'], 'customer')}."
     if not preview["customers"]:
         return
     yield (f"Against the month before ({show_amount(preview['total_before'])}): {preview['new']} new, "
