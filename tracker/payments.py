@@ -216,7 +216,7 @@ def _payment(cur: Cursor, payment_id: int) -> Payment:
         """
         SELECT payment_id, customer_id, name, amount,
                CASE WHEN voided_at IS NULL THEN amount_left ELSE 0 END AS amount_left,
-               paid_on, method, reference, recorded_at, recorded_by, voided_at::date AS voided_on, void_reason,
+               paid_on, method, reference, recorded_at, recorded_by, voided_on, void_reason,
                (SELECT coalesce(json_agg(json_build_object('billing_id', billing_id, 'description', description,
                                                            'amount', allocation.amount::numeric(12,2))
                                          ORDER BY payment_allocation_id), '[]')
@@ -244,7 +244,7 @@ def find_payments(term: str) -> list[PaymentHit]:
     """Return up to MOST_HITS + 1 payments of customers whose name or phone number contains term, newest first."""
     return search(
         """
-        SELECT payment_id, name, paid_on, amount, method, reference, voided_at::date AS voided_on
+        SELECT payment_id, name, paid_on, amount, method, reference, voided_on
         FROM matching_customers(%(whole)s, %(word)s, %(phone)s, %(reversed_phone)s, %(most)s)
         JOIN customers USING (customer_id)
         JOIN payments USING (customer_id)
@@ -263,7 +263,7 @@ def list_payments(
     return fetch_all(
         """
         SELECT payment_id, paid_on, amount, CASE WHEN voided_at IS NULL THEN amount_left ELSE 0 END AS amount_left,
-               method, reference, voided_at::date AS voided_on, void_reason
+               method, reference, voided_on, void_reason
         FROM payments
         WHERE customer_id = %(customer_id)s AND (paid_on, payment_id) < (%(before_day)s::date, %(before_id)s)
         ORDER BY paid_on DESC, payment_id DESC

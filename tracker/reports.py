@@ -308,7 +308,7 @@ def _accounts(
                        'payments', (
                            SELECT coalesce(json_agg(json_build_object(
                                       'payment_id', payment_id, 'paid_on', paid_on,
-                                      'amount', allocation.amount::numeric(12,2), 'voided_on', voided_at::date
+                                      'amount', allocation.amount::numeric(12,2), 'voided_on', voided_on
                                   ) ORDER BY paid_on, payment_id), '[]')
                            FROM payment_allocations AS allocation
                            JOIN payments USING (payment_id)
@@ -461,7 +461,10 @@ def monthly_revenue() -> list[MonthlyRevenue]:
 
 
 def get_statement(customer_id: int, first: date, last: date) -> Statement:
-    """Return a customer's statement from first to last, both included; raise NotFound if there is no such customer."""
+    """Return a customer's statement from first to last, both included; raise NotFound if there is no such customer.
+
+    One up to today tells all there is by now: what was recorded where it is tomorrow already counts as in aging().
+    """
     return existing("customer", customer_id, fetch_one(
         """
         WITH entry AS (
@@ -475,14 +478,14 @@ def get_statement(customer_id: int, first: date, last: date) -> Statement:
             FROM payments
             WHERE customer_id = %(customer_id)s
             UNION ALL
-            SELECT voided_at::date, 3, 'void', payment_id,
+            SELECT greatest(voided_on, paid_on), 3, 'void', payment_id,
                    'of payment ' || payment_id || ': ' || void_reason, amount
             FROM payments
-            WHERE customer_id = %(customer_id)s AND voided_at IS NOT NULL
+            WHERE customer_id = %(customer_id)s AND voided_on IS NOT NULL
         )
         SELECT customer_id, name, phone_number,
                (SELECT coalesce(sum(amount), 0) FROM entry WHERE day < %(first)s)  AS opening,
-               (SELECT coalesce(sum(amount), 0) FROM entry WHERE day <= %(last)s)  AS closing,
+               (SELECT coalesce(sum(amount), 0) FROM entry WHERE day <= until)     AS closing,
                (SELECT coalesce(json_agg(json_build_object(
                            'day', day, 'kind', kind, 'record_id', record_id, 'description', description,
                            'amount', amount::numeric(12,2),
@@ -493,8 +496,9 @@ def get_statement(customer_id: int, first: date, last: date) -> Statement:
                                      WHERE entry.kind = 'bill' AND item.billing_id = entry.record_id)
                        ) ORDER BY day, rank, record_id), '[]')
                 FROM entry
-                WHERE day BETWEEN %(first)s AND %(last)s)                          AS entries
+                WHERE day BETWEEN %(first)s AND until)                             AS entries
         FROM customers
+        CROSS JOIN (SELECT CASE WHEN %(last)s < CURRENT_DATE THEN %(last)s ELSE 'infinity' END AS until) AS span
         WHERE customer_id = %(customer_id)s
         """,
         customer_id=customer_id, first=first, last=last,
