@@ -299,7 +299,7 @@ def undo_bills() -> None:
 def aging_report() -> None:
     today = database.today()
     as_of = ask("As of", fields.past_day(today), shown="today")
-    commands.show_aging(as_of)
+    commands.show_aging(as_of, titled=True)
 
 
 def customer_statement() -> None:

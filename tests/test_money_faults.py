@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 import threading
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from uuid import uuid4
 
@@ -204,3 +206,28 @@ def test_who_is_billed_already_or_came_later_stops_no_run_however_much_their_ser
     since(sql, too_much, "2030-02-01")
     assert bill_run.preview(MONTH)["too_large"] == []
     assert bill_run.run(MONTH, DUE)["created"] == 1
+
+
+def ago(days):
+    return database.today() - timedelta(days=days)
+
+
+@pytest.mark.parametrize("day", ["", "yesterday"])
+def test_what_is_owed_by_age_says_what_it_is_and_leads_with_the_oldest_and_who_is_late(db, sql, run, day):
+    for name, amount, days in (("Not due", 900, -9), ("Little late", 5, 20), ("Very late", 1, 200), ("Late", 50, 100)):
+        db.add_bill(db.add_customer(name, "5550100"), "Bill", Decimal(amount), ago(days))
+    sql("UPDATE billing SET issued_on = '2020-01-01'")
+    screen = run(answers=lines("6", "2", day, "0", "0")).stdout.split("As of [today]: ")[1]
+    title, _, _, *rows = screen.splitlines()[1:] if day else screen.splitlines()[1:]
+    assert title == "What is owed, by age, the oldest first: 56.00 of 956.00 is late."
+    shown = [re.split("  +", row.strip()) for row in rows[:5]]
+    assert [row[1] for row in shown[:4]] == ["Very late", "Late", "Little late", "Not due"]
+    assert shown[4] == ["4 customers", "900.00", "5.00", "0.00", "0.00", "51.00", "956.00"]
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_files_of_what_is_owed_by_age_keep_their_columns(db, ada, run, form):
+    db.add_bill(ada, "Bill", Decimal(5), ago(3))
+    output = run("aging-report", "--format", form).stdout
+    columns = output.splitlines()[0].split(",") if form == "csv" else list(json.loads(output)[0])
+    assert columns == ["customer_id", "name", "not_due", "days_30", "days_60", "days_90", "older", "total"]

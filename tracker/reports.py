@@ -110,6 +110,7 @@ class Ages(TypedDict):
 class AgedCustomer(Ages):
     customer_id: int
     name: str
+    oldest_due_date: date
 
 
 class AgedTotal(Ages):
@@ -342,11 +343,11 @@ def _accounts(
 
 
 @retried
-def aging(as_of: date | None = None, after: tuple[Decimal, int] | None = None, limit: int = 100) -> list[AgedCustomer]:
-    """Return a page of what customers owe by age on a day, who owes most first.
+def aging(as_of: date | None = None, after: tuple[date, int] | None = None, limit: int = 100) -> list[AgedCustomer]:
+    """Return a page of what customers owe by age on a day, whose oldest bill was due first first: late ones lead.
 
-    after is total and customer_id of the last row of the page before. A past day is answered from the payments as they
-    stood then, those since voided included.
+    after is oldest_due_date and customer_id of the last row of the page before. A past day is answered from the payments
+    as they stood then, those since voided included.
     """
     with reading() as cur:
         be_patient(cur)
@@ -389,10 +390,10 @@ def sum_aged(cur: Cursor, as_of: date | None) -> AgedTotal:
 def _aging(
     cur: Cursor,
     as_of: date | None,
-    after: tuple[Decimal, int] | None,
+    after: tuple[date, int] | None,
     limit: int | None,
 ) -> None:
-    after_total, after_id = after or (None, 0)
+    after_day, after_id = after or (date.min, 0)
     cur.execute(
         """
         WITH aged AS MATERIALIZED (
@@ -402,20 +403,20 @@ def _aging(
                    coalesce(sum(amount) FILTER (WHERE days BETWEEN 31 AND 60), 0)  AS days_60,
                    coalesce(sum(amount) FILTER (WHERE days BETWEEN 61 AND 90), 0)  AS days_90,
                    coalesce(sum(amount) FILTER (WHERE days > 90), 0)               AS older,
-                   sum(amount)                                                     AS total
+                   sum(amount)                                                     AS total,
+                   coalesce(%(as_of)s::date, CURRENT_DATE) - max(days)             AS oldest_due_date
             FROM owed_on(coalesce(%(as_of)s::date, CURRENT_DATE))
             GROUP BY customer_id
-            HAVING %(after_total)s::numeric IS NULL
-                OR (-sum(amount), customer_id) > (-%(after_total)s::numeric, %(after_id)s)
-            ORDER BY total DESC, customer_id
+            HAVING (coalesce(%(as_of)s::date, CURRENT_DATE) - max(days), customer_id) > (%(after_day)s::date, %(after_id)s)
+            ORDER BY oldest_due_date, customer_id
             LIMIT %(limit)s
         )
-        SELECT customer_id, name, not_due, days_30, days_60, days_90, older, total
+        SELECT customer_id, name, not_due, days_30, days_60, days_90, older, total, oldest_due_date
         FROM aged
         JOIN customers USING (customer_id)
-        ORDER BY total DESC, customer_id
+        ORDER BY oldest_due_date, customer_id
         """,
-        {"as_of": as_of, "after_total": after_total, "after_id": after_id, "limit": limit},
+        {"as_of": as_of, "after_day": after_day, "after_id": after_id, "limit": limit},
     )
 
 

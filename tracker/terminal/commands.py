@@ -44,7 +44,7 @@ def parser(version: str, run_menus: Command) -> argparse.ArgumentParser:
     add_format(add("late-report", late_report_command, "customers late on payments, the longest late first"))
     add_format(add("account-report", account_report_command,
                    "every customer with sites, services, equipment and bills"))
-    aging = add("aging-report", aging_report_command, "what customers owe, by age")
+    aging = add("aging-report", aging_report_command, "what customers owe, by age, the oldest first")
     aging.add_argument("--as-of", type=argument(fields.day), metavar="DATE", help="as it was on a past day")
     add_format(aging)
     add("revenue-report", revenue_report_command, "recurring revenue by service; billed and collected by month")
@@ -150,19 +150,22 @@ def aging_report_command(arguments: argparse.Namespace) -> int:
     if arguments.format == "table":
         show_aging(arguments.as_of)
     else:
-        write(arguments.format, reports.stream_aging(arguments.as_of))
+        keys = [column.key for column in screens.AGING]
+        write(arguments.format, ({key: row[key] for key in keys} for row in reports.stream_aging(arguments.as_of)))
     return 0
 
 
-def show_aging(as_of: date | None) -> None:
-    """Show what customers owe by age, on a day or today, who owes most first."""
+def show_aging(as_of: date | None, titled: bool = False) -> None:
+    """Show what customers owe by age, on a day or today, the oldest first; titled says what that is."""
     total = reports.aging_total(as_of)
     if not total["customers"]:
         print("Nobody owes anything.")
         return
+    if titled:
+        say(screens.aging_title(total))
     paging.browse(
         screens.AGING, lambda after, limit: reports.aging(as_of, after, limit),
-        lambda row: (row["total"], row["customer_id"]), None, str(total["customers"]),
+        lambda row: (row["oldest_due_date"], row["customer_id"]), None, str(total["customers"]),
         total_row=screens.aging_total(total), stream=lambda: reports.stream_aging(as_of),
     )
 

@@ -203,6 +203,11 @@ def late_footer(total: LateTotal) -> str:
     return f"{plural(total['customers'], 'customer')} late, with {show_amount(total['amount'])} in total."
 
 
+def aging_title(total: AgedTotal) -> str:
+    late = show_amount(total["total"] - total["not_due"])
+    return f"What is owed, by age, the oldest first: {late} of {show_amount(total['total'])} is late."
+
+
 def aging_total(total: AgedTotal) -> Row:
     """Shape the aging report's sums as its last row."""
     return {**total, "customer_id": None, "name": plural(total["customers"], "customer")}
