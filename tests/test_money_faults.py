@@ -231,3 +231,47 @@ def test_files_of_what_is_owed_by_age_keep_their_columns(db, ada, run, form):
     output = run("aging-report", "--format", form).stdout
     columns = output.splitlines()[0].split(",") if form == "csv" else list(json.loads(output)[0])
     assert columns == ["customer_id", "name", "not_due", "days_30", "days_60", "days_90", "older", "total"]
+
+
+def month(ahead):
+    today = database.today()
+    months = today.year * 12 + today.month - 1 + ahead
+    return date(months // 12, months % 12 + 1, 1)
+
+
+# Of bills of runs and by hand: the month each is for, the one it was issued in, counted from this one, and its amount.
+BILLS = [(1, 0, "10.01"), (0, 0, "20.02"), (-1, 0, "40.04"), (None, -1, "80.08"), (-11, -10, "160.16"), (2, 0, "0.03")]
+
+
+@pytest.fixture
+def revenue(db, ada, sql):
+    for nth, (period, issued, amount) in enumerate(BILLS):
+        sql("INSERT INTO billing (customer_id, description, period, issued_on, due_date, amount_billed) "
+            "VALUES (%s, %s, %s, %s, '2030-01-01', %s)", ada, f"Bill {nth}",
+            None if period is None else month(period), month(issued) + timedelta(days=0 if nth % 2 else 27), amount)
+
+
+@pytest.mark.parametrize("by", ["period", "issue"])
+def test_revenue_counts_a_bill_in_the_month_it_is_for_or_in_that_of_its_issue(revenue, by):
+    billed = dict.fromkeys((month(ahead) for ahead in range(-11, 3 if by == "period" else 1)), Decimal(0))
+    for period, issued, amount in BILLS:
+        billed[month(issued if by == "issue" or period is None else period)] += Decimal(amount)
+    assert [(row["month"], row["billed"]) for row in reports.monthly_revenue(by)] == list(billed.items())
+
+
+def test_both_views_of_revenue_tie_to_the_cent(revenue):
+    sums = {sum(row["billed"] for row in reports.monthly_revenue(by)) for by in ("period", "issue")}
+    assert sums == {sum(Decimal(amount) for _, _, amount in BILLS)}
+
+
+def test_a_run_made_before_its_month_is_that_month_s_revenue(ada, run):
+    subscribe(ada)
+    bill_run.run(month(1), DUE)
+    shown = [run(*what, answers=answers).stdout for what, answers in (
+        (("revenue-report",), ""), ((), lines("6", "3", "0", "0")), (("revenue-report", "--by", "issue"), ""))]
+    assert [f"{month(1):%Y-%m}           10.00  ===" in screen for screen in shown] == [True, True, False]
+    assert [f"{month(0):%Y-%m}           10.00  ===" in screen for screen in shown] == [False, False, True]
+    for screen in shown[:2]:
+        assert f"Billed (=), bills by the month they are for, and collected (#) since {month(-11):%Y-%m}" in screen
+        assert "Bills by date of issue: main.py revenue-report --by issue\n" in screen
+    assert "Bills by the month they are for: main.py revenue-report --by period\n" in shown[2]

@@ -115,7 +115,7 @@ def test_aging_as_of_today_is_the_same_as_aging(late):
     assert reports.aging(database.today()) == reports.aging()
 
 
-def test_revenue_is_billed_by_issue_and_collected_by_payment(db, late):
+def test_revenue_is_collected_by_payment_without_voids(db, late):
     pay(late["Ada"], "8.00")
     void = pay(late["Ada"], "4.00")
     payments.void_payment(void["payment_id"], "typo")

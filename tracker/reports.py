@@ -124,7 +124,7 @@ class RecurringRevenue(TypedDict):
 
 
 class MonthlyRevenue(TypedDict):
-    """Billed by date of issue; collected by date of payment, voids left out."""
+    """Billed by the month it is for, or by date of issue; collected by date of payment, voids left out."""
 
     month: date
     billed: Decimal
@@ -433,31 +433,39 @@ def recurring_revenue() -> list[RecurringRevenue]:
     )
 
 
-def monthly_revenue() -> list[MonthlyRevenue]:
-    """Return billed (by date of issue) and collected (by date of payment, voids left out) of the last 12 months."""
+def monthly_revenue(by: str = "period") -> list[MonthlyRevenue]:
+    """Return what was billed and collected in the last 12 months, and what is billed for months ahead already.
+
+    Billed is by the month that a bill run billed for, where there is one, or all of it by date of issue (by is period or
+    issue); collected by date of payment, voids left out.
+    """
     return fetch_all(
         """
-        WITH month AS (
+        WITH year AS (
             SELECT generate_series(date_trunc('month', CURRENT_DATE) - interval '11 months',
                                    date_trunc('month', CURRENT_DATE), interval '1 month')::date AS month
         ), billed AS (
-            SELECT date_trunc('month', issued_on)::date AS month, sum(amount_billed) AS amount
-            FROM billing
-            WHERE issued_on >= (SELECT min(month) FROM month)
+            SELECT date_trunc('month', day)::date AS month, sum(amount_billed) AS amount
+            FROM (
+                SELECT CASE WHEN %(by)s = 'period' THEN coalesce(period, issued_on) ELSE issued_on END AS day,
+                       amount_billed
+                FROM billing
+            ) AS bill
+            WHERE day >= (SELECT min(month) FROM year)
             GROUP BY 1
         ), collected AS (
             SELECT date_trunc('month', paid_on)::date AS month, sum(amount) AS amount
             FROM payments
-            WHERE paid_on >= (SELECT min(month) FROM month) AND voided_at IS NULL
+            WHERE paid_on >= (SELECT min(month) FROM year) AND voided_at IS NULL
             GROUP BY 1
         )
         SELECT month, coalesce(billed.amount, 0) AS billed, coalesce(collected.amount, 0) AS collected
-        FROM month
-        LEFT JOIN billed USING (month)
-        LEFT JOIN collected USING (month)
+        FROM year
+        FULL JOIN billed USING (month)
+        FULL JOIN collected USING (month)
         ORDER BY month
         """,
-        patient=True,
+        patient=True, by=by,
     )
 
 

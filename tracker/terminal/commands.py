@@ -47,7 +47,10 @@ def parser(version: str, run_menus: Command) -> argparse.ArgumentParser:
     aging = add("aging-report", aging_report_command, "what customers owe, by age, the oldest first")
     aging.add_argument("--as-of", type=argument(fields.day), metavar="DATE", help="as it was on a past day")
     add_format(aging)
-    add("revenue-report", revenue_report_command, "recurring revenue by service; billed and collected by month")
+    revenue = add("revenue-report", revenue_report_command,
+                  "recurring revenue by service; billed and collected by month")
+    revenue.add_argument("--by", choices=("period", "issue"), default="period",
+                         help="bills in the month they are for, else in that of their issue")
     statement = add("statement", statement_command, "one customer's bills and payments over a span of days")
     statement.add_argument("customer_id", type=argument(fields.row_id), metavar="CUSTOMER_ID")
     statement.add_argument("--from", dest="first", type=argument(fields.day), metavar="DATE", required=True)
@@ -171,12 +174,13 @@ def show_aging(as_of: date | None, titled: bool = False) -> None:
 
 
 def revenue_report_command(arguments: argparse.Namespace) -> int:
-    show_revenue()
+    show_revenue(arguments.by)
     return 0
 
 
-def show_revenue() -> None:
-    paging.show_lines(screens.revenue_lines(reports.recurring_revenue(), reports.monthly_revenue()))
+def show_revenue(by: str = "period") -> None:
+    """Show revenue, bills by the month they are for, or by date of issue."""
+    paging.show_lines(screens.revenue_lines(reports.recurring_revenue(), reports.monthly_revenue(by), by))
 
 
 def statement_command(arguments: argparse.Namespace) -> int:

@@ -232,14 +232,19 @@ def bill_preview_lines(period: date, due_date: date, today: date, preview: Previ
         yield f"Mind the due date: {due_date} is past, so these bills are late at once."
 
 
-def revenue_lines(recurring: list[RecurringRevenue], months: list[MonthlyRevenue]) -> Iterator[str]:
+REVENUE_BY = {"period": "the month they are for", "issue": "date of issue"}
+
+
+def revenue_lines(recurring: list[RecurringRevenue], months: list[MonthlyRevenue], by: str = "period") -> Iterator[str]:
     """Yield recurring revenue by service, and each month's billed and collected amounts with a bar."""
+    other = "issue" if by == "period" else "period"
     total = {"service_name": "Total", "services": sum(row["services"] for row in recurring),
              "monthly": sum((row["monthly"] for row in recurring), Decimal(0))}
     yield "Monthly recurring revenue"
     yield from tables.table(RECURRING, [*recurring, total]).split("\n")
     yield ""
-    yield f"Billed (=) and collected (#) in the last {len(months)} months"
+    yield f"Billed (=), bills by {REVENUE_BY[by]}, and collected (#) since {months[0]['month']:%Y-%m}"
+    yield f"Bills by {REVENUE_BY[other]}: main.py revenue-report --by {other}"
     scale = max(max(row["billed"], row["collected"]) for row in months) or Decimal(1)
     for row in months:
         yield f"{row['month']:%Y-%m}  {show_amount(row['billed']):>14}  {_bar('=', row['billed'], scale)}".rstrip()
