@@ -346,8 +346,8 @@ def _accounts(
 def aging(as_of: date | None = None, after: tuple[date, int] | None = None, limit: int = 100) -> list[AgedCustomer]:
     """Return a page of what customers owe by age on a day, whose oldest bill was due first first: late ones lead.
 
-    after is oldest_due_date and customer_id of the last row of the page before. A past day is answered from the payments
-    as they stood then, those since voided included.
+    after is oldest_due_date and customer_id of the last row of the page before. A past day is answered from the
+    payments as they stood then, those since voided included.
     """
     with reading() as cur:
         be_patient(cur)
@@ -407,7 +407,8 @@ def _aging(
                    coalesce(%(as_of)s::date, CURRENT_DATE) - max(days)             AS oldest_due_date
             FROM owed_on(coalesce(%(as_of)s::date, CURRENT_DATE))
             GROUP BY customer_id
-            HAVING (coalesce(%(as_of)s::date, CURRENT_DATE) - max(days), customer_id) > (%(after_day)s::date, %(after_id)s)
+            HAVING (coalesce(%(as_of)s::date, CURRENT_DATE) - max(days), customer_id)
+                 > (%(after_day)s::date, %(after_id)s)
             ORDER BY oldest_due_date, customer_id
             LIMIT %(limit)s
         )
@@ -436,8 +437,8 @@ def recurring_revenue() -> list[RecurringRevenue]:
 def monthly_revenue(by: str = "period") -> list[MonthlyRevenue]:
     """Return what was billed and collected in the last 12 months, and what is billed for months ahead already.
 
-    Billed is by the month that a bill run billed for, where there is one, or all of it by date of issue (by is period or
-    issue); collected by date of payment, voids left out.
+    Billed is by the month that a bill run billed for, where there is one, or all of it by date of issue (by is period
+    or issue); collected by date of payment, voids left out.
     """
     return fetch_all(
         """

@@ -153,8 +153,8 @@ def aging_report_command(arguments: argparse.Namespace) -> int:
     if arguments.format == "table":
         show_aging(arguments.as_of)
     else:
-        keys = [column.key for column in screens.AGING]
-        write(arguments.format, ({key: row[key] for key in keys} for row in reports.stream_aging(arguments.as_of)))
+        rows: Iterable[Row] = reports.stream_aging(arguments.as_of)
+        write(arguments.format, ({column.key: row[column.key] for column in screens.AGING} for row in rows))
     return 0
 
 
