@@ -20,6 +20,7 @@ from tracker.terminal.forms import (
     confirm_repeated_payment,
     deleted_with,
     file_path,
+    mind_due_date,
     open_import_file,
     save_payment,
     show_fields,
@@ -177,7 +178,9 @@ def add_bill() -> None:
     customer = pick(CUSTOMER)
     description = ask("Description", fields.text(200))
     billed = ask("Amount", fields.positive_amount)
-    due_date = ask("Due date", fields.day)
+    today = database.today()
+    due_date = ask("Due date", fields.day_from(today))
+    mind_due_date(due_date, today)
     billing_id, credit = database.add_bill(customer["customer_id"], description, billed, due_date)
     say(f"Added bill {billing_id}, {description}, {text.show_amount(billed)} due {due_date}, to {customer['name']}"
         f"{f'; {text.show_amount(credit)} of it paid from credit' if credit else ''}.")
@@ -196,11 +199,12 @@ def show_bill(bill: Bill) -> None:
 
 def update_bill() -> None:
     bill = pick(BILL)
+    today = database.today()
     row = database.update_bill(
         bill["billing_id"],
         ask("Description", fields.text(200), shown=bill["description"]),
         ask("Amount", fields.positive_amount, shown=text.show_amount(bill["amount_billed"])),
-        ask("Due date", fields.day, shown=text.show_day(bill["due_date"])),
+        mind_due_date(ask("Due date", fields.day_from(today), shown=text.show_day(bill["due_date"])), today),
     )
     say(f"Saved bill {row['billing_id']}, {row['description']}, {text.show_amount(row['amount_billed'])} "
         f"due {row['due_date']}, {text.show_amount(row['amount_due'])} to pay.")
@@ -269,7 +273,7 @@ def run_bills() -> None:
     this_month = today.replace(day=1)
     period = ask("Month", fields.month, shown=f"{this_month:%Y-%m}", default=this_month)
     default = bill_run.default_due_date(period, today)
-    due_date = ask("Due date", fields.day, shown=str(default), default=default)
+    due_date = ask("Due date", fields.day_from(today), shown=str(default), default=default)
     preview = bill_run.preview(period)
     for line in screens.bill_preview_lines(period, due_date, today, preview):
         say(line)

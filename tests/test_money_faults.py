@@ -275,3 +275,60 @@ def test_a_run_made_before_its_month_is_that_month_s_revenue(ada, run):
         assert f"Billed (=), bills by the month they are for, and collected (#) since {month(-11):%Y-%m}" in screen
         assert "Bills by date of issue: main.py revenue-report --by issue\n" in screen
     assert "Bills by the month they are for: main.py revenue-report --by period\n" in shown[2]
+
+
+@pytest.mark.parametrize(("option", "command"), [
+    ("--to", ("statement", "1", "--from", "2026-01-01", "--to")), ("--as-of", ("aging-report", "--as-of")),
+])
+def test_a_statement_and_aging_take_the_same_days(ada, run, option, command):
+    database.add_bill(ada, "Bill", Decimal(5), ago(3))
+    for day in (str(ago(0)), "today", "yesterday", "-1"):
+        assert run(*command, day).returncode == 0
+    for day in (str(ago(-1)), "tomorrow", "+1"):
+        done = run(*command, day)
+        assert (done.returncode, done.stderr) == (1, f"Enter a past day with {option}; {ago(-1)} is still to come.\n")
+    done = run(*command, "2026-11-31")
+    assert (done.returncode, "There is no day 31: November has 30 days." in done.stderr) == (2, True)
+
+
+def test_both_forms_take_the_same_days(ada, run):
+    for answers in (("2", "tomorrow", "today"), ("4", "1", "", "tomorrow", "today")):
+        done = run(answers=lines("6", *answers, "0", "0"))
+        assert done.stderr == f"Enter today, yesterday, or a date up to {ago(0)}, written like it.\n"
+
+
+@pytest.mark.parametrize(("said", "days"), [("today", 0), ("tomorrow", 1), ("+14", 14), ("yesterday", -1)])
+def test_a_due_date_is_said_as_other_dates_are_in_every_form_and_command(ada, run, sql, said, days):
+    subscribe(ada)
+    run(answers=lines("5", "2", "1", "By hand", "5", said, "9", "", said, "10.00", "4", "1", "", "", said, "0", "0"))
+    run("bill", "--period", "2030-01", "--due", said, "--yes")
+    assert {row["due_date"] for row in sql("SELECT due_date FROM billing")} == {ago(-days)}
+    assert len(sql("SELECT 1 FROM billing")) == 3
+
+
+def test_today_in_a_form_is_the_business_s_day(ada, run, sql):
+    for zone in ("Etc/GMT-14", "Etc/GMT+12"):
+        run(answers=lines("5", "2", "1", zone, "5", "today", "0", "0"), TIMEZONE=zone)
+    rows = sql("SELECT description, due_date, issued_on FROM billing")
+    assert all(row["due_date"] == row["issued_on"] for row in rows)
+    assert len({row["due_date"] for row in rows}) == 2
+
+
+@pytest.mark.parametrize(("days", "odd"), [(92, False), (93, True), (400, True), (-92, False), (-93, True), (-365, True)])
+def test_a_due_date_far_off_is_pointed_out_when_a_bill_is_added_or_changed(ada, run, days, odd):
+    due_date = ago(-days)
+    screen = run(answers=lines("5", "2", "1", "By hand", "5", str(due_date), "4", "1", "", "", str(due_date),
+                               "4", "1", "", "", "", "0", "0")).stdout
+    months = abs((due_date.year - ago(0).year) * 12 + due_date.month - ago(0).month)
+    said = f"Mind the due date: {due_date} is {months} months {'ahead' if days > 0 else 'ago'}.\n"
+    assert screen.count("Mind the due date: ") == screen.count(said) == (2 if odd else 0)
+    assert "Added bill 1" in screen
+
+
+@pytest.mark.parametrize(("due", "odd"), [(92, False), (93, True)])
+def test_a_due_date_far_off_is_pointed_out_before_a_run(ada, run, due, odd):
+    subscribe(ada)
+    screen = run("bill", "--period", f"{month(0):%Y-%m}", "--due", str(month(0) + timedelta(days=due + 60)), "--dry-run")
+    assert "Mind the due date: " in screen.stdout
+    ahead = run("bill", "--period", f"{month(9):%Y-%m}", "--due", str(month(9) + timedelta(days=due)), "--dry-run")
+    assert ("Mind the due date: " in ahead.stdout) == odd

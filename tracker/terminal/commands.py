@@ -23,6 +23,7 @@ from tracker.transfer import source as sources
 from tracker.verify import verify_books
 
 MOST_REASONS = 10
+ANY_DAY = date(2100, 1, 1)
 Command = Callable[[argparse.Namespace], int]
 
 
@@ -45,7 +46,7 @@ def parser(version: str, run_menus: Command) -> argparse.ArgumentParser:
     add_format(add("account-report", account_report_command,
                    "every customer with sites, services, equipment and bills"))
     aging = add("aging-report", aging_report_command, "what customers owe, by age, the oldest first")
-    aging.add_argument("--as-of", type=argument(fields.day), metavar="DATE", help="as it was on a past day")
+    aging.add_argument("--as-of", type=day, metavar="DATE", help="as it was on a past day")
     add_format(aging)
     revenue = add("revenue-report", revenue_report_command,
                   "recurring revenue by service; billed and collected by month")
@@ -53,8 +54,8 @@ def parser(version: str, run_menus: Command) -> argparse.ArgumentParser:
                          help="bills in the month they are for, else in that of their issue")
     statement = add("statement", statement_command, "one customer's bills and payments over a span of days")
     statement.add_argument("customer_id", type=argument(fields.row_id), metavar="CUSTOMER_ID")
-    statement.add_argument("--from", dest="first", type=argument(fields.day), metavar="DATE", required=True)
-    statement.add_argument("--to", dest="last", type=argument(fields.day), metavar="DATE", help="today, unless given")
+    statement.add_argument("--from", dest="first", type=day, metavar="DATE", required=True)
+    statement.add_argument("--to", dest="last", type=day, metavar="DATE", help="today, unless given")
     add_bill_run(add("bill", bill_command, "bill every customer with services for a month, once"))
     add_import(add("import", import_command, "add customers with sites, services and equipment from a CSV file"))
     add_export(add("export", export_command, "write accounts, bills, payments or late customers as CSV"))
@@ -77,13 +78,26 @@ def argument(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     return convert
 
 
+def day(answer: str) -> Callable[[date], date]:
+    """Check a day as far as it can be without the database, which knows what day today is."""
+    argument(fields.day_from(ANY_DAY))(answer)
+    return lambda today: fields.day_from(today)(answer)
+
+
+def is_to_come(option: str, value: date, today: date) -> bool:
+    """Complain about a day that has not come yet: what will be then is not known."""
+    if value > today:
+        prompts.complain(f"Enter a past day with {option}; {value} is still to come.")
+    return value > today
+
+
 def add_format(command: argparse.ArgumentParser) -> None:
     command.add_argument("--format", choices=("table", "csv", "json"), default="table")
 
 
 def add_bill_run(command: argparse.ArgumentParser) -> None:
     command.add_argument("--period", type=argument(fields.month), metavar="YYYY-MM", required=True)
-    command.add_argument("--due", type=argument(fields.day), metavar="DATE",
+    command.add_argument("--due", type=day, metavar="DATE",
                          help="the 15th, or 14 days from now when that is past")
     command.add_argument("--dry-run", action="store_true", help="show what would be billed, and stop")
     command.add_argument("--yes", action="store_true", help="bill without asking for the total")
@@ -147,13 +161,14 @@ def show_accounts() -> None:
 
 
 def aging_report_command(arguments: argparse.Namespace) -> int:
-    if arguments.as_of and arguments.as_of > database.today():
-        prompts.complain(f"Enter a past day with --as-of; {arguments.as_of} is still to come.")
+    today = database.today()
+    as_of = arguments.as_of and arguments.as_of(today)
+    if as_of and is_to_come("--as-of", as_of, today):
         return 1
     if arguments.format == "table":
-        show_aging(arguments.as_of)
+        show_aging(as_of)
     else:
-        rows: Iterable[Row] = reports.stream_aging(arguments.as_of)
+        rows: Iterable[Row] = reports.stream_aging(as_of)
         write(arguments.format, ({column.key: row[column.key] for column in screens.AGING} for row in rows))
     return 0
 
@@ -184,11 +199,14 @@ def show_revenue(by: str = "period") -> None:
 
 
 def statement_command(arguments: argparse.Namespace) -> int:
-    last = arguments.last or database.today()
-    if arguments.first > last:
+    today = database.today()
+    first, last = arguments.first(today), arguments.last(today) if arguments.last else today
+    if is_to_come("--to", last, today):
+        return 1
+    if first > last:
         prompts.complain("The first day of a statement cannot be after its last.")
         return 1
-    show_statement(arguments.customer_id, arguments.first, last)
+    show_statement(arguments.customer_id, first, last)
     return 0
 
 
@@ -198,7 +216,7 @@ def show_statement(customer_id: int, first: date, last: date) -> None:
 
 def bill_command(arguments: argparse.Namespace) -> int:
     today = database.today()
-    due_date = arguments.due or bill_run.default_due_date(arguments.period, today)
+    due_date = arguments.due(today) if arguments.due else bill_run.default_due_date(arguments.period, today)
     preview = bill_run.preview(arguments.period)
     for line in screens.bill_preview_lines(arguments.period, due_date, today, preview):
         say(line)

@@ -77,6 +77,13 @@ def confirm_delete(what: str, contents: Row, wanted: str = "yes") -> bool:
     return False
 
 
+def mind_due_date(due_date: date | None, today: date) -> date | None:
+    """Point out a due date that is likely a slip of the year or month, and return it."""
+    if due_date and (odd := screens.odd_due_date(due_date, today)):
+        print(odd)
+    return due_date
+
+
 def show_what_is_owed(customer_id: int) -> list[UnpaidBill]:
     """Show a customer's unpaid bills and credit, and return the bills."""
     bills = payments.unpaid_bills(customer_id)
@@ -93,13 +100,13 @@ def ask_aim(bills: list[UnpaidBill]) -> int | None:
 
 
 def confirm_odd_payment(customer_id: int, bills: list[UnpaidBill], paid: Decimal, paid_on: date, today: date) -> bool:
-    """Ask again about what is likely a slip: ten times what is owed, or a day more than a year ago; True goes on."""
+    """Ask again about what is likely a slip: ten times what is owed, or a day a year ago or more; True goes on."""
     owed = sum((bill["amount_due"] for bill in bills), Decimal(0))
     usual = max(owed, reports.get_account(customer_id)["monthly_total"])
     if usual and paid >= 10 * usual:
         say(f"{text.show_amount(paid)} is ten times what is owed or more; what is left will be credit.")
-    elif (today - paid_on).days > 366:
-        print(f"{paid_on} is more than a year ago.")
+    elif (today - paid_on).days >= 365:
+        print(f"{paid_on} is a year ago or more.")
     else:
         return True
     return confirm("Type yes if that is right:")

@@ -26,6 +26,7 @@ from tracker.text import clean, plural, show_amount, show_days_late
 from tracker.verify import Checked
 
 BAR = 24
+FAR_OFF = 92
 CUSTOMERS = [numbers("ID", "customer_id"), words("Name", "name"), words("Phone number", "phone_number")]
 CUSTOMER_HITS = [*CUSTOMERS, words("Address", "address")]
 LOCATIONS = [numbers("ID", "location_id"), words("Address", "address"), words("Customer", "name")]
@@ -230,6 +231,16 @@ def bill_preview_lines(period: date, due_date: date, today: date, preview: Previ
         yield f"Mind the month: {period:%Y-%m} is {plural(abs(months), 'month')} {'ahead' if months > 0 else 'ago'}."
     if due_date < today:
         yield f"Mind the due date: {due_date} is past, so these bills are late at once."
+    elif (due_date - period).days > FAR_OFF and (odd := odd_due_date(due_date, today)):
+        yield odd
+
+
+def odd_due_date(due_date: date, today: date) -> str | None:
+    """Say how far off a due date is that is likely a slip of the year or month."""
+    if abs(due_date - today).days <= FAR_OFF:
+        return None
+    months = (due_date.year - today.year) * 12 + due_date.month - today.month
+    return f"Mind the due date: {due_date} is {plural(abs(months), 'month')} {'ahead' if months > 0 else 'ago'}."
 
 
 REVENUE_BY = {"period": "the month they are for", "issue": "date of issue"}
