@@ -234,7 +234,7 @@ def record_payment() -> None:
     reference = ask("Reference", fields.text(100), shown="none")
     billing_id = ask_aim(bills) if len(bills) > 1 else None
     if not (confirm_odd_payment(customer_id, bills, paid, paid_on, today)
-            and confirm_repeated_payment(customer_id, paid, paid_on)):
+            and confirm_repeated_payment(customer_id, paid, paid_on, reference)):
         print("Not recorded.")
         return
     payment = save_payment(customer_id, paid, paid_on, method, reference, entry_key, billing_id)
@@ -287,16 +287,19 @@ def undo_bills() -> None:
     if not preview["removed"] and not preview["kept"]:
         print(f"No bills of a bill run for {period:%Y-%m}.")
         return
-    print(f"This removes {text.plural(preview['removed'], 'bill')} of {period:%Y-%m}, over "
-          f"{text.show_amount(preview['total'])}; {preview['kept']} stay, since they were paid on.")
-    if preview["removed"] and not confirm("Type yes to remove them:"):
-        print("Nothing removed.")
-        return
+    kept = f"{preview['kept']} {'stays, since it was' if preview['kept'] == 1 else 'stay, since they were'} paid on."
+    if preview["removed"]:
+        print(f"This removes {text.plural(preview['removed'], 'bill')} of {period:%Y-%m}, over "
+              f"{text.show_amount(preview['total'])}{f'; {kept}' if preview['kept'] else '.'}")
+        if not confirm("Type yes to remove them:"):
+            print("Nothing removed.")
+            return
     result = bill_run.undo(period)
-    print(f"Removed {text.plural(result['removed'], 'bill')} of {period:%Y-%m}.")
+    if result["removed"] or not result["kept"]:
+        print(f"Removed {text.plural(result['removed'], 'bill')} of {period:%Y-%m}.")
     if result["bills"]:
-        print(f"{text.plural(result['kept'], 'bill')} stayed, since they were paid on"
-              f"{'; the first are' if result['kept'] > len(result['bills']) else ''}:")
+        print(f"{text.plural(result['kept'], 'bill')} stayed, since {'it was' if result['kept'] == 1 else 'they were'} "
+              f"paid on{'; the first are' if result['kept'] > len(result['bills']) else ''}:")
         print(tables.table(screens.KEPT_BILLS, result["bills"]))
 
 

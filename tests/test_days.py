@@ -13,7 +13,7 @@ RANGE = "Enter a date from 2000-01-01 to 2199-12-31."
 
 
 def why(parse, answer):
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=r"\.") as caught:
         parse(answer)
     return str(caught.value)
 
@@ -62,7 +62,8 @@ def test_a_date_that_can_be_read_in_two_ways_is_refused_with_both(sign, first, s
     ("20261301", "There is no month 13: enter a date such as 2026-12-15."),
 ])
 def test_a_date_that_is_none_says_why_wherever_it_is_asked_for(written, reason):
-    assert [why(parse, written) for parse in (fields.day, fields.day_from(TODAY), fields.past_day(TODAY))] == [reason] * 3
+    parsers = (fields.day, fields.day_from(TODAY), fields.past_day(TODAY))
+    assert [why(parse, written) for parse in parsers] == [reason] * 3
 
 
 @pytest.mark.parametrize(("said", "day"), [

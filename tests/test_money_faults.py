@@ -314,7 +314,9 @@ def test_today_in_a_form_is_the_business_s_day(ada, run, sql):
     assert len({row["due_date"] for row in rows}) == 2
 
 
-@pytest.mark.parametrize(("days", "odd"), [(92, False), (93, True), (400, True), (-92, False), (-93, True), (-365, True)])
+@pytest.mark.parametrize(("days", "odd"), [
+    (92, False), (93, True), (400, True), (-92, False), (-93, True), (-365, True),
+])
 def test_a_due_date_far_off_is_pointed_out_when_a_bill_is_added_or_changed(ada, run, days, odd):
     due_date = ago(-days)
     screen = run(answers=lines("5", "2", "1", "By hand", "5", str(due_date), "4", "1", "", "", str(due_date),
@@ -328,7 +330,85 @@ def test_a_due_date_far_off_is_pointed_out_when_a_bill_is_added_or_changed(ada, 
 @pytest.mark.parametrize(("due", "odd"), [(92, False), (93, True)])
 def test_a_due_date_far_off_is_pointed_out_before_a_run(ada, run, due, odd):
     subscribe(ada)
-    screen = run("bill", "--period", f"{month(0):%Y-%m}", "--due", str(month(0) + timedelta(days=due + 60)), "--dry-run")
+    far = str(month(0) + timedelta(days=due + 60))
+    screen = run("bill", "--period", f"{month(0):%Y-%m}", "--due", far, "--dry-run")
     assert "Mind the due date: " in screen.stdout
     ahead = run("bill", "--period", f"{month(9):%Y-%m}", "--due", str(month(9) + timedelta(days=due)), "--dry-run")
     assert ("Mind the due date: " in ahead.stdout) == odd
+
+
+PAY = ("5", "6", "1", "7.00", "", "")
+
+
+@pytest.mark.parametrize(("earlier", "typed", "asked"), [
+    ("TX-1", "TX-1", True), ("TX-1", "tx 1", True), ("TX-1", "TX-2", False), ("TX-1", "TX-11", False),
+    ("TX-1", "", False), ("-", ".", False),
+])
+@pytest.mark.parametrize("payer", [1, 2])
+def test_a_reference_that_is_recorded_already_is_asked_about(ada, run, earlier, typed, asked, payer):
+    database.add_customer("Bo Li", "5550101")
+    pay(payer, "80.00", ago(9), reference=earlier)
+    screen = run(answers=lines(*PAY, typed, *(["no"] * asked), "0", "0")).stdout
+    assert (f"Reference {typed} is recorded already:\n" in screen) == asked
+    assert ("Type yes to record another one:" in screen) == ("Not recorded." in screen) == asked
+    assert (f"{['Ada Okafor', 'Bo Li'][payer - 1]}" in screen.split("is recorded already:")[-1]) or not asked
+    assert len(payments.list_payments(1)) + len(payments.list_payments(2)) == (1 if asked else 2)
+
+
+def test_another_payment_of_a_reference_is_recorded_at_yes(ada, run):
+    pay(ada, "80.00", ago(9), reference="TX-1")
+    assert "Recorded payment 2" in run(answers=lines(*PAY, "TX-1", "yes", "0", "0")).stdout
+
+
+def test_the_reference_of_a_void_payment_is_free_again(ada, run):
+    payments.void_payment(pay(ada, "80.00", ago(9), reference="TX-1")["payment_id"], "bounced")
+    assert "recorded already" not in run(answers=lines(*PAY, "TX-1", "0", "0")).stdout
+
+
+def test_the_same_payment_twice_is_shown_once_and_asked_about_once(ada, run):
+    pay(ada, "7.00", reference="TX-1")
+    screen = run(answers=lines(*PAY, "TX-1", "no", "0", "0")).stdout
+    assert (screen.count("recorded already"), screen.count("Type yes")) == (1, 1)
+
+
+def test_a_reference_is_found_by_its_index(db, ada, sql):
+    sql("INSERT INTO payments (customer_id, amount, reference) SELECT 1, 1, 'R-' || n FROM generate_series(1, 5000) n")
+    sql("ANALYZE payments")
+    plan = sql("EXPLAIN SELECT 1 FROM payments WHERE folded(reference) = folded('R-7') AND voided_at IS NULL")
+    assert "payments_reference" in str(plan)
+
+
+@pytest.mark.parametrize(("paid", "asked"), [("999.99", False), ("1000", True), ("1000000", True)])
+def test_a_large_payment_of_who_owes_nothing_and_has_no_service_is_asked_about(ada, run, paid, asked):
+    screen = run(answers=lines("5", "6", "1", paid, "", "", "", *(["no"] * asked), "0", "0")).stdout
+    said = f"Nothing is owed, and no service is billed; all of the {Decimal(paid):.2f} will be credit."
+    assert (said in screen) == ("Not recorded." in screen) == asked
+
+
+def test_a_statement_does_not_tell_the_customer_why_a_payment_was_voided(ada, void, run):
+    statement = run("statement", "1", "--from", "today").stdout
+    assert "Void of payment 1 " in statement
+    assert "bounced" not in statement
+    assert payments.list_payments(ada)[0]["void_reason"] == "bounced"
+
+
+def test_a_statement_keeps_its_columns_at_the_largest_amounts(ada, run):
+    for _ in range(3):
+        description = "A description that is as long as the column is wide, and longer"
+        database.add_bill(ada, description, Decimal("9999999999.99"), ago(3))
+    pay(ada, "9999999999.99")
+    rows = [line for line in run("statement", "1", "--from", "today").stdout.splitlines()[3:]
+            if line.startswith(str(ago(0)))]
+    assert {len(row) for row in rows} == {79}
+    assert [row.split()[-2:] for row in rows[1:-1]] == [
+        ["9999999999.99", "9999999999.99"], ["9999999999.99", "19999999999.98"], ["9999999999.99", "29999999999.97"],
+        ["-9999999999.99", "19999999999.98"]]
+
+
+def test_an_undo_that_removes_nothing_says_what_stays(ada, run):
+    subscribe(ada)
+    bill_run.run(MONTH, DUE)
+    pay(ada, "1.00")
+    screen = run(answers=lines("5", "10", "2030-01", "0", "0")).stdout
+    assert "1 bill stayed, since it was paid on:\n" in screen
+    assert "emove" not in screen.split("Undo a bill run\n")[-1]

@@ -413,7 +413,7 @@ def test_the_entries_of_a_statement_say_what_they_are(ada):
     row = reports.get_statement(ada, ago(0), ago(0))
     assert (row["customer_id"], row["name"], row["phone_number"]) == (ada, "Ada Okafor", "+44 20 7946 0958")
     assert [entry["description"] for entry in row["entries"]] == [
-        f"Installation, due {ago(3)}", "cheque, R-1", "cash", "of payment 1: bounced"]
+        f"Installation, due {ago(3)}", "cheque, R-1", "cash", "of payment 1"]
     assert [(item["description"], Decimal(item["amount"])) for item in row["entries"][0]["items"]] == [
         ("Installation", 10), ("Adjustment", 2)]
     assert {entry["day"] for entry in row["entries"]} == {str(database.today())}

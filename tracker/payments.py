@@ -127,6 +127,22 @@ def same_payments(customer_id: int, amount: Decimal, paid_on: date) -> list[Same
     )
 
 
+def payments_with_reference(reference: str, but: list[int]) -> list[PaymentHit]:
+    """Return payments, but for some, that are not void and have a reference that reads the same, newest first."""
+    return fetch_all(
+        """
+        SELECT payment_id, customer_id, name, paid_on, amount, method, reference, voided_on
+        FROM payments
+        JOIN customers USING (customer_id)
+        WHERE folded(reference) = folded(%(reference)s) AND folded(%(reference)s) <> '' AND voided_at IS NULL
+          AND payment_id <> ALL (%(but)s)
+        ORDER BY paid_on DESC, payment_id DESC
+        LIMIT %(limit)s
+        """,
+        reference=reference, but=but, limit=MOST_HITS,
+    )
+
+
 @retried
 def record_payment(
     customer_id: int,

@@ -473,7 +473,8 @@ def monthly_revenue(by: str = "period") -> list[MonthlyRevenue]:
 def get_statement(customer_id: int, first: date, last: date) -> Statement:
     """Return a customer's statement from first to last, both included; raise NotFound if there is no such customer.
 
-    One up to today tells all there is by now: what was recorded where it is tomorrow already counts as in aging().
+    Why a payment was voided is not for the customer's eyes. One up to today tells all there is by now: what was
+    recorded where it is tomorrow already counts as in aging().
     """
     return existing("customer", customer_id, fetch_one(
         """
@@ -489,7 +490,7 @@ def get_statement(customer_id: int, first: date, last: date) -> Statement:
             WHERE customer_id = %(customer_id)s
             UNION ALL
             SELECT greatest(voided_on, paid_on), 3, 'void', payment_id,
-                   'of payment ' || payment_id || ': ' || void_reason, amount
+                   'of payment ' || payment_id, amount
             FROM payments
             WHERE customer_id = %(customer_id)s AND voided_on IS NOT NULL
         )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 LOOK_UP_SECONDS = 60
+MUCH = 1000  # for who owes nothing and has no service
 
 
 def view(
@@ -105,6 +106,8 @@ def confirm_odd_payment(customer_id: int, bills: list[UnpaidBill], paid: Decimal
     usual = max(owed, reports.get_account(customer_id)["monthly_total"])
     if usual and paid >= 10 * usual:
         say(f"{text.show_amount(paid)} is ten times what is owed or more; what is left will be credit.")
+    elif not usual and paid >= MUCH:
+        say(f"Nothing is owed, and no service is billed; all of the {text.show_amount(paid)} will be credit.")
     elif (today - paid_on).days >= 365:
         print(f"{paid_on} is a year ago or more.")
     else:
@@ -112,14 +115,19 @@ def confirm_odd_payment(customer_id: int, bills: list[UnpaidBill], paid: Decimal
     return confirm("Type yes if that is right:")
 
 
-def confirm_repeated_payment(customer_id: int, paid: Decimal, paid_on: date) -> bool:
-    """Show earlier payments of the same customer, amount and day and ask whether this is another; True goes on."""
+def confirm_repeated_payment(customer_id: int, paid: Decimal, paid_on: date, reference: str | None) -> bool:
+    """Show earlier payments of the same customer, amount and day, and anybody's of the same reference, and ask whether
+    this is another; True goes on.
+    """
     earlier = payments.same_payments(customer_id, paid, paid_on)
-    if not earlier:
-        return True
-    print("A payment of this amount on this day is recorded already:")
-    print(tables.table(screens.SAME_PAYMENTS, earlier))
-    return confirm("Type yes to record another one:")
+    if earlier:
+        print("A payment of this amount on this day is recorded already:")
+        print(tables.table(screens.SAME_PAYMENTS, earlier))
+    referred = payments.payments_with_reference(reference, [row["payment_id"] for row in earlier]) if reference else []
+    if referred:
+        say(f"Reference {reference} is recorded already:")
+        print(tables.table(screens.REFERRED_PAYMENTS, referred))
+    return not (earlier or referred) or confirm("Type yes to record another one:")
 
 
 def save_payment(

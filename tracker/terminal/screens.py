@@ -1,6 +1,7 @@
 """What each report and record looks like: the columns of its table, or its lines."""
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from datetime import date
 from decimal import Decimal
@@ -26,6 +27,7 @@ from tracker.text import clean, plural, show_amount, show_days_late
 from tracker.verify import Checked
 
 BAR = 24
+STATEMENT_WIDTH = 79
 FAR_OFF = 92
 CUSTOMERS = [numbers("ID", "customer_id"), words("Name", "name"), words("Phone number", "phone_number")]
 CUSTOMER_HITS = [*CUSTOMERS, words("Address", "address")]
@@ -66,6 +68,7 @@ PAYMENT_HITS = [
     words("Method", "method"), words("Reference", "reference"), dates("Void since", "voided_on"),
 ]
 SAME_PAYMENTS = [column for column in PAYMENT_HITS if column.key not in ("name", "voided_on")]
+REFERRED_PAYMENTS = [column for column in PAYMENT_HITS if column.key != "voided_on"]
 KEPT_BILLS = [
     numbers("ID", "billing_id"), words("Customer", "name"), amounts("Billed", "amount_billed"),
     amounts("Paid", "amount_paid"), dates("Last payment", "last_payment_date"),
@@ -274,25 +277,36 @@ def statement_lines(statement: Statement, first: date, last: date) -> Iterator[s
     yield from spread(clean(statement["name"]), clean(statement["phone_number"]))
     yield ""
     balance = statement["opening"]
-    yield _balance_line(str(first), "Opening balance", "", balance)
+    changes, balances = _statement_widths(statement)
+    room = STATEMENT_WIDTH - 12 - changes - balances
+
+    def line(day: str, what: str, change: str, balance: Decimal) -> str:
+        gap = " " * (room - tables.width(what))
+        return f"{day:<12}{what}{gap}{change:>{changes}}{show_amount(balance):>{balances}}"
+
+    yield line(str(first), "Opening balance", "", balance)
     for entry in statement["entries"]:
         balance += entry["amount"]
         what = f"{entry['kind'].capitalize()} {entry['record_id']}, {entry['description']}"
         if entry["kind"] == "void":
             what = f"Void {entry['description']}"
-        first_line, *rest = tables.wrap(clean(what), 40)
-        yield _balance_line(entry["day"], first_line, show_amount(entry["amount"]), balance)
-        yield from (f"{'':12}{line}" for line in rest)
+        first_line, *rest = tables.wrap(clean(what), room)
+        yield line(entry["day"], first_line, show_amount(entry["amount"]), balance)
+        yield from (f"{'':12}{more}" for more in rest)
         for item in entry["items"] or []:
             about = clean(f"{item['description']}: {show_amount(item['amount'])}")
-            yield from (f"{'':14}{line}" for line in tables.wrap(about, 62))
-    yield _balance_line(str(last), "Closing balance", "", statement["closing"])
+            yield from (f"{'':14}{more}" for more in tables.wrap(about, 62))
+    yield line(str(last), "Closing balance", "", statement["closing"])
     if statement["closing"] < 0:
         yield f"{'':12}{show_amount(-statement['closing'])} is credit for coming bills."
 
 
-def _balance_line(day: str, what: str, change: str, balance: Decimal) -> str:
-    return f"{day:<12}{what}{' ' * (40 - tables.width(what))}{change:>13}{show_amount(balance):>14}"
+def _statement_widths(statement: Statement) -> tuple[int, int]:
+    """Return the widths of the columns of changes and of balances, each with the space before it."""
+    changes = [entry["amount"] for entry in statement["entries"]]
+    balances = itertools.accumulate(changes, initial=statement["opening"])
+    return (max([12, *(len(show_amount(amount)) for amount in changes)]) + 1,
+            max(13, *(len(show_amount(balance)) for balance in balances)) + 1)
 
 
 def verification_lines(checked: Checked, findings: list[str]) -> Iterator[str]:
