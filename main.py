@@ -20,6 +20,7 @@ from tracker.terminal.forms import (
     confirm_repeated_payment,
     deleted_with,
     file_path,
+    mind_due_date,
     open_import_file,
     save_payment,
     show_fields,
@@ -178,7 +179,9 @@ def add_bill() -> None:
     customer = pick(CUSTOMER)
     description = ask("Description", fields.text(200))
     billed = ask("Amount", fields.positive_amount)
-    due_date = ask("Due date", fields.day)
+    today = database.today()
+    due_date = ask("Due date", fields.day_from(today))
+    mind_due_date(due_date, today)
     billing_id, credit = database.add_bill(customer["customer_id"], description, billed, due_date)
     say(f"Added bill {billing_id}, {description}, {text.show_amount(billed)} due {due_date}, to {customer['name']}"
         f"{f'; {text.show_amount(credit)} of it paid from credit' if credit else ''}.")
@@ -197,11 +200,12 @@ def show_bill(bill: Bill) -> None:
 
 def update_bill() -> None:
     bill = pick(BILL)
+    today = database.today()
     row = database.update_bill(
         bill["billing_id"],
         ask("Description", fields.text(200), shown=bill["description"]),
         ask("Amount", fields.positive_amount, shown=text.show_amount(bill["amount_billed"])),
-        ask("Due date", fields.day, shown=text.show_day(bill["due_date"])),
+        mind_due_date(ask("Due date", fields.day_from(today), shown=text.show_day(bill["due_date"])), today),
     )
     say(f"Saved bill {row['billing_id']}, {row['description']}, {text.show_amount(row['amount_billed'])} "
         f"due {row['due_date']}, {text.show_amount(row['amount_due'])} to pay.")
@@ -231,7 +235,7 @@ def record_payment() -> None:
     reference = ask("Reference", fields.text(100), shown="none")
     billing_id = ask_aim(bills) if len(bills) > 1 else None
     if not (confirm_odd_payment(customer_id, bills, paid, paid_on, today)
-            and confirm_repeated_payment(customer_id, paid, paid_on)):
+            and confirm_repeated_payment(customer_id, paid, paid_on, reference)):
         print("Not recorded.")
         return
     payment = save_payment(customer_id, paid, paid_on, method, reference, entry_key, billing_id)
@@ -270,12 +274,12 @@ def run_bills() -> None:
     this_month = today.replace(day=1)
     period = ask("Month", fields.month, shown=f"{this_month:%Y-%m}", default=this_month)
     default = bill_run.default_due_date(period, today)
-    due_date = ask("Due date", fields.day, shown=str(default), default=default)
+    due_date = ask("Due date", fields.day_from(today), shown=str(default), default=default)
     preview = during("Adding up", lambda: bill_run.preview(period))
     for line in screens.bill_preview_lines(period, due_date, today, preview):
         say(line)
-    if commands.confirm_total(preview):
-        commands.run_as_previewed(period, due_date, preview)
+    if not commands.refused_as_too_large(preview) and commands.confirm_total(preview):
+        commands.run_bills(period, due_date, preview["total"])
 
 
 def undo_bills() -> None:
@@ -284,9 +288,10 @@ def undo_bills() -> None:
     if not preview["removed"] and not preview["kept"]:
         say(f"No bills of a bill run for {period:%Y-%m}.")
         return
+    kept = f"{preview['kept']} {'stays, since it was' if preview['kept'] == 1 else 'stay, since they were'} paid on."
     if preview["removed"]:
         say(f"This removes {text.plural(preview['removed'], 'bill')} of {period:%Y-%m}, over "
-            f"{text.show_amount(preview['total'])}; {preview['kept']} stay, since they were paid on.")
+            f"{text.show_amount(preview['total'])}{f'; {kept}' if preview['kept'] else '.'}")
         if not confirm("Type yes to remove them:"):
             print("Nothing removed.")
             return
@@ -294,15 +299,15 @@ def undo_bills() -> None:
     print(f"Removed {text.plural(result['removed'], 'bill')} of {period:%Y-%m}." if result["removed"]
           else "Nothing to remove.")
     if result["bills"]:
-        say(f"{text.plural(result['kept'], 'bill')} stayed, since they were paid on"
-            f"{'; the first are' if result['kept'] > len(result['bills']) else ''}:")
+        say(f"{text.plural(result['kept'], 'bill')} stayed, since {'it was' if result['kept'] == 1 else 'they were'} "
+            f"paid on{'; the first are' if result['kept'] > len(result['bills']) else ''}:")
         print(tables.table(screens.KEPT_BILLS, result["bills"]))
 
 
 def aging_report() -> None:
     today = database.today()
     as_of = ask("As of", fields.past_day(today), shown="today")
-    commands.show_aging(as_of)
+    commands.show_aging(as_of, titled=True)
 
 
 def customer_statement() -> None:

@@ -7,7 +7,7 @@ CREATE TABLE schema_version (
     installed_at  timestamptz  NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE schema_version IS 'The versions that these tables have had; the highest is the present one.';
-INSERT INTO schema_version (version) VALUES (3);
+INSERT INTO schema_version (version) VALUES (4);
 
 -- Not numeric(12,2): a cast to that rounds 0.005 up to 0.01 before any CHECK can see it. min_scale() is NULL for NaN and
 -- Infinity, which BETWEEN refuses.
@@ -254,6 +254,7 @@ CREATE TABLE payments (
     recorded_by       text          NOT NULL DEFAULT session_user,
     voided_at         timestamptz,
     void_reason       text,
+    voided_on         date,
     CONSTRAINT payments_pkey                PRIMARY KEY (payment_id),
     CONSTRAINT payments_customer            FOREIGN KEY (customer_id) REFERENCES customers,
     CONSTRAINT payments_entry_once          UNIQUE (entry_key),
@@ -274,6 +275,7 @@ COMMENT ON COLUMN payments.reference IS 'The number of a receipt or transfer, as
 COMMENT ON COLUMN payments.entry_key IS 'Made when the form opens: the same form can never pay twice.';
 COMMENT ON COLUMN payments.recorded_by IS 'The login that recorded it.';
 COMMENT ON COLUMN payments.voided_at IS 'When it was voided, and ceased to count; NULL for one that counts.';
+COMMENT ON COLUMN payments.voided_on IS 'The day of that, by the calendar of who voided it; kept by a trigger.';
 
 CREATE TABLE payment_allocations (
     payment_allocation_id  bigint        GENERATED ALWAYS AS IDENTITY,
@@ -361,7 +363,7 @@ AS $$
         JOIN payments USING (payment_id)
         WHERE allocation.billing_id = billing.billing_id
           AND paid_on <= as_of
-          AND (voided_at IS NULL OR voided_at::date > as_of)
+          AND (voided_on IS NULL OR voided_on > as_of)
     ) AS paid
     WHERE as_of < CURRENT_DATE
       AND issued_on <= as_of
@@ -563,6 +565,24 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION payment_changed() IS 'Settle the bills of a payment that was voided or given another date.';
+
+-- Stored, since the day of a moment is another one in another time zone.
+CREATE FUNCTION payment_voided() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF NEW.voided_at IS NULL OR NEW.voided_on IS NULL
+       OR TG_OP = 'UPDATE' AND NEW.voided_at IS DISTINCT FROM OLD.voided_at THEN
+        NEW.voided_on := NEW.voided_at::date;
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION payment_voided() IS 'Set the day of a void, by the calendar of who voids.';
+
+CREATE TRIGGER payments_voided
+    BEFORE INSERT OR UPDATE OF voided_at, voided_on ON payments
+    FOR EACH ROW EXECUTE FUNCTION payment_voided();
 
 CREATE TRIGGER payments_changed
     AFTER UPDATE OF voided_at, paid_on ON payments

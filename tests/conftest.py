@@ -135,6 +135,12 @@ def sql(uri: str) -> Iterator[Callable[..., list[dict[str, Any]]]]:
     conn.close()
 
 
+def there_since(day: str = "2020-01-01") -> None:
+    """Let all customers have been there since a day: a bill run of a month is for those who were there by its end."""
+    with database.transaction() as cur:
+        cur.execute("UPDATE customers SET created_at = %(day)s", {"day": day})
+
+
 # How a row is changed and changed back, so that it takes a new place.
 ANEW = {
     "customers": ("customer_id", "phone_number = phone_number || '1'", "phone_number = left(phone_number, -1)"),

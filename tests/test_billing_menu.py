@@ -4,6 +4,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from conftest import there_since
 
 import database
 
@@ -14,6 +15,7 @@ pytestmark = pytest.mark.slow
 def subscriber(db):
     location_id = db.add_location(db.add_customer("Ada Okafor", "5550100"), "1 Harbour Street")
     db.add_service(location_id, "Fiber", Decimal("49.90"))
+    there_since()
 
 
 @pytest.fixture
@@ -84,7 +86,7 @@ def test_undoing_a_run_removes_its_bills(billing, sql):
 
 def test_undoing_a_run_says_which_bills_stay_and_why(billing):
     screen = billing(*BILL_OCTOBER, *PAY, "20", "", "", "", "10", "2026-10")
-    assert "1 bill stayed, since they were paid on" in screen
+    assert "1 bill stayed, since it was paid on" in screen
     assert screen.split("stayed")[1].count("Ada Okafor") == 1
 
 

@@ -13,7 +13,7 @@ import psycopg2
 import psycopg2.extensions
 import psycopg2.extras
 import pytest
-from conftest import lines, sentence, wait_for
+from conftest import lines, sentence, there_since, wait_for
 
 import database
 from tracker import bill_run, demo, errors, payments, reports
@@ -119,6 +119,7 @@ def ada(db):
 def subscribe(*names):
     """Add customers with a service of 50.00 each. What works on all in order can be held at the first."""
     ids = [database.add_customer(name, "5550100") for name in names]
+    there_since()
     for customer_id in ids:
         database.add_service(database.add_location(customer_id, "Here"), "Fibre", Decimal("50.00"))
     return ids

@@ -272,6 +272,13 @@ def test_every_row_of_every_table_survives_and_the_money_adds_up(run_old, old):
     assert (checked["bills"], checked["payments"], findings) == (len(before["billing"]), len(before["payments"]), [])
 
 
+def test_a_payment_that_was_void_before_keeps_the_day_that_was_shown(run_old, psql):
+    assert run_old("upgrade", "--yes", TIMEZONE="Etc/GMT-14").returncode == 0
+    days = psql("SELECT voided_on, (voided_at AT TIME ZONE 'Etc/GMT-14')::date AS shown FROM payments ORDER BY 1")
+    assert [row["voided_on"] for row in days] == [row["shown"] for row in days]
+    assert any(row["voided_on"] for row in days)
+
+
 def test_the_next_customer_after_an_upgrade_gets_the_next_id(run_old):
     assert run_old("upgrade", "--yes").returncode == 0
     assert "Added customer 121, Grace." in run_old(answers=lines("1", "1", "Grace", "123", "0", "0")).stdout

@@ -8,7 +8,7 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pytest
-from conftest import named
+from conftest import named, there_since
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
@@ -47,6 +47,7 @@ class Books(RuleBasedStateMachine):
     @rule(target=customers, cost=st.one_of(st.none(), amounts))
     def add_customer(self, cost):
         customer_id = database.add_customer("Somebody", "5550100")
+        there_since()
         self.billed[customer_id], self.paid[customer_id] = {}, {}
         if cost is not None:
             database.add_service(database.add_location(customer_id, "Here"), "Fiber", cost)

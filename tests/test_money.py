@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import psycopg2
 import pytest
+from conftest import there_since
 
 import database
 from tracker import bill_run, errors, payments, reports
@@ -44,6 +45,7 @@ def subscriber(db, ada):
     location_id = db.add_location(ada, "1 Harbour Street")
     db.add_service(location_id, "Fiber 500", Decimal("49.90"))
     db.add_service(location_id, "Static IP", Decimal("5.00"))
+    there_since()
     return ada
 
 
@@ -239,11 +241,13 @@ def test_the_preview_compares_with_the_month_before(db, subscriber):
     gone = db.add_customer("Gone Soon", "5550101")
     location_id = db.add_location(gone, "2 Dock Road")
     service_id = db.add_service(location_id, "Fiber 100", Decimal("29.90"))
+    there_since()
     bill_run.run(date(2026, 11, 1), date(2026, 11, 15))
     db.delete_service(service_id)
     db.add_service(reports.get_account(subscriber)["locations"][0]["location_id"], "Phone", Decimal("1.00"))
     new = db.add_customer("Brand New", "5550102")
     db.add_service(db.add_location(new, "3 Quay"), "Fiber 100", Decimal("29.90"))
+    there_since()
     preview = bill_run.preview(date(2026, 12, 1))
     assert {key: preview[key] for key in ("customers", "total", "new", "gone", "changed", "skipped")} == {
         "customers": 2, "total": Decimal("85.80"), "new": 1, "gone": 1, "changed": 1, "skipped": 0,
@@ -253,6 +257,7 @@ def test_the_preview_compares_with_the_month_before(db, subscriber):
 def test_undoing_a_run_keeps_the_bills_that_were_paid_on(db, subscriber):
     with_credit = db.add_customer("Has Credit", "5550103")
     db.add_service(db.add_location(with_credit, "4 Quay"), "Fiber 100", Decimal("29.90"))
+    there_since()
     pay(with_credit, "40.00")
     bill_run.run(date(2026, 12, 1), date(2026, 12, 15))
     pay(subscriber, "10.00")

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import psycopg2
 import pytest
+from conftest import there_since
 
 import database
 from tracker import bill_run, errors, payments, reports
@@ -35,6 +36,7 @@ def due(customer_id):
 
 
 def subscribe(customer_id, cost, address="1 Harbour Street", service="Fibre"):
+    there_since()
     return database.add_service(database.add_location(customer_id, address), service, Decimal(cost))
 
 
@@ -477,7 +479,7 @@ def test_a_run_bills_each_service_of_each_site_on_a_bill_of_the_month(ada, bo, s
     phone = subscribe(ada, "0.10", "2 Dock Road", "Phone")
     free = subscribe(bo, "0.00")
     database.add_customer("Cy without services", "5550101")
-    assert bill_run.run(MONTH, DUE) == {"created": 2, "skipped": 0, "total": 50, "from_credit": 0}
+    assert bill_run.run(MONTH, DUE) == {"created": 2, "skipped": 0, "gone": 0, "total": 50, "from_credit": 0}
     made = sql("SELECT customer_id, description, period, issued_on, due_date, amount_billed::text "
                "FROM billing ORDER BY customer_id")
     assert made == [
@@ -504,7 +506,7 @@ def test_a_run_bills_whom_it_has_not_billed_and_counts_the_others(ada, bo):
     subscribe(ada, "49.90")
     bill_run.run(MONTH, DUE)
     subscribe(bo, "20.00")
-    assert bill_run.run(MONTH, DUE) == {"created": 1, "skipped": 1, "total": 20, "from_credit": 0}
+    assert bill_run.run(MONTH, DUE) == {"created": 1, "skipped": 1, "gone": 0, "total": 20, "from_credit": 0}
 
 
 def test_a_run_says_what_credit_paid_of_it(ada, bo):

@@ -136,8 +136,8 @@ def test_a_day_is_accepted_only_within_the_range(value):
 
 
 @pytest.mark.parametrize("wrong", [
-    "", "today", "2026-02-30", "2026-13-01", "2026-1-1", "20261215", "2026-W50-2", "99999-01-01", "15.12.2026",
-    "２０２６-12-15", "2026-12-15T00:00", "infinity", "-2026-12-15", "2026-12-15\n", "0000-00-00",
+    "", "today", "2026-W50-2", "２０２６-12-15", "2026-12-15T00:00", "infinity", "-2026-12-15", "2026-12-15\n", "2026",
+    "15-12/2026", "15.12.26", "2026121", "2026-012-15", "1e3",
 ])
 def test_an_odd_day_is_refused(wrong):
     assert complaint(fields.day, wrong) == "Enter a date such as 2026-12-15."
@@ -159,7 +159,7 @@ def test_a_month_is_its_first_day(value):
     assert fields.month(f"{value:%Y-%m}") == value.replace(day=1)
 
 
-@pytest.mark.parametrize("wrong", ["", "2026", "2026-13", "2026-00", "2026-1", "2026-12-01", "99999-01", "1999-12"])
+@pytest.mark.parametrize("wrong", ["", "2026", "2026-12-01", "99999-01", "202612", "12.26", "2026-"])
 def test_an_odd_month_is_refused(wrong):
     assert complaint(fields.month, wrong) == "Enter a month such as 2026-12."
 

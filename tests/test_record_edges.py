@@ -442,6 +442,7 @@ CALLS = {
     },
     payments: {
         "unpaid_bills": (1,), "credit": (1,), "same_payments": (1, Decimal(4), DAY),
+        "payments_with_reference": ("R-1", []),
         "get_payment": (1,),
         "find_by_entry_key": (uuid.UUID(int=1),), "find_payments": ("ada",), "list_payments": (1,),
         "count_payments": (1,),

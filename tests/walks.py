@@ -333,7 +333,7 @@ def payments(walk: Walk) -> None:
     walk.shot("record-ten-times-on-purpose", "6", "6", "95", ENTER, ENTER, ENTER, "yes")
     walk.shot("record-almost-ten-times", "6", "6", "94.99", ENTER, ENTER, ENTER)
     walk.shot("record-year-old", "6", "1", "5", walk.day(-367), ENTER, ENTER, ENTER, "no")
-    walk.shot("record-a-year-ago", "6", "1", "5", walk.day(-366), ENTER, ENTER, ENTER)
+    walk.shot("record-a-year-ago", "6", "1", "5", walk.day(-364), ENTER, ENTER, ENTER)
     walk.shot("record-refused", "6", "1", ENTER, "0", "5", walk.day(1), "2199-01-01", "then", "today", "7", "barter",
               "cash", "x" * 101, ENTER, "1", "oldest", CTRL_C)
     walk.shot("record-left", "6", "1", CTRL_D)

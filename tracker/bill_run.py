@@ -1,29 +1,65 @@
 """The monthly bill run, and how it is undone."""
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any, TypedDict, cast
-
-import psycopg2.errors
+from typing import Any, TypedDict
 
 from database import BILL_RUN_LOCK, fetch_one, retried, transaction
-from tracker import log
-from tracker.cursor import Cursor, be_patient, only
-from tracker.errors import Conflict, Deadlock
+from tracker.cursor import Cursor, Row, be_patient, only
+from tracker.errors import Conflict
 
 SHOWN_KEPT = 100
+SHOWN_TOO_LARGE = 10
+LARGEST = Decimal("9999999999.99")  # as money_amount has it
 DAYS_TO_PAY = 14
 
 
+# Whom a month is for, and what each is billed: the one definition of a preview and of its run. They are the customers
+# who were there before the month ended, by the business's calendar.
+ACCOUNTS = """
+    charge AS (
+        SELECT customer_id, service_id, service_name || ', ' || address AS description, cost
+        FROM services
+        JOIN locations USING (location_id)
+    ), account AS MATERIALIZED (
+        SELECT customer_id, amount, billed.customer_id IS NOT NULL AS is_billed,
+               created_at < %(period)s + interval '1 month' AS was_there
+        FROM (SELECT customer_id, sum(cost) AS amount FROM charge GROUP BY customer_id) AS total
+        JOIN customers USING (customer_id)
+        LEFT JOIN (SELECT customer_id FROM billing WHERE period = %(period)s) AS billed USING (customer_id)
+    ), meant AS (
+        SELECT customer_id, amount FROM account WHERE was_there AND NOT is_billed
+    ), too_large AS (
+        SELECT customer_id, amount,
+               (SELECT name FROM customers WHERE customers.customer_id = meant.customer_id) AS name
+        FROM meant
+        WHERE amount > %(largest)s
+        ORDER BY customer_id
+        LIMIT %(most)s
+    )
+"""
+
+
+class TooLarge(TypedDict):
+    """A customer whose services come to more than a bill can be over."""
+
+    customer_id: int
+    name: str
+    amount: Decimal
+
+
 class Preview(TypedDict):
-    """What a run would do, and how that differs from the month before."""
+    """What a run would do, and how that differs from the month before.
+
+    skipped are billed already, later came after the month; while there are any too_large, nobody can be billed.
+    """
 
     customers: int
     total: Decimal
     skipped: int
+    later: int
+    too_large: list[TooLarge]
     new: int
     gone: int
     changed: int
@@ -31,8 +67,11 @@ class Preview(TypedDict):
 
 
 class Result(TypedDict):
+    """skipped were billed already, gone were deleted while the run was under way."""
+
     created: int
     skipped: int
+    gone: int
     total: Decimal
     from_credit: Decimal
 
@@ -59,35 +98,30 @@ class UndoResult(TypedDict):
 
 
 def preview(period: date) -> Preview:
-    """Say what a bill run would do: customers and total to bill, skipped (billed already), and against the month
-    before: new, gone and changed customers, with that month's total.
+    """Say what a bill run would do: customers and total to bill, who is left out and why, and against the month before:
+    new, gone and changed customers, with that month's total.
     """
     return only(fetch_one(
-        """
-        WITH account AS (
-            SELECT customer_id, sum(cost) AS amount
-            FROM services
-            JOIN locations USING (location_id)
-            GROUP BY customer_id
-        ), billed AS (
-            SELECT customer_id, true AS is_billed FROM billing WHERE period = %(period)s
-        ), before AS (
+        f"""
+        WITH {ACCOUNTS}, before AS (
             SELECT customer_id, amount_billed
             FROM billing
             WHERE period = (%(period)s - interval '1 month')::date
         )
-        SELECT count(account.amount) FILTER (WHERE is_billed IS NULL)                        AS customers,
-               coalesce(sum(account.amount) FILTER (WHERE is_billed IS NULL), 0)             AS total,
-               count(account.amount) FILTER (WHERE is_billed)                                AS skipped,
-               count(*) FILTER (WHERE amount_billed IS NULL AND is_billed IS NULL)           AS new,
-               count(*) FILTER (WHERE account.amount IS NULL)                                AS gone,
-               count(*) FILTER (WHERE account.amount <> amount_billed AND is_billed IS NULL) AS changed,
-               coalesce(sum(amount_billed), 0)                                               AS total_before
+        SELECT count(meant.amount)                                           AS customers,
+               coalesce(sum(meant.amount), 0)                                AS total,
+               count(*) FILTER (WHERE is_billed)                             AS skipped,
+               count(*) FILTER (WHERE NOT was_there AND NOT is_billed)       AS later,
+               (SELECT coalesce(json_agg(too_large ORDER BY customer_id), '[]') FROM too_large) AS too_large,
+               count(meant.amount) FILTER (WHERE amount_billed IS NULL)      AS new,
+               count(*) FILTER (WHERE account.amount IS NULL)                AS gone,
+               count(*) FILTER (WHERE meant.amount <> amount_billed)         AS changed,
+               coalesce(sum(amount_billed), 0)                               AS total_before
         FROM account
+        LEFT JOIN meant USING (customer_id)
         FULL JOIN before USING (customer_id)
-        LEFT JOIN billed USING (customer_id)
-        """,
-        patient=True, period=period,
+        """,  # noqa: S608 (ACCOUNTS holds no value)
+        patient=True, period=period, largest=LARGEST, most=SHOWN_TOO_LARGE,
     ))
 
 
@@ -99,59 +133,71 @@ def default_due_date(period: date, today: date) -> date:
 
 @retried
 def run(period: date, due_date: date, expected_total: Decimal | None = None) -> Result:
-    """Bill every customer with services for a month, once, and spend their credit; return created, skipped, total
+    """Bill every customer with services for a month, once, and spend their credit; return created, skipped, gone, total
     and from_credit, what credit paid of it.
 
-    Raise Conflict, and bill nobody, when the total is not the one that the administrator was shown.
+    Raise Conflict, and bill nobody, when the total is not the one that the administrator was shown, or a customer's is
+    too large. Whoever is deleted meanwhile is left out.
     """
-    with transaction() as cur, _deletion_in_the_way():
+    with transaction() as cur:
         _lock_bill_run(cur)
-        cur.execute(
-            """
-            WITH charge AS MATERIALIZED (
-                SELECT customer_id, service_id, service_name || ', ' || address AS description, cost
-                FROM services
-                JOIN locations USING (location_id)
-            ), account AS MATERIALIZED (
-                SELECT customer_id, sum(cost) AS amount
-                FROM charge
-                GROUP BY customer_id
-            ), created AS (
-                INSERT INTO billing (customer_id, description, period, issued_on, due_date, amount_billed)
-                SELECT customer_id, to_char(%(period)s, 'FMMonth YYYY'), %(period)s,
-                       CURRENT_DATE, %(due_date)s, amount
-                FROM account
-                ON CONFLICT (customer_id, period) DO NOTHING
-                RETURNING billing_id, customer_id, amount_billed
-            ), item AS (
-                INSERT INTO billing_items (billing_id, service_id, description, amount)
-                SELECT billing_id, service_id, description, cost
-                FROM created
-                JOIN charge USING (customer_id)
-            )
-            SELECT count(*)                                      AS created,
-                   (SELECT count(*) FROM account) - count(*)     AS skipped,
-                   coalesce(sum(amount_billed), 0)               AS total
+        row = _bill_accounts(cur, period, due_date)
+        if row["too_large"]:
+            raise Conflict(f"{too_large(row['too_large'][0])} Nobody was billed.")
+        if expected_total is not None and row["created"] and row["total"] + row["gone_total"] != expected_total:
+            raise Conflict(f"The total is now {row['total']:.2f}, since services have changed; "
+                           "nobody was billed.")
+        spent = _spend_all_credit(cur) if row["created"] else Decimal(0)
+        return {"created": row["created"], "skipped": row["skipped"], "gone": row["gone"], "total": row["total"],
+                "from_credit": spent}
+
+
+def too_large(account: TooLarge) -> str:
+    """Say who cannot be billed, and why."""
+    return (f"Customer {account['customer_id']}, {account['name']}, would be billed {account['amount']:.2f}, "
+            f"and no bill can be over more than {LARGEST}.")
+
+
+def _bill_accounts(cur: Cursor, period: date, due_date: date) -> Row:
+    """Make the bills, and count them and those who are left out.
+
+    Each customer is locked before they are billed: one whom somebody is deleting is waited for, and left out when gone.
+    """
+    cur.execute(
+        f"""
+        WITH {ACCOUNTS}, present AS MATERIALIZED (
+            SELECT customer_id, amount
+            FROM customers
+            JOIN meant USING (customer_id)
+            WHERE amount <= %(largest)s
+            ORDER BY customer_id
+            FOR KEY SHARE OF customers
+        ), created AS (
+            INSERT INTO billing (customer_id, description, period, issued_on, due_date, amount_billed)
+            SELECT customer_id, to_char(%(period)s, 'FMMonth YYYY'), %(period)s,
+                   CURRENT_DATE, %(due_date)s, amount
+            FROM present
+            ON CONFLICT (customer_id, period) DO NOTHING
+            RETURNING billing_id, customer_id, amount_billed
+        ), item AS (
+            INSERT INTO billing_items (billing_id, service_id, description, amount)
+            SELECT billing_id, service_id, description, cost
             FROM created
-            """,
-            {"period": period, "due_date": due_date},
+            JOIN charge USING (customer_id)
         )
-        result = cast(Result, {**cur.row(), "from_credit": Decimal(0)})
-        if expected_total is not None and result["created"] and result["total"] != expected_total:
-            raise Conflict(f"The total is now {result['total']:.2f}, since services have changed; nobody was billed.")
-        if result["created"]:
-            result["from_credit"] = _spend_all_credit(cur)
-        return result
-
-
-@contextmanager
-def _deletion_in_the_way() -> Iterator[None]:
-    """Have the run tried again when a customer whom it read was gone when it billed them."""
-    try:
-        yield
-    except psycopg2.errors.ForeignKeyViolation as exc:
-        log.server_error(exc, "a bill run")
-        raise Deadlock("A customer was deleted meanwhile; nobody was billed. Try again.") from exc
+        SELECT count(*)                                                                  AS created,
+               coalesce(sum(amount_billed), 0)                                           AS total,
+               (SELECT count(*) FILTER (WHERE is_billed) FROM account)
+                 + (SELECT count(*) FROM present) - count(*)                             AS skipped,
+               (SELECT count(*) FROM meant) - (SELECT count(*) FROM present)             AS gone,
+               (SELECT coalesce(sum(amount), 0) FROM meant)
+                 - (SELECT coalesce(sum(amount), 0) FROM present)                        AS gone_total,
+               (SELECT coalesce(json_agg(too_large ORDER BY customer_id), '[]') FROM too_large) AS too_large
+        FROM created
+        """,  # noqa: S608 (ACCOUNTS holds no value)
+        {"period": period, "due_date": due_date, "largest": LARGEST, "most": SHOWN_TOO_LARGE},
+    )
+    return cur.row()
 
 
 def _spend_all_credit(cur: Cursor) -> Decimal:

@@ -4,6 +4,7 @@ A parser takes text and returns a value, or raises ValueError with the sentence 
 """
 from __future__ import annotations
 
+import calendar
 import re
 import unicodedata
 from collections.abc import Callable
@@ -103,28 +104,66 @@ def positive_amount(answer: str) -> Decimal:
 
 
 def day(answer: str) -> date:
-    """Parse a date, written YYYY-MM-DD."""
-    try:
-        if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", answer, re.ASCII):
-            raise ValueError
-        value = date.fromisoformat(answer)
-    except ValueError:
-        raise ValueError("Enter a date such as 2026-12-15.") from None
-    if not FIRST_DAY <= value <= LAST_DAY:
+    """Parse a date: YYYY-MM-DD, or written in another way that can be read in one way only."""
+    if value := _written_day(answer):
+        return value
+    raise ValueError("Enter a date such as 2026-12-15.")
+
+
+def _written_day(answer: str) -> date | None:
+    """Return the day that is written, or None where nothing is written like one; raise where there is no such day."""
+    if found := (re.fullmatch(r"([0-9]{4,6})([-/.])([0-9]{1,2})\2([0-9]{1,2})", answer, re.ASCII)
+                 or re.fullmatch(r"([0-9]{4})()([0-9]{2})([0-9]{2})", answer, re.ASCII)):
+        return _existing_day(int(found[1]), int(found[3]), int(found[4]))
+    if found := re.fullmatch(r"([0-9]{1,2})([-/.])([0-9]{1,2})\2([0-9]{4})", answer, re.ASCII):
+        return _existing_day(int(found[4]), *_month_and_day(answer, int(found[1]), int(found[3]), found[4]))
+    if re.fullmatch(r"[0-9]{4}-[0-9]{1,2}", answer, re.ASCII):
+        raise ValueError("That is a month: enter a date in it, such as 2026-12-15.")
+    return None
+
+
+def _month_and_day(answer: str, first: int, second: int, year: str) -> tuple[int, int]:
+    """Tell month and day apart where one of them can only be the day."""
+    if first != second and 1 <= first <= 12 and 1 <= second <= 12:
+        raise ValueError(f"{answer} can be read in two ways: write {year}-{second:02}-{first:02} "
+                         f"or {year}-{first:02}-{second:02}.")
+    return (first, second) if second > 12 >= first else (second, first)
+
+
+def _existing_day(year: int, month: int, number: int) -> date:
+    if not FIRST_DAY.year <= year <= LAST_DAY.year:
         raise ValueError(f"Enter a date from {FIRST_DAY} to {LAST_DAY}.")
-    return value
+    if not 1 <= month <= 12:
+        raise ValueError(f"There is no month {month}: enter a date such as 2026-12-15.")
+    days = calendar.monthrange(year, month)[1]
+    if number > days and month == 2 and days == 28:
+        raise ValueError(f"{year} is no leap year: February has 28 days.")
+    if not 1 <= number <= days:
+        raise ValueError(f"There is no day {number}: {calendar.month_name[month]} has {days} days.")
+    return date(year, month, number)
+
+
+def day_from(today: date) -> Callable[[str], date]:
+    """Make a parser of a day, which may be said from today on: yesterday, tomorrow, +14 or -3 days."""
+    def parse(answer: str) -> date:
+        if value := _said_day(answer, today) or _written_day(answer):
+            return value
+        raise ValueError("Enter a date such as 2026-12-15, or today, tomorrow or +14.")
+
+    return parse
+
+
+def _said_day(answer: str, today: date) -> date | None:
+    words = {"today": "0", "yesterday": "-1", "tomorrow": "1"}
+    days = words.get(answer.casefold(), answer if re.fullmatch(r"[+-][0-9]{1,4}", answer, re.ASCII) else "")
+    return today + timedelta(days=int(days)) if days else None
 
 
 def past_day(today: date) -> Callable[[str], date]:
     """Make a parser of a day that is not after today; it knows the words today and yesterday."""
-    words = {"today": today, "yesterday": today - timedelta(days=1)}
-
     def parse(answer: str) -> date:
-        try:
-            value = words.get(answer.casefold()) or day(answer)
-        except ValueError:
-            value = LAST_DAY
-        if value > today:
+        value = _said_day(answer, today) or _written_day(answer)
+        if not value or value > today:
             raise ValueError(f"Enter today, yesterday, or a date up to {today}, written like it.")
         return value
 
@@ -132,13 +171,17 @@ def past_day(today: date) -> Callable[[str], date]:
 
 
 def month(answer: str) -> date:
-    """Parse a month, written YYYY-MM, as its first day."""
-    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}", answer, re.ASCII):
+    """Parse a month, written YYYY-MM or MM/YYYY, as its first day."""
+    found = re.fullmatch(r"(?P<year>[0-9]{4})[-/.](?P<month>[0-9]{1,2})|(?P<first>[0-9]{1,2})[-/.](?P<last>[0-9]{4})",
+                         answer, re.ASCII)
+    if not found:
         raise ValueError("Enter a month such as 2026-12.")
-    try:
-        return day(f"{answer}-01")
-    except ValueError:
-        raise ValueError("Enter a month such as 2026-12.") from None
+    year, number = int(found["year"] or found["last"]), int(found["month"] or found["first"])
+    if not FIRST_DAY.year <= year <= LAST_DAY.year:
+        raise ValueError(f"Enter a month from {FIRST_DAY:%Y-%m} to {LAST_DAY:%Y-%m}.")
+    if not 1 <= number <= 12:
+        raise ValueError(f"There is no month {number}: enter a month such as 2026-12.")
+    return date(year, number, 1)
 
 
 def is_id(answer: str) -> bool:

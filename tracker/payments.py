@@ -51,6 +51,8 @@ class PaymentUse(TypedDict):
 
 
 class Payment(TypedDict):
+    """amount_left is credit: nothing of a void payment."""
+
     payment_id: int
     customer_id: int
     name: str
@@ -78,6 +80,8 @@ class PaymentHit(TypedDict):
 
 
 class PaymentOfCustomer(TypedDict):
+    """amount_left is credit: nothing of a void payment."""
+
     payment_id: int
     paid_on: date
     amount: Decimal
@@ -121,6 +125,22 @@ def same_payments(customer_id: int, amount: Decimal, paid_on: date) -> list[Same
         ORDER BY payment_id
         """,
         customer_id=customer_id, amount=amount, paid_on=paid_on,
+    )
+
+
+def payments_with_reference(reference: str, but: list[int]) -> list[PaymentHit]:
+    """Return payments, but for some, that are not void and have a reference that reads the same, newest first."""
+    return fetch_all(
+        """
+        SELECT payment_id, customer_id, name, paid_on, amount, method, reference, voided_on
+        FROM payments
+        JOIN customers USING (customer_id)
+        WHERE folded(reference) = folded(%(reference)s) AND folded(%(reference)s) <> '' AND voided_at IS NULL
+          AND payment_id <> ALL (%(but)s)
+        ORDER BY paid_on DESC, payment_id DESC
+        LIMIT %(limit)s
+        """,
+        reference=reference, but=but, limit=MOST_HITS,
     )
 
 
@@ -216,8 +236,9 @@ def get_payment(payment_id: int) -> Payment:
 def _payment(cur: Cursor, payment_id: int) -> Payment:
     cur.execute(
         """
-        SELECT payment_id, customer_id, name, amount, amount_left, paid_on, method, reference, recorded_at, recorded_by,
-               voided_at::date AS voided_on, void_reason,
+        SELECT payment_id, customer_id, name, amount,
+               CASE WHEN voided_at IS NULL THEN amount_left ELSE 0 END AS amount_left,
+               paid_on, method, reference, recorded_at, recorded_by, voided_on, void_reason,
                (SELECT coalesce(json_agg(json_build_object('billing_id', billing_id, 'description', description,
                                                            'amount', allocation.amount::numeric(12,2))
                                          ORDER BY payment_allocation_id), '[]')
@@ -285,7 +306,7 @@ def find_payments(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
                                      WHERE locations.customer_id = customers.customer_id)) ~ ALL (%(every)s)
             LIMIT %(most)s
         )
-        SELECT payment_id, customer_id, name, paid_on, amount, method, reference, voided_at::date AS voided_on,
+        SELECT payment_id, customer_id, name, paid_on, amount, method, reference, voided_on,
                (SELECT count(*) FROM hit) AS hits
         FROM hit
         JOIN payments USING (payment_id)
@@ -304,7 +325,7 @@ def _find_by_reference(term: str, skip: int, limit: int) -> Hits:
         WITH hit AS MATERIALIZED (
             SELECT payment_id FROM payments WHERE folded(reference) LIKE %(start)s LIMIT %(most)s
         )
-        SELECT payment_id, customer_id, name, paid_on, amount, method, reference, voided_at::date AS voided_on,
+        SELECT payment_id, customer_id, name, paid_on, amount, method, reference, voided_on,
                (SELECT count(*) FROM hit) AS hits
         FROM hit
         JOIN payments USING (payment_id)
@@ -339,8 +360,8 @@ def list_payments(
     before_day, before_id = before or (date.max, 0)
     return fetch_all(
         """
-        SELECT payment_id, paid_on, amount, amount_left, method, reference, voided_at::date AS voided_on,
-               void_reason
+        SELECT payment_id, paid_on, amount, CASE WHEN voided_at IS NULL THEN amount_left ELSE 0 END AS amount_left,
+               method, reference, voided_on, void_reason
         FROM payments
         WHERE customer_id = %(customer_id)s AND (paid_on, payment_id) < (%(before_day)s::date, %(before_id)s)
         ORDER BY paid_on DESC, payment_id DESC

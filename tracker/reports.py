@@ -110,6 +110,7 @@ class Ages(TypedDict):
 class AgedCustomer(Ages):
     customer_id: int
     name: str
+    oldest_due_date: date
 
 
 class AgedTotal(Ages):
@@ -123,7 +124,7 @@ class RecurringRevenue(TypedDict):
 
 
 class MonthlyRevenue(TypedDict):
-    """Billed by date of issue; collected by date of payment, voids left out."""
+    """Billed by the month it is for, or by date of issue; collected by date of payment, voids left out."""
 
     month: date
     billed: Decimal
@@ -308,7 +309,7 @@ def _accounts(
                        'payments', (
                            SELECT coalesce(json_agg(json_build_object(
                                       'payment_id', payment_id, 'paid_on', paid_on,
-                                      'amount', allocation.amount::numeric(12,2), 'voided_on', voided_at::date
+                                      'amount', allocation.amount::numeric(12,2), 'voided_on', voided_on
                                   ) ORDER BY paid_on, payment_id), '[]')
                            FROM payment_allocations AS allocation
                            JOIN payments USING (payment_id)
@@ -342,11 +343,11 @@ def _accounts(
 
 
 @retried
-def aging(as_of: date | None = None, after: tuple[Decimal, int] | None = None, limit: int = 100) -> list[AgedCustomer]:
-    """Return a page of what customers owe by age on a day, who owes most first.
+def aging(as_of: date | None = None, after: tuple[date, int] | None = None, limit: int = 100) -> list[AgedCustomer]:
+    """Return a page of what customers owe by age on a day, whose oldest bill was due first first: late ones lead.
 
-    after is total and customer_id of the last row of the page before. A past day is answered from the payments as they
-    stood then, those since voided included.
+    after is oldest_due_date and customer_id of the last row of the page before. A past day is answered from the
+    payments as they stood then, those since voided included.
     """
     with reading() as cur:
         be_patient(cur)
@@ -389,10 +390,10 @@ def sum_aged(cur: Cursor, as_of: date | None) -> AgedTotal:
 def _aging(
     cur: Cursor,
     as_of: date | None,
-    after: tuple[Decimal, int] | None,
+    after: tuple[date, int] | None,
     limit: int | None,
 ) -> None:
-    after_total, after_id = after or (None, 0)
+    after_day, after_id = after or (date.min, 0)
     cur.execute(
         """
         WITH aged AS MATERIALIZED (
@@ -402,20 +403,21 @@ def _aging(
                    coalesce(sum(amount) FILTER (WHERE days BETWEEN 31 AND 60), 0)  AS days_60,
                    coalesce(sum(amount) FILTER (WHERE days BETWEEN 61 AND 90), 0)  AS days_90,
                    coalesce(sum(amount) FILTER (WHERE days > 90), 0)               AS older,
-                   sum(amount)                                                     AS total
+                   sum(amount)                                                     AS total,
+                   coalesce(%(as_of)s::date, CURRENT_DATE) - max(days)             AS oldest_due_date
             FROM owed_on(coalesce(%(as_of)s::date, CURRENT_DATE))
             GROUP BY customer_id
-            HAVING %(after_total)s::numeric IS NULL
-                OR (-sum(amount), customer_id) > (-%(after_total)s::numeric, %(after_id)s)
-            ORDER BY total DESC, customer_id
+            HAVING (coalesce(%(as_of)s::date, CURRENT_DATE) - max(days), customer_id)
+                 > (%(after_day)s::date, %(after_id)s)
+            ORDER BY oldest_due_date, customer_id
             LIMIT %(limit)s
         )
-        SELECT customer_id, name, not_due, days_30, days_60, days_90, older, total
+        SELECT customer_id, name, not_due, days_30, days_60, days_90, older, total, oldest_due_date
         FROM aged
         JOIN customers USING (customer_id)
-        ORDER BY total DESC, customer_id
+        ORDER BY oldest_due_date, customer_id
         """,
-        {"as_of": as_of, "after_total": after_total, "after_id": after_id, "limit": limit},
+        {"as_of": as_of, "after_day": after_day, "after_id": after_id, "limit": limit},
     )
 
 
@@ -432,36 +434,48 @@ def recurring_revenue() -> list[RecurringRevenue]:
     )
 
 
-def monthly_revenue() -> list[MonthlyRevenue]:
-    """Return billed (by date of issue) and collected (by date of payment, voids left out) of the last 12 months."""
+def monthly_revenue(by: str = "period") -> list[MonthlyRevenue]:
+    """Return what was billed and collected in the last 12 months, and what is billed for months ahead already.
+
+    Billed is by the month that a bill run billed for, where there is one, or all of it by date of issue (by is period
+    or issue); collected by date of payment, voids left out.
+    """
     return fetch_all(
         """
-        WITH month AS (
+        WITH year AS (
             SELECT generate_series(date_trunc('month', CURRENT_DATE) - interval '11 months',
                                    date_trunc('month', CURRENT_DATE), interval '1 month')::date AS month
         ), billed AS (
-            SELECT date_trunc('month', issued_on)::date AS month, sum(amount_billed) AS amount
-            FROM billing
-            WHERE issued_on >= (SELECT min(month) FROM month)
+            SELECT date_trunc('month', day)::date AS month, sum(amount_billed) AS amount
+            FROM (
+                SELECT CASE WHEN %(by)s = 'period' THEN coalesce(period, issued_on) ELSE issued_on END AS day,
+                       amount_billed
+                FROM billing
+            ) AS bill
+            WHERE day >= (SELECT min(month) FROM year)
             GROUP BY 1
         ), collected AS (
             SELECT date_trunc('month', paid_on)::date AS month, sum(amount) AS amount
             FROM payments
-            WHERE paid_on >= (SELECT min(month) FROM month) AND voided_at IS NULL
+            WHERE paid_on >= (SELECT min(month) FROM year) AND voided_at IS NULL
             GROUP BY 1
         )
         SELECT month, coalesce(billed.amount, 0) AS billed, coalesce(collected.amount, 0) AS collected
-        FROM month
-        LEFT JOIN billed USING (month)
-        LEFT JOIN collected USING (month)
+        FROM year
+        FULL JOIN billed USING (month)
+        FULL JOIN collected USING (month)
         ORDER BY month
         """,
-        patient=True,
+        patient=True, by=by,
     )
 
 
 def get_statement(customer_id: int, first: date, last: date) -> Statement:
-    """Return a customer's statement from first to last, both included; raise NotFound if there is no such customer."""
+    """Return a customer's statement from first to last, both included; raise NotFound if there is no such customer.
+
+    Why a payment was voided is not for the customer's eyes. One up to today tells all there is by now: what was
+    recorded where it is tomorrow already counts as in aging().
+    """
     return existing("customer", customer_id, fetch_one(
         """
         WITH entry AS (
@@ -475,14 +489,14 @@ def get_statement(customer_id: int, first: date, last: date) -> Statement:
             FROM payments
             WHERE customer_id = %(customer_id)s
             UNION ALL
-            SELECT voided_at::date, 3, 'void', payment_id,
-                   'of payment ' || payment_id || ': ' || void_reason, amount
+            SELECT greatest(voided_on, paid_on), 3, 'void', payment_id,
+                   'of payment ' || payment_id, amount
             FROM payments
-            WHERE customer_id = %(customer_id)s AND voided_at IS NOT NULL
+            WHERE customer_id = %(customer_id)s AND voided_on IS NOT NULL
         )
         SELECT customer_id, name, phone_number,
                (SELECT coalesce(sum(amount), 0) FROM entry WHERE day < %(first)s)  AS opening,
-               (SELECT coalesce(sum(amount), 0) FROM entry WHERE day <= %(last)s)  AS closing,
+               (SELECT coalesce(sum(amount), 0) FROM entry WHERE day <= until)     AS closing,
                (SELECT coalesce(json_agg(json_build_object(
                            'day', day, 'kind', kind, 'record_id', record_id, 'description', description,
                            'amount', amount::numeric(12,2),
@@ -493,8 +507,9 @@ def get_statement(customer_id: int, first: date, last: date) -> Statement:
                                      WHERE entry.kind = 'bill' AND item.billing_id = entry.record_id)
                        ) ORDER BY day, rank, record_id), '[]')
                 FROM entry
-                WHERE day BETWEEN %(first)s AND %(last)s)                          AS entries
+                WHERE day BETWEEN %(first)s AND until)                             AS entries
         FROM customers
+        CROSS JOIN (SELECT CASE WHEN %(last)s < CURRENT_DATE THEN %(last)s ELSE 'infinity' END AS until) AS span
         WHERE customer_id = %(customer_id)s
         """,
         customer_id=customer_id, first=first, last=last,

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tracker.transfer import source as sources
 from tracker.verify import verify_books
 
 MOST_REASONS = 10
+ANY_DAY = date(2100, 1, 1)
 Command = Callable[[argparse.Namespace], int]
 
 
@@ -42,14 +44,17 @@ def parser(version: str, run_menus: Command) -> argparse.ArgumentParser:
     add_format(add("late-report", late_report_command, "customers late on payments, the longest late first"))
     add_format(add("account-report", account_report_command,
                    "every customer with sites, services, equipment and bills"))
-    aging = add("aging-report", aging_report_command, "what customers owe, by age")
-    aging.add_argument("--as-of", type=argument(fields.day), metavar="DATE", help="as it was on a past day")
+    aging = add("aging-report", aging_report_command, "what customers owe, by age, the oldest first")
+    aging.add_argument("--as-of", type=day, metavar="DATE", help="as it was on a past day")
     add_format(aging)
-    add("revenue-report", revenue_report_command, "recurring revenue by service; billed and collected by month")
+    revenue = add("revenue-report", revenue_report_command,
+                  "recurring revenue by service; billed and collected by month")
+    revenue.add_argument("--by", choices=("period", "issue"), default="period",
+                         help="bills in the month they are for, else in that of their issue")
     statement = add("statement", statement_command, "one customer's bills and payments over a span of days")
     statement.add_argument("customer_id", type=argument(fields.row_id), metavar="CUSTOMER_ID")
-    statement.add_argument("--from", dest="first", type=argument(fields.day), metavar="DATE", required=True)
-    statement.add_argument("--to", dest="last", type=argument(fields.day), metavar="DATE", help="today, unless given")
+    statement.add_argument("--from", dest="first", type=day, metavar="DATE", required=True)
+    statement.add_argument("--to", dest="last", type=day, metavar="DATE", help="today, unless given")
     add_bill_run(add("bill", bill_command, "bill every customer with services for a month, once"))
     add_import(add("import", import_command, "add customers with sites, services and equipment from a CSV file"))
     add_export(add("export", export_command, "write accounts, bills, payments or late customers as CSV"))
@@ -72,13 +77,26 @@ def argument(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     return convert
 
 
+def day(answer: str) -> Callable[[date], date]:
+    """Check a day as far as it can be without the database, which knows what day today is."""
+    argument(fields.day_from(ANY_DAY))(answer)
+    return lambda today: fields.day_from(today)(answer)
+
+
+def is_to_come(option: str, value: date, today: date) -> bool:
+    """Complain about a day that has not come yet: what will be then is not known."""
+    if value > today:
+        prompts.complain(f"Enter a past day with {option}; {value} is still to come.")
+    return value > today
+
+
 def add_format(command: argparse.ArgumentParser) -> None:
     command.add_argument("--format", choices=("table", "csv", "json"), default="table")
 
 
 def add_bill_run(command: argparse.ArgumentParser) -> None:
     command.add_argument("--period", type=argument(fields.month), metavar="YYYY-MM", required=True)
-    command.add_argument("--due", type=argument(fields.day), metavar="DATE",
+    command.add_argument("--due", type=day, metavar="DATE",
                          help="the 15th, or 14 days from now when that is past")
     command.add_argument("--dry-run", action="store_true", help="show what would be billed, and stop")
     command.add_argument("--yes", action="store_true", help="bill without asking for the total")
@@ -145,46 +163,53 @@ def show_accounts() -> None:
 
 
 def aging_report_command(arguments: argparse.Namespace) -> int:
-    if arguments.as_of and arguments.as_of > database.today():
-        prompts.complain(f"Enter a past day with --as-of; {arguments.as_of} is still to come.")
+    today = database.today()
+    as_of = arguments.as_of and arguments.as_of(today)
+    if as_of and is_to_come("--as-of", as_of, today):
         return 1
     if arguments.format == "table":
-        show_aging(arguments.as_of)
+        show_aging(as_of)
     else:
-        write(arguments.format, reports.stream_aging(arguments.as_of), screens.AGING)
+        write(arguments.format, reports.stream_aging(as_of), screens.AGING)
     return 0
 
 
-def show_aging(as_of: date | None) -> None:
-    """Show what customers owe by age, on a day or today, who owes most first."""
+def show_aging(as_of: date | None, titled: bool = False) -> None:
+    """Show what customers owe by age, on a day or today, the oldest first; titled says what that is."""
     total = during("Adding up what is owed", lambda: reports.aging_total(as_of))
     if not total["customers"]:
         print("Nobody owes anything.")
         return
+    if titled:
+        say(screens.aging_title(total))
     paging.browse(
         screens.AGING,
         lambda after, limit: during("Adding up what is owed", lambda: reports.aging(as_of, after, limit)),
-        lambda row: (row["total"], row["customer_id"]), None, str(total["customers"]),
+        lambda row: (row["oldest_due_date"], row["customer_id"]), None, str(total["customers"]),
         total_row=screens.aging_total(total), stream=lambda: reports.stream_aging(as_of),
     )
 
 
 def revenue_report_command(arguments: argparse.Namespace) -> int:
-    show_revenue()
+    show_revenue(arguments.by)
     return 0
 
 
-def show_revenue() -> None:
-    recurring, months = during("Adding up", lambda: (reports.recurring_revenue(), reports.monthly_revenue()))
-    paging.show_lines(screens.revenue_lines(recurring, months))
+def show_revenue(by: str = "period") -> None:
+    """Show revenue, bills by the month they are for, or by date of issue."""
+    recurring, months = during("Adding up", lambda: (reports.recurring_revenue(), reports.monthly_revenue(by)))
+    paging.show_lines(screens.revenue_lines(recurring, months, by))
 
 
 def statement_command(arguments: argparse.Namespace) -> int:
-    last = arguments.last or database.today()
-    if arguments.first > last:
+    today = database.today()
+    first, last = arguments.first(today), arguments.last(today) if arguments.last else today
+    if is_to_come("--to", last, today):
+        return 1
+    if first > last:
         prompts.complain("The first day of a statement cannot be after its last.")
         return 1
-    show_statement(arguments.customer_id, arguments.first, last)
+    show_statement(arguments.customer_id, first, last)
     return 0
 
 
@@ -194,16 +219,27 @@ def show_statement(customer_id: int, first: date, last: date) -> None:
 
 def bill_command(arguments: argparse.Namespace) -> int:
     today = database.today()
-    due_date = arguments.due or bill_run.default_due_date(arguments.period, today)
+    due_date = arguments.due(today) if arguments.due else bill_run.default_due_date(arguments.period, today)
     preview = during("Adding up", lambda: bill_run.preview(arguments.period))
     for line in screens.bill_preview_lines(arguments.period, due_date, today, preview):
         say(line)
+    if refused_as_too_large(preview):
+        return 1
     if arguments.dry_run:
         return 0
     if not arguments.yes and not confirm_total(preview):
         return 1
-    run_as_previewed(arguments.period, due_date, preview)
+    run_bills(arguments.period, due_date, None if arguments.yes else preview["total"])
     return 0
+
+
+def refused_as_too_large(preview: bill_run.Preview) -> bool:
+    """Name those whom no bill can be made for, since the whole run waits for them to be mended."""
+    for account in preview["too_large"]:
+        prompts.complain(bill_run.too_large(account))
+    if preview["too_large"]:
+        prompts.complain("Nobody is billed until their services cost less.")
+    return bool(preview["too_large"])
 
 
 def confirm_total(preview: bill_run.Preview) -> bool:
@@ -217,12 +253,14 @@ def confirm_total(preview: bill_run.Preview) -> bool:
     return False
 
 
-def run_as_previewed(period: date, due_date: date, preview: bill_run.Preview) -> None:
-    """Bill as previewed, and say what was done."""
-    result = during("Billing", lambda: bill_run.run(period, due_date, preview["total"]))
+def run_bills(period: date, due_date: date, total: Decimal | None) -> None:
+    """Bill a month, with the total that was agreed to, if one was, and say what was done."""
+    result = during("Billing", lambda: bill_run.run(period, due_date, total))
     credit = f", {text.show_amount(result['from_credit'])} paid from credit" if result["from_credit"] else ""
     say(f"Created {result['created']}, skipped {result['skipped']}; {text.show_amount(result['total'])} billed, "
         f"due {due_date}{credit}.")
+    if result["gone"]:
+        say(f"Left out, since deleted meanwhile: {text.plural(result['gone'], 'customer')}.")
 
 
 def verify_command(arguments: argparse.Namespace) -> int:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 LOOK_UP_SECONDS = 60
+MUCH = 1000  # for who owes nothing and has no service
 
 
 def view(
@@ -75,6 +76,13 @@ def confirm_delete(what: str, contents: Row, wanted: str = "yes") -> bool:
     return False
 
 
+def mind_due_date(due_date: date | None, today: date) -> date | None:
+    """Point out a due date that is likely a slip of the year or month, and return it."""
+    if due_date and (odd := screens.odd_due_date(due_date, today)):
+        print(odd)
+    return due_date
+
+
 def show_what_is_owed(customer_id: int) -> list[UnpaidBill]:
     """Show a customer's unpaid bills and credit, and return the bills."""
     bills = payments.unpaid_bills(customer_id)
@@ -91,26 +99,33 @@ def ask_aim(bills: list[UnpaidBill]) -> int | None:
 
 
 def confirm_odd_payment(customer_id: int, bills: list[UnpaidBill], paid: Decimal, paid_on: date, today: date) -> bool:
-    """Ask again about what is likely a slip: ten times what is owed, or a day more than a year ago; True goes on."""
+    """Ask again about what is likely a slip: ten times what is owed, or a day a year ago or more; True goes on."""
     owed = sum((bill["amount_due"] for bill in bills), Decimal(0))
     usual = max(owed, reports.get_account(customer_id)["monthly_total"])
     if usual and paid >= 10 * usual:
         say(f"{text.show_amount(paid)} is ten times what is owed or more; what is left will be credit.")
-    elif (today - paid_on).days > 366:
-        print(f"{paid_on} is more than a year ago.")
+    elif not usual and paid >= MUCH:
+        say(f"Nothing is owed, and no service is billed; all of the {text.show_amount(paid)} will be credit.")
+    elif (today - paid_on).days >= 365:
+        print(f"{paid_on} is a year ago or more.")
     else:
         return True
     return confirm("Type yes if that is right:")
 
 
-def confirm_repeated_payment(customer_id: int, paid: Decimal, paid_on: date) -> bool:
-    """Show earlier payments of the same customer, amount and day and ask whether this is another; True goes on."""
+def confirm_repeated_payment(customer_id: int, paid: Decimal, paid_on: date, reference: str | None) -> bool:
+    """Show earlier payments of the same customer, amount and day, and anybody's of the same reference, and ask whether
+    this is another; True goes on.
+    """
     earlier = payments.same_payments(customer_id, paid, paid_on)
-    if not earlier:
-        return True
-    say("A payment of this amount on this day is recorded already:")
-    print(tables.table(screens.SAME_PAYMENTS, earlier))
-    return confirm("Type yes to record another one:")
+    if earlier:
+        say("A payment of this amount on this day is recorded already:")
+        print(tables.table(screens.SAME_PAYMENTS, earlier))
+    referred = payments.payments_with_reference(reference, [row["payment_id"] for row in earlier]) if reference else []
+    if referred:
+        say(f"Reference {reference} is recorded already:")
+        print(tables.table(screens.REFERRED_PAYMENTS, referred))
+    return not (earlier or referred) or confirm("Type yes to record another one:")
 
 
 def save_payment(

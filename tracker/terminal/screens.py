@@ -1,7 +1,8 @@
 """What each report and record looks like: the columns of its table, or its lines."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -42,6 +43,7 @@ from tracker.verify import Checked
 
 BAR = 24
 ENTRY = 20  # how wide a statement's entries must be to stand beside their amounts
+FAR_OFF = 92
 CUSTOMERS = [numbers("ID", "customer_id"), words("Name", "name"), codes("Phone number", "phone_number")]
 CUSTOMER_HITS = [*CUSTOMERS, words("Address", "address")]
 LOCATIONS = [numbers("ID", "location_id"), words("Address", "address"), words("Customer", "name")]
@@ -81,6 +83,7 @@ PAYMENT_HITS = [
     words("Method", "method"), words("Reference", "reference"), dates("Void since", "voided_on"),
 ]
 SAME_PAYMENTS = [column for column in PAYMENT_HITS if column.key not in ("name", "voided_on")]
+REFERRED_PAYMENTS = [column for column in PAYMENT_HITS if column.key != "voided_on"]
 KEPT_BILLS = [
     numbers("ID", "billing_id"), words("Customer", "name"), amounts("Billed", "amount_billed"),
     amounts("Paid", "amount_paid"), dates("Last payment", "last_payment_date", spare=1),
@@ -228,6 +231,11 @@ def late_footer(total: LateTotal) -> str:
     return f"{plural(total['customers'], 'customer')} late, with {show_amount(total['amount'])} in total."
 
 
+def aging_title(total: AgedTotal) -> str:
+    late = show_amount(total["total"] - total["not_due"])
+    return f"What is owed, by age, the oldest first: {late} of {show_amount(total['total'])} is late."
+
+
 def aging_total(total: AgedTotal) -> Row:
     """Shape the aging report's sums as its last row."""
     return {**total, "customer_id": None, "name": plural(total["customers"], "customer")}
@@ -239,6 +247,8 @@ def bill_preview_lines(period: date, due_date: date, today: date, preview: Previ
            f"in total, due {due_date}.")
     if preview["skipped"]:
         yield f"Skipped, since billed already: {plural(preview['skipped'], 'customer')}."
+    if preview["later"]:
+        yield f"Left out, since they came after {period:%Y-%m}: {plural(preview['later'], 'customer')}."
     if not preview["customers"]:
         return
     yield (f"Against the month before ({show_amount(preview['total_before'])}): {preview['new']} new, "
@@ -248,16 +258,32 @@ def bill_preview_lines(period: date, due_date: date, today: date, preview: Previ
         yield f"Mind the month: {period:%Y-%m} is {plural(abs(months), 'month')} {'ahead' if months > 0 else 'ago'}."
     if due_date < today:
         yield f"Mind the due date: {due_date} is past, so these bills are late at once."
+    elif (due_date - period).days > FAR_OFF and (odd := odd_due_date(due_date, today)):
+        yield odd
 
 
-def revenue_lines(recurring: list[RecurringRevenue], months: list[MonthlyRevenue]) -> Iterator[str]:
+def odd_due_date(due_date: date, today: date) -> str | None:
+    """Say how far off a due date is that is likely a slip of the year or month."""
+    if abs(due_date - today).days <= FAR_OFF:
+        return None
+    months = (due_date.year - today.year) * 12 + due_date.month - today.month
+    return f"Mind the due date: {due_date} is {plural(abs(months), 'month')} {'ahead' if months > 0 else 'ago'}."
+
+
+REVENUE_BY = {"period": "the month they are for", "issue": "date of issue"}
+
+
+def revenue_lines(recurring: list[RecurringRevenue], months: list[MonthlyRevenue], by: str = "period") -> Iterator[str]:
     """Yield recurring revenue by service, and each month's billed and collected amounts with a bar."""
+    other = "issue" if by == "period" else "period"
     total = {"service_name": "Total", "services": sum(row["services"] for row in recurring),
              "monthly": sum((row["monthly"] for row in recurring), Decimal(0))}
     yield bold("Monthly recurring revenue")
     yield from tables.table(RECURRING, [*recurring, total], totals=1).split("\n")
     yield ""
-    yield from map(bold, indented(f"Billed (=) and collected (#) in the last {len(months)} months"))
+    yield from map(bold, indented(f"Billed (=), bills by {REVENUE_BY[by]}, and collected (#) since "
+                                  f"{months[0]['month']:%Y-%m}"))
+    yield from indented(f"Bills by {REVENUE_BY[other]}: main.py revenue-report --by {other}")
     scale = max(max(row["billed"], row["collected"]) for row in months) or Decimal(1)
     room = max(14, len(show_amount(scale)))
     bar = min(BAR, tables.line_width() - room - 11)
@@ -279,32 +305,44 @@ def statement_lines(statement: Statement, first: date, last: date) -> Iterator[s
     yield from spread(clean(statement["name"]), clean(statement["phone_number"]))
     yield ""
     balance = statement["opening"]
-    yield from _balance_lines(str(first), "Opening balance", "", balance)
+    lines = _balance_lines(statement)
+    yield from lines(str(first), "Opening balance", "", balance)
     for entry in statement["entries"]:
         balance += entry["amount"]
         what = f"{entry['kind'].capitalize()} {entry['record_id']}, {entry['description']}"
         if entry["kind"] == "void":
             what = f"Void {entry['description']}"
-        yield from _balance_lines(entry["day"], clean(what), show_amount(entry["amount"]), balance)
+        yield from lines(entry["day"], clean(what), show_amount(entry["amount"]), balance)
         for item in entry["items"] or []:
             yield from indented(clean(f"{item['description']}: {show_amount(item['amount'])}"), 14)
-    yield from map(bold, _balance_lines(str(last), "Closing balance", "", statement["closing"]))
+    yield from map(bold, lines(str(last), "Closing balance", "", statement["closing"]))
     if statement["closing"] < 0:
         yield from indented(f"{show_amount(-statement['closing'])} is credit for coming bills.", 12)
 
 
-def _balance_lines(day: str, what: str, change: str, balance: Decimal) -> Iterator[str]:
-    """Yield a day, what happened, and the amounts: at the right margin, or beneath where there is no room beside."""
-    sums = f"{change:>13}{show_amount(balance):>14}"
-    if len(change) > 12 or len(show_amount(balance)) > 13:
-        sums = f"{change}  {show_amount(balance)}"
-    room = tables.line_width() - 12 - len(sums)
+def _balance_lines(statement: Statement) -> Callable[[str, str, str, Decimal], Iterator[str]]:
+    """Make what yields a day, what happened, and the amounts: at the right margin, or beneath if there is no room."""
+    changes, balances = _statement_widths(statement)
+    room = tables.line_width() - 12 - changes - balances
     beside = room >= ENTRY
-    first, *rest = tables.wrap(what, room if beside else tables.line_width() - 12)
-    yield f"{day:<12}{first}" + (" " * (room - tables.width(first)) + sums if beside else "")
-    yield from (f"{'':12}{line}" for line in rest)
-    if not beside:
-        yield sums.strip().rjust(tables.line_width())
+
+    def lines(day: str, what: str, change: str, balance: Decimal) -> Iterator[str]:
+        sums = f"{change:>{changes}}{show_amount(balance):>{balances}}"
+        first, *rest = tables.wrap(what, room if beside else tables.line_width() - 12)
+        yield f"{day:<12}{first}" + (" " * (room - tables.width(first)) + sums if beside else "")
+        yield from (f"{'':12}{line}" for line in rest)
+        if not beside:
+            yield sums.strip().rjust(tables.line_width())
+
+    return lines
+
+
+def _statement_widths(statement: Statement) -> tuple[int, int]:
+    """Return the widths of the columns of changes and of balances, each with the space before it."""
+    changes = [entry["amount"] for entry in statement["entries"]]
+    balances = itertools.accumulate(changes, initial=statement["opening"])
+    return (max([12, *(len(show_amount(amount)) for amount in changes)]) + 1,
+            max(13, *(len(show_amount(balance)) for balance in balances)) + 1)
 
 
 def verification_lines(checked: Checked, findings: list[str]) -> Iterator[str]:
