@@ -111,6 +111,13 @@ class ConnectionLost(Unavailable):
     """The connection broke before COMMIT was sent; nothing was written."""
 
 
+class NoAnswer(Unavailable):
+    """The server fell silent before COMMIT was sent; nothing was written, and trying again now would wait as long."""
+
+    def __init__(self) -> None:
+        super().__init__("The server does not answer; nothing was written. Try again when it does.")
+
+
 class ServerError(Unavailable):
     """The embedded server cannot be used."""
 
