@@ -508,7 +508,7 @@ def _connection(commits: bool = False, readonly: bool = False, autocommit: bool 
                 committed = True
         except psycopg2.Error as exc:
             log.server_error(exc, getattr(exc.cursor, "statement", ""))
-            raise _translated(exc, conn) from exc
+            raise _translated(exc, conn, readonly) from exc
         finally:
             _give_back(conn, readonly)
             if committed:
@@ -605,11 +605,10 @@ def _renew(conn: _Session, readonly: bool) -> None:
         conn.settle()
 
 
-def _translated(exc: psycopg2.Error, conn: _Session) -> Error:
+def _translated(exc: psycopg2.Error, conn: _Session, readonly: bool) -> Error:
     """Turn a driver's error into one for the administrator, by its SQLSTATE."""
     if conn.closed or conn.given_up:
-        lost = ConnectionLost("The connection to the database was lost; nothing was written. Try again.")
-        return NoAnswer() if conn.given_up else lost
+        return NoAnswer(readonly) if conn.given_up else ConnectionLost(readonly)
     code = exc.pgcode or ""
     if code == "23502":
         return Conflict(f"{(exc.diag.column_name or 'A value').replace('_', ' ').capitalize()} is required.")

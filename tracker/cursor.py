@@ -1,6 +1,7 @@
 """The cursor that runs the program's statements."""
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,16 @@ def only(row: Record | None) -> Record:
     return row
 
 
+@contextmanager
+def _unsaid() -> Iterator[None]:
+    """Log what psycopg2 reports as if nobody had caught it, when a server dies in a COPY: then it raises another."""
+    hook, sys.excepthook = sys.excepthook, lambda kind, fault, trace: log.note(f"In a COPY: {kind.__name__}")
+    try:
+        yield
+    finally:
+        sys.excepthook = hook
+
+
 class Cursor(RealDictCursor):
     """A cursor that Ctrl-C can stop before each statement and each row, and that logs what takes long."""
 
@@ -35,7 +46,7 @@ class Cursor(RealDictCursor):
             super().execute(query, vars)
 
     def copy_expert(self, sql: str | bytes | Composable, file: Any, size: int = 8192) -> None:
-        with self._logged(sql):
+        with self._logged(sql), _unsaid():
             super().copy_expert(sql, file, size)
 
     @contextmanager

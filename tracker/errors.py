@@ -110,12 +110,19 @@ class Unavailable(Error):
 class ConnectionLost(Unavailable):
     """The connection broke before COMMIT was sent; nothing was written."""
 
+    def __init__(self, reading: bool = False) -> None:
+        super().__init__(f"The connection to the database was lost; {_left(reading)}. Try again.")
+
 
 class NoAnswer(Unavailable):
     """The server fell silent before COMMIT was sent; nothing was written, and trying again now would wait as long."""
 
-    def __init__(self) -> None:
-        super().__init__("The server does not answer; nothing was written. Try again when it does.")
+    def __init__(self, reading: bool = False) -> None:
+        super().__init__(f"The server does not answer; {_left(reading)}. Try again when it does.")
+
+
+def _left(reading: bool) -> str:
+    return "not everything was read" if reading else "nothing was written"
 
 
 class ServerError(Unavailable):

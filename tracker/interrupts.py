@@ -79,6 +79,14 @@ class Connection(psycopg2.extensions.connection):
         with self.waiting():
             super().reset()
 
+    def cancel(self) -> None:
+        """Ask the server to cancel what it does, and give the connection up when it does not."""
+        _begin_to_cancel(self)
+        if self.canceller:
+            self.canceller.join(CANCEL_PATIENCE)
+            if self.canceller.is_alive():
+                self.give_up()
+
     def be_patient(self, pid: int) -> None:
         """Let statements take any time until the connection is given back; the server process is pid."""
         self.patient, self.pid = True, pid
