@@ -380,6 +380,7 @@ def _why_unreachable(text: str, parameters: Row) -> str:
 
 def _prepare_schema(allow_older: bool, say: Callable[[str], object]) -> None:
     with reading() as cur:
+        migrate.check_trust(cur)
         version = migrate.database_version(cur)
     if version is None:
         with transaction() as cur:
