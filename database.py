@@ -41,6 +41,7 @@ from tracker.errors import (
     OutcomeUnknown,
     Refused,
     Unavailable,
+    why_unreachable,
 )
 
 # Amounts inside JSON stay exact.
@@ -358,24 +359,10 @@ def _blocker(session: Row) -> str:
     return f"the session of {session['login']}{program} (process {session['pid']}{since})"
 
 
-def _why_unreachable(text: str, parameters: Row) -> str:
-    where = f"{parameters.get('host', 'this machine')}, port {parameters.get('port', '5432')}"
+def _why_unreachable(said: str, parameters: Row) -> str:
+    host = parameters.get("host", "this machine")
     database = f"database {parameters['dbname']}" if "dbname" in parameters else "the database"
-    reasons = {
-        '"TimeZone"': "The server does not know the time zone in TIMEZONE; use a name such as Europe/Paris.",
-        "authentication failed": f"The server at {where} refused the user or password for {database}.",
-        "no password supplied": f"The server at {where} wants a password; put it into DATABASE_URI.",
-        "does not exist": f"The server at {where} has no such user, or no {database}.",
-        "translate host name": f"The host {parameters.get('host')} cannot be found; check DATABASE_URI.",
-        "too many": f"The server at {where} has no connection to spare; try again in a moment.",
-        "refused": f"Nothing answers at {where}; is PostgreSQL running there?",
-        "No such file": f"Nothing answers at {where}; is PostgreSQL running there?",
-        "timeout expired": f"Nothing answered in time at {where}; check DATABASE_URI and the network.",
-    }
-    for sign, sentence in reasons.items():
-        if sign in text:
-            return sentence
-    return f"Cannot connect to {database} at {where}; check DATABASE_URI and that the server runs."
+    return why_unreachable(said, f"{host}, port {parameters.get('port', '5432')}", host, database)
 
 
 def _prepare_schema(allow_older: bool, say: Callable[[str], object]) -> None:
