@@ -506,6 +506,7 @@ def _connection(commits: bool = False, readonly: bool = False, autocommit: bool 
 def _commit(conn: _Session) -> None:
     global saved, unknown
     started = time.monotonic()
+    conn.notices.clear()
     try:
         conn.commit()
     except psycopg2.Error as exc:
@@ -516,6 +517,8 @@ def _commit(conn: _Session) -> None:
         raise
     saved += 1
     log.slow("COMMIT", time.monotonic() - started)
+    if any("synchronous replication" in notice for notice in conn.notices):  # cancelled while it waited for that
+        _say("That is saved, but no standby has confirmed it: after a failover, look whether it is there.")
 
 
 def _borrow() -> _Session:

@@ -119,7 +119,8 @@ UNREACHABLE = {
         "The server at {where} does not take the options in DATABASE_URI.",
     r"invalid \w+ value|invalid integer value|invalid port number|invalid connection option|definition of service"
     r"|could not parse network address|missing . after":
-        "A value in DATABASE_URI, or in a PG… variable of the environment, means nothing to PostgreSQL; look at {option}.",
+        "A value in DATABASE_URI, or in a PG… variable of the environment, means nothing to PostgreSQL; look at "
+        "{option}.",
     r"translate host name":
         "The host {host} cannot be found; check DATABASE_URI.",
     r"unexpected|invalid response|expected authentication|received invalid|reset by peer|SSL error|SSL SYSCALL":
