@@ -260,6 +260,40 @@ def test_the_time_limits_hold_for_the_next_borrower_too(connect):
             db.be_patient(cur)
 
 
+def test_the_start_of_a_session_asks_for_nothing_that_a_pooler_refuses(uri, monkeypatch):
+    monkeypatch.setenv("TIMEZONE", "Europe/Paris")
+    parameters = database._parsed(uri)
+    assert "options" not in parameters
+
+
+SESSION = """
+    SELECT current_setting('TimeZone') AS zone, current_setting('lock_timeout') AS locks,
+           current_setting('statement_timeout') AS statements
+"""
+
+
+@pytest.mark.parametrize("lend", ["reading", "transaction", "rehearsal", "streaming"])
+def test_behind_a_pooler_each_transaction_has_its_settings_whichever_session_it_gets(lend, connect):
+    db = connect(DB_POOL_SIZE=1, TIMEZONE="Pacific/Kiritimati", DB_LOCK_TIMEOUT=3)
+    conn = db._pool.getconn()
+    db._pool.putconn(conn)
+    conn.pooled = True  # as it is when the server's process is not the one that the start of the session named
+    with db.outside_transactions() as cur:  # another session, as far as settings go
+        cur.execute("RESET ALL")
+        cur.connection.settings, kept = "", cur.connection.settings
+    conn.settings = kept
+    with getattr(db, lend)() as cur:
+        cur.execute(SESSION)
+        row = cur.fetchone()
+    assert row["zone"] == "Pacific/Kiritimati"
+    assert lend == "streaming" or (row["locks"], row["statements"]) == ("3s", "1min")
+
+
+def test_a_direct_session_is_not_taken_for_a_poolers(connect):
+    with connect(DB_POOL_SIZE=1).reading() as cur:
+        assert not cur.connection.pooled
+
+
 def test_a_drivers_session_settings_are_forgotten(connect):
     db = connect(DB_POOL_SIZE=1)
     with db.transaction() as cur:
