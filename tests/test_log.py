@@ -179,11 +179,11 @@ def test_an_amount_that_is_too_large_is_no_fault_and_not_in_the_log(db, folder):
 
 
 def test_the_rows_that_a_server_error_repeats_stay_out_of_a_faults_traceback(db, folder):
-    customer_id = db.add_customer("Ada Okafor", "+44 20 7946 0958")
-    db.add_location(customer_id, "1 Harbour Street")
+    customer_id, address = db.add_customer("Ada Okafor", "+44 20 7946 0958"), "1 Harbour Street"
+    db.add_location(customer_id, address)
     with pytest.raises(ZeroDivisionError) as caught:
         try:
-            db.add_location(customer_id, "1 Harbour Street")
+            db.add_location(customer_id, address)
         except errors.Conflict:
             _ = 1 / 0  # a fault while the error is being told
     assert log.fault(caught.value)
