@@ -6,6 +6,7 @@ prints or asks.
 """
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import json
@@ -28,7 +29,7 @@ import psycopg2.extras
 import psycopg2.pool
 
 from tracker import fields, interrupts, log, migrate, settings
-from tracker.cursor import Cursor, Record, Row, be_patient, only
+from tracker.cursor import LOCK_PATIENCE, Cursor, Record, Row, be_patient, only
 from tracker.errors import (
     RULES,
     Busy,
@@ -37,10 +38,12 @@ from tracker.errors import (
     Deadlock,
     Error,
     Forbidden,
+    NoAnswer,
     NotFound,
     OutcomeUnknown,
     Refused,
     Unavailable,
+    why_unreachable,
 )
 
 # Amounts inside JSON stay exact.
@@ -54,6 +57,7 @@ EXPANSIONS = str.maketrans({
 })
 COUNT_EXACTLY = 200_000
 RETRY_PAUSES = (0.05, 0.2, 0.8)
+STATEMENT_MARGIN = 5  # seconds after which a server that should have stopped a statement itself is taken to be frozen
 Value = TypeVar("Value")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -180,6 +184,7 @@ class _LockedBill(TypedDict):
 
 
 _pool: psycopg2.pool.ThreadedConnectionPool | None = None
+_parameters: Row = {}  # of every connection
 _slots = threading.BoundedSemaphore(1)
 _slot_wait = 30
 _data_folder: Path | None = None  # of the embedded server, while that is the one in use
@@ -191,23 +196,27 @@ def _nobody(sentence: str) -> None:
     """Hear what takes time, and tell nobody."""
 
 
+_say: Callable[[str], object] = _nobody  # whom to tell what takes time
+
+
 def connect(uri: str | None = None, *, allow_older: bool = False, say: Callable[[str], object] = _nobody) -> None:
     """Open the pool, on uri, DATABASE_URI or the embedded database, and create the schema on first run.
 
-    An embedded database of an older version is upgraded, and say told of it; with allow_older, older ones are left
-    alone. Raise Unavailable when the server cannot be reached or its database cannot be used.
+    An embedded database of an older version is upgraded; with allow_older, older ones are left alone. That, and
+    what else takes time from here on, say is told. Raise Unavailable when the server cannot be reached or its database
+    cannot be used.
     """
-    global _pool, _slots, _slot_wait, _data_folder
-    _data_folder = None
+    global _pool, _parameters, _slots, _slot_wait, _data_folder, _say
+    _data_folder, _say = None, say
     settings.country_code()  # a wrong one is said now, not at the first search
     size = settings.whole_number("DB_POOL_SIZE", 4)
     _slot_wait = settings.whole_number("DB_POOL_WAIT", 30)
-    parameters = _parameters(uri or settings.get("DATABASE_URI") or _embedded_uri())
+    _parameters = _parsed(uri or settings.get("DATABASE_URI") or _embedded_uri())
     try:
-        _pool = psycopg2.pool.ThreadedConnectionPool(1, size, **parameters)
+        _pool = psycopg2.pool.ThreadedConnectionPool(1, size, **_parameters)
     except (psycopg2.Error, UnicodeDecodeError) as exc:  # a server's own words may be in Latin-1
         _log_unreachable(exc)
-        raise Unavailable(_why_unreachable(str(exc), parameters)) from exc
+        raise Unavailable(_why_unreachable(str(exc), _parameters)) from exc
     log.note(_connected_to(_pool))
     _pool.minconn = size  # so that putconn keeps what was opened later, too
     _slots = threading.BoundedSemaphore(size)
@@ -215,11 +224,11 @@ def connect(uri: str | None = None, *, allow_older: bool = False, say: Callable[
 
 
 def _connected_to(pool: psycopg2.pool.ThreadedConnectionPool) -> str:
-    conn = pool.getconn()
+    conn = cast(_Session, pool.getconn())
     server = conn.info
     pool.putconn(conn)
     return (f"Connected to PostgreSQL {server.parameter_status('server_version')}, database {server.dbname}, "
-            f"as {server.user}, at {server.host}, port {server.port}")
+            f"as {server.user}, at {server.host}, port {server.port}{', through a pooler' if conn.pooled else ''}")
 
 
 def disconnect() -> None:
@@ -241,7 +250,7 @@ def _embedded_uri() -> str:
     return uri
 
 
-def _parameters(uri: str) -> Row:
+def _parsed(uri: str) -> Row:
     """Split a connection URI, and add how long to wait for what; never repeat any of it in an error."""
     try:
         parameters = psycopg2.extensions.parse_dsn(uri)
@@ -262,7 +271,7 @@ def _parameters(uri: str) -> Row:
         "tcp_user_timeout": "30000",
         **parameters,
         "client_encoding": "UTF8",
-        "options": f"{parameters.get('options', '')} {_session_options()}".strip(),
+        "connection_factory": functools.partial(_opened, settle=_settings()),
         "cursor_factory": Cursor,
     }
 
@@ -276,39 +285,104 @@ def _is_port(word: str) -> bool:
     return not word or (re.fullmatch(r"[0-9]{1,5}", word, re.ASCII) is not None and 1 <= int(word) <= 65535)
 
 
-def _session_options() -> str:
-    """Return the settings of every session as libpq's options; conn.reset() goes back to them."""
+def _settings() -> str:
+    """Return the SQL that gives a session its settings: not as libpq's options, which some poolers refuse and others
+    drop.
+    """
     lock_ms = 1000 * settings.whole_number("DB_LOCK_TIMEOUT", 5)
     statement_ms = 1000 * settings.whole_number("DB_STATEMENT_TIMEOUT", 60)
-    options = f"-c lock_timeout={lock_ms} -c statement_timeout={statement_ms}"
     timezone = settings.get("TIMEZONE")
     if not re.fullmatch(r"[A-Za-z0-9_+\-/:]{0,60}", timezone, re.ASCII):
         raise Unavailable("TIMEZONE must be a name such as Europe/Paris.")
-    return f"{options} -c TimeZone={timezone}" if timezone else options
+    limits = f"SET lock_timeout = {lock_ms}; SET statement_timeout = {statement_ms}"
+    return f"{limits}; SET TimeZone = '{timezone}'" if timezone else limits
 
 
-def _why_unreachable(text: str, parameters: Row) -> str:
-    where = f"{parameters.get('host', 'this machine')}, port {parameters.get('port', '5432')}"
+class _Session(interrupts.Connection):
+    """A connection to a session that has the program's settings, whatever it began with."""
+
+    settings = ""  # as SQL
+    pooled = False  # several sessions may take turns behind it, so that each transaction needs its settings anew
+
+    def settle(self) -> None:
+        """Take back every SET, and set what a session of the program has."""
+        self.autocommit = True
+        with self.waiting(), self.cursor(cursor_factory=psycopg2.extensions.cursor) as cur:
+            # That cursor is not ours, where a late Ctrl-C is raised.
+            cur.execute(f"RESET ALL; SET SESSION AUTHORIZATION DEFAULT; {self.settings}")
+        self.autocommit = False
+
+    def reset(self) -> None:
+        super().reset()
+        self.settle()
+
+    def settle_transaction(self) -> None:
+        """Set, for a transaction that begins, what another session of the pooler may not have."""
+        with self.waiting(), self.cursor(cursor_factory=psycopg2.extensions.cursor) as cur:
+            cur.execute(self.settings.replace("SET ", "SET LOCAL "))
+
+
+def _opened(dsn: str, *, settle: str) -> _Session:
+    """Open a connection, and give its session its settings.
+
+    Functions and operators are looked for in pg_catalog first, and in the schemas that the login's search_path names.
+    A temporary schema, which comes first unless it is named, holds no functions and operators; what an import puts
+    there must be found before a table of that name elsewhere.
+    """
+    conn = _Session(dsn)
+    conn.limit = settings.whole_number("DB_STATEMENT_TIMEOUT", 60) + STATEMENT_MARGIN
+    conn.look = _say_who_is_in_the_way
+    conn.autocommit = True
+    with conn.waiting(), conn.cursor(cursor_factory=psycopg2.extensions.cursor) as cur:
+        cur.execute("SHOW search_path")
+        schemas = re.findall(r'"(?:[^"]|"")+"|[^",\s]+', only(cur.fetchone())[0])
+        path = [schema for schema in schemas if schema not in ("pg_catalog", "pg_temp")]
+        cur.execute("SELECT pg_catalog.pg_backend_pid()")
+        conn.pooled = only(cur.fetchone())[0] != conn.info.backend_pid
+    conn.settings = f"{settle}; SET search_path = {', '.join(path) or 'pg_catalog'}"
+    conn.settle()
+    return conn
+
+
+def _say_who_is_in_the_way(conn: interrupts.Connection) -> None:
+    """Say which sessions keep a statement waiting that may wait long; once, and again when it is others."""
+    try:
+        with contextlib.closing(psycopg2.connect(**_parameters)) as beside, beside.cursor() as cur:
+            cur.execute(
+                """
+                SELECT blocker.pid, usename AS login, application_name AS program,
+                       to_char(xact_start, 'YYYY-MM-DD HH24:MI') AS since
+                FROM unnest(pg_blocking_pids(%(pid)s)) AS blocker (pid)
+                LEFT JOIN pg_stat_activity USING (pid)
+                ORDER BY blocker.pid
+                """,
+                {"pid": conn.pid},
+            )
+            blockers = cur.fetchall()
+    except (psycopg2.Error, UnicodeDecodeError):  # what it waits for is then not known, and it waits all the same
+        return
+    if blockers and blockers != conn.blockers:
+        conn.blockers = blockers
+        _say(f"Waiting for {' and '.join(map(_blocker, blockers))}, for {LOCK_PATIENCE // 60} minutes at most.")
+
+
+def _blocker(session: Row) -> str:
+    if session["login"] is None:
+        return "a prepared transaction" if not session["pid"] else f"the server process {session['pid']}"
+    program = f" in {session['program']}" if session["program"] else ""
+    since = f", in a transaction since {session['since']}" if session["since"] else ""
+    return f"the session of {session['login']}{program} (process {session['pid']}{since})"
+
+
+def _why_unreachable(said: str, parameters: Row) -> str:
+    host = parameters.get("host", "this machine")
     database = f"database {parameters['dbname']}" if "dbname" in parameters else "the database"
-    reasons = {
-        '"TimeZone"': "The server does not know the time zone in TIMEZONE; use a name such as Europe/Paris.",
-        "authentication failed": f"The server at {where} refused the user or password for {database}.",
-        "no password supplied": f"The server at {where} wants a password; put it into DATABASE_URI.",
-        "does not exist": f"The server at {where} has no such user, or no {database}.",
-        "translate host name": f"The host {parameters.get('host')} cannot be found; check DATABASE_URI.",
-        "too many": f"The server at {where} has no connection to spare; try again in a moment.",
-        "refused": f"Nothing answers at {where}; is PostgreSQL running there?",
-        "No such file": f"Nothing answers at {where}; is PostgreSQL running there?",
-        "timeout expired": f"Nothing answered in time at {where}; check DATABASE_URI and the network.",
-    }
-    for sign, sentence in reasons.items():
-        if sign in text:
-            return sentence
-    return f"Cannot connect to {database} at {where}; check DATABASE_URI and that the server runs."
+    return why_unreachable(said, f"{host}, port {parameters.get('port', '5432')}", host, database)
 
 
 def _prepare_schema(allow_older: bool, say: Callable[[str], object]) -> None:
     with reading() as cur:
+        migrate.check_trust(cur)
         version = migrate.database_version(cur)
     if version is None:
         with transaction() as cur:
@@ -419,36 +493,38 @@ def streaming() -> Iterator[Cursor]:
 @contextmanager
 def outside_transactions() -> Iterator[Cursor]:
     """Lend a cursor for what PostgreSQL runs in no transaction, such as VACUUM."""
-    with _connection() as conn:
-        conn.autocommit = True
-        with conn.cursor() as cur:
-            yield cur
+    with _connection(autocommit=True) as conn, conn.cursor() as cur:
+        yield cur
 
 
 @contextmanager
-def _connection(commits: bool = False, readonly: bool = False) -> Iterator[Any]:
+def _connection(commits: bool = False, readonly: bool = False, autocommit: bool = False) -> Iterator[Any]:
     """Lend a connection; commit, or turn what went wrong into an Error; take the connection back."""
     with interrupts.deferred():
         conn = _borrow()
         committed = False
         try:
             conn.readonly = readonly or None
+            conn.autocommit = autocommit
+            if conn.pooled and not autocommit:
+                conn.settle_transaction()
             yield conn
             if commits:
                 _commit(conn)
                 committed = True
         except psycopg2.Error as exc:
             log.server_error(exc, getattr(exc.cursor, "statement", ""))
-            raise _translated(exc, conn) from exc
+            raise _translated(exc, conn, readonly) from exc
         finally:
             _give_back(conn, readonly)
             if committed:
                 interrupts.forget()
 
 
-def _commit(conn: psycopg2.extensions.connection) -> None:
+def _commit(conn: _Session) -> None:
     global saved, unknown
     started = time.monotonic()
+    conn.notices.clear()
     try:
         conn.commit()
     except psycopg2.Error as exc:
@@ -459,9 +535,11 @@ def _commit(conn: psycopg2.extensions.connection) -> None:
         raise
     saved += 1
     log.slow("COMMIT", time.monotonic() - started)
+    if any("synchronous replication" in notice for notice in conn.notices):  # cancelled while it waited for that
+        _say("That is saved, but no standby has confirmed it: after a failover, look whether it is there.")
 
 
-def _borrow() -> Any:
+def _borrow() -> _Session:
     if _pool is None:
         raise Unavailable("The database is not open.")
     if not _slots.acquire(timeout=_slot_wait):
@@ -479,16 +557,16 @@ def _borrow() -> Any:
     return conn
 
 
-def _lend(pool: psycopg2.pool.ThreadedConnectionPool) -> Any:
+def _lend(pool: psycopg2.pool.ThreadedConnectionPool) -> _Session:
     """Take a connection that works out of the pool; start the embedded server again if that has died."""
     try:
-        conn = pool.getconn()
+        conn = cast(_Session, pool.getconn())
     except psycopg2.OperationalError:
         if not _data_folder:
             raise
         log.note("The embedded server is away; it is started again")
         _embedded_uri()
-        conn = pool.getconn()
+        conn = cast(_Session, pool.getconn())
     while not _is_alive(conn):
         log.note("A connection was lost while idle; another one is taken")
         pool.putconn(conn, close=True)
@@ -496,7 +574,7 @@ def _lend(pool: psycopg2.pool.ThreadedConnectionPool) -> Any:
     return conn
 
 
-def _is_alive(conn: psycopg2.extensions.connection) -> bool:
+def _is_alive(conn: _Session) -> bool:
     """Tell whether an idle connection still has its server: one that has lost it has an end of file to read."""
     if conn.closed:
         return False
@@ -511,11 +589,11 @@ def _is_alive(conn: psycopg2.extensions.connection) -> bool:
     return True
 
 
-def _give_back(conn: psycopg2.extensions.connection, readonly: bool) -> None:
+def _give_back(conn: _Session, readonly: bool) -> None:
     """Return a connection to the pool as new: rolled back, and what the borrower set forgotten."""
-    interrupts.unwatch(conn)
     broken = bool(conn.closed)
     try:
+        broken = not interrupts.unwatch(conn) or broken
         if not broken:
             _renew(conn, readonly)
     except psycopg2.Error:
@@ -526,23 +604,20 @@ def _give_back(conn: psycopg2.extensions.connection, readonly: bool) -> None:
         _slots.release()
 
 
-def _renew(conn: psycopg2.extensions.connection, readonly: bool) -> None:
+def _renew(conn: _Session, readonly: bool) -> None:
     """Undo what is not committed; where it only read, that takes back every SET, too, and spares a round trip."""
     conn.rollback()
     conn.readonly = None
     if conn.autocommit or conn.isolation_level is not None or conn.deferrable is not None:
         conn.reset()
     elif not readonly:
-        conn.autocommit = True
-        with conn.cursor(cursor_factory=psycopg2.extensions.cursor) as cur:  # not ours, where a late Ctrl-C is raised
-            cur.execute("RESET ALL; SET SESSION AUTHORIZATION DEFAULT")
-        conn.autocommit = False
+        conn.settle()
 
 
-def _translated(exc: psycopg2.Error, conn: psycopg2.extensions.connection) -> Error:
+def _translated(exc: psycopg2.Error, conn: _Session, readonly: bool) -> Error:
     """Turn a driver's error into one for the administrator, by its SQLSTATE."""
-    if conn.closed:
-        return ConnectionLost("The connection to the database was lost; nothing was written. Try again.")
+    if conn.closed or conn.given_up:
+        return NoAnswer(readonly) if conn.given_up else ConnectionLost(readonly)
     code = exc.pgcode or ""
     if code == "23502":
         return Conflict(f"{(exc.diag.column_name or 'A value').replace('_', ' ').capitalize()} is required.")
@@ -555,7 +630,9 @@ def _translated(exc: psycopg2.Error, conn: psycopg2.extensions.connection) -> Er
         "25006": Forbidden("This server takes no changes now: it is a standby, or read-only."),
         "42501": Forbidden("This login may look, not change."),
         "53100": Unavailable("The server's disk is full; nothing was written."),
-        "55P03": Busy("Somebody else is changing the same record; nothing was written. Try again in a moment."),
+        "55P03": Busy(f"Another session kept what this needs for {LOCK_PATIENCE // 60} minutes; nothing was written. "
+                      "End that session, or wait for it, and try again." if conn.patient else
+                      "Somebody else is changing the same record; nothing was written. Try again in a moment."),
         "57014": Busy("The database took longer than DB_STATEMENT_TIMEOUT allows and was stopped; "
                       "nothing was written."),
     }.get(code, Refused(f"The database refused (SQLSTATE {code or 'unknown'}); nothing was written."))

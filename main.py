@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -498,8 +499,8 @@ def run_menus(arguments: argparse.Namespace) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the menus or one command; return 0, 1 when something failed, or 2 when the database cannot be used."""
-    arguments = commands.parser(VERSION, run_menus).parse_args(argv)
     prompts.prepare()
+    arguments = commands.parser(VERSION, run_menus).parse_args(argv)
     interrupts.install()
     try:
         database.connect(allow_older=arguments.allow_older, say=prompts.note)
@@ -516,11 +517,40 @@ def main(argv: list[str] | None = None) -> int:
     except errors.Cancelled as exc:
         prompts.complain("Cancelled, nothing changed.")
         return exc.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     finally:
         database.disconnect()
+
+
+def main_to_the_end() -> int:
+    """Run the program, see that what it printed arrived, and return its exit code: 130 after Ctrl-C, 128 and more after
+    another signal that ended it.
+    """
+    code, lost = 1, None
+    try:
+        code = main()
+    except KeyboardInterrupt:
+        prompts.complain("Cancelled.")
+        code = 130
+    except SystemExit as exc:  # of a signal, or of argparse
+        code = int(exc.code or 0)
+        if code > 128:
+            prompts.complain(stopped())
+    except OSError as exc:
+        if not (lost := prompts.why_output_is_lost()):
+            raise
+        log.note(f"Standard output is lost: {exc.strerror}")
+    if lost := lost or prompts.why_output_is_lost():
+        code = code or 1
+        say_lost(lost)
+    return code
+
+
+def say_lost(why: OSError) -> None:
+    """Say that standard output took no more; to a reader that has left, as head does, there is nothing to say."""
+    if not isinstance(why, BrokenPipeError):
+        reason = "it is closed" if why.errno == errno.EBADF else why.strerror
+        saved = "" if database.saved == saved_before else " What was saved stays."
+        prompts.complain(f"Standard output could not be written: {reason}.{saved}")
 
 
 def say_fault(kind: type[BaseException], fault: BaseException, trace: TracebackType | None) -> None:
@@ -538,8 +568,4 @@ def say_fault(kind: type[BaseException], fault: BaseException, trace: TracebackT
 
 if __name__ == "__main__":
     sys.excepthook = say_fault
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        prompts.complain("Cancelled.")
-        sys.exit(130)
+    sys.exit(main_to_the_end())

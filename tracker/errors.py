@@ -1,6 +1,7 @@
 """What goes wrong, each kind a class whose text is one sentence for the administrator; and each rule's sentence."""
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 RULES = {
@@ -58,6 +59,98 @@ RULES = {
 }
 
 
+# What libpq, a server or a pooler says of a connection that fails (without what stands in quotes), and what that means;
+# the first that fits, so that of several servers the one that spoke counts.
+UNREACHABLE = {
+    r"root certificate file \S+ does not exist|root certificate file does not exist":
+        "sslmode asks for a root certificate, and there is none on this machine; name its file by sslrootcert in "
+        "DATABASE_URI.",
+    r"does not match host name|server certificate for":
+        "The certificate of the server at {where} is another host's; write the name that it is for into DATABASE_URI.",
+    r"certificate verify failed|certificate has expired|self.signed certificate":
+        "The certificate of the server at {where} has expired, or no root that sslrootcert names has signed it.",
+    r"valid client certificate":
+        "The server at {where} wants a client certificate; name one by sslcert and sslkey in DATABASE_URI.",
+    r"could not (open|read|load) certificate file|private key file|certificate present, but not":
+        "The client certificate or its key cannot be used here; check sslcert and sslkey in DATABASE_URI.",
+    r"does not support SSL|sslmode value .* invalid when SSL":
+        "There is no SSL with {where}, and sslmode in DATABASE_URI asks for it.",
+    r"SSL(/TLS)? (is )?required":
+        "The server at {where} wants SSL; add sslmode=require to DATABASE_URI.",
+    r"(Peer|Ident) authentication failed":
+        "The server at {where} lets that user in only as the system user of that name; name another in DATABASE_URI.",
+    r"authentication failed|auth failed":
+        "The server at {where} refused the user or password for {database}.",
+    r"no password supplied":
+        "The server at {where} wants a password; put it into DATABASE_URI.",
+    r"channel binding required|authentication method requirement":
+        "The server at {where} does not check passwords in the way that DATABASE_URI demands.",
+    r"pg_hba\.conf":
+        "The pg_hba.conf of the server at {where} does not let that user into {database} from here; it may want "
+        "sslmode=require.",
+    r"not permitted to log in":
+        "The user in DATABASE_URI may not log in at {where}; ALTER ROLE … LOGIN allows it.",
+    r"permission denied for database":
+        "The user in DATABASE_URI may not connect to {database} at {where}; GRANT CONNECT allows it.",
+    r"database (\S+ )?does not exist|no such database|invalid database":
+        "The server at {where} has no {database}.",
+    r"role (\S+ )?does not exist|no such user":
+        "The server at {where} has no such user.",
+    r"not currently accepting connections":
+        "At {where}, {database} takes no connections now; try again later, or ask who keeps it closed.",
+    r"too many|connection slots|no more connections allowed|query_wait_timeout":
+        "The server at {where} has no connection to spare; try again in a moment.",
+    r"Hot standby mode is disabled":
+        "The server at {where} is a standby that takes no connections; name the primary in DATABASE_URI.",
+    r"starting up|not yet accepting|recovery mode":
+        "The server at {where} is starting or recovering; try again in a moment.",
+    r"shutting down|terminating connection":
+        "The server at {where} is shutting down; try again once it is back.",
+    r"session is read-only|server is in hot standby mode":
+        "Of the servers at {where} those that answer are standbys or read-only, and target_session_attrs asks for one "
+        "that takes changes; try again once there is one.",
+    r"session is not read-only|server is not in hot standby mode":
+        "No server at {where} is a standby, which target_session_attrs in DATABASE_URI asks for.",
+    r"unsupported startup parameter":
+        "The pooler at {where} takes no options at the start; leave them out of DATABASE_URI.",
+    r"cannot connect to server|server login|server_login_retry|failed to connect to server":
+        "The pooler at {where} answers, and does not reach its own server; see whether that runs.",
+    r"configuration parameter|invalid value for parameter|requires a value|invalid command-line argument|set parameter":
+        "The server at {where} does not take the options in DATABASE_URI.",
+    r"invalid \w+ value|invalid integer value|invalid port number|invalid connection option|definition of service"
+    r"|could not parse network address|missing . after":
+        "A value in DATABASE_URI, or in a PG… variable of the environment, means nothing to PostgreSQL; look at "
+        "{option}.",
+    r"translate host name":
+        "The host {host} cannot be found; check DATABASE_URI.",
+    r"unexpected|invalid response|expected authentication|received invalid|reset by peer|SSL error|SSL SYSCALL":
+        "What answers at {where} does not talk as PostgreSQL does, or hung up; check host, port and sslmode in "
+        "DATABASE_URI.",
+    r"timeout expired|timed out":
+        "Nothing answered in time at {where}; check DATABASE_URI and the network.",
+    r"No route to host|[Uu]nreachable|Host is down":
+        "The network has no way to {where}; check DATABASE_URI and the network.",
+    r"failed: Permission denied":
+        "This system user may not open the socket at {where}; run as another, or name a host in DATABASE_URI.",
+    r"refused|No such file":
+        "Nothing answers at {where}; is PostgreSQL running there?",
+    r"": "Cannot connect to {database} at {where}; check DATABASE_URI and that the server runs.",
+}
+
+
+def why_unreachable(said: str, where: str, host: str, database: str) -> str:
+    """Return the sentence for what libpq said of a connection that failed; nothing of that is repeated but an option's
+    name.
+    """
+    if 'parameter "TimeZone"' in said:
+        return "The server does not know the time zone in TIMEZONE; use a name such as Europe/Paris."
+    option = re.search(r'invalid (?!integer)(\w+) value|connection option "(\w+)"|invalid (port)|(service) ', said)
+    named = next(filter(None, option.groups()), "") if option else ""
+    plain = re.sub(r'"[^"]*"', '""', said)
+    sentence = next(sentence for sign, sentence in UNREACHABLE.items() if re.search(sign, plain))
+    return sentence.format(where=where, host=host, database=database, option=named or "each")
+
+
 class Error(Exception):
     """Something the administrator must know, as one sentence; each kind has its exit code and its HTTP status."""
 
@@ -109,6 +202,20 @@ class Unavailable(Error):
 
 class ConnectionLost(Unavailable):
     """The connection broke before COMMIT was sent; nothing was written."""
+
+    def __init__(self, reading: bool = False) -> None:
+        super().__init__(f"The connection to the database was lost; {_left(reading)}. Try again.")
+
+
+class NoAnswer(Unavailable):
+    """The server fell silent before COMMIT was sent; nothing was written, and trying again now would wait as long."""
+
+    def __init__(self, reading: bool = False) -> None:
+        super().__init__(f"The server does not answer; {_left(reading)}. Try again when it does.")
+
+
+def _left(reading: bool) -> str:
+    return "not everything was read" if reading else "nothing was written"
 
 
 class ServerError(Unavailable):

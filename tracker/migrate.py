@@ -86,6 +86,79 @@ def database_version(cur: Cursor) -> int | None:
     return version
 
 
+def check_trust(cur: Cursor) -> None:
+    """Raise Unavailable when somebody has put a function or an operator where a statement of ours would find it: one of
+    a built-in's name, or of one of our own, for types that fit better than those of the one that is meant.
+
+    Whoever else may create in a schema that this session looks into can do that; on PostgreSQL 14 that is everybody,
+    in public. So it is looked for with nothing but pg_catalog in sight.
+    """
+    cur.execute("SELECT pg_catalog.current_schemas(false) AS schemas")
+    schemas = cur.row()["schemas"]
+    cur.execute("SHOW search_path")
+    path = cur.row()["search_path"]
+    cur.execute("SET LOCAL search_path = pg_catalog")
+    cur.execute(
+        """
+        WITH space AS (
+            SELECT oid, nspname, nspowner
+            FROM pg_namespace
+            WHERE nspname = ANY (%(schemas)s) AND nspname <> 'pg_catalog'
+        ), trusted AS (
+            SELECT oid FROM pg_roles WHERE rolsuper OR rolname = current_user
+            UNION
+            SELECT datdba FROM pg_database WHERE datname = current_database()
+            UNION
+            SELECT nspowner FROM space
+            UNION
+            SELECT relowner FROM pg_class JOIN space ON relnamespace = space.oid WHERE relname = 'schema_version'
+        ), found AS (
+            SELECT proowner AS owner, pronamespace AS space
+            FROM pg_proc AS planted
+            WHERE EXISTS (
+                SELECT FROM pg_proc
+                WHERE proname = planted.proname
+                  AND (pronamespace = 'pg_catalog'::regnamespace OR proowner IN (SELECT oid FROM trusted))
+            )
+            UNION
+            SELECT oprowner, oprnamespace FROM pg_operator
+        )
+        SELECT pg_get_userbyid(owner) AS login, nspname AS schema
+        FROM found
+        JOIN space ON space.oid = found.space
+        WHERE owner NOT IN (SELECT oid FROM trusted)
+        ORDER BY login
+        LIMIT 1
+        """,
+        {"schemas": schemas},
+    )
+    found = cur.fetchone()
+    cur.execute(f"SET LOCAL search_path = {path}")
+    if found:
+        raise Unavailable(
+            f"The login {found['login']} has put functions or operators into the schema {found['schema']} that this "
+            "program would run as its own: look at them, drop them, and REVOKE CREATE ON SCHEMA "
+            f"{found['schema']} FROM PUBLIC."
+        )
+
+
+def _keep_others_from_planting(cur: Cursor) -> None:
+    """Take from everybody, where this login may, what PostgreSQL 14 gives them: to create in the schema of the tables.
+
+    Where it may not, the server says so in a warning and nothing happens.
+    """
+    cur.execute(
+        """
+        SELECT format('REVOKE CREATE ON SCHEMA %I FROM PUBLIC', nspname) AS statement
+        FROM pg_namespace
+        CROSS JOIN LATERAL aclexplode(nspacl) AS granted
+        WHERE nspname = current_schema() AND grantee = 0 AND privilege_type = 'CREATE'
+        """
+    )
+    for row in cur.fetchall():
+        cur.execute(row["statement"])
+
+
 def lock(cur: Cursor, say: Callable[[str], object] | None = None) -> None:
     """Lift the time limits of this transaction, and keep all who would change the schema out until it ends.
 
@@ -106,6 +179,7 @@ def create(cur: Cursor) -> int:
     if version is not None:
         return version
     try:
+        _keep_others_from_planting(cur)
         cur.execute((PROJECT / "schema.sql").read_text(encoding="utf-8"))
     except (psycopg2.errors.DuplicateTable, psycopg2.errors.DuplicateObject) as exc:
         log.server_error(exc, "schema.sql")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from tracker.errors import Unavailable
 
+MOST_SECONDS = 2_147_483  # in milliseconds the most that PostgreSQL takes
+
 
 @functools.cache
 def _env_file() -> dict[str, str | None]:
@@ -44,8 +46,8 @@ def data_folder() -> Path:
 
 def whole_number(name: str, default: int) -> int:
     value = get(name, str(default))
-    if not re.fullmatch(r"[1-9][0-9]{0,6}", value, re.ASCII):
-        raise Unavailable(f"{name} must be a whole number from 1 to 9999999.")
+    if not re.fullmatch(r"[1-9][0-9]{0,6}", value, re.ASCII) or int(value) > MOST_SECONDS:
+        raise Unavailable(f"{name} must be a whole number from 1 to {MOST_SECONDS}.")
     return int(value)
 
 

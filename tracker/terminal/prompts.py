@@ -1,12 +1,13 @@
 """Questions to the administrator: ask() repeats its question until the parser is content."""
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
 import unicodedata
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, TextIO, TypeVar, cast, overload
 
 from tracker import text
 from tracker.errors import Cancelled
@@ -16,11 +17,29 @@ Value = TypeVar("Value")
 complaints = 0
 
 
+class _Output(io.FileIO):
+    """Standard output, which remembers why it took no more: its buffer may not."""
+
+    lost: OSError | None = None
+
+    def write(self, data: Any) -> Any:
+        try:
+            return super().write(data)
+        except OSError as exc:
+            _Output.lost = exc
+            raise
+
+
 def prepare() -> None:
     """Make input safe to read: any bytes become text, and on a terminal the arrow keys edit the line."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:  # closed by whoever started the program
-            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115, it stays open as a standard stream does
+    for name, mode, flags in (("stdin", "r", os.O_RDONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY)):
+        if getattr(sys, name) is None:  # closed by whoever started the program; writing to stdout must fail then
+            setattr(sys, name, open(os.open(os.devnull, flags), mode))  # noqa: SIM115, it stays open as they do
+    stdout = cast(io.TextIOWrapper, sys.stdout)
+    if stdout is sys.__stdout__ and not stdout.isatty():
+        raw = _Output(stdout.fileno(), "w", closefd=False)
+        buffer = cast(io.BufferedWriter, raw) if stdout.write_through else io.BufferedWriter(raw)
+        sys.stdout = io.TextIOWrapper(buffer, write_through=stdout.write_through)
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         errors = "surrogateescape" if stream is sys.stdin else "backslashreplace"
         stream.reconfigure(encoding="utf-8", errors=errors)  # type: ignore[union-attr]
@@ -54,9 +73,30 @@ def complain(sentence: str) -> None:
 
 
 def note(sentence: str) -> None:
-    """Say on standard error what goes on, out of the way of data."""
-    sys.stdout.flush()
-    print(_broken(sentence, sys.stderr.isatty()), file=sys.stderr, flush=True)
+    """Say on standard error what goes on, out of the way of data; where that is lost, nothing can be said."""
+    with contextlib.suppress(OSError):  # main() finds out by itself, and at its end only
+        sys.stdout.flush()
+    try:
+        print(_broken(sentence, sys.stderr.isatty()), file=sys.stderr, flush=True)
+    except OSError:
+        _leave_alone(sys.stderr)
+
+
+def _leave_alone(stream: TextIO) -> None:
+    """Let whatever is still in a standard stream, or comes later, go nowhere: it would fail again at the very end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def why_output_is_lost() -> OSError | None:
+    """Return why standard output took no more, and leave it alone from here on; None where all of it arrived."""
+    lost = _Output.lost
+    try:
+        sys.stdout.flush()
+    except OSError as exc:
+        lost = exc
+    if lost:
+        _leave_alone(sys.stdout)
+    return lost
 
 
 def read_line(prompt: str) -> str:
