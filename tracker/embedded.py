@@ -59,9 +59,9 @@ CAUSES = {
         "The machine has no room in its shared memory, /dev/shm; see that it is mounted with room to spare, and start "
         "again.",
     "No space left on device|wrote only [0-9]+ of|Disk quota exceeded":
-        "There is no room left on the disk for the database; make room there and start again.",
+        "There is no room left on the disk of the data folder; make room there and start again.",
     "Read-only file system":
-        "The disk of the database is mounted read-only; mount it for writing, or set ISP_DATA_DIR to another folder.",
+        "The disk of the data folder is mounted read-only; mount it for writing and start again.",
     "Too many open files":
         "Too many files are open, so the database cannot be used; close other programs or raise the limit "
         "(ulimit -n), and start again.",
@@ -545,9 +545,13 @@ def _create(cluster: Path, settings: Sequence[str], lock: int) -> None:
     new.mkdir(0o700)
     if user := _system_user():
         os.chown(new, user.pw_uid, user.pw_gid)
-    _initdb(new, lock)
-    _run("postgres", "--single", "-D", str(new), *_options("exit_on_error=on", *settings), "template1",
-         text=f"CREATE DATABASE {DATABASE};\n", lock=lock)
+    try:
+        _initdb(new, lock)
+        _run("postgres", "--single", "-D", str(new), *_options("exit_on_error=on", *settings), "template1",
+             text=f"CREATE DATABASE {DATABASE};\n", lock=lock)
+    except ServerError:
+        shutil.rmtree(new, ignore_errors=True)  # it would keep the room that a full disk needs
+        raise
     new.rename(cluster)
     _sync(cluster.parent)
 
@@ -716,6 +720,11 @@ def _joined(cluster: Path, note: str) -> bool:
 
 def _launch(cluster: Path, settings: Sequence[str], note: str) -> str:
     """Start the server and wait until it takes connections; return what it said when it ended instead, or nothing."""
+    if _pid_file(cluster) and not _written_pid(cluster):
+        # A power cut may leave it empty, and no server starts on such a one.
+        if _servers(cluster):
+            return "postmaster.pid is damaged, and the data are still in use"
+        (cluster / "postmaster.pid").unlink()
     _mend(cluster)
     with _open_log(cluster) as log:
         begin = log.tell()
@@ -738,14 +747,10 @@ def _launch(cluster: Path, settings: Sequence[str], note: str) -> str:
 
 
 def _mend(cluster: Path) -> None:
-    """Mend what a copy, a power cut or an older program left behind, in a cluster that no server listens for."""
+    """Mend what a copy or an older program left behind, and tell of what nobody can mend."""
     _own(cluster)
     lines = _pid_file(cluster)
-    if lines and not _written_pid(cluster) and not _servers(cluster):
-        # Cut short by a power cut, it would keep the server from starting. Processes it no longer names are found by
-        # the shared memory.
-        (cluster / "postmaster.pid").unlink()
-    elif lines[1:2] and Path(lines[1]) != cluster:
+    if lines[1:2] and Path(lines[1]) != cluster:
         _say(f"This database was last used as {lines[1]} and not closed; if it is a copy made while that ran, "
              "copy it again while no program runs, or run verify.")
     _restrict(cluster)

@@ -44,9 +44,8 @@ def data_folder() -> Path:
                           "as /srv/isp-customer-tracker." if chosen else
                           "There is no home folder for the data; set ISP_DATA_DIR to a folder.") from None
     if not folder.is_absolute():
-        name = "ISP_DATA_DIR" if chosen else "XDG_DATA_HOME"
-        raise Unavailable(f"{name} is {chosen or os.environ.get(name, folder)}, which is another folder wherever the "
-                          "program is started; set it to a whole path, such as /srv/isp-customer-tracker.")
+        raise Unavailable(f"The data folder {chosen or folder} would be another one wherever the program is started; "
+                          "set ISP_DATA_DIR to a whole path, such as /srv/isp-customer-tracker.")
     return folder
 
 
