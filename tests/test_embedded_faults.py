@@ -4,11 +4,9 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import pwd
 import re
 import shutil
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -47,10 +45,6 @@ def crash_a_backend(uri: str) -> None:
 
 def log_of(folder: Path) -> str:
     return (folder / "server.log").read_text()
-
-
-def state(folder: Path) -> str:
-    return "".join(embedded._pid_file(cluster_of(folder))[7:8]).strip()
 
 
 def make_stuck(folder: Path) -> int:
@@ -134,8 +128,8 @@ def test_a_damaged_postmaster_pid_does_not_keep_the_next_start_from_recovering(c
     assert query(embedded.start(crashed, SETTINGS), "SELECT word FROM noted") == "kept"
 
 
-def test_a_damaged_postmaster_pid_does_not_bring_a_second_server_beside_what_is_left_of_the_first(folder, run, impatient,
-                                                                                                 monkeypatch):
+def test_a_damaged_postmaster_pid_brings_no_second_server_beside_what_is_left_of_the_first(
+        folder, run, impatient, monkeypatch):
     first = run(folder)
     note_a_row(first.uri())
     left = children(server_pid(folder))
@@ -155,7 +149,7 @@ def test_a_program_that_holds_the_lock_and_does_not_go_on_is_named_in_one_senten
         cwd=PROJECT, stdout=subprocess.PIPE)
     try:
         holder.stdout.readline()
-        with pytest.raises(errors.ServerError, match=rf"^Another program, process {holder.pid}, [^\n]*; end that [^\n]*\.$"):
+        with pytest.raises(errors.ServerError, match=rf"^Another program, process {holder.pid}, [^\n]*; end [^\n]*\.$"):
             embedded.start(folder, SETTINGS)
     finally:
         holder.kill()
@@ -202,7 +196,7 @@ def test_a_program_of_the_server_s_that_hangs_is_ended_and_said(folder, impatien
     (wheel / "postgres").write_text("#!/bin/sh\nexec sleep 60\n")
     (wheel / "postgres").chmod(0o755)
     monkeypatch.setattr(embedded, "_binaries", lambda: wheel)
-    with pytest.raises(errors.ServerError, match=r"^The database could not be prepared: postgres did not move [^\n]*\.$"):
+    with pytest.raises(errors.ServerError, match=r"^The database could not be prepared: postgres did not move [^\n]*$"):
         embedded.start(folder, SETTINGS)
 
 
@@ -255,7 +249,7 @@ def test_a_disk_that_fills_up_ends_the_program_and_with_room_again_the_next_star
     'could not extend file "base/12784/12619": wrote only 4096 of 8192 bytes at block 0',
 ])
 def test_a_full_disk_is_called_so_whatever_is_complained_of_last(said):
-    assert embedded._why(said) == "There is no room left on the disk of the data folder; make room there and start again."
+    assert embedded._why(said).startswith("There is no room left on the disk of the data folder; ")
 
 
 def test_full_shared_memory_is_not_called_a_full_disk():
@@ -295,13 +289,13 @@ def test_an_empty_setting_for_the_data_folder_is_none(monkeypatch):
 def test_an_account_without_a_name_is_told_what_it_lacks(empty):
     if ROOT:
         os.chown(empty.parent, 54321, -1)
-    code = ("import os, pwd, sys, platformdirs, psutil; from pathlib import Path; from tracker import embedded, errors\n"
+    code = ("import os, pwd, sys, psutil; from pathlib import Path; from tracker import embedded, errors\n"
             "if not os.geteuid(): os.setgroups([]); os.setgid(54321); os.setuid(54321)\n"
             "pwd.getpwuid = lambda uid: {}[uid]\n"  # where the tests do not run as root
             "try: embedded.start(Path(sys.argv[1]))\n"
             "except errors.ServerError as exc: print(exc)")
     done = subprocess.run([sys.executable, "-c", code, empty], cwd=PROJECT, capture_output=True, text=True, check=False)
-    assert re.fullmatch(r"The account with the ID \d+ has no name on this machine, .* or set DATABASE_URI\.\n", done.stdout)
+    assert re.fullmatch(r"The account with the ID \d+ has no name .* or set DATABASE_URI\.\n", done.stdout)
 
 
 def test_a_link_to_the_same_folder_is_the_same_database_and_one_to_nowhere_is_refused(folder):
@@ -311,7 +305,7 @@ def test_a_link_to_the_same_folder_is_the_same_database_and_one_to_nowhere_is_re
     assert query(embedded.start(link, SETTINGS), "SELECT word FROM noted") == "kept"
     embedded.stop()
     folder.rename(folder.with_name("unmounted"))
-    with pytest.raises(errors.ServerError, match=r"^/[^\n]*/link is a link to /[^\n]*/data, which is not there; bring [^\n]*\.$"):
+    with pytest.raises(errors.ServerError, match=r"^/[^\n]*/link is a link to /[^\n]*/data, which is not there; "):
         embedded.start(link, SETTINGS)
     assert not folder.exists()
 
@@ -380,3 +374,164 @@ def test_an_offset_is_a_zone_that_the_server_takes(folder, east, monkeypatch):
     monkeypatch.undo()
     assert query(embedded.start(folder, SETTINGS),
                  f"SELECT extract(epoch FROM (now() AT TIME ZONE '{zone}') - (now() AT TIME ZONE 'UTC'))") == east
+
+
+@pytest.mark.parametrize("path", ["", "PG_VERSION", "base/1/PG_VERSION"])
+def test_a_copy_that_belongs_to_somebody_else_is_given_to_the_server_s_user_or_explained(folder, path, capfd):
+    cluster = cluster_of(folder)
+    cluster.chmod(0o755)
+    if ROOT:
+        os.chown(cluster / path, 0, 0)
+        assert query(embedded.start(folder, SETTINGS), "SELECT 1") == 1
+        assert capfd.readouterr() == ("", f"Giving {cluster} to isp-tracker, who runs the database for root.\n")
+        assert (cluster / path).stat().st_uid == embedded._system_user().pw_uid
+    else:
+        assert query(embedded.start(folder, SETTINGS), "SELECT 1") == 1
+    assert stat.S_IMODE(cluster.stat().st_mode) == 0o700
+
+
+def test_files_of_somebody_else_in_the_data_are_named_with_what_to_do(folder, monkeypatch):
+    cluster = cluster_of(folder)
+    monkeypatch.setattr(embedded, "_system_user", lambda: None)
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    with pytest.raises(errors.ServerError) as caught:
+        embedded._own(cluster)
+    assert re.fullmatch(rf"{cluster} belongs to [\w-]+; run sudo chown -R 54321:\d+ {folder} while no program uses it, "
+                        r"and start again\.", str(caught.value))
+
+
+def test_a_link_in_the_data_is_given_away_and_never_what_it_leads_to(folder, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("")
+    before = elsewhere.stat()
+    (cluster_of(folder) / "link").symlink_to(elsewhere)
+    os.link(elsewhere, tmp_path / "second")
+    embedded.start(folder, SETTINGS)
+    assert (elsewhere.stat().st_uid, elsewhere.stat().st_mode) == (before.st_uid, before.st_mode)
+
+
+def test_a_copy_of_a_running_database_starts_beside_it_and_says_so(folder, run, capfd):
+    program = run(folder)
+    note_a_row(program.uri())
+    pid = server_pid(folder)
+    copied = folder.with_name("copied")
+    subprocess.run(["cp", "-r", folder, copied], check=True)
+    assert query(embedded.start(copied, SETTINGS), "SELECT word FROM noted") == "kept"
+    assert f"This database was last used as {cluster_of(folder)} and not closed; " in capfd.readouterr().err
+    assert server_pid(folder) == pid != server_pid(copied)
+    embedded.stop()
+    assert is_running(pid)
+
+
+def test_a_folder_that_was_moved_is_the_same_database(folder):
+    note_a_row(embedded.start(folder, SETTINGS))
+    embedded.stop()
+    moved = folder.with_name("moved")
+    folder.rename(moved)
+    assert query(embedded.start(moved, SETTINGS), "SELECT word FROM noted") == "kept"
+
+
+LIBPQ = {
+    "PGSERVICE": "other", "PGSERVICEFILE": "/nowhere", "PGSYSCONFDIR": "/nowhere", "PGHOST": "/nowhere", "PGPORT": "1",
+    "PGHOSTADDR": "192.0.2.1", "PGUSER": "nobody", "PGDATABASE": "other", "PGPASSWORD": "no", "PGPASSFILE": "/nowhere",
+    "PGTARGETSESSIONATTRS": "standby", "PGTZ": "Asia/Tokyo", "PGOPTIONS": "-c default_transaction_read_only=on",
+    "PGDATESTYLE": "German", "PGCLIENTENCODING": "LATIN1", "PGSSLMODE": "require", "PGREQUIREAUTH": "scram-sha-256",
+    "PGCHANNELBINDING": "require", "PGLOADBALANCEHOSTS": "random", "PGSSLNEGOTIATION": "direct", "PGGEQO": "off",
+    "PGKRBSRVNAME": "x", "PGREQUIREPEER": "nobody", "PGMAXPROTOCOLVERSION": "3.2", "PGDATA": "/nowhere",
+    "PGGSSENCMODE": "require",
+}
+
+
+def test_the_environment_of_other_databases_does_not_reach_the_embedded_one(folder):
+    done = run_main(folder, "demo", TZ=WEST, **LIBPQ)
+    assert (done.returncode, done.stderr) == (0, "")
+    report = run_main(folder, "late-report", "--format", "csv", TZ=WEST, **LIBPQ)
+    assert report.stdout == run_main(folder, "late-report", "--format", "csv", TZ=WEST).stdout
+    assert report.returncode == 0
+
+
+@contextlib.contextmanager
+def started_by_hand(folder: Path, sockets: Path):
+    """Start a data folder's server without the program, with the files beside its data alone to say who may connect."""
+    cluster = cluster_of(folder)
+    user = {"user": cluster.stat().st_uid} if ROOT else {}
+    server = subprocess.Popen(
+        [embedded._binaries() / "postgres", "-D", cluster, "-c", "listen_addresses=localhost", "-k", sockets,
+         "-c", "port=54329", "-c", "fsync=off", "-c", "unix_socket_permissions=0777"],
+        cwd="/", stderr=subprocess.DEVNULL, **user)
+    wait_for(lambda: embedded._state(cluster) == "ready")
+    try:
+        yield
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(timeout=15)
+
+
+@pytest.mark.parametrize("from_1_0_0", [True, False])
+def test_a_server_started_by_hand_lets_its_owner_in_through_the_socket_and_nobody_else(folder, tmp_path, from_1_0_0):
+    cluster = cluster_of(folder)
+    if from_1_0_0:
+        (cluster / "pg_hba.conf").write_text("# of initdb\n" + "\n".join(embedded.HBA_OF_INITDB) + "\n")
+        (cluster / "pg_ident.conf").write_text("# nothing\n")
+    embedded.start(folder, SETTINGS)
+    embedded.stop()
+    assert stat.S_IMODE((cluster / "pg_hba.conf").stat().st_mode) == 0o600
+    sockets = folder.parent
+    if ROOT:
+        sockets.chmod(0o777)
+    with started_by_hand(folder, sockets):
+        uri = f"postgresql://postgres@/isp_customer_tracker?host={sockets}&port=54329"
+        assert query(uri, "SELECT 1") == 1
+        with pytest.raises(psycopg2.OperationalError, match=r"no pg_hba\.conf entry"):
+            psycopg2.connect("postgresql://postgres@localhost:54329/isp_customer_tracker")
+        if ROOT:
+            stranger = subprocess.run([embedded._binaries() / "psql", uri, "-c", "SELECT 1"], user="nobody", cwd="/",
+                                      capture_output=True, text=True, check=False)
+            assert 'Peer authentication failed for user "postgres"' in stranger.stderr
+
+
+def test_who_may_connect_by_the_administrator_s_own_rules_stays_as_it_is(folder):
+    hba = cluster_of(folder) / "pg_hba.conf"
+    hba.write_text(own := "local all all trust\nhost isp_customer_tracker reader 192.0.2.0/24 scram-sha-256\n")
+    embedded.start(folder, SETTINGS)
+    assert hba.read_text() == own
+
+
+def leaving(folder: Path) -> subprocess.Popen[str]:
+    """Start the menus, suspend the server and leave; return once that waits for the server to stop."""
+    program = subprocess.Popen([sys.executable, "-u", str(PROJECT / "main.py")], text=True, stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               env=environment("", ISP_DATA_DIR=str(folder)))
+    while "Exit" not in program.stdout.readline():
+        pass
+    suspend(server_pid(folder), "children")
+    program.stdin.write("0\n")
+    program.stdin.flush()
+    assert program.stderr.readline() == "Stopping the database...\n"
+    return program
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_the_server_is_stopped_ends_the_program_without_a_word(folder, number):
+    note_a_row(embedded.start(folder, SETTINGS))
+    embedded.stop()
+    program = leaving(folder)
+    pid = server_pid(folder)
+    program.send_signal(number)
+    assert program.communicate(timeout=15)[1] == ""
+    assert program.returncode == 128 + number
+    assert query(embedded.start(folder, SETTINGS), "SELECT word FROM noted") == "kept"
+    assert not is_running(pid)
+
+
+@pytest.mark.parametrize(("number", "said"),
+                         [(signal.SIGINT, "Cancelled.\n"), (signal.SIGTERM, ""), (signal.SIGHUP, "")])
+def test_a_signal_while_the_server_is_started_ends_the_program_in_one_sentence_or_none(folder, number, said):
+    with embedded._alone(folder):
+        program = subprocess.Popen([sys.executable, str(PROJECT / "main.py"), "verify"], text=True,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   env=environment("", ISP_DATA_DIR=str(folder)))
+        assert program.stderr.readline() == "Waiting for another program to start or stop the database...\n"
+        program.send_signal(number)
+        assert program.communicate(timeout=15) == ("", said)
+    assert program.returncode == 128 + number

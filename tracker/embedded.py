@@ -54,6 +54,8 @@ HBA = "local  all          all  {method}\nlocal  replication  all  {method}\n"
 HBA_OF_INITDB = {"local all all trust", "host all all 127.0.0.1/32 trust", "host all all ::1/128 trust",
                  "local replication all trust", "host replication all 127.0.0.1/32 trust",
                  "host replication all ::1/128 trust"}
+TOO_MANY_FILES = ("Too many files are open for the database to be used; close other programs or raise the limit "
+                  "(ulimit -n), and start again.")
 CAUSES = {
     "shared memory segment.*(No such file|No space|Permission)|/dev/shm":
         "The machine has no room in its shared memory, /dev/shm; see that it is mounted with room to spare, and start "
@@ -62,9 +64,8 @@ CAUSES = {
         "There is no room left on the disk of the data folder; make room there and start again.",
     "Read-only file system":
         "The disk of the data folder is mounted read-only; mount it for writing and start again.",
-    "Too many open files":
-        "Too many files are open, so the database cannot be used; close other programs or raise the limit "
-        "(ulimit -n), and start again.",
+    "Too many open files|insufficient file descriptors":
+        TOO_MANY_FILES,
 }
 # The first message of a session: its length, version 3.0 of the protocol, who asks for which database.
 _ASKED = b"user\0postgres\0database\0postgres\0\0"
@@ -117,13 +118,13 @@ def _why_unusable(folder: Path, error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"There is no room left on the disk for {path}; make room there and start again."
     if error.errno in (errno.EMFILE, errno.ENFILE):
-        return "Too many files are open, so the database cannot be used; close other programs or raise the limit " \
-               "(ulimit -n), and start again."
+        return TOO_MANY_FILES
     if error.errno in (errno.EEXIST, errno.ENOTDIR):
-        return f"The data folder {folder} cannot be made, since {path} is a file; set ISP_DATA_DIR to a folder."
+        file = next((above for above in (folder, *folder.parents) if above.is_file()), path)
+        return f"The data folder {folder} cannot be made, since {file} is a file; set ISP_DATA_DIR to a folder."
     if error.errno == errno.EROFS:
-        return f"{path} cannot be written, since its disk is mounted read-only; mount it for writing, or set " \
-               "ISP_DATA_DIR to a folder on another disk."
+        return (f"{path} cannot be written, since its disk is mounted read-only; mount it for writing, or set "
+                "ISP_DATA_DIR to a folder on another disk.")
     return (f"The data folder {folder} cannot be used: {error.strerror} ({path}); "
             "correct that or set ISP_DATA_DIR to another folder.")
 
@@ -144,9 +145,12 @@ def stop() -> None:
     with interrupts.deferred():
         while _used:
             cluster, use = _used.popitem()
-            with contextlib.suppress(OSError, ServerError), _alone(cluster.parent), open(use):
-                if _try_lock(use):
-                    _shut_down(cluster)
+            try:
+                with contextlib.suppress(OSError), open(use), _alone(cluster.parent):
+                    if _try_lock(use):
+                        _shut_down(cluster)
+            except ServerError as exc:
+                _say(str(exc))
 
 
 @atexit.register
@@ -206,8 +210,10 @@ def _dump(folder: Path, copy: BinaryIO) -> None:
 
 def _shut_down(cluster: Path) -> None:
     """Stop the server of a cluster, in the ordinary way if it can."""
-    if _answer(cluster) != NOBODY:
-        _let_recover(cluster)
+    answer = _answer(cluster)
+    if answer != NOBODY:
+        if answer != READY:
+            _let_recover(cluster)
         postmaster = _postmaster(cluster)
         if not postmaster or not _tell(postmaster, signal.SIGINT) or not _ends(cluster, signal.SIGINT):
             _end(cluster)
@@ -416,39 +422,41 @@ def _own(cluster: Path) -> None:
     Root gives it to the system user; anybody else is told what to do.
     """
     if user := _system_user():
-        if any(path.lstat().st_uid != user.pw_uid for path in _tree(cluster)):
+        if any(owner != user.pw_uid for _, owner in _owners(cluster)):
             _say(f"Giving {cluster} to {SYSTEM_USER}, who runs the database for root.")
-            for path in _tree(cluster):
-                _give(path, user)
+            for path, owner in _owners(cluster):
+                if owner != user.pw_uid:
+                    _give(path, user)
     else:
-        _check_owner(cluster)
+        _check_owners(cluster)
     if stat.S_IMODE(cluster.stat().st_mode) not in (0o700, 0o750):
         cluster.chmod(0o700)
 
 
-def _check_owner(cluster: Path) -> None:
-    for path in _tree(cluster):
-        owner = path.lstat().st_uid
-        usable = path != cluster and os.access(path, os.R_OK if path.suffix == ".conf" else os.R_OK | os.W_OK)
-        if owner != os.geteuid() and not usable:
+def _check_owners(cluster: Path) -> None:
+    for path, owner in _owners(cluster):
+        if owner != os.geteuid() and (path == str(cluster) or not _is_usable(path)):
             raise ServerError(f"{path} belongs to {_account(owner)}; {_how_to_own(cluster.parent)}, and start again.")
 
 
-def _tree(folder: Path) -> Iterator[Path]:
-    yield folder
-    for parent, folders, files in os.walk(folder, onerror=_raise):
+def _is_usable(path: str) -> bool:
+    return os.access(path, os.R_OK if path.endswith(".conf") else os.R_OK | os.W_OK)
+
+
+def _owners(folder: Path) -> Iterator[tuple[str, int]]:
+    """Yield a folder and all that is in it, each with its owner."""
+    yield str(folder), folder.stat().st_uid
+    for parent, folders, files in os.walk(folder):
         for name in (*folders, *files):
-            yield Path(parent, name)
+            with contextlib.suppress(FileNotFoundError):
+                path = os.path.join(parent, name)
+                yield path, os.lstat(path).st_uid
 
 
-def _raise(error: OSError) -> None:
-    raise error
-
-
-def _give(path: Path, user: pwd.struct_passwd) -> None:
-    found = path.lstat()
+def _give(path: str, user: pwd.struct_passwd) -> None:
+    found = os.lstat(path)
     # A file with a second name may have it anywhere.
-    if found.st_uid != user.pw_uid and (stat.S_ISDIR(found.st_mode) or found.st_nlink == 1):
+    if stat.S_ISDIR(found.st_mode) or found.st_nlink == 1:
         os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
 
 
@@ -873,9 +881,13 @@ def _written_pid(cluster: Path) -> str:
 
 
 def _is_ready(cluster: Path) -> bool:
-    # First the file, since a server writes each question that it cannot answer yet into its log; and then the
-    # question, since the file still says "ready" while a server recovers from a crash of a part of it.
-    return "".join(_pid_file(cluster)[7:8]).strip() == "ready" and _answer(cluster) == READY
+    """Tell whether a server just started takes connections; it would log each question before that."""
+    # In this order: a stale file can say "ready", but not while somebody listens.
+    return _listens(cluster) and _state(cluster) == "ready"
+
+
+def _state(cluster: Path) -> str:
+    return "".join(_pid_file(cluster)[7:8]).strip()
 
 
 def _answer(cluster: Path) -> str:
@@ -884,8 +896,8 @@ def _answer(cluster: Path) -> str:
         probe.settimeout(ANSWER_PATIENCE)
         try:
             probe.connect(str(_sockets(cluster) / SOCKET))
-            if "".join(_pid_file(cluster)[7:8]).strip() in ("starting", "stopping"):
-                return LATER
+            if _state(cluster) in ("starting", "stopping"):
+                return LATER  # it would log the question
             probe.sendall(HELLO)
             answer = _heard(probe)
         except (FileNotFoundError, ConnectionRefusedError):
