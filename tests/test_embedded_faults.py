@@ -19,7 +19,18 @@ import psycopg2.extensions
 import pytest
 import test_embedded
 from conftest import PROJECT, environment, wait_for
-from test_embedded import ROOT, SETTINGS, children, cluster_of, is_running, kill_server, note_a_row, query, server_pid
+from test_embedded import (
+    ROOT,
+    SETTINGS,
+    children,
+    cluster_of,
+    is_running,
+    kill_server,
+    note_a_row,
+    ps,
+    query,
+    server_pid,
+)
 
 from tracker import embedded, errors, settings
 
@@ -108,7 +119,8 @@ def test_a_server_that_was_suspended_goes_on_when_a_program_starts_or_leaves(fol
 
 
 def suspend(pid: int, who: str) -> None:
-    for victim in [pid] if who == "postmaster" else children(pid):
+    named = "" if who == "children" else who
+    for victim in [pid] if who == "postmaster" else [child for child in children(pid) if named in ps("args", child)]:
         os.kill(victim, signal.SIGSTOP)
 
 
@@ -504,7 +516,7 @@ def leaving(folder: Path) -> subprocess.Popen[str]:
                                env=environment("", ISP_DATA_DIR=str(folder)))
     while "Exit" not in program.stdout.readline():
         pass
-    suspend(server_pid(folder), "children")
+    suspend(server_pid(folder), "checkpointer")
     program.stdin.write("0\n")
     program.stdin.flush()
     assert program.stderr.readline() == "Stopping the database...\n"
@@ -520,6 +532,7 @@ def test_a_signal_while_the_server_is_stopped_ends_the_program_without_a_word(fo
     program.send_signal(number)
     assert program.communicate(timeout=15)[1] == ""
     assert program.returncode == 128 + number
+    assert embedded._state(cluster_of(folder)) == "stopping"
     assert query(embedded.start(folder, SETTINGS), "SELECT word FROM noted") == "kept"
     assert not is_running(pid)
 

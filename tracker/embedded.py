@@ -244,7 +244,7 @@ def _tell(pid: int, number: signal.Signals) -> bool:
 
 def _ends(cluster: Path, after: signal.Signals) -> bool:
     return _wait(lambda: not _pid_file(cluster) or not _listens(cluster), "Stopping the database...",
-                 STOP_PATIENCE[after])
+                 STOP_PATIENCE[after], lambda: _work(cluster))
 
 
 def _postmaster(cluster: Path) -> int:
@@ -312,15 +312,20 @@ def _leaders(servers: list[_Process]) -> list[_Process]:
 
 
 def _nudge(cluster: Path) -> float:
-    """Let what was stopped by SIGSTOP go on, and return how many seconds the server's processes have worked.
+    """Let what was stopped by SIGSTOP go on, and return how much the server has worked."""
+    for process in _servers(cluster):
+        if process.stopped:
+            _tell(process.pid, signal.SIGCONT)
+    return _work(cluster)
+
+
+def _work(cluster: Path) -> float:
+    """Return how many seconds the processes of a server have worked.
 
     The postmaster's are left out: it works for each question whether it is ready, and that moves nothing.
     """
     servers = _servers(cluster)
     leaders = _leaders(servers)
-    for process in servers:
-        if process.stopped:
-            _tell(process.pid, signal.SIGCONT)
     return sum(process.seconds for process in servers if process not in leaders)
 
 
