@@ -81,6 +81,7 @@ def test_the_last_program_out_stops_a_server_that_recovers_from_a_crash(folder, 
     crash_a_backend(uri)
     program.leave()
     assert not is_running(pid)
+    assert "immediate shutdown request" not in log_of(folder)
     assert query(run(folder).uri(), "SELECT word FROM noted") == "kept"
 
 
@@ -187,16 +188,18 @@ def test_a_program_that_keeps_the_database_in_use_for_itself_is_not_waited_for_w
             embedded.start(folder, SETTINGS)
 
 
-def test_a_listener_that_is_no_server_is_neither_waited_for_without_end_nor_signalled(folder, impatient):
+@pytest.mark.parametrize("room", [0, 100])
+def test_a_listener_that_is_no_server_is_neither_waited_for_without_end_nor_signalled(folder, impatient, room):
     code = ("import os, socket, sys, time; os.chdir(sys.argv[1]); s = socket.socket(socket.AF_UNIX); "
-            "s.bind('.s.PGSQL.5432'); s.listen(0); print(flush=True); time.sleep(60)")
-    stranger = subprocess.Popen([sys.executable, "-c", code, cluster_of(folder)], stdout=subprocess.PIPE)
+            "s.bind('.s.PGSQL.5432'); s.listen(int(sys.argv[2])); print(flush=True); print(input())")
+    stranger = subprocess.Popen([sys.executable, "-c", code, cluster_of(folder), str(room)], text=True,
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         stranger.stdout.readline()
         with pytest.raises(errors.ServerError, match=r"neither answers nor ends; end it [^\n]*\.$"):
             embedded.start(folder, SETTINGS)
         embedded.stop()
-        assert stranger.poll() is None
+        assert stranger.communicate("still there\n", timeout=15)[0] == "still there\n"
     finally:
         stranger.kill()
         stranger.communicate()
@@ -548,3 +551,15 @@ def test_a_signal_while_the_server_is_started_ends_the_program_in_one_sentence_o
         program.send_signal(number)
         assert program.communicate(timeout=15) == ("", said)
     assert program.returncode == 128 + number
+
+
+def test_a_backup_as_readme_says_it_can_be_read_again(folder):
+    note_a_row(embedded.start(folder, SETTINGS))
+    kept = folder.parent / "isp.dump"
+    command = f"pg_dump -h {folder}/{cluster_of(folder).name} -U postgres -Fc -f {kept} isp_customer_tracker".split()
+    assert " ".join(command).replace(str(folder), "DATA_FOLDER").replace(str(kept), "isp.dump") in (
+        PROJECT / "README.md").read_text()
+    subprocess.run([embedded._binaries() / command[0], *command[1:]], check=True)
+    contents = subprocess.run([embedded._binaries() / "pg_restore", "--list", kept], capture_output=True, text=True,
+                              check=True).stdout
+    assert "TABLE DATA public noted" in contents

