@@ -79,6 +79,7 @@ def test_the_last_program_out_stops_a_server_that_recovers_from_a_crash(folder, 
     note_a_row(program.uri())
     uri, pid = embedded_uri(folder), server_pid(folder)
     crash_a_backend(uri)
+    wait_for(lambda: "was terminated by signal 9" in log_of(folder))
     program.leave()
     assert not is_running(pid)
     assert "immediate shutdown request" not in log_of(folder)
@@ -135,7 +136,7 @@ def crashed(folder, run):
     return folder
 
 
-@pytest.mark.parametrize("content", [b"", b"\0" * 64, b"\xff garbage", b"-", b"0\n", b"7\n/da", b"99999999999999\n"])
+@pytest.mark.parametrize("content", [b"", b"\0" * 64, b"\xff garbage", b"7\n/da"])
 def test_a_damaged_postmaster_pid_does_not_keep_the_next_start_from_recovering(crashed, content):
     (cluster_of(crashed) / "postmaster.pid").write_bytes(content)
     assert query(embedded.start(crashed, SETTINGS), "SELECT word FROM noted") == "kept"
@@ -382,16 +383,17 @@ def test_without_tz_the_machine_s_own_zone_counts_also_where_it_is_a_copy_withou
     assert embedded._machine_zone() == "CET-1CEST,M3.5.0,M10.5.0/3"
 
 
-@pytest.mark.parametrize("east", [0, 5.75 * 3600, -9.5 * 3600])
-def test_an_offset_is_a_zone_that_the_server_takes(folder, east, monkeypatch):
-    monkeypatch.setattr(embedded.time, "localtime", lambda: type("Now", (), {"tm_gmtoff": int(east)}))
-    zone = embedded._offset_now()
-    monkeypatch.undo()
-    assert query(embedded.start(folder, SETTINGS),
-                 f"SELECT extract(epoch FROM (now() AT TIME ZONE '{zone}') - (now() AT TIME ZONE 'UTC'))") == east
+def test_an_offset_is_a_zone_that_the_server_takes(folder, monkeypatch):
+    uri = embedded.start(folder, SETTINGS)
+    for east in (0, 20_700, -34_200):
+        now = time.struct_time((0,) * 9, {"tm_gmtoff": east})
+        monkeypatch.setattr(embedded.time, "localtime", lambda now=now: now)
+        zone = embedded._offset_now()
+        there = f"(now() AT TIME ZONE '{zone}') - (now() AT TIME ZONE 'UTC')"
+        assert query(uri, f"SELECT extract(epoch FROM {there})") == east
 
 
-@pytest.mark.parametrize("path", ["", "PG_VERSION", "base/1/PG_VERSION"])
+@pytest.mark.parametrize("path", ["", "base/1/PG_VERSION"])
 def test_a_copy_that_belongs_to_somebody_else_is_given_to_the_server_s_user_or_explained(folder, path, capfd):
     cluster = cluster_of(folder)
     cluster.chmod(0o755)
