@@ -158,6 +158,7 @@ def main() -> int:
 def run(chosen: list[Mutant], jobs: int, folder: Path) -> int:
     """Try mutants, some at a time, each in a copy of the project that is lent to it; return how many survived."""
     uri = embedded.start(folder / "data", ["fsync=off", "full_page_writes=off", "max_connections=300"])
+    uri = uri.partition("&options=")[0]  # without the time zone, as in conftest.py
     tests = [test for test in TESTS if (PROJECT / test).exists()]
     copies: Queue[Path] = Queue()
     for number in range(jobs):

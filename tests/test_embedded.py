@@ -410,7 +410,7 @@ def test_a_data_folder_of_another_user_is_refused(empty, monkeypatch):
     empty.mkdir()
     if ROOT:
         os.chown(empty, pwd.getpwnam("nobody").pw_uid, -1)
-    with pytest.raises(errors.ServerError, match="belongs to another user"):
+    with pytest.raises(errors.ServerError, match=r" belongs to \w+; run sudo chown -R \d+:\d+ /.*"):
         embedded.start(empty if ROOT else Path("/"), SETTINGS)
 
 
@@ -469,7 +469,7 @@ def test_a_server_is_not_left_behind_when_its_start_is_interrupted(folder, monke
 
 def test_a_file_in_the_place_of_the_data_folder_is_refused_in_one_sentence(empty):
     empty.write_text("")
-    with pytest.raises(errors.ServerError, match=r"^The data folder [^\n]* File exists [^\n]*\.$"):
+    with pytest.raises(errors.ServerError, match=r"^The data folder [^\n]* is a file; set [^\n]*\.$"):
         embedded.start(empty, SETTINGS)
 
 

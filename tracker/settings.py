@@ -31,7 +31,8 @@ def get(name: str, default: str = "") -> str:
 def data_folder() -> Path:
     """Return the folder of the embedded database and of the log: ISP_DATA_DIR, else the user's own, or root's.
 
-    Raise Unavailable when there is none.
+    A path from wherever the program is started would be another, empty database in each place. Raise Unavailable for
+    such a one, and when there is none.
     """
     chosen = get("ISP_DATA_DIR")
     if not chosen and os.geteuid() == 0:
@@ -39,9 +40,15 @@ def data_folder() -> Path:
     import platformdirs  # only where needed
 
     try:
-        return Path(chosen or platformdirs.user_data_dir("isp-customer-tracker")).expanduser()
-    except RuntimeError:
-        raise Unavailable("There is no home folder for the data; set ISP_DATA_DIR to a folder.") from None
+        folder = Path(chosen or platformdirs.user_data_dir("isp-customer-tracker")).expanduser()
+    except (RuntimeError, KeyError):
+        raise Unavailable(f"ISP_DATA_DIR is {chosen}, but there is no such home folder; set it to a whole path, such "
+                          "as /srv/isp-customer-tracker." if chosen else
+                          "There is no home folder for the data; set ISP_DATA_DIR to a folder.") from None
+    if not folder.is_absolute():
+        raise Unavailable(f"The data folder {chosen or folder} would be another one wherever the program is started; "
+                          "set ISP_DATA_DIR to a whole path, such as /srv/isp-customer-tracker.")
+    return folder
 
 
 def whole_number(name: str, default: int) -> int:
