@@ -213,10 +213,9 @@ def _dump(folder: Path, copy: BinaryIO) -> None:
 
 def _shut_down(cluster: Path) -> None:
     """Stop the server of a cluster, in the ordinary way if it can."""
-    answer = _answer(cluster)
-    if answer != NOBODY:
-        if answer != READY:
-            _let_recover(cluster)
+    if _answer(cluster) not in (READY, NOBODY):
+        _let_recover(cluster)
+    if _listens(cluster):
         postmaster = _postmaster(cluster)
         if not postmaster or not _tell(postmaster, signal.SIGINT) or not _ends(cluster, signal.SIGINT):
             _end(cluster)
