@@ -13,7 +13,7 @@ import re
 import select
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import date
 from decimal import Decimal
@@ -45,6 +45,7 @@ from tracker.errors import (
 psycopg2.extras.register_default_json(globally=True, loads=functools.partial(json.loads, parse_float=Decimal))
 SCHEMA_LOCK, BILL_RUN_LOCK, IMPORT_LOCK = migrate.SCHEMA_LOCK, 49_952, 49_953  # the same in every copy of the program
 MOST_HITS = 20
+MOST_COUNTED = 100_000
 COUNT_EXACTLY = 200_000
 RETRY_PAUSES = (0.05, 0.2, 0.8)
 Value = TypeVar("Value")
@@ -605,13 +606,20 @@ def write_value(statement: str, /, **values: object) -> Value:  # type: ignore[t
     return value  # type: ignore[no-any-return]
 
 
-def search(statement: str, term: str) -> list[Record]:
+class Hits(NamedTuple):
+    """Some of what a search found, and how much that is in all."""
+
+    rows: Sequence[Any]
+    total: int
+
+
+def search(statement: str, term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
     """Run a statement that finds records by term: as an index can, and only when that finds nothing, as it must."""
     for patterns in _patterns(term):
-        rows: list[Record] = fetch_all(statement, **patterns, term=term, most=MOST_HITS + 1)
+        rows: list[Row] = fetch_all(statement, **patterns, term=term, most=MOST_COUNTED)
         if rows:
-            return rows
-    return []
+            return Hits(rows[skip:skip + limit], len(rows))
+    return Hits([], 0)
 
 
 def _patterns(term: str) -> list[Row]:
@@ -729,7 +737,7 @@ def list_customers(after: int = 0, limit: int = 100) -> list[Customer]:
     )
 
 
-def find_customers(term: str) -> list[CustomerHit]:
+def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
     """Return up to MOST_HITS + 1 customers whose name, phone number or an address contains term, by name.
 
     Each comes with an address of theirs: the first of those that contain term, if any.
@@ -753,7 +761,7 @@ def find_customers(term: str) -> list[CustomerHit]:
         ORDER BY lower(name), customer_id
         LIMIT %(most)s
         """,
-        term,
+        term, skip, limit,
     )
 
 
@@ -855,22 +863,23 @@ def get_location(location_id: int) -> Location:
     ))
 
 
-def list_locations(after: int = 0, limit: int = 100) -> list[Location]:
-    """Return the locations whose IDs follow after, with their customers' names."""
+def list_locations(after: int = 0, limit: int = 100, customer_id: int | None = None) -> list[Location]:
+    """Return the locations whose IDs follow after, with their customers' names; of one customer, if given."""
     return fetch_all(
         """
         SELECT location_id, customer_id, name, address
         FROM locations
         JOIN customers USING (customer_id)
         WHERE location_id > %(after)s
+          AND (%(customer_id)s::bigint IS NULL OR customer_id = %(customer_id)s)
         ORDER BY location_id
         LIMIT %(limit)s
         """,
-        after=after, limit=limit,
+        after=after, limit=limit, customer_id=customer_id,
     )
 
 
-def find_locations(term: str) -> list[Location]:
+def find_locations(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
     """Return up to MOST_HITS + 1 locations whose address, or customer's name or phone number, contains term."""
     return search(
         """
@@ -881,7 +890,7 @@ def find_locations(term: str) -> list[Location]:
         ORDER BY lower(name), location_id
         LIMIT %(most)s
         """,
-        term,
+        term, skip, limit,
     )
 
 
@@ -954,8 +963,8 @@ def get_service(service_id: int) -> Service:
     ))
 
 
-def list_services(after: int = 0, limit: int = 100) -> list[Service]:
-    """Return the services whose IDs follow after, with their customers and addresses."""
+def list_services(after: int = 0, limit: int = 100, customer_id: int | None = None) -> list[Service]:
+    """Return the services whose IDs follow after, with their customers and addresses; of one customer, if given."""
     return fetch_all(
         """
         SELECT service_id, location_id, customer_id, name, address, service_name, cost
@@ -963,14 +972,15 @@ def list_services(after: int = 0, limit: int = 100) -> list[Service]:
         JOIN locations USING (location_id)
         JOIN customers USING (customer_id)
         WHERE service_id > %(after)s
+          AND (%(customer_id)s::bigint IS NULL OR customer_id = %(customer_id)s)
         ORDER BY service_id
         LIMIT %(limit)s
         """,
-        after=after, limit=limit,
+        after=after, limit=limit, customer_id=customer_id,
     )
 
 
-def find_services(term: str) -> list[Service]:
+def find_services(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
     """Return up to MOST_HITS + 1 services at locations whose address or customer contains term, else of that name."""
     return search(
         """
@@ -988,7 +998,7 @@ def find_services(term: str) -> list[Service]:
         ORDER BY lower(name), service_id
         LIMIT %(most)s
         """,
-        term,
+        term, skip, limit,
     )
 
 
@@ -1040,8 +1050,8 @@ def get_equipment(equipment_id: int) -> Equipment:
     ))
 
 
-def list_equipment(after: int = 0, limit: int = 100) -> list[Equipment]:
-    """Return the equipment whose IDs follow after, with its customers and addresses."""
+def list_equipment(after: int = 0, limit: int = 100, customer_id: int | None = None) -> list[Equipment]:
+    """Return the equipment whose IDs follow after, with its customers and addresses; of one customer, if given."""
     return fetch_all(
         """
         SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost
@@ -1049,14 +1059,15 @@ def list_equipment(after: int = 0, limit: int = 100) -> list[Equipment]:
         JOIN locations USING (location_id)
         JOIN customers USING (customer_id)
         WHERE equipment_id > %(after)s
+          AND (%(customer_id)s::bigint IS NULL OR customer_id = %(customer_id)s)
         ORDER BY equipment_id
         LIMIT %(limit)s
         """,
-        after=after, limit=limit,
+        after=after, limit=limit, customer_id=customer_id,
     )
 
 
-def find_equipment(term: str) -> list[Equipment]:
+def find_equipment(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
     """Return up to MOST_HITS + 1 pieces with that serial number, or at locations whose address or customer matches."""
     return search(
         """
@@ -1076,7 +1087,7 @@ def find_equipment(term: str) -> list[Equipment]:
         ORDER BY lower(name), equipment_id
         LIMIT %(most)s
         """,
-        term,
+        term, skip, limit,
     )
 
 
@@ -1167,23 +1178,24 @@ def _bill(cur: Cursor, billing_id: int) -> Bill:
     return cast(Bill, existing("bill", billing_id, cur.fetchone()))
 
 
-def list_bills(before: int = 0, limit: int = 100) -> list[BillHit]:
-    """Return bills with their customers' names, the newest first; before is the ID of the last one shown."""
+def list_bills(before: int = 0, limit: int = 100, customer_id: int | None = None) -> list[BillHit]:
+    """Return bills with their customers' names, the newest first; before is the ID of the last one shown; of one customer, if given."""
     return fetch_all(
         """
         SELECT billing_id, name, description, due_date, amount_billed, amount_due, last_payment_date,
                is_late, days_late
         FROM billing_status
         JOIN customers USING (customer_id)
-        WHERE %(before)s = 0 OR billing_id < %(before)s
+        WHERE (%(before)s = 0 OR billing_id < %(before)s)
+          AND (%(customer_id)s::bigint IS NULL OR customer_id = %(customer_id)s)
         ORDER BY billing_id DESC
         LIMIT %(limit)s
         """,
-        before=before, limit=limit,
+        before=before, limit=limit, customer_id=customer_id,
     )
 
 
-def find_bills(term: str) -> list[BillHit]:
+def find_bills(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
     """Return up to MOST_HITS + 1 bills of customers whose name or phone number contains term, else so described: unpaid
     first, newest first.
     """
@@ -1203,7 +1215,7 @@ def find_bills(term: str) -> list[BillHit]:
         ORDER BY amount_due > 0 DESC, due_date DESC, billing_id DESC
         LIMIT %(most)s
         """,
-        term,
+        term, skip, limit,
     )
 
 

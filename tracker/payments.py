@@ -9,7 +9,7 @@ import psycopg2
 import psycopg2.extras
 import psycopg2.pool
 
-from database import MOST_HITS, existing, fetch_all, fetch_one, fetch_value, reading, retried, search, transaction
+from database import MOST_HITS, Hits, existing, fetch_all, fetch_one, fetch_value, reading, retried, search, transaction
 from tracker.cursor import Cursor
 from tracker.errors import Conflict, NotFound
 
@@ -235,7 +235,7 @@ def find_by_entry_key(entry_key: UUID) -> Payment | None:
     return get_payment(row["payment_id"]) if row else None
 
 
-def find_payments(term: str) -> list[PaymentHit]:
+def find_payments(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
     """Return up to MOST_HITS + 1 payments of customers whose name or phone number contains term, newest first."""
     return search(
         """
@@ -246,7 +246,7 @@ def find_payments(term: str) -> list[PaymentHit]:
         ORDER BY paid_on DESC, payment_id DESC
         LIMIT %(most)s
         """,
-        term,
+        term, skip, limit,
     )
 
 
