@@ -1179,7 +1179,10 @@ def _bill(cur: Cursor, billing_id: int) -> Bill:
 
 
 def list_bills(before: int = 0, limit: int = 100, customer_id: int | None = None) -> list[BillHit]:
-    """Return bills with their customers' names, the newest first; before is the ID of the last one shown; of one customer, if given."""
+    """Return bills, or one customer's, with their customers' names, the newest first.
+
+    before is the ID of the last one shown.
+    """
     return fetch_all(
         """
         SELECT billing_id, name, description, due_date, amount_billed, amount_due, last_payment_date,

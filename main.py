@@ -4,15 +4,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any
 
 import database
-from database import Bill, Location
+from database import Bill, Customer, Location
 from tracker import bill_run, errors, fields, interrupts, log, payments, reports, text
-from tracker.terminal import commands, prompts, screens, tables
+from tracker.terminal import commands, menus, prompts, screens, tables
 from tracker.terminal.forms import (
+    add_location_to,
     ask_aim,
     choose_mapping,
     confirm_delete,
@@ -20,30 +21,57 @@ from tracker.terminal.forms import (
     confirm_repeated_payment,
     deleted_with,
     file_path,
+    location_of,
+    of_whom,
     open_import_file,
     save_payment,
     show_fields,
     show_what_is_owed,
     view,
 )
+from tracker.terminal.menus import AccountMenu, Menu, run_account, run_menu
 from tracker.terminal.paging import browse, show_lines
-from tracker.terminal.pick import BILL, CUSTOMER, EQUIPMENT, LOCATION, PAYMENT, SERVICE, pick
+from tracker.terminal.pick import BILL, CUSTOMER, EQUIPMENT, LOCATION, PAYMENT, SERVICE, look_up, pick, say_record
 from tracker.terminal.prompts import ask, confirm, say
 from tracker.transfer import exporting
 
 VERSION = "1.0.0"
 
-# What database.saved and database.unknown were when the action that runs began.
-saved_before = unknown_before = 0
+def find_customer(answer: str) -> None:
+    """Open the account that an answer at the main menu leads to; a name that nobody has may be a new customer's."""
+    while not (customer := look_up(CUSTOMER, answer)):
+        if not may_be_new(answer):
+            return
+        again = ask("Search again, or yes to add a customer of that name", fields.text(300), shown="back")
+        if again is None or again.casefold() in ("0", "q"):
+            return
+        if again.casefold() == "yes":
+            add_customer(answer)
+            return
+        answer = again
+    run_account(customer["customer_id"], ACCOUNT_MENU)
 
 
-class Menu(NamedTuple):
-    title: str
-    entries: dict[str, tuple[str, Callable[[], object] | Menu]]
+def may_be_new(answer: str) -> bool:
+    """Tell whether an answer that led to no customer may be the name of one who is not there yet."""
+    is_name = answer.replace(" ", "").isalpha()
+    return is_name and prompts.on_terminal() and not database.find_customers(answer, 0, 1).total
 
 
-def add_customer() -> None:
-    name = ask("Name", fields.text(200))
+def open_account(row: Mapping[str, Any]) -> bool:
+    """Show the account of the customer of a row; on a terminal with what can be done to it.
+
+    Piped, a script goes on after it as it did before there were actions.
+    """
+    if prompts.on_terminal():
+        run_account(row["customer_id"], ACCOUNT_MENU)
+    else:
+        show_lines(screens.account_lines(reports.get_account(row["customer_id"])))
+    return True
+
+
+def add_customer(name: str | None = None) -> None:
+    name = name or ask("Name", fields.text(200))
     phone_number = ask("Phone number", fields.phone)
     if others := database.customers_with_phone(phone_number):
         print("This phone number is known already:")
@@ -53,15 +81,16 @@ def add_customer() -> None:
             return
     customer_id = database.add_customer(name, phone_number)
     say(f"Added customer {customer_id}, {name}.")
+    if prompts.on_terminal():
+        run_account(customer_id, ACCOUNT_MENU)
 
 
 def view_customer() -> None:
-    view(CUSTOMER, screens.CUSTOMERS, database.list_customers,
-         lambda row: show_lines(screens.account_lines(reports.get_account(row["customer_id"]))))
+    view(CUSTOMER, screens.CUSTOMERS, database.list_customers, open_account)
 
 
-def update_customer() -> None:
-    customer = pick(CUSTOMER)
+def update_customer(customer: Customer | None = None) -> None:
+    customer = of_whom(customer)
     row = database.update_customer(
         customer["customer_id"],
         ask("Name", fields.text(200), shown=customer["name"]),
@@ -80,11 +109,8 @@ def delete_customer() -> None:
         say(f"Deleted {CUSTOMER.name(customer)}{deleted_with(contents)}.")
 
 
-def add_location() -> None:
-    customer = pick(CUSTOMER)
-    address = ask("Address", fields.text(300))
-    location_id = database.add_location(customer["customer_id"], address)
-    say(f"Added location {location_id}, {address}, to {customer['name']}.")
+def add_location(customer: Customer | None = None) -> None:
+    add_location_to(of_whom(customer))
 
 
 def view_location() -> None:
@@ -112,8 +138,8 @@ def delete_location() -> None:
         say(f"Deleted {LOCATION.name(location)}{deleted_with(contents)}.")
 
 
-def add_service() -> None:
-    location = pick(LOCATION)
+def add_service(customer: Customer | None = None) -> None:
+    location = location_of(customer)
     name = ask("Service name", fields.text(100))
     cost = ask("Monthly cost", fields.amount)
     service_id = database.add_service(location["location_id"], name, cost)
@@ -141,13 +167,16 @@ def delete_service() -> None:
         say(f"Deleted {SERVICE.name(service)}.")
 
 
-def add_equipment() -> None:
-    location = pick(LOCATION)
-    name = ask("Equipment name", fields.text(100))
-    serial_number = ask("Serial number", fields.text(100), shown="none")
-    cost = ask("Cost", fields.amount)
-    equipment_id = database.add_equipment(location["location_id"], name, serial_number, cost)
-    say(f"Added equipment {equipment_id}, {name}, worth {text.show_amount(cost)}, to {location['address']}.")
+def add_equipment(customer: Customer | None = None) -> None:
+    """Add a device to a location; in an account one after another, since a new site has several."""
+    location = location_of(customer)
+    name: str | None = ask("Equipment name", fields.text(100))
+    while name:
+        serial_number = ask("Serial number", fields.text(100), shown="none")
+        cost = ask("Cost", fields.amount)
+        equipment_id = database.add_equipment(location["location_id"], name, serial_number, cost)
+        say(f"Added equipment {equipment_id}, {name}, worth {text.show_amount(cost)}, to {location['address']}.")
+        name = ask("Another equipment name", fields.text(100), shown="no more") if customer else None
 
 
 def view_equipment() -> None:
@@ -173,8 +202,8 @@ def delete_equipment() -> None:
         say(f"Deleted {EQUIPMENT.name(device)}.")
 
 
-def add_bill() -> None:
-    customer = pick(CUSTOMER)
+def add_bill(customer: Customer | None = None) -> None:
+    customer = of_whom(customer)
     description = ask("Description", fields.text(200))
     billed = ask("Amount", fields.positive_amount)
     due_date = ask("Due date", fields.day)
@@ -185,6 +214,15 @@ def add_bill() -> None:
 
 def view_bill() -> None:
     view(BILL, screens.BILLS, database.list_bills, show_bill)
+
+
+def view_bills_of(customer: Customer) -> None:
+    customer_id = customer["customer_id"]
+    browse(
+        screens.UNPAID_BILLS, lambda before, limit: database.list_bills(before, limit, customer_id),
+        lambda row: row["billing_id"], 0, str(database.customer_contents(customer_id)["bills"]),
+        opens=lambda row: show_bill(database.get_bill(row["billing_id"])),
+    )
 
 
 def show_bill(bill: Bill) -> None:
@@ -216,8 +254,8 @@ def delete_bill() -> None:
         say(f"Deleted {BILL.name(bill)}.")
 
 
-def record_payment() -> None:
-    customer = pick(CUSTOMER)
+def record_payment(customer: Customer | None = None) -> None:
+    customer = of_whom(customer)
     customer_id = customer["customer_id"]
     from uuid import uuid4  # slow to import, and no other entry needs it
     entry_key = uuid4()
@@ -239,13 +277,20 @@ def record_payment() -> None:
         print(line)
 
 
-def view_payments() -> None:
-    customer_id = pick(CUSTOMER)["customer_id"]
+def view_payments(customer: Customer | None = None) -> None:
+    customer_id = of_whom(customer)["customer_id"]
     browse(
         screens.PAYMENTS, lambda before, limit: payments.list_payments(customer_id, before, limit),
         lambda row: (row["paid_on"], row["payment_id"]), None, str(payments.count_payments(customer_id)),
-        struck=lambda row: row["voided_on"] is not None,
+        struck=lambda row: row["voided_on"] is not None, opens=show_payment,
     )
+
+
+def show_payment(row: Mapping[str, Any]) -> None:
+    payment = payments.get_payment(row["payment_id"])
+    say_record(PAYMENT, payment)
+    for line in screens.payment_lines(payment):
+        print(line)
 
 
 def void_payment() -> None:
@@ -299,11 +344,15 @@ def undo_bills() -> None:
 def aging_report() -> None:
     today = database.today()
     as_of = ask("As of", fields.past_day(today), shown="today")
-    commands.show_aging(as_of)
+    commands.show_aging(as_of, open_account)
 
 
-def customer_statement() -> None:
-    customer = pick(CUSTOMER)
+def late_customers() -> None:
+    commands.show_late(open_account)
+
+
+def customer_statement(customer: Customer | None = None) -> None:
+    customer = of_whom(customer)
     today = database.today()
     year_start = today.replace(month=1, day=1)
     first = ask("From", fields.past_day(today), shown=str(year_start), default=year_start)
@@ -377,7 +426,7 @@ EQUIPMENT_MENU = Menu("Manage Equipment", {
     "4": ("Delete equipment", delete_equipment),
 })
 BILLING_MENU = Menu("Billing", {
-    "1": ("Customers late on payments", commands.show_late),
+    "1": ("Customers late on payments", late_customers),
     "2": ("Add bill", add_bill),
     "3": ("View bills", view_bill),
     "4": ("Update bill", update_bill),
@@ -414,55 +463,18 @@ MAIN_MENU = Menu("Main menu", {
     "6": ("Reporting", REPORTING_MENU),
     "7": ("Import & Export", TRANSFER_MENU),
     "8": ("Administration", ADMINISTRATION_MENU),
+}, "Exit", "Anything else finds a customer: a name, phone number, address or serial number.", find_customer)
+ACCOUNT_MENU = AccountMenu({
+    "1": ("Record payment", record_payment),
+    "2": ("Add bill", add_bill),
+    "3": ("Add location", add_location),
+    "4": ("Add service", add_service),
+    "5": ("Add equipment", add_equipment),
+    "6": ("Update", update_customer),
+    "7": ("All bills", view_bills_of),
+    "8": ("All payments", view_payments),
+    "9": ("Statement", customer_statement),
 })
-
-
-def run_menu(menu: Menu) -> None:
-    """Show a menu and run what is chosen from it, until 0, Ctrl-C or Ctrl-D."""
-    options = {**{digit: digit for digit in menu.entries}, "0": "0"}
-    labels = {digit: label for digit, (label, _) in menu.entries.items()}
-    labels["0"] = "Exit" if menu is MAIN_MENU else "Back"
-    lines = [f"{digit:>3}  {label}" for digit, label in labels.items()]
-    while True:
-        print(f"\n{menu.title}")
-        for line in lines:
-            print(line)
-        lines = tables.in_columns(lines)  # shown once, it makes room for what the entries show
-        try:
-            digit = ask("Choose", fields.choice(options))
-        except (errors.Cancelled, KeyboardInterrupt):
-            return
-        if digit == "0":
-            return
-        label, action = menu.entries[digit]
-        if isinstance(action, Menu):
-            run_menu(action)
-        else:
-            run_action(label, action)
-
-
-def run_action(label: str, action: Callable[[], object]) -> None:
-    """Run one action; whatever stops it becomes one line."""
-    global saved_before, unknown_before
-    print(f"\n{label}")
-    saved_before, unknown_before = database.saved, database.unknown
-    try:
-        action()
-    except errors.Cancelled:
-        prompts.complain(stopped())
-    except KeyboardInterrupt:
-        print(f"\n{stopped()}")
-    except errors.Error as exc:
-        prompts.complain(str(exc) if database.saved == saved_before else f"{exc} What was saved before that stays.")
-
-
-def stopped() -> str:
-    """Say what a cancelled action left behind."""
-    if database.unknown != unknown_before:
-        return "Stopped; whether that was saved is not known: look before you enter it again."
-    if database.saved == saved_before:
-        return "Cancelled, nothing changed."
-    return "Stopped; what was saved before that stays."
 
 
 def first_screen() -> None:
@@ -475,7 +487,7 @@ def first_screen() -> None:
     customers = text.plural(rows, "customer") if exact else f"about {rows} customers"
     print(f"{customers}. {screens.late_footer(reports.late_total())}")
     if prompts.on_terminal():
-        print("A digit and Enter choose; Ctrl-C leaves a form, or a menu.")
+        print("A digit and Enter choose; ? shows a menu again; Ctrl-C leaves a form, or a menu.")
 
 
 def run_menus(arguments: argparse.Namespace) -> int:
@@ -516,8 +528,8 @@ def main(argv: list[str] | None = None) -> int:
 def say_fault(kind: type[BaseException], fault: BaseException, trace: TracebackType | None) -> None:
     """Report a fault of the program itself: in one sentence here, in full in the log."""
     where = f", with {log.where()}" if log.fault(fault) else ""
-    saved = "Nothing was saved." if database.saved == saved_before else "What was saved before it stays."
-    if database.unknown != unknown_before:
+    saved = "Nothing was saved." if database.saved == menus.saved_before else "What was saved before it stays."
+    if database.unknown != menus.unknown_before:
         saved = "Whether something was saved is not known: look before you enter it again."
     while trace and trace.tb_next:
         trace = trace.tb_next

@@ -151,7 +151,7 @@ def choose(digits: str, answers: list[object]) -> None:
     complaints = io.StringIO()
     with mock.patch.object(sys, "stdin", typed), contextlib.redirect_stdout(io.StringIO()), \
             contextlib.redirect_stderr(complaints):
-        main.run_action(label, action)
+        menus.run_action(label, action)
     if complaints.getvalue():
         raise Missing(f"{label} said: {complaints.getvalue().strip()}")
 

@@ -71,6 +71,10 @@ class Cancelled(Exception):
     exit_code = 1
 
 
+class Left(Cancelled):
+    """The administrator left a question by 0, q or Enter, before anything was entered; there is nothing to say."""
+
+
 class NotFound(Error):
     http_status = 404
 

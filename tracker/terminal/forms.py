@@ -10,11 +10,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import database
+from database import Customer, Location
 from tracker import errors, fields, payments, reports, text
 from tracker.payments import Payment, UnpaidBill
 from tracker.terminal import commands, prompts, screens, tables
 from tracker.terminal.paging import browse
-from tracker.terminal.pick import Kind, Record, look_up
+from tracker.terminal.pick import (
+    CUSTOMER,
+    LOCATION,
+    Kind,
+    Record,
+    among,
+    ask_for,
+    look_up,
+    pick,
+    pick_hit,
+    say_record,
+)
 from tracker.terminal.prompts import ask, confirm, say
 from tracker.terminal.tables import Row
 from tracker.transfer import mapping as mappings
@@ -30,19 +42,52 @@ def view(
     kind: Kind[Record],
     columns: list[tables.Column],
     list_all: Callable[[int, int], Sequence[Row]],
-    show: Callable[[Record], None],
+    show: Callable[[Record], object],
 ) -> None:
-    """Show the record that is asked for, or at Enter the list of all."""
+    """Show the record that is asked for, or at Enter the list of all, from which any can be opened by its ID."""
     while True:
-        answer = ask(f"{kind.noun.capitalize()} (ID or search)", fields.text(300), shown="all")
+        answer = ask_for(kind, "all")
         if answer is None:
-            rows, exact = database.count(kind.table)
-            total = f"{rows}" if exact else f"about {rows}"
-            browse(columns, list_all, lambda row: row[kind.key], 0, total)
+            browse(columns, list_all, lambda row: row[kind.key], 0, counted(kind),
+                   opens=lambda row: show(kind.get(row[kind.key])), renew=lambda: (counted(kind), "", None))
             return
         if row := look_up(kind, answer):
             show(row)
             return
+
+
+def counted(kind: Kind[Record]) -> str:
+    rows, exact = database.count(kind.table)
+    return f"{rows}" if exact else f"about {rows}"
+
+
+def of_whom(customer: Customer | None) -> Customer:
+    """Say which customer an account's action is for; where there is none yet, ask."""
+    return say_record(CUSTOMER, customer) if customer else pick(CUSTOMER)
+
+
+def location_of(customer: Customer | None) -> Location:
+    """Return the location that something is added to: a customer's only one, or the one that is picked.
+
+    Where the customer has none, the first is added.
+    """
+    if customer is None:
+        return pick(LOCATION)
+    rows = database.list_locations(limit=database.MOST_COUNTED, customer_id=customer["customer_id"])
+    if not rows:
+        say(f"{customer['name']} has no location yet; enter the first.")
+        return database.get_location(add_location_to(customer))
+    picked = rows[0] if len(rows) == 1 else pick_hit(LOCATION, among(rows), back="back")
+    if picked is None:
+        raise errors.Left
+    return say_record(LOCATION, picked)
+
+
+def add_location_to(customer: Customer) -> int:
+    address = ask("Address", fields.text(300))
+    location_id = database.add_location(customer["customer_id"], address)
+    say(f"Added location {location_id}, {address}, to {customer['name']}.")
+    return location_id
 
 
 def show_fields(columns: list[tables.Column]) -> Callable[[Row], None]:

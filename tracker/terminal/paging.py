@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any
 
 from tracker.fields import choice
@@ -23,12 +23,15 @@ def browse(
     total_row: Row | None = None,
     struck: Callable[[Row], bool] = lambda row: False,
     stream: Callable[[], Iterator[Row]] | None = None,
+    opens: Callable[[Row], object] | None = None,
+    renew: Callable[[], tuple[str, str, Row | None]] | None = None,
 ) -> None:
     """Show a long table a page at a time; off a terminal, all of it.
 
     fetch(after, limit) returns the rows that follow the key after; start is the key before the first. total says how
     many rows there are; footer, a line, or total_row, a last row, stands below every page. stream yields all rows,
-    where that is cheaper than page after page.
+    where that is cheaper than page after page. opens is given the row whose ID is typed, and says by True that the page
+    is to be shown anew; renew then returns total, footer and total_row as they are by now.
     """
     last = [total_row] if total_row else []
     if not on_terminal():
@@ -39,19 +42,40 @@ def browse(
     while True:
         rows = fetch(starts[-1], size + 1)
         page, more = list(rows[:size]), len(rows) > size
+        if not page and len(starts) > 1:  # what stood there was changed meanwhile
+            starts.pop()
+            continue
         print(tables.table(columns, page + last, struck) if page else "There are none.")
         if footer:
             print(footer)
-        if not more and len(starts) == 1 and len(page) <= size - MENU_LINES:
+        if not more and len(starts) == 1 and (not opens or not page) and len(page) <= size - MENU_LINES:
             return
         first = (len(starts) - 1) * size + 1
-        turn = _turn_page(f"Rows {first} to {first + len(page) - 1} of {total}", more, len(starts) > 1)
+        position = f"Rows {first} to {first + len(page) - 1} of {total}"
+        turn = _turn_or_open(position, more, len(starts) > 1, columns, page, opens)
         if turn == "next":
             starts.append(key(page[-1]))
         elif turn == "previous":
             starts.pop()
-        else:
+        elif turn == "back":
             return
+        elif renew:
+            total, footer, total_row = renew()
+            last = [total_row] if total_row else []
+
+
+def _turn_or_open(
+    position: str, more: bool, earlier: bool, columns: list[tables.Column], page: list[Row],
+    opens: Callable[[Row], object] | None,
+) -> str:
+    """Ask for a turn, and open the rows whose IDs are typed instead, until one of them was more than a line or two."""
+    if not opens:
+        return turn_page(position, more, earlier)
+    by_id = {columns[0].show(row[columns[0].key]): row for row in page}
+    while True:
+        turn = turn_page(position, more, earlier, by_id, "an ID opens")
+        if turn not in by_id or opens(by_id[turn]):
+            return turn
 
 
 def _each_row(
@@ -78,12 +102,15 @@ def _print_all(
         print(footer)
 
 
-def show_lines(lines: Iterator[str]) -> None:
-    """Show long text a screen at a time, fetching only as far as the reader goes; off a terminal, all of it."""
+def show_lines(lines: Iterator[str], below: int = MENU_LINES, back: str = "back") -> bool:
+    """Show long text a screen at a time, fetching only as far as the reader goes; off a terminal, all of it.
+
+    Return whether that took a question: none is asked where the text fits the screen with what stands below it.
+    """
     if not on_terminal():
         for line in lines:
             print(line)
-        return
+        return False
     size = tables.terminal_size()[1] - 2
     seen: list[str] = []
     top = 0
@@ -91,26 +118,41 @@ def show_lines(lines: Iterator[str]) -> None:
         seen += itertools.islice(lines, max(0, top + size + 1 - len(seen)))
         print("\n".join(seen[top:top + size]))
         more = len(seen) > top + size
-        if not more and not top and len(seen) <= size - MENU_LINES:
-            return
-        turn = _turn_page(f"Lines {top + 1} to {min(top + size, len(seen))}", more, top > 0)
+        if not more and not top and len(seen) <= size - below:
+            return False
+        turn = turn_page(f"Lines {top + 1} to {min(top + size, len(seen))}", more, top > 0, back=back)
         if turn == "next":
             top += size
         elif turn == "previous":
             top -= size
         else:
-            return
+            return True
 
 
-def _turn_page(position: str, more: bool, earlier: bool) -> str:
-    """Ask for the next or the previous page; Enter alone goes on while there is more, then back to the menu."""
+def turn_page(
+    position: str, more: bool, earlier: bool, picks: Container[str] = (), picked_by: str = "", back: str = "back"
+) -> str:
+    """Ask for the next or the previous page, or one of the picks; Enter alone goes on while there is more, then back.
+
+    picked_by says in the question what the picks do: an ID opens.
+    """
     turns = {"": "next" if more else "back", "0": "back"}
-    hints = []
+    hints = [picked_by] if picked_by else []
     if more:
         turns["n"] = "next"
         hints.append("Enter next")
     if earlier:
         turns["p"] = "previous"
         hints.append("p previous")
-    hints.append("0 back" if more else "Enter or 0 back")
-    return ask(f"{position}  ({', '.join(hints)})", choice(turns))
+    hints.append(f"0 {back}" if more else f"Enter or 0 {back}")
+
+    def parse(answer: str) -> str:
+        if answer in picks:
+            return answer
+        try:
+            return choice(turns)("0" if answer.casefold() == "q" else answer)
+        except ValueError as exc:
+            listed = f"{picked_by.rpartition(' ')[0]} of the list, or " if picked_by else ""
+            raise ValueError(f"Enter {listed}{str(exc)[len('Enter '):]}") from None
+
+    return ask(f"{position}  ({', '.join(hints)})", parse)

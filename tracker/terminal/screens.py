@@ -74,15 +74,20 @@ RECURRING = [words("Service", "service_name"), numbers("Services", "services"), 
 
 def account_lines(row: Account) -> Iterator[str]:
     """Yield an account as lines: the customer, each location with what is there, and the bills."""
-    yield from spread(clean(f"Customer {row['customer_id']}  {row['name']}"), clean(row["phone_number"]))
-    yield (f"  Monthly total {show_amount(row['monthly_total'])}, to pay {show_amount(row['amount_due'])}, "
-           f"credit {show_amount(row['credit'])}")
+    yield from account_head(row)
     for site in row["locations"]:
         yield from location_lines(site)
     if not row["locations"]:
         yield "  No locations."
     yield from _unpaid_bills(row["unpaid_bills"])
     yield from _paid_bills(row["paid_bills"], row["paid_bill_count"])
+
+
+def account_head(row: Account) -> Iterator[str]:
+    """Yield who the customer is and how the account stands."""
+    yield from spread(clean(f"Customer {row['customer_id']}  {row['name']}"), clean(row["phone_number"]))
+    yield (f"  Monthly total {show_amount(row['monthly_total'])}, to pay {show_amount(row['amount_due'])}, "
+           f"credit {show_amount(row['credit'])}")
 
 
 def location_lines(site: Site) -> Iterator[str]:

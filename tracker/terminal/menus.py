@@ -1,0 +1,124 @@
+"""The loops of the menus: one of digits, and that of an account with what can be done to it."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import database
+from database import Customer
+from tracker import errors, fields, reports
+from tracker.reports import Account
+from tracker.terminal import prompts, screens, tables
+from tracker.terminal.paging import show_lines
+from tracker.terminal.prompts import ask
+
+# What database.saved and database.unknown were when the action that runs began.
+saved_before = unknown_before = 0
+
+
+class Menu(NamedTuple):
+    """A menu as data; other takes an answer that is no digit of it, and hint says so below the entries."""
+
+    title: str
+    entries: dict[str, tuple[str, Callable[[], object] | Menu]]
+    leave: str = "Back"
+    hint: str = ""
+    other: Callable[[str], object] | None = None
+
+
+class AccountMenu(NamedTuple):
+    """What can be done to an account; an action is given the customer, and asks for none."""
+
+    entries: dict[str, tuple[str, Callable[[Customer], object]]]
+
+
+def run_menu(menu: Menu) -> None:
+    """Show a menu and run what is chosen from it, until it is left."""
+    labels = {**{digit: label for digit, (label, _) in menu.entries.items()}, "0": menu.leave}
+    lines = [f"{digit:>3}  {label}" for digit, label in labels.items()]
+    shown = lines
+    while True:
+        print("", menu.title, *shown, *[menu.hint] * bool(menu.hint), sep="\n")
+        answer = choose(labels, fields.text(300) if menu.other else None)
+        if answer == "0":
+            return
+        shown = lines if answer == "?" else tables.in_columns(lines)  # shown once, it makes room for what entries show
+        if answer != "?":
+            run_entry(menu, answer)
+
+
+def choose(labels: dict[str, str], other: Callable[[str], str] | None = None) -> str:
+    """Ask for a digit; q, Ctrl-C and Ctrl-D mean 0, and Enter means ?, which is to show everything again."""
+    def parse(answer: str) -> str:
+        meant = {"": "?", "q": "0"}.get(answer.casefold(), answer)
+        if meant == "?" or meant in labels:
+            return meant
+        return (other or fields.choice({digit: digit for digit in labels}))(answer)
+
+    try:
+        return ask("Choose", parse)
+    except (errors.Cancelled, KeyboardInterrupt):
+        return "0"
+
+
+def run_entry(menu: Menu, answer: str) -> None:
+    if answer not in menu.entries:
+        run_action("Find customer", lambda: menu.other(answer))  # type: ignore[misc]
+        return
+    label, action = menu.entries[answer]
+    if isinstance(action, Menu):
+        run_menu(action)
+    else:
+        run_action(label, action)
+
+
+def run_action(label: str, action: Callable[[], object]) -> None:
+    """Run one action; whatever stops it becomes one line, and leaving it by 0 none."""
+    global saved_before, unknown_before
+    print(f"\n{label}")
+    before = saved_before, unknown_before
+    saved_before, unknown_before = database.saved, database.unknown
+    try:
+        action()
+    except errors.Left:
+        pass
+    except errors.Cancelled:
+        prompts.complain(stopped())
+    except KeyboardInterrupt:
+        print(f"\n{stopped()}")
+    except errors.Error as exc:
+        prompts.complain(str(exc) if database.saved == saved_before else f"{exc} What was saved before that stays.")
+    saved_before, unknown_before = before  # of the action that this one is part of, if any
+
+
+def stopped() -> str:
+    """Say what a cancelled action left behind."""
+    if database.unknown != unknown_before:
+        return "Stopped; whether that was saved is not known: look before you enter it again."
+    if database.saved == saved_before:
+        return "Cancelled, nothing changed."
+    return "Stopped; what was saved before that stays."
+
+
+def run_account(customer_id: int, menu: AccountMenu) -> None:
+    """Show an account and run what is chosen for it, until it is left.
+
+    After an action only the account's head and the actions are shown, so that what the action said stays in sight.
+    """
+    labels = {**{digit: label for digit, (label, _) in menu.entries.items()}, "0": "Back"}
+    answer = "?"
+    while answer != "0":
+        show_account(reports.get_account(customer_id), answer == "?", labels)
+        answer = choose(labels)
+        if answer in menu.entries:
+            label, action = menu.entries[answer]
+            run_action(label, lambda action=action: action(database.get_customer(customer_id)))  # type: ignore[misc]
+
+
+def show_account(account: Account, whole: bool, labels: dict[str, str]) -> None:
+    """Show an account, whole or its head, and below it the actions; one of more than a screen is turned by pages."""
+    actions = tables.in_columns([f"{digit:>2}  {label}" for digit, label in labels.items()])
+    is_long = whole and show_lines(screens.account_lines(account), len(actions) + 2, "actions")
+    if is_long or not whole:
+        print("", *screens.account_head(account), sep="\n")
+    print(*[""] * (whole and not is_long), *actions, sep="\n")
