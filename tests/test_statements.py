@@ -12,7 +12,7 @@ import pytest
 import database
 import main
 from tracker import bill_run, errors, payments, reports
-from tracker.terminal import forms
+from tracker.terminal import forms, menus
 from tracker.transfer import importing, mapping, source
 from tracker.verify import verify_books
 

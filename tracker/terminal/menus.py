@@ -106,19 +106,31 @@ def run_account(customer_id: int, menu: AccountMenu) -> None:
     After an action only the account's head and the actions are shown, so that what the action said stays in sight.
     """
     labels = {**{digit: label for digit, (label, _) in menu.entries.items()}, "0": "Back"}
-    answer = "?"
-    while answer != "0":
-        show_account(reports.get_account(customer_id), answer == "?", labels)
-        answer = choose(labels)
-        if answer in menu.entries:
+    show_account(reports.get_account(customer_id), labels)
+    while (answer := choose(labels)) != "0":
+        if answer == "?":
+            print()
+            show_account(reports.get_account(customer_id), labels)
+        else:
             label, action = menu.entries[answer]
             run_action(label, lambda action=action: action(database.get_customer(customer_id)))  # type: ignore[misc]
+            print()
+            show_head(reports.get_account(customer_id), labels)
 
 
-def show_account(account: Account, whole: bool, labels: dict[str, str]) -> None:
-    """Show an account, whole or its head, and below it the actions; one of more than a screen is turned by pages."""
-    actions = tables.in_columns([f"{digit:>2}  {label}" for digit, label in labels.items()])
-    is_long = whole and show_lines(screens.account_lines(account), len(actions) + 2, "actions")
-    if is_long or not whole:
-        print("", *screens.account_head(account), sep="\n")
-    print(*[""] * (whole and not is_long), *actions, sep="\n")
+def show_account(account: Account, labels: dict[str, str]) -> None:
+    """Show an account and below it the actions; one of more than a screen is turned by pages first."""
+    actions = action_lines(labels)
+    if show_lines(screens.account_lines(account), len(actions) + 2, "actions"):
+        print()
+        show_head(account, labels)
+    else:
+        print("", *actions, sep="\n")
+
+
+def show_head(account: Account, labels: dict[str, str]) -> None:
+    print(*screens.account_head(account), "", *action_lines(labels), sep="\n")
+
+
+def action_lines(labels: dict[str, str]) -> list[str]:
+    return tables.in_columns([f"{digit:>2}  {label}" for digit, label in labels.items()])
