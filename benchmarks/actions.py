@@ -18,6 +18,7 @@ from benchmarks.measure import Missing, Row, median, seconds_of
 from benchmarks.replay import replay, statements_of
 from benchmarks.screens import Timing, growth_rows, in_turns
 from benchmarks.server import Server
+from tracker.terminal import menus
 
 
 class Records(NamedTuple):

@@ -77,7 +77,7 @@ def location_of(customer: Customer | None) -> Location:
     if not rows:
         say(f"{customer['name']} has no location yet; enter the first.")
         return database.get_location(add_location_to(customer))
-    picked = rows[0] if len(rows) == 1 else pick_hit(LOCATION, among(rows), back="back")
+    picked = rows[0] if len(rows) == 1 else pick_hit(LOCATION, among(rows))
     if picked is None:
         raise errors.Left
     return say_record(LOCATION, picked)

@@ -73,7 +73,7 @@ def _turn_or_open(
         return turn_page(position, more, earlier)
     by_id = {columns[0].show(row[columns[0].key]): row for row in page}
     while True:
-        turn = turn_page(position, more, earlier, by_id, "an ID opens")
+        turn = turn_page(position, more, earlier, by_id, "ID opens")
         if turn not in by_id or opens(by_id[turn]):
             return turn
 
@@ -134,7 +134,7 @@ def turn_page(
 ) -> str:
     """Ask for the next or the previous page, or one of the picks; Enter alone goes on while there is more, then back.
 
-    picked_by says in the question what the picks do: an ID opens.
+    picked_by says in the question what the picks do: ID opens.
     """
     turns = {"": "next" if more else "back", "0": "back"}
     hints = [picked_by] if picked_by else []
@@ -152,7 +152,7 @@ def turn_page(
         try:
             return choice(turns)("0" if answer.casefold() == "q" else answer)
         except ValueError as exc:
-            listed = f"{picked_by.rpartition(' ')[0]} of the list, or " if picked_by else ""
-            raise ValueError(f"Enter {listed}{str(exc)[len('Enter '):]}") from None
+            listed = f"any {picked_by.partition(' ')[0]} of the list, or " if picked_by else ""
+            raise ValueError(str(exc).replace("Enter ", f"Enter {listed}", 1)) from None
 
     return ask(f"{position}  ({', '.join(hints)})", parse)

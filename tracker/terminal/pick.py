@@ -189,7 +189,7 @@ def _page_size() -> int:
 
 
 def pick_hit(
-    kind: Kind[Record], hits: Callable[[int, int], Hits], found: Hits | None = None, back: str = "search again"
+    kind: Kind[Record], hits: Callable[[int, int], Hits], found: Hits | None = None
 ) -> Record | None:
     """List hits, a page at a time, and ask for the number of one; IDs are left out, so that there is one to type.
 
@@ -207,7 +207,7 @@ def pick_hit(
         last = skip + len(rows)
         known = f"more than {database.MOST_COUNTED}" if total > database.MOST_COUNTED else f"{total}"
         position = f"Hits {skip + 1} to {last} of {known}"
-        turn = turn_page(position, last < total, skip > 0, by_number, "a number picks", back)
+        turn = turn_page(position, last < total, skip > 0, by_number, "number picks")
         if turn == "back":
             return None
         if turn in by_number:
