@@ -52,7 +52,7 @@ def view(
                    opens=lambda row: show(kind.get(row[kind.key])), renew=lambda: (counted(kind), "", None))
             return
         if row := look_up(kind, answer):
-            show(row)
+            show(row if kind is CUSTOMER else say_record(kind, row))  # an account says itself whose it is
             return
 
 
