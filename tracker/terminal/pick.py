@@ -42,7 +42,7 @@ def of_customer(list_all: Callable[[int, int, int], Sequence[Row]]) -> Callable[
 CUSTOMER = Kind(
     "customer", "customers", "customer_id",
     database.get_customer, database.find_customers, screens.CUSTOMER_HITS,
-    lambda row: f"customer {row['customer_id']}, {row['name']}, {row['phone_number']}",
+    lambda row: ", ".join(filter(None, (f"customer {row['customer_id']}", row["name"], row["phone_number"]))),
 )
 LOCATION = Kind(
     "location", "locations", "location_id",
@@ -163,7 +163,7 @@ def _which_is_meant(
 
 def among(rows: Sequence[Row]) -> Callable[[int, int], Hits]:
     """Make pages of rows that are all there, as a search makes them of what it finds."""
-    return lambda skip, limit: Hits(rows[skip:skip + limit], len(rows))
+    return lambda skip, limit: Hits(list(rows[skip:skip + limit]), len(rows))
 
 
 def say_record(kind: Kind[Record], row: Record) -> Record:
