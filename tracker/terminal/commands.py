@@ -102,15 +102,18 @@ def add_export(command: argparse.ArgumentParser) -> None:
     command.add_argument("--yes", action="store_true", help="replace a file that exists")
 
 
-def write(form: str, rows: Iterable[Row]) -> None:
-    {"csv": tables.write_csv, "json": tables.write_json}[form](rows)
+def write(form: str, rows: Iterable[Row], columns: list[tables.Column]) -> None:
+    if form == "csv":
+        tables.write_csv(rows, [column.key for column in columns])
+    else:
+        tables.write_json(rows)
 
 
 def late_report_command(arguments: argparse.Namespace) -> int:
     if arguments.format == "table":
         show_late()
     else:
-        write(arguments.format, reports.stream_late_customers())
+        write(arguments.format, reports.stream_late_customers(), screens.LATE)
     return 0
 
 
@@ -122,7 +125,7 @@ def show_late(opens: Callable[[Row], object] | None = None) -> None:
 
     counted, footer, _ = totals()
     if counted == "0":
-        print(footer)
+        say(footer)
         return
     paging.browse(
         screens.LATE, reports.late_customers, lambda row: (row["oldest_due_date"], row["customer_id"]), None,
@@ -136,7 +139,7 @@ def account_report_command(arguments: argparse.Namespace) -> int:
     elif arguments.format == "json":
         tables.write_json(reports.stream_accounts())
     else:
-        tables.write_csv(screens.account_records(reports.stream_accounts()))
+        tables.write_csv(screens.account_records(reports.stream_accounts()), screens.RECORD_KEYS)
     return 0
 
 
@@ -153,7 +156,7 @@ def aging_report_command(arguments: argparse.Namespace) -> int:
     if arguments.format == "table":
         show_aging(arguments.as_of)
     else:
-        write(arguments.format, reports.stream_aging(arguments.as_of))
+        write(arguments.format, reports.stream_aging(arguments.as_of), screens.AGING)
     return 0
 
 
@@ -237,7 +240,7 @@ def show_verification() -> list[str]:
     """Verify the books, show the result, and return the findings."""
     checked, findings = verify_books()
     for line in screens.verification_lines(checked, findings):
-        print(line)
+        say(line)
     return findings
 
 
@@ -309,9 +312,13 @@ def export_command(arguments: argparse.Namespace) -> int:
 
 
 def show_mapping(source: sources.Source, mapping: mappings.Mapping) -> None:
-    rows = [{"field": field, "header": " + ".join(source.headers[column] for column in columns)}
-            for field, columns in mapping.items()]
-    print(tables.table([words("Field", "field"), words("Column in the file", "header")], rows))
+    """Show which column is which field; several joined that are too long for the line stand in several lines."""
+    room = (tables.screen_width() or sys.maxsize) - 2 - max(map(len, mappings.SYNONYMS))
+    rows = []
+    for field, columns in mapping.items():
+        header = text.clean(" + ".join(source.headers[column] for column in columns))
+        rows += [{"field": "" if i else field, "header": line} for i, line in enumerate(tables.wrap(header, room))]
+    print(tables.table([tables.codes("Field", "field"), words("Column in the file", "header")], rows))
     if ignored := mappings.ignored_headers(source, mapping):
         say(f"Ignored: {', '.join(ignored)}.")
 

@@ -92,11 +92,9 @@ def add_location_to(customer: Customer) -> int:
 
 def show_fields(columns: list[tables.Column]) -> Callable[[Row], None]:
     """Make a screen of one record, a line for each of its columns."""
-    room = max(len(column.header) for column in columns) + 2
-
     def show(row: Row) -> None:
-        for column in columns:
-            print(f"{column.header:<{room}}{column.show(row[column.key])}")
+        for line in tables.field_lines(columns, row):
+            print(line)
 
     return show
 

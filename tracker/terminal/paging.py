@@ -5,12 +5,12 @@ import itertools
 from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any
 
-from tracker.fields import choice
 from tracker.terminal import tables
 from tracker.terminal.prompts import ask, on_terminal
 from tracker.terminal.tables import Row
 
 MENU_LINES = 9  # what a menu may push off the screen
+ROWS_WIDE, LINES_WIDE = 80, 60  # cells that the question below a page may take; with fewer it stands in two lines
 
 
 def browse(
@@ -34,27 +34,28 @@ def browse(
     is to be shown anew; renew then returns total, footer and total_row as they are by now.
     """
     last = [total_row] if total_row else []
+    below = tables.wrap(footer, tables.terminal_size()[0]) if footer else []
     if not on_terminal():
         _print_all(columns, stream() if stream else _each_row(fetch, key, start), last, footer)
         return
-    size = tables.terminal_size()[1] - 4 - len(last) - (1 if footer else 0)
-    starts = [start]
+    size = tables.terminal_size()[1] - 4 - len(last) - len(below) - _is_narrower(ROWS_WIDE)
+    starts = [(start, 0)]  # of each page: the key before it, and how many rows
     while True:
-        rows = fetch(starts[-1], size + 1)
-        page, more = list(rows[:size]), len(rows) > size
-        if not page and len(starts) > 1:  # what stood there was changed meanwhile
+        rows = fetch(starts[-1][0], size + 1)
+        if not rows and len(starts) > 1:  # what stood there was changed meanwhile
             starts.pop()
             continue
-        print(tables.table(columns, page + last, struck) if page else "There are none.")
-        if footer:
-            print(footer)
-        if not more and len(starts) == 1 and (not opens or not page) and len(page) <= size - MENU_LINES:
+        page, lines = fitting(columns, list(rows[:size]), last, struck, size + 2 + len(last))
+        more = len(rows) > len(page)
+        print("\n".join([*lines, *below] if page else ["There are none.", *below]))
+        is_short = not more and len(starts) == 1 and len(lines) - 2 - len(last) <= size - MENU_LINES
+        if not page or (is_short and not opens):
             return
-        first = (len(starts) - 1) * size + 1
-        position = f"Rows {first} to {first + len(page) - 1} of {total}"
+        before = starts[-1][1]
+        position = f"Rows {before + 1} to {before + len(page)} of {total}"
         turn = _turn_or_open(position, more, len(starts) > 1, columns, page, opens)
         if turn == "next":
-            starts.append(key(page[-1]))
+            starts.append((key(page[-1]), before + len(page)))
         elif turn == "previous":
             starts.pop()
         elif turn == "back":
@@ -62,6 +63,7 @@ def browse(
         elif renew:
             total, footer, total_row = renew()
             last = [total_row] if total_row else []
+            below = tables.wrap(footer, tables.terminal_size()[0]) if footer else []
 
 
 def _turn_or_open(
@@ -76,6 +78,19 @@ def _turn_or_open(
         turn = turn_page(position, more, earlier, by_id, "ID opens")
         if turn not in by_id or opens(by_id[turn]):
             return turn
+
+
+def fitting(
+    columns: list[tables.Column], rows: list[Row], last: list[Row], struck: Callable[[Row], bool], room: int
+) -> tuple[list[Row], list[str]]:
+    """Return as many rows as fit the screen, which where it is narrow take several lines each, and those lines."""
+    while True:
+        head, records = tables.lay_out(columns, rows + last, struck, len(last))
+        lines = [*head, *itertools.chain.from_iterable(records)]
+        if len(lines) <= room or len(rows) <= 1:
+            return rows, lines
+        each = max(map(len, records))
+        rows = rows[:max(min((room - len(head)) // each - len(last), len(rows) - 1), 1)]
 
 
 def _each_row(
@@ -94,7 +109,7 @@ def _print_all(
         print("There are none.")
     while chunk:
         following = list(itertools.islice(rows, tables.CHUNK))
-        print(tables.table(columns, chunk if following else chunk + last))
+        print(tables.table(columns, chunk if following else chunk + last, totals=0 if following else len(last)))
         if following:
             print()
         chunk = following
@@ -111,7 +126,7 @@ def show_lines(lines: Iterator[str], below: int = MENU_LINES, back: str = "back"
         for line in lines:
             print(line)
         return False
-    size = tables.terminal_size()[1] - 2
+    size = tables.terminal_size()[1] - 2 - _is_narrower(LINES_WIDE)
     seen: list[str] = []
     top = 0
     while True:
@@ -136,23 +151,22 @@ def turn_page(
 
     picked_by says in the question what the picks do: ID opens.
     """
-    turns = {"": "next" if more else "back", "0": "back"}
-    hints = [picked_by] if picked_by else []
-    if more:
-        turns["n"] = "next"
-        hints.append("Enter next")
-    if earlier:
-        turns["p"] = "previous"
-        hints.append("p previous")
-    hints.append(f"0 {back}" if more else f"Enter or 0 {back}")
+    hints = [*([picked_by] if picked_by else []), *(["Enter next"] if more else []),
+             *(["p previous"] if earlier else []), f"0 or q {back}" if more else f"Enter, 0 or q {back}"]
+    turns = {"": "next" if more else "back", "0": "back", "q": "back", **({"n": "next"} if more else {}),
+             **({"p": "previous"} if earlier else {})}
 
     def parse(answer: str) -> str:
-        if answer in picks:
-            return answer
-        try:
-            return choice(turns)("0" if answer.casefold() == "q" else answer)
-        except ValueError as exc:
-            listed = f"any {picked_by.partition(' ')[0]} of the list, or " if picked_by else ""
-            raise ValueError(str(exc).replace("Enter ", f"Enter {listed}", 1)) from None
+        if turn := answer if answer in picks else turns.get(answer.casefold()):
+            return turn
+        raise ValueError(f"Type one of these: {', '.join(hints)}.")
 
-    return ask(f"{position}  ({', '.join(hints)})", parse)
+    question = f"{position}  ({', '.join(hints)})"
+    if _is_narrower(len(question) + 3):
+        print(position)
+        question = ", ".join(hints)
+    return ask(question, parse)
+
+
+def _is_narrower(cells: int) -> bool:
+    return tables.terminal_size()[0] < cells

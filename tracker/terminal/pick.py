@@ -10,7 +10,7 @@ import database
 from database import Customer, Hits
 from tracker import errors, fields, payments, text
 from tracker.terminal import prompts, screens, tables
-from tracker.terminal.paging import turn_page
+from tracker.terminal.paging import fitting, turn_page
 from tracker.terminal.prompts import ask, on_terminal, say
 from tracker.terminal.tables import Row, numbers
 
@@ -196,20 +196,24 @@ def pick_hit(
     found is the first page, where it is known already.
     """
     columns = [numbers("#", "hit"), *(column for column in kind.hits if column.key != kind.key)]
-    size = _page_size()
     by_number: dict[str, int] = {}
-    skip = 0
+    starts = [0]
     while True:
-        rows, total = found or hits(skip, size)
+        rows, total = found or hits(starts[-1], _page_size())
         found = None
-        print(tables.table(columns, [{**row, "hit": i} for i, row in enumerate(rows, skip + 1)]))
-        by_number.update({str(i): row[kind.key] for i, row in enumerate(rows, skip + 1)})
-        last = skip + len(rows)
+        listed: list[Row] = [{**row, "hit": i} for i, row in enumerate(rows, starts[-1] + 1)]
+        shown, lines = fitting(columns, listed, [], lambda row: False, _page_size() + 2)
+        print(*lines, sep="\n")
+        by_number.update({str(row["hit"]): row[kind.key] for row in shown})
+        last = starts[-1] + len(shown)
         known = f"more than {database.MOST_COUNTED}" if total > database.MOST_COUNTED else f"{total}"
-        position = f"Hits {skip + 1} to {last} of {known}"
-        turn = turn_page(position, last < total, skip > 0, by_number, "number picks")
-        if turn == "back":
-            return None
+        position = f"Hits {starts[-1] + 1} to {last} of {known}"
+        turn = turn_page(position, last < total, starts[-1] > 0, by_number, "number picks")
         if turn in by_number:
             return kind.get(by_number[turn])
-        skip += size if turn == "next" else -size
+        if turn == "next":
+            starts.append(last)
+        elif turn == "previous":
+            starts.pop()
+        else:
+            return None
