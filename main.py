@@ -13,13 +13,20 @@ from database import Bill, Location
 from tracker import bill_run, errors, fields, interrupts, log, payments, reports, text
 from tracker.terminal import commands, prompts, screens, tables
 from tracker.terminal.forms import (
+    BILL_FIELDS,
+    CUSTOMER_FIELDS,
+    EQUIPMENT_FIELDS,
+    LOCATION_FIELDS,
+    SERVICE_FIELDS,
     ask_aim,
+    change,
     choose_mapping,
     confirm_delete,
     confirm_odd_payment,
     confirm_repeated_payment,
     deleted_with,
     file_path,
+    fill_in,
     open_import_file,
     save_payment,
     show_fields,
@@ -43,16 +50,21 @@ class Menu(NamedTuple):
 
 
 def add_customer() -> None:
-    name = ask("Name", fields.text(200))
-    phone_number = ask("Phone number", fields.phone)
+    customer_id, new = fill_in(CUSTOMER_FIELDS, add_new_customer)
+    if customer_id:
+        say(f"Added customer {customer_id}, {new['name']}.")
+    else:
+        print("Not added.")
+
+
+def add_new_customer(name: str, phone_number: str) -> int | None:
+    """Add a customer, asking first where the phone number is known already; return the new ID, if any."""
     if others := database.customers_with_phone(phone_number):
         print("This phone number is known already:")
         print(tables.table(screens.CUSTOMERS, others))
         if not confirm("Type yes to add another customer with it:"):
-            print("Not added.")
-            return
-    customer_id = database.add_customer(name, phone_number)
-    say(f"Added customer {customer_id}, {name}.")
+            return None
+    return database.add_customer(name, phone_number)
 
 
 def view_customer() -> None:
@@ -62,12 +74,8 @@ def view_customer() -> None:
 
 def update_customer() -> None:
     customer = pick(CUSTOMER)
-    row = database.update_customer(
-        customer["customer_id"],
-        ask("Name", fields.text(200), shown=customer["name"]),
-        ask("Phone number", fields.phone, shown=customer["phone_number"]),
-    )
-    say(f"Saved customer {row['customer_id']}, {row['name']}, {row['phone_number']}.")
+    if row := change(CUSTOMER_FIELDS, customer, database.update_customer, customer["customer_id"]):
+        say(f"Saved customer {row['customer_id']}, {row['name']}, {row['phone_number']}.")
 
 
 def delete_customer() -> None:
@@ -82,9 +90,8 @@ def delete_customer() -> None:
 
 def add_location() -> None:
     customer = pick(CUSTOMER)
-    address = ask("Address", fields.text(300))
-    location_id = database.add_location(customer["customer_id"], address)
-    say(f"Added location {location_id}, {address}, to {customer['name']}.")
+    location_id, new = fill_in(LOCATION_FIELDS, database.add_location, customer["customer_id"])
+    say(f"Added location {location_id}, {new['address']}, to {customer['name']}.")
 
 
 def view_location() -> None:
@@ -100,8 +107,8 @@ def show_location(location: Location) -> None:
 
 def update_location() -> None:
     location = pick(LOCATION)
-    row = database.update_location(location["location_id"], ask("Address", fields.text(300), shown=location["address"]))
-    say(f"Saved location {row['location_id']}, {row['address']}.")
+    if row := change(LOCATION_FIELDS, location, database.update_location, location["location_id"]):
+        say(f"Saved location {row['location_id']}, {row['address']}.")
 
 
 def delete_location() -> None:
@@ -114,10 +121,9 @@ def delete_location() -> None:
 
 def add_service() -> None:
     location = pick(LOCATION)
-    name = ask("Service name", fields.text(100))
-    cost = ask("Monthly cost", fields.amount)
-    service_id = database.add_service(location["location_id"], name, cost)
-    say(f"Added service {service_id}, {name}, at {text.show_amount(cost)} a month, to {location['address']}.")
+    service_id, new = fill_in(SERVICE_FIELDS, database.add_service, location["location_id"])
+    say(f"Added service {service_id}, {new['service_name']}, at {text.show_amount(new['cost'])} a month, "
+        f"to {location['address']}.")
 
 
 def view_service() -> None:
@@ -126,12 +132,8 @@ def view_service() -> None:
 
 def update_service() -> None:
     service = pick(SERVICE)
-    row = database.update_service(
-        service["service_id"],
-        ask("Service name", fields.text(100), shown=service["service_name"]),
-        ask("Monthly cost", fields.amount, shown=text.show_amount(service["cost"])),
-    )
-    say(f"Saved service {row['service_id']}, {row['service_name']}, at {text.show_amount(row['cost'])} a month.")
+    if row := change(SERVICE_FIELDS, service, database.update_service, service["service_id"]):
+        say(f"Saved service {row['service_id']}, {row['service_name']}, at {text.show_amount(row['cost'])} a month.")
 
 
 def delete_service() -> None:
@@ -143,11 +145,9 @@ def delete_service() -> None:
 
 def add_equipment() -> None:
     location = pick(LOCATION)
-    name = ask("Equipment name", fields.text(100))
-    serial_number = ask("Serial number", fields.text(100), shown="none")
-    cost = ask("Cost", fields.amount)
-    equipment_id = database.add_equipment(location["location_id"], name, serial_number, cost)
-    say(f"Added equipment {equipment_id}, {name}, worth {text.show_amount(cost)}, to {location['address']}.")
+    equipment_id, new = fill_in(EQUIPMENT_FIELDS, database.add_equipment, location["location_id"])
+    say(f"Added equipment {equipment_id}, {new['equipment_name']}, worth {text.show_amount(new['cost'])}, "
+        f"to {location['address']}.")
 
 
 def view_equipment() -> None:
@@ -156,14 +156,8 @@ def view_equipment() -> None:
 
 def update_equipment() -> None:
     device = pick(EQUIPMENT)
-    serial_number = device["serial_number"]
-    row = database.update_equipment(
-        device["equipment_id"],
-        ask("Equipment name", fields.text(100), shown=device["equipment_name"]),
-        ask("Serial number", fields.serial_or_none, shown=f"{serial_number}; - for none" if serial_number else "none"),
-        ask("Cost", fields.amount, shown=text.show_amount(device["cost"])),
-    )
-    say(f"Saved equipment {row['equipment_id']}, {row['equipment_name']}, worth {text.show_amount(row['cost'])}.")
+    if row := change(EQUIPMENT_FIELDS, device, database.update_equipment, device["equipment_id"]):
+        say(f"Saved equipment {row['equipment_id']}, {row['equipment_name']}, worth {text.show_amount(row['cost'])}.")
 
 
 def delete_equipment() -> None:
@@ -175,12 +169,9 @@ def delete_equipment() -> None:
 
 def add_bill() -> None:
     customer = pick(CUSTOMER)
-    description = ask("Description", fields.text(200))
-    billed = ask("Amount", fields.positive_amount)
-    due_date = ask("Due date", fields.day)
-    billing_id, credit = database.add_bill(customer["customer_id"], description, billed, due_date)
-    say(f"Added bill {billing_id}, {description}, {text.show_amount(billed)} due {due_date}, to {customer['name']}"
-        f"{f'; {text.show_amount(credit)} of it paid from credit' if credit else ''}.")
+    (billing_id, credit), new = fill_in(BILL_FIELDS, database.add_bill, customer["customer_id"])
+    say(f"Added bill {billing_id}, {new['description']}, {text.show_amount(new['amount'])} due {new['due_date']}, "
+        f"to {customer['name']}{f'; {text.show_amount(credit)} of it paid from credit' if credit else ''}.")
 
 
 def view_bill() -> None:
@@ -196,14 +187,9 @@ def show_bill(bill: Bill) -> None:
 
 def update_bill() -> None:
     bill = pick(BILL)
-    row = database.update_bill(
-        bill["billing_id"],
-        ask("Description", fields.text(200), shown=bill["description"]),
-        ask("Amount", fields.positive_amount, shown=text.show_amount(bill["amount_billed"])),
-        ask("Due date", fields.day, shown=text.show_day(bill["due_date"])),
-    )
-    say(f"Saved bill {row['billing_id']}, {row['description']}, {text.show_amount(row['amount_billed'])} "
-        f"due {row['due_date']}, {text.show_amount(row['amount_due'])} to pay.")
+    if row := change(BILL_FIELDS, bill, database.update_bill, bill["billing_id"]):
+        say(f"Saved bill {row['billing_id']}, {row['description']}, {text.show_amount(row['amount_billed'])} "
+            f"due {row['due_date']}, {text.show_amount(row['amount_due'])} to pay.")
 
 
 def delete_bill() -> None:
