@@ -13,14 +13,21 @@ from database import Bill, Customer, Location
 from tracker import bill_run, errors, fields, interrupts, log, payments, reports, text
 from tracker.terminal import commands, menus, prompts, screens, tables
 from tracker.terminal.forms import (
+    BILL_FIELDS,
+    CUSTOMER_FIELDS,
+    EQUIPMENT_FIELDS,
+    LOCATION_FIELDS,
+    SERVICE_FIELDS,
     add_location_to,
     ask_aim,
+    change,
     choose_mapping,
     confirm_delete,
     confirm_odd_payment,
     confirm_repeated_payment,
     deleted_with,
     file_path,
+    fill_in,
     location_of,
     of_whom,
     open_import_file,
@@ -46,7 +53,7 @@ def find_customer(answer: str) -> None:
         if again is None or again.casefold() in ("0", "q"):
             return
         if again.casefold() == "yes":
-            add_customer(answer)
+            add_customer(name=answer)
             return
         answer = again
     run_account(customer["customer_id"], ACCOUNT_MENU)
@@ -70,19 +77,25 @@ def open_account(row: Mapping[str, Any]) -> bool:
     return True
 
 
-def add_customer(name: str | None = None) -> None:
-    name = name or ask("Name", fields.text(200))
-    phone_number = ask("Phone number", fields.phone)
+def add_customer(**given: str) -> None:
+    """Add a customer, asking for what is not given, and on a terminal go on with the account."""
+    customer_id, new = fill_in(CUSTOMER_FIELDS, add_new_customer, **given)
+    if not customer_id:
+        print("Not added.")
+        return
+    say(f"Added customer {customer_id}, {new['name']}.")
+    if prompts.on_terminal():
+        run_account(customer_id, ACCOUNT_MENU)
+
+
+def add_new_customer(name: str, phone_number: str) -> int | None:
+    """Add a customer, asking first where the phone number is known already; return the new ID, if any."""
     if others := database.customers_with_phone(phone_number):
         print("This phone number is known already:")
         print(tables.table(screens.CUSTOMERS, others))
         if not confirm("Type yes to add another customer with it:"):
-            print("Not added.")
-            return
-    customer_id = database.add_customer(name, phone_number)
-    say(f"Added customer {customer_id}, {name}.")
-    if prompts.on_terminal():
-        run_account(customer_id, ACCOUNT_MENU)
+            return None
+    return database.add_customer(name, phone_number)
 
 
 def view_customer() -> None:
@@ -91,12 +104,8 @@ def view_customer() -> None:
 
 def update_customer(customer: Customer | None = None) -> None:
     customer = of_whom(customer)
-    row = database.update_customer(
-        customer["customer_id"],
-        ask("Name", fields.text(200), shown=customer["name"]),
-        ask("Phone number", fields.phone, shown=customer["phone_number"] or "none"),
-    )
-    say(f"Saved customer {row['customer_id']}, {row['name']}, {row['phone_number']}.")
+    if row := change(CUSTOMER_FIELDS, customer, database.update_customer, customer["customer_id"]):
+        say(f"Saved customer {row['customer_id']}, {row['name']}, {row['phone_number']}.")
 
 
 def delete_customer() -> None:
@@ -126,8 +135,8 @@ def show_location(location: Location) -> None:
 
 def update_location() -> None:
     location = pick(LOCATION)
-    row = database.update_location(location["location_id"], ask("Address", fields.text(300), shown=location["address"]))
-    say(f"Saved location {row['location_id']}, {row['address']}.")
+    if row := change(LOCATION_FIELDS, location, database.update_location, location["location_id"]):
+        say(f"Saved location {row['location_id']}, {row['address']}.")
 
 
 def delete_location() -> None:
@@ -140,10 +149,9 @@ def delete_location() -> None:
 
 def add_service(customer: Customer | None = None) -> None:
     location = location_of(customer)
-    name = ask("Service name", fields.text(100))
-    cost = ask("Monthly cost", fields.amount)
-    service_id = database.add_service(location["location_id"], name, cost)
-    say(f"Added service {service_id}, {name}, at {text.show_amount(cost)} a month, to {location['address']}.")
+    service_id, new = fill_in(SERVICE_FIELDS, database.add_service, location["location_id"])
+    say(f"Added service {service_id}, {new['service_name']}, at {text.show_amount(new['cost'])} a month, "
+        f"to {location['address']}.")
 
 
 def view_service() -> None:
@@ -152,12 +160,8 @@ def view_service() -> None:
 
 def update_service() -> None:
     service = pick(SERVICE)
-    row = database.update_service(
-        service["service_id"],
-        ask("Service name", fields.text(100), shown=service["service_name"]),
-        ask("Monthly cost", fields.amount, shown=text.show_amount(service["cost"])),
-    )
-    say(f"Saved service {row['service_id']}, {row['service_name']}, at {text.show_amount(row['cost'])} a month.")
+    if row := change(SERVICE_FIELDS, service, database.update_service, service["service_id"]):
+        say(f"Saved service {row['service_id']}, {row['service_name']}, at {text.show_amount(row['cost'])} a month.")
 
 
 def delete_service() -> None:
@@ -170,13 +174,15 @@ def delete_service() -> None:
 def add_equipment(customer: Customer | None = None) -> None:
     """Add a device to a location; in an account one after another, since a new site has several."""
     location = location_of(customer)
-    name: str | None = ask("Equipment name", fields.text(100))
-    while name:
-        serial_number = ask("Serial number", fields.text(100), shown="none")
-        cost = ask("Cost", fields.amount)
-        equipment_id = database.add_equipment(location["location_id"], name, serial_number, cost)
-        say(f"Added equipment {equipment_id}, {name}, worth {text.show_amount(cost)}, to {location['address']}.")
+    given: dict[str, str] = {}
+    while True:
+        equipment_id, new = fill_in(EQUIPMENT_FIELDS, database.add_equipment, location["location_id"], **given)
+        say(f"Added equipment {equipment_id}, {new['equipment_name']}, worth {text.show_amount(new['cost'])}, "
+            f"to {location['address']}.")
         name = ask("Another equipment name", fields.text(100), shown="no more") if customer else None
+        if name is None:
+            return
+        given = {"equipment_name": name}
 
 
 def view_equipment() -> None:
@@ -185,14 +191,8 @@ def view_equipment() -> None:
 
 def update_equipment() -> None:
     device = pick(EQUIPMENT)
-    serial_number = device["serial_number"]
-    row = database.update_equipment(
-        device["equipment_id"],
-        ask("Equipment name", fields.text(100), shown=device["equipment_name"]),
-        ask("Serial number", fields.serial_or_none, shown=f"{serial_number}; - for none" if serial_number else "none"),
-        ask("Cost", fields.amount, shown=text.show_amount(device["cost"])),
-    )
-    say(f"Saved equipment {row['equipment_id']}, {row['equipment_name']}, worth {text.show_amount(row['cost'])}.")
+    if row := change(EQUIPMENT_FIELDS, device, database.update_equipment, device["equipment_id"]):
+        say(f"Saved equipment {row['equipment_id']}, {row['equipment_name']}, worth {text.show_amount(row['cost'])}.")
 
 
 def delete_equipment() -> None:
@@ -204,12 +204,9 @@ def delete_equipment() -> None:
 
 def add_bill(customer: Customer | None = None) -> None:
     customer = of_whom(customer)
-    description = ask("Description", fields.text(200))
-    billed = ask("Amount", fields.positive_amount)
-    due_date = ask("Due date", fields.day)
-    billing_id, credit = database.add_bill(customer["customer_id"], description, billed, due_date)
-    say(f"Added bill {billing_id}, {description}, {text.show_amount(billed)} due {due_date}, to {customer['name']}"
-        f"{f'; {text.show_amount(credit)} of it paid from credit' if credit else ''}.")
+    (billing_id, credit), new = fill_in(BILL_FIELDS, database.add_bill, customer["customer_id"])
+    say(f"Added bill {billing_id}, {new['description']}, {text.show_amount(new['amount'])} due {new['due_date']}, "
+        f"to {customer['name']}{f'; {text.show_amount(credit)} of it paid from credit' if credit else ''}.")
 
 
 def view_bill() -> None:
@@ -234,14 +231,9 @@ def show_bill(bill: Bill) -> None:
 
 def update_bill() -> None:
     bill = pick(BILL)
-    row = database.update_bill(
-        bill["billing_id"],
-        ask("Description", fields.text(200), shown=bill["description"]),
-        ask("Amount", fields.positive_amount, shown=text.show_amount(bill["amount_billed"])),
-        ask("Due date", fields.day, shown=text.show_day(bill["due_date"])),
-    )
-    say(f"Saved bill {row['billing_id']}, {row['description']}, {text.show_amount(row['amount_billed'])} "
-        f"due {row['due_date']}, {text.show_amount(row['amount_due'])} to pay.")
+    if row := change(BILL_FIELDS, bill, database.update_bill, bill["billing_id"]):
+        say(f"Saved bill {row['billing_id']}, {row['description']}, {text.show_amount(row['amount_billed'])} "
+            f"due {row['due_date']}, {text.show_amount(row['amount_due'])} to pay.")
 
 
 def delete_bill() -> None:

@@ -273,9 +273,9 @@ def test_a_broken_rule_is_one_sentence(way, said, records, run):
 def test_a_record_deleted_meanwhile_is_one_sentence(records, sql, terminal):
     child = terminal()
     child.send("3\r3\r1\r")
-    child.expect_exact("Service name [Fibre]: ")
+    child.expect_exact("Service name: Fibre")
     sql("DELETE FROM services")
-    child.send("Cable\r\r")
+    child.send("\x15Cable\r\r")
     child.expect_exact("There is no service 1.\r\n\r\nManage Services")
 
 

@@ -3,11 +3,12 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import database
 from database import Customer, Location
@@ -27,7 +28,7 @@ from tracker.terminal.pick import (
     pick_hit,
     say_record,
 )
-from tracker.terminal.prompts import ask, confirm, say
+from tracker.terminal.prompts import ask, confirm, edit, say
 from tracker.terminal.tables import Row
 from tracker.transfer import mapping as mappings
 from tracker.transfer import source as sources
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 LOOK_UP_SECONDS = 60
+Value = TypeVar("Value")
 
 
 def view(
@@ -84,10 +86,105 @@ def location_of(customer: Customer | None) -> Location:
 
 
 def add_location_to(customer: Customer) -> int:
-    address = ask("Address", fields.text(300))
-    location_id = database.add_location(customer["customer_id"], address)
-    say(f"Added location {location_id}, {address}, to {customer['name']}.")
+    location_id, new = fill_in(LOCATION_FIELDS, database.add_location, customer["customer_id"])
+    say(f"Added location {location_id}, {new['address']}, to {customer['name']}.")
     return location_id
+
+
+@dataclass(frozen=True)
+class Field:
+    """One question of a form: its label and parser, the record's column, how that is shown, whether it may be empty."""
+
+    label: str
+    parse: Callable[[str], Any]
+    column: str
+    show: Callable[[Any], str] = text.clean
+    optional: bool = False
+    line_break: str = " "
+
+    def ask(self) -> Any:
+        if self.optional:
+            return ask(self.label, self.parse, shown="none")
+        return ask(self.label, self.parse, line_break=self.line_break)
+
+    def edit(self, present: Any) -> Any:
+        """Ask for a new value: None when the present one stays, an empty text when it goes."""
+        none = "" if self.optional else None
+        return edit(self.label, self.parse, self.show(present), none=none, line_break=self.line_break)
+
+
+# The questions of each form, under the names that the functions of database.py give the answers.
+Fields = Mapping[str, Field]
+CUSTOMER_FIELDS: Fields = {
+    "name": Field("Name", fields.text(200), "name"),
+    "phone_number": Field("Phone number", fields.phone, "phone_number"),
+}
+LOCATION_FIELDS: Fields = {"address": Field("Address", fields.text(300), "address", line_break=", ")}
+SERVICE_FIELDS: Fields = {
+    "service_name": Field("Service name", fields.text(100), "service_name"),
+    "cost": Field("Monthly cost", fields.amount, "cost", text.show_amount),
+}
+EQUIPMENT_FIELDS: Fields = {
+    "equipment_name": Field("Equipment name", fields.text(100), "equipment_name"),
+    "serial_number": Field("Serial number", fields.text(100), "serial_number", optional=True),
+    "cost": Field("Cost", fields.amount, "cost", text.show_amount),
+}
+BILL_FIELDS: Fields = {
+    "description": Field("Description", fields.text(200), "description"),
+    "amount": Field("Amount", fields.positive_amount, "amount_billed", text.show_amount),
+    "due_date": Field("Due date", fields.day, "due_date", text.show_day),
+}
+
+
+def fill_in(questions: Fields, add: Callable[..., Value], *of: int, **given: str) -> tuple[Value, dict[str, Any]]:
+    """Ask what is not given of a form and add it, to the record of an ID; return what add does, and the answers."""
+    answers = {name: given[name] if name in given else field.ask() for name, field in questions.items()}
+    while True:
+        try:
+            return add(*of, **answers), answers
+        except errors.Conflict as exc:
+            name = refused_field(exc, questions)
+            answers[name] = questions[name].ask()
+
+
+def change(questions: Fields, seen: Row, update: Callable[..., Value], row_id: int) -> Value | None:
+    """Ask for each field of a record, and write those that were changed; None when nothing is left to write."""
+    given = {name: field.edit(seen[field.column]) for name, field in questions.items()}
+    while True:
+        try:
+            return update(row_id, **given, seen=seen)
+        except errors.Changed as exc:
+            given = overwriting(questions, given, seen, exc.present)
+            seen = exc.present
+        except errors.Conflict as exc:
+            name = refused_field(exc, questions)
+            given[name] = questions[name].edit(seen[questions[name].column])
+        if all(value is None for value in given.values()):
+            print("Nothing saved.")
+            return None
+
+
+def refused_field(refusal: errors.Conflict, questions: Fields) -> str:
+    """Say why the database refuses a form, and return which field that is about; raise it where that is none."""
+    if refusal.field not in questions:
+        raise refusal
+    prompts.complain(str(refusal))
+    return refusal.field
+
+
+def overwriting(questions: Fields, given: dict[str, Any], seen: Row, present: Row) -> dict[str, Any]:
+    """Tell what somebody else made of the fields that are given, and return what is to be written all the same."""
+    def differs(name: str, value: Any) -> bool:
+        now = present[questions[name].column]
+        return value is not None and now != seen[questions[name].column] and (now or "") != value
+
+    theirs = {name for name, value in given.items() if differs(name, value)}
+    for name in theirs:
+        field = questions[name]
+        say(f"Meanwhile somebody changed {field.label} to {field.show(present[field.column]) or 'none'}.")
+    if not theirs or confirm("Type yes to overwrite that:"):
+        return given
+    return {name: None if name in theirs else value for name, value in given.items()}
 
 
 def show_fields(columns: list[tables.Column]) -> Callable[[Row], None]:

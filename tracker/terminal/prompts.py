@@ -10,30 +10,29 @@ from typing import Any, TypeVar, overload
 
 from tracker import text
 from tracker.errors import Cancelled
-from tracker.terminal import tables
+from tracker.terminal import editor, tables
 
 Value = TypeVar("Value")
+LONGEST_KEPT = 1_000  # characters of a refused answer that stay on the line to be mended
 complaints = 0
 
 
 def prepare() -> None:
-    """Make input safe to read: any bytes become text, and on a terminal the arrow keys edit the line."""
+    """Make input safe to read: any bytes become text."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # closed by whoever started the program
             setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115, it stays open as a standard stream does
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         errors = "surrogateescape" if stream is sys.stdin else "backslashreplace"
         stream.reconfigure(encoding="utf-8", errors=errors)  # type: ignore[union-attr]
-    if on_terminal():
-        try:
-            import readline
-            readline.set_auto_history(False)
-        except (ImportError, AttributeError):
-            pass  # a Python without readline, or one built on an old libedit
 
 
 def on_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def can_edit() -> bool:
+    return on_terminal() and editor.can_edit()
 
 
 def say(sentence: str) -> None:
@@ -59,10 +58,13 @@ def note(sentence: str) -> None:
     print(_broken(sentence, sys.stderr.isatty()), file=sys.stderr, flush=True)
 
 
-def read_line(prompt: str) -> str:
-    """Ask once and return what was typed; raise Cancelled at the end of input and KeyboardInterrupt at Ctrl-C."""
+def read_line(prompt: str, value: str = "", line_break: str = " ") -> str:
+    """Ask once and return what was typed; raise Cancelled at the end of input and KeyboardInterrupt at Ctrl-C.
+
+    Where the line can be edited, value stands on it already; line_break is what a pasted line break becomes.
+    """
     try:
-        answer = input(prompt)
+        answer = editor.read(prompt, value, line_break) if can_edit() else input(prompt)
     except EOFError:
         print()
         raise Cancelled from None
@@ -75,22 +77,57 @@ def read_line(prompt: str) -> str:
 
 
 @overload
-def ask(label: str, parse: Callable[[str], Value]) -> Value: ...
+def ask(label: str, parse: Callable[[str], Value], *, line_break: str = " ") -> Value: ...
 @overload
 def ask(label: str, parse: Callable[[str], Value], *, shown: str, default: Value) -> Value: ...
 @overload
 def ask(label: str, parse: Callable[[str], Value], *, shown: str) -> Value | None: ...
-def ask(label: str, parse: Callable[[str], Any], *, shown: str | None = None, default: Any = None) -> Any:
+def ask(
+    label: str,
+    parse: Callable[[str], Any],
+    *,
+    shown: str | None = None,
+    default: Any = None,
+    line_break: str = " ",
+) -> Any:
     """Ask until parse is content; with shown, that stands in brackets and Enter alone returns default."""
     prompt = f"{label}: " if shown is None else f"{label} [{text.clean(shown)}]: "
     while True:
-        answer = read_line(prompt).strip()
+        answer = read_line(prompt, line_break=line_break).strip()
         if not answer and shown is not None:
             return default
         try:
             return parse(answer)
         except ValueError as exc:
             complain(str(exc))
+
+
+def edit(
+    label: str,
+    parse: Callable[[str], Value],
+    present: str,
+    *,
+    none: Value | None = None,
+    line_break: str = " ",
+) -> Value | None:
+    """Ask for a field that has a value, which can be edited where the terminal can; None when it is left alone.
+
+    none is what an emptied field means, where it may be empty; where lines cannot be edited, a hyphen empties it.
+    """
+    shown = text.clean(present)
+    if not can_edit():
+        hint = f"{shown}; - for none" if shown and none is not None else shown or "none"
+        return ask(label, lambda answer: none if answer == "-" and none is not None else parse(answer), shown=hint)
+    on_line = shown
+    while True:
+        answer = read_line(f"{label}: ", on_line, line_break).strip()
+        if answer == shown.strip():
+            return None
+        try:
+            return none if not answer and none is not None else parse(answer)
+        except ValueError as exc:
+            complain(str(exc))
+            on_line = answer if answer and len(answer) <= LONGEST_KEPT else shown
 
 
 def confirm(question: str, wanted: str = "yes") -> bool:
