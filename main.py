@@ -44,6 +44,7 @@ from tracker.transfer import exporting
 
 VERSION = "1.0.0"
 
+
 def find_customer(answer: str) -> None:
     """Open the account that an answer at the main menu leads to; a name that nobody has may be a new customer's."""
     while not (customer := look_up(CUSTOMER, answer)):
