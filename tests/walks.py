@@ -15,9 +15,14 @@ from emulator import Terminal
 
 from tracker.bill_run import default_due_date
 
-CTRL_C, CTRL_D, ENTER = "\x03", "\x04", ""
+CTRL_C, CTRL_D, CTRL_U, ENTER = "\x03", "\x04", "\x15", ""
 LONG_NAME = "Wilhelmina-Alexandrine Quackenbrück-Featherstonehaugh & Daughters"
 LONG_ADDRESS = "Third warehouse behind the old lighthouse, 1024 Harbour Promenade North, Port Ellen"
+
+
+def instead(answer: str) -> str:
+    """Return an answer as it is typed where another stands on the line."""
+    return f"{CTRL_U}{answer}"
 
 
 class Walk:
@@ -210,9 +215,9 @@ def customers(walk: Walk) -> None:
     walk.shot("add-refused", "1", ENTER, "x" * 201, "Noor\u200b", "Noor", "12", "call me", CTRL_C)
     walk.shot("known-phone", "1", "Zoe Okafor", "+442079460958", "no")
     walk.shot("known-phone-added", "1", "Zoe Okafor", "+442079460958", "yes")
-    walk.shot("update", "3", "8", "Zoë Okafor", "555 0199")
+    walk.shot("update", "3", "8", instead("Zoë Okafor"), instead("555 0199"))
     walk.shot("update-kept", "3", "8", ENTER, ENTER)
-    walk.shot("update-refused", "3", "8", ENTER, "12", CTRL_C)
+    walk.shot("update-refused", "3", "8", ENTER, instead("12"), CTRL_C)
     walk.shot("delete", "4", "8", "yes")
     walk.shot("not-deleted", "4", "6", "no")
     walk.shot("delete-with-sites", "4", "6", "yes")
@@ -221,7 +226,7 @@ def customers(walk: Walk) -> None:
     walk.shot("delete-changed-meanwhile", "4", "7",
               lambda: walk.sql("INSERT INTO locations (customer_id, address) VALUES (7, 'Here')"), "yes")
     walk.shot("delete-left", "4", "7", CTRL_D)
-    walk.shot("gone-meanwhile", "3", "7", lambda: walk.sql("DELETE FROM customers WHERE customer_id = 7"), "Noor",
+    walk.shot("gone-meanwhile", "3", "7", lambda: walk.sql("DELETE FROM customers WHERE customer_id = 7"), instead("Noor"),
               ENTER)
 
 
@@ -236,10 +241,10 @@ def locations(walk: Walk) -> None:
     walk.shot("no-such-id", "2", "999", "nowhere", CTRL_D)
     walk.shot("add", "1", "5", "12 Orchard Row")
     walk.shot("add-long", "1", "4", f"{LONG_ADDRESS}, second floor")
-    walk.shot("add-refused", "1", "5", ENTER, "x" * 301, "12 Orchard Row")
-    walk.shot("update", "3", "7", "14 Orchard Row")
+    walk.shot("add-refused", "1", "5", ENTER, "x" * 301, "12 Orchard Row", CTRL_C)
+    walk.shot("update", "3", "7", instead("14 Orchard Row"))
     walk.shot("update-kept", "3", "7", ENTER)
-    walk.shot("update-taken", "3", "2", "1 Harbour Street")
+    walk.shot("update-taken", "3", "2", instead("1 Harbour Street"), CTRL_C)
     walk.shot("delete", "4", "7", "yes")
     walk.shot("not-deleted", "4", "1", "no")
     walk.shot("delete-with-contents", "4", "1", "yes")
@@ -261,10 +266,10 @@ def services(walk: Walk) -> None:
     walk.shot("add", "1", "2", "Television", "12")
     walk.shot("add-refused", "1", "2", ENTER, "x" * 101, "Television", ENTER, "-1", "1.999", "12,50",
               "12345678901", CTRL_D)
-    walk.shot("update", "3", "1", "Fibre 1000", "59.9")
+    walk.shot("update", "3", "1", instead("Fibre 1000"), instead("59.9"))
     walk.shot("update-kept", "3", "1", ENTER, ENTER)
-    walk.shot("update-refused", "3", "1", ENTER, "free", CTRL_C)
-    walk.shot("not-deleted", "4", "1", "y")
+    walk.shot("update-refused", "3", "1", ENTER, instead("free"), CTRL_C)
+    walk.shot("not-deleted", "4", "1", "y", "no")
     walk.shot("delete", "4", "1", "YES")
     walk.shot("delete-left", "4", "2", CTRL_C)
     walk.shot("location-gone-meanwhile", "1", "2", "Fibre",
@@ -281,12 +286,12 @@ def equipment(walk: Walk) -> None:
     walk.shot("no-such-id", "2", "999", "nothing", CTRL_D)
     walk.shot("add", "1", "2", "Telephone", "T-1", "25.5")
     walk.shot("add-without-serial", "1", "2", "Cable", ENTER, "0")
-    walk.shot("add-taken-serial", "1", "2", "Router", "RT-9E3779B1", "89")
+    walk.shot("add-taken-serial", "1", "2", "Router", "RT-9E3779B1", "89", CTRL_C)
     walk.shot("add-refused", "1", "2", ENTER, "Router", "x" * 101, ENTER, "cheap", CTRL_D)
-    walk.shot("update", "3", "1", "Router AX6000", "RT-2", "129")
+    walk.shot("update", "3", "1", instead("Router AX6000"), instead("RT-2"), instead("129"))
     walk.shot("update-kept", "3", "1", ENTER, ENTER, ENTER)
-    walk.shot("update-serial-away", "3", "1", ENTER, "-", ENTER)
-    walk.shot("update-taken-serial", "3", "1", ENTER, "T-1", ENTER)
+    walk.shot("update-serial-away", "3", "1", ENTER, instead(""), ENTER)
+    walk.shot("update-taken-serial", "3", "1", ENTER, instead("T-1"), ENTER, CTRL_C)
     walk.shot("not-deleted", "4", "1", ENTER)
     walk.shot("delete", "4", "1", "yes")
     walk.shot("delete-left", "4", "2", CTRL_C)
@@ -306,11 +311,11 @@ def bills(walk: Walk) -> None:
     walk.shot("add-from-credit", "2", "5", "Repair", "40", walk.day(-1))
     walk.shot("add-refused", "2", "6", ENTER, "x" * 201, "Repair", "0", "much", "1", "soon", "2026-02-30", "1999-12-31",
               "2200-01-01", CTRL_C)
-    walk.shot("update", "4", "11", "Repair of the roof", "45.5", walk.day(-5))
+    walk.shot("update", "4", "11", instead("Repair of the roof"), instead("45.5"), instead(walk.day(-5)))
     walk.shot("updated", "3", "11")
     walk.shot("update-kept", "4", "11", ENTER, ENTER, ENTER)
-    walk.shot("update-below-paid", "4", "12", ENTER, "5", ENTER)
-    walk.shot("update-refused", "4", "11", ENTER, "0", ENTER, "never", CTRL_D)
+    walk.shot("update-below-paid", "4", "12", ENTER, instead("5"), ENTER, CTRL_C)
+    walk.shot("update-refused", "4", "11", ENTER, instead("0"), instead("1"), instead("never"), CTRL_D)
     walk.shot("not-deleted", "5", "11", "no")
     walk.shot("delete", "5", "11", "yes")
     walk.shot("delete-paid-on", "5", "12", "yes")

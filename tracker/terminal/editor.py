@@ -34,7 +34,7 @@ def can_edit() -> bool:
 
 
 def read(prompt: str, value: str = "", line_break: str = " ") -> str:
-    """Ask for a line, on which value stands already; raise EOFError at Ctrl-D on an empty one, or at a hangup.
+    """Ask for a line, on which value stands already; raise EOFError at Ctrl-D at its end, or at a hangup.
 
     line_break is what a line break within a paste becomes.
     """
@@ -149,7 +149,7 @@ class _Line:
         """Do what a key does; return whether it ends the line."""
         if key in ("\r", "\n"):
             return True
-        if key == "\x04" and not self.text:
+        if key == "\x04" and self.at == len(self.text):
             raise EOFError
         if key.startswith(PASTE_BEGINS):
             self.insert(pasted(key[len(PASTE_BEGINS):], line_break))
