@@ -4,9 +4,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import database
 from tracker import bill_run, demo, errors, fields, reports, text
 from tracker.terminal import paging, prompts, screens, tables
+from tracker.terminal.progress import Progress, during
 from tracker.terminal.prompts import confirm, say
 from tracker.terminal.tables import Row, numbers, words
 from tracker.transfer import exporting, importing
@@ -163,7 +162,7 @@ def aging_report_command(arguments: argparse.Namespace) -> int:
 def show_aging(as_of: date | None, opens: Callable[[Row], object] | None = None) -> None:
     """Show what customers owe by age, on a day or today, who owes most first; opens as in show_late."""
     def totals() -> tuple[str, str, Row | None]:
-        total = reports.aging_total(as_of)
+        total = during("Adding up what is owed", lambda: reports.aging_total(as_of))
         return str(total["customers"]), "", screens.aging_total(total)
 
     counted, _, total_row = totals()
@@ -171,7 +170,8 @@ def show_aging(as_of: date | None, opens: Callable[[Row], object] | None = None)
         print("Nobody owes anything.")
         return
     paging.browse(
-        screens.AGING, lambda after, limit: reports.aging(as_of, after, limit),
+        screens.AGING,
+        lambda after, limit: during("Adding up what is owed", lambda: reports.aging(as_of, after, limit)),
         lambda row: (row["total"], row["customer_id"]), None, counted,
         total_row=total_row, stream=lambda: reports.stream_aging(as_of), opens=opens, renew=totals,
     )
@@ -183,7 +183,8 @@ def revenue_report_command(arguments: argparse.Namespace) -> int:
 
 
 def show_revenue() -> None:
-    paging.show_lines(screens.revenue_lines(reports.recurring_revenue(), reports.monthly_revenue()))
+    recurring, months = during("Adding up", lambda: (reports.recurring_revenue(), reports.monthly_revenue()))
+    paging.show_lines(screens.revenue_lines(recurring, months))
 
 
 def statement_command(arguments: argparse.Namespace) -> int:
@@ -202,7 +203,7 @@ def show_statement(customer_id: int, first: date, last: date) -> None:
 def bill_command(arguments: argparse.Namespace) -> int:
     today = database.today()
     due_date = arguments.due or bill_run.default_due_date(arguments.period, today)
-    preview = bill_run.preview(arguments.period)
+    preview = during("Adding up", lambda: bill_run.preview(arguments.period))
     for line in screens.bill_preview_lines(arguments.period, due_date, today, preview):
         say(line)
     if arguments.dry_run:
@@ -226,7 +227,7 @@ def confirm_total(preview: bill_run.Preview) -> bool:
 
 def run_as_previewed(period: date, due_date: date, preview: bill_run.Preview) -> None:
     """Bill as previewed, and say what was done."""
-    result = bill_run.run(period, due_date, preview["total"])
+    result = during("Billing", lambda: bill_run.run(period, due_date, preview["total"]))
     credit = f", {text.show_amount(result['from_credit'])} paid from credit" if result["from_credit"] else ""
     print(f"Created {result['created']}, skipped {result['skipped']}; {text.show_amount(result['total'])} billed, "
           f"due {due_date}{credit}.")
@@ -238,7 +239,8 @@ def verify_command(arguments: argparse.Namespace) -> int:
 
 def show_verification() -> list[str]:
     """Verify the books, show the result, and return the findings."""
-    checked, findings = verify_books()
+    with Progress("Verifying") as progress:
+        checked, findings = verify_books(progress)
     for line in screens.verification_lines(checked, findings):
         say(line)
     return findings
@@ -256,7 +258,8 @@ def upgrade_command(arguments: argparse.Namespace) -> int:
         print("Not upgraded.")
         return 1
     try:
-        done = database.upgrade(prompts.note)
+        with Progress("Upgrading") as progress:
+            done = database.upgrade(progress.note)
     except (errors.ConnectionLost, errors.OutcomeUnknown):
         prompts.complain("The connection was lost; run main.py upgrade again, which begins where this one ended.")
         return 1
@@ -265,7 +268,7 @@ def upgrade_command(arguments: argparse.Namespace) -> int:
 
 
 def demo_command(arguments: argparse.Namespace) -> int:
-    demo.fill(demo.DEMO_CUSTOMERS)
+    during("Making customers up", lambda: demo.fill(demo.DEMO_CUSTOMERS))
     print(f"Added a made-up provider of {demo.DEMO_CUSTOMERS} customers.")
     return 0
 
@@ -280,7 +283,7 @@ def import_command(arguments: argparse.Namespace) -> int:
     mapping = mappings.match_headers(source.headers, chosen)
     show_mapping(source, mapping)
     if arguments.yes and not arguments.dry_run:
-        with Progress() as progress:
+        with Progress("Importing") as progress:
             outcome = importing.load(source, mapping, None, progress)
         show_outcome(outcome)
         say_imported(source, outcome)
@@ -298,7 +301,8 @@ def import_command(arguments: argparse.Namespace) -> int:
 def export_command(arguments: argparse.Namespace) -> int:
     if arguments.file not in ("", "-"):
         try:
-            exporting.export(arguments.what, Path(arguments.file), arguments.yes)
+            with Progress("Exporting") as progress:
+                exporting.export(arguments.what, Path(arguments.file), arguments.yes, progress)
         except errors.FileExists as exc:
             prompts.complain(f"{exc} Give --yes to replace it.")
             return 1
@@ -325,7 +329,7 @@ def show_mapping(source: sources.Source, mapping: mappings.Mapping) -> None:
 
 def check_import(source: sources.Source, mapping: mappings.Mapping) -> importing.Outcome | None:
     """Check a file and show what an import would do; None when there is nothing to do."""
-    with Progress() as progress:
+    with Progress("Checking the file") as progress:
         outcome = importing.check(source, mapping, progress)
     show_outcome(outcome)
     if any(outcome.new) or outcome.rejects:
@@ -352,7 +356,7 @@ def import_confirmed(source: sources.Source, mapping: mappings.Mapping, outcome:
     if not confirm("Type yes to import:"):
         print("Not imported.")
         return False
-    with Progress() as progress:
+    with Progress("Importing") as progress:
         importing.load(source, mapping, outcome, progress)
     say_imported(source, outcome)
     return True
@@ -365,23 +369,3 @@ def say_imported(source: sources.Source, outcome: importing.Outcome) -> None:
     if outcome.rejects:
         say(f"{text.plural(len(outcome.rejects), 'line')} rejected, to mend and import: "
             f"{importing.rejects_path(source)}")
-
-
-class Progress(AbstractContextManager["Progress"]):
-    """A line on standard error with rows and rate, on a terminal, once the work takes over a second."""
-
-    def __init__(self) -> None:
-        self.verb, self.started, self.shown = "", time.monotonic(), 0.0
-
-    def __call__(self, verb: str, rows: int) -> None:
-        now = time.monotonic()
-        if verb != self.verb:
-            self.verb, self.started = verb, self.started if self.verb == "" else now
-        if now - self.started > 1 and now - self.shown > 0.2 and sys.stderr.isatty():
-            self.shown = now
-            print(f"\r{verb} {rows} rows, {rows / (now - self.started):.0f} a second \x1b[K",
-                  end="", file=sys.stderr, flush=True)
-
-    def __exit__(self, *exc: object) -> None:
-        if self.shown:
-            print(file=sys.stderr)

@@ -34,7 +34,7 @@ def browse(
     is to be shown anew; renew then returns total, footer and total_row as they are by now.
     """
     last = [total_row] if total_row else []
-    below = tables.wrap(footer, tables.terminal_size()[0]) if footer else []
+    below = list(map(tables.bold, tables.wrap(footer, tables.terminal_size()[0]))) if footer else []
     if not on_terminal():
         _print_all(columns, stream() if stream else _each_row(fetch, key, start), last, footer)
         return

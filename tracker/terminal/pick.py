@@ -188,32 +188,37 @@ def _page_size() -> int:
     return min(database.MOST_HITS, tables.terminal_size()[1] - 4)
 
 
-def pick_hit(
-    kind: Kind[Record], hits: Callable[[int, int], Hits], found: Hits | None = None
-) -> Record | None:
-    """List hits, a page at a time, and ask for the number of one; IDs are left out, so that there is one to type.
+def pick_hit(kind: Kind[Record], hits: Callable[[int, int], Hits], found: Hits | None = None) -> Record | None:
+    """List hits, a page at a time, and ask for the number of one; found is the first page, where it is known already.
 
-    found is the first page, where it is known already.
+    Numbers go on from page to page, so that those of earlier pages can be picked, too.
     """
-    columns = [numbers("#", "hit"), *(column for column in kind.hits if column.key != kind.key)]
     by_number: dict[str, int] = {}
     starts = [0]
     while True:
-        rows, total = found or hits(starts[-1], _page_size())
+        first = starts[-1]
+        rows, total = found or hits(first, _page_size())
         found = None
-        listed: list[Row] = [{**row, "hit": i} for i, row in enumerate(rows, starts[-1] + 1)]
-        shown, lines = fitting(columns, listed, [], lambda row: False, _page_size() + 2)
-        print(*lines, sep="\n")
-        by_number.update({str(row["hit"]): row[kind.key] for row in shown})
-        last = starts[-1] + len(shown)
+        ids = _show_hits(kind, rows, first)
+        by_number.update(ids)
+        last = first + len(ids)
         known = f"more than {database.MOST_COUNTED}" if total > database.MOST_COUNTED else f"{total}"
-        position = f"Hits {starts[-1] + 1} to {last} of {known}"
-        turn = turn_page(position, last < total, starts[-1] > 0, by_number, "number picks")
+        turn = turn_page(f"Hits {first + 1} to {last} of {known}", last < total, first > 0, by_number, "number picks")
         if turn in by_number:
             return kind.get(by_number[turn])
-        if turn == "next":
-            starts.append(last)
-        elif turn == "previous":
-            starts.pop()
-        else:
+        if turn == "back":
             return None
+        starts = [*starts, last] if turn == "next" else starts[:-1]
+
+
+def _show_hits(kind: Kind[Record], rows: list[Row], first: int) -> dict[str, int]:
+    """Show as many hits as fit the screen, numbered from first + 1, and return their IDs by their numbers.
+
+    IDs are left out, so that there is only one number to type, unless hits read the same without.
+    """
+    without_ids = [column for column in kind.hits if column.key != kind.key]
+    columns = [numbers("#", "hit"), *(kind.hits if tables.read_alike(without_ids, rows) else without_ids)]
+    numbered: list[Row] = [{**row, "hit": i} for i, row in enumerate(rows, first + 1)]
+    shown, lines = fitting(columns, numbered, [], lambda row: False, _page_size() + 2)
+    print(*lines, sep="\n")
+    return {str(row["hit"]): row[kind.key] for row in shown}

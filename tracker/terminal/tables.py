@@ -101,8 +101,9 @@ def table(
 ) -> str:
     """Lay rows out as a table, struck rows struck out and the last rows that are totals in bold.
 
-    On a terminal it fits: long texts are shortened to COMFORTABLE, headers broken between words, columns that can be
-    spared left out, texts shortened to NARROWEST; and where even that is too wide, each row takes several lines.
+    On a terminal it fits: long texts are shortened to COMFORTABLE, headers broken between words, empty columns and then
+    those that can be spared left out, texts shortened to NARROWEST; and where that is too wide still, each row takes
+    several lines.
     """
     head, records = lay_out(columns, list(rows), struck, totals)
     return "\n".join([*head, *(line for record in records for line in record)])
@@ -119,42 +120,36 @@ def lay_out(
     parts = [_part(line, cells, screen - (INDENT if i else 0) if screen else None) for i, line in enumerate(lines)]
     head = [bold(" " * (INDENT if i else 0) + line) for i, part in enumerate(parts) for line in part.head]
     rule = parts[0].rule if len(parts) == 1 else "-" * max(width(line) for part in parts for line in part.lines())
-    records = [[" " * (INDENT if i else 0) + line for i, part in enumerate(parts) for line in part.rows[row]]
-               for row in range(len(rows))]
+    records = [[" " * (INDENT if i else 0) + line for i, part in enumerate(parts) for line in part.rows[row]
+                if line.strip() or not i] for row in range(len(rows))]
     styles = [STRUCK if struck(row) else BOLD if n >= len(rows) - totals else None for n, row in enumerate(rows)]
     return [*head, rule], [[styled(line, style) for line in record] for record, style in zip(records, styles)]
 
 
 def _told_apart(columns: list[Column], rows: list[Row]) -> list[Column]:
-    """Add phone numbers, or customer IDs, where customers of one name would read the same."""
+    """Add customer IDs where customers of one name would read the same."""
     keys = [column.key for column in columns]
     if "name" not in keys or "customer_id" in keys:
         return columns
-    who: dict[str, set[Any]] = {}
-    for row in rows:
-        who.setdefault(_read(row, ["name", "phone_number"] if "phone_number" in keys else ["name"]), set()).add(
-            (row.get("customer_id"), row.get("phone_number")))
-    namesakes = [people for people in who.values() if len(people) > 1]
-    if not namesakes:
+    known = [key for key in ("name", "phone_number") if key in keys]
+    people = {(*(clean(row[key]).casefold() for key in known), row.get("customer_id")) for row in rows}
+    if len({person[:-1] for person in people}) == len(people):
         return columns
     after = keys.index("name") + 1
-    has_phones = all(len({phone for _, phone in people if phone}) == len(people) for people in namesakes)
-    more = codes("Phone number", "phone_number") if has_phones else numbers("Customer ID", "customer_id")
-    return [*columns[:after], more, *columns[after:]]
-
-
-def _read(row: Row, keys: list[str]) -> str:
-    return "  ".join(clean(row[key]) for key in keys).casefold()
+    return [*columns[:after], numbers("Customer ID", "customer_id"), *columns[after:]]
 
 
 def read_alike(columns: list[Column], rows: Iterable[Row]) -> bool:
     """Say whether two rows of a table would read the same, so that it needs their IDs."""
-    shown = [tuple(column.show(row[column.key]) for column in columns) for row in rows]
+    rows = list(rows)
+    shown = [tuple(column.show(row[column.key]) for column in _told_apart(columns, rows)) for row in rows]
     return len(set(shown)) < len(shown)
 
 
 def _arranged(columns: list[Column], cells: dict[str, list[str]], screen: int) -> list[list[Column]]:
     """Return the columns of each line of a row: of one line, as long as that can be."""
+    if _total(_floors(columns, cells, COMFORTABLE)) > screen:
+        columns = [column for column in columns if any(cells[column.key])]
     ranks = sorted({column.spare for column in columns} | {0})
     for narrowest, spared in [*((COMFORTABLE, rank) for rank in ranks), (NARROWEST, ranks[-1])]:
         kept = [column for column in columns if not 0 < column.spare <= spared]
@@ -217,7 +212,7 @@ def _part(columns: list[Column], cells: dict[str, list[str]], room: int | None) 
     import tabulate
 
     tabulate.MIN_PADDING = 0  # else every header is two cells wider than it reads
-    shown = [[styled(_shorten(cell, limit), column.style) for cell in cells[column.key]]
+    shown = [[styled(shortened(cell, limit), column.style) for cell in cells[column.key]]
              for column, limit in zip(columns, limits)]
     headers = [wrap(column.header, limit) for column, limit in zip(columns, limits)]
     lines = tabulate.tabulate(
@@ -228,7 +223,7 @@ def _part(columns: list[Column], cells: dict[str, list[str]], room: int | None) 
     return _Part(lines[:high], lines[high], [[line] for line in lines[high + 1:]])
 
 
-def _shorten(line: str, limit: int) -> str:
+def shortened(line: str, limit: int) -> str:
     if width(line) <= limit:
         return line
     from wcwidth import clip
@@ -287,8 +282,8 @@ def spread(
     """Set left and right at the two margins, left in as many lines as it needs; right beneath where it has no room."""
     whole = line_width() - indent
     room = whole - width(right) - 2 if right else whole
-    needed = max(map(width, BETWEEN_WORDS.split(left)))
-    beside = right and room >= min(needed, whole) and room >= min(width(left), COMFORTABLE)
+    longest = max(map(width, BETWEEN_WORDS.split(left)))
+    beside = right and longest <= room and len(wrap(left, room)) <= len(wrap(left, whole)) + 1
     margin = " " * indent
     for number, line in enumerate(wrap(left, room if beside else whole)):
         end = " " * (room + 2 - width(line)) + styled(right, right_style) if beside and not number else ""

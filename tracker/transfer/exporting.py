@@ -14,9 +14,12 @@ from tracker import reports, text
 from tracker.cursor import be_patient
 from tracker.errors import FileExists
 from tracker.transfer.files import kind_of, part_of, put, writable
+from tracker.transfer.lines import Progress, silent
+
+TOLD_EVERY = 1_000
 
 
-def export(what: str, path: Path, overwrite: bool = False) -> int:
+def export(what: str, path: Path, overwrite: bool = False, progress: Progress = silent) -> int:
     """Write records to a file and return how many lines; raise FileExists when it may not be replaced.
 
     The file appears when it is whole. A device or a pipe is written to as it is.
@@ -26,10 +29,10 @@ def export(what: str, path: Path, overwrite: bool = False) -> int:
         raise FileExists(path)
     if kind == "device":
         with writable(path) as file:
-            return export_to(what, file)
+            return export_to(what, Followed(what, file, progress))
     with part_of(path) as part:
         with writable(part) as file:
-            count = export_to(what, file)
+            count = export_to(what, Followed(what, file, progress))
             file.flush()
             os.fsync(file.fileno())
         put(part, path)
@@ -39,6 +42,33 @@ def export(what: str, path: Path, overwrite: bool = False) -> int:
 def export_to(what: str, file: Any) -> int:
     """Write records as CSV, in UTF-8, to a binary file, and return how many lines after the header."""
     return EXPORTS[what](file)
+
+
+class Followed:
+    """A binary file that tells how many lines were written to it, of about how many."""
+
+    def __init__(self, what: str, file: IO[bytes], progress: Progress) -> None:
+        self._what, self._file, self._progress = what, file, progress
+        self._count = 0
+        self._whole = 0 if progress is silent else _about_how_many(what)
+
+    def write(self, line: bytes) -> int:
+        if self._count % TOLD_EVERY == 0:
+            self._progress(f"Exporting {self._what}", self._count, self._whole)
+        self._count += 1
+        return self._file.write(line)
+
+
+def _about_how_many(what: str) -> int:
+    """Return about how many lines an export has, by what the planner knows; 0 when it does not know."""
+    return database.fetch_value(
+        """
+        SELECT coalesce(max(greatest(reltuples, 0)), 0)::bigint AS lines
+        FROM pg_class
+        WHERE oid = ANY (%(tables)s::regclass[])
+        """,
+        tables=TABLES[what],
+    )
 
 
 class Cleaned:
@@ -152,6 +182,12 @@ def _csv_line(cells: Iterable[Any]) -> bytes:
     return line.getvalue().encode("utf-8")
 
 
+TABLES = {
+    "accounts": ["customers", "locations", "services", "equipment"],
+    "bills": ["billing"],
+    "payments": ["payments"],
+    "late": [],
+}
 EXPORTS = {
     "accounts": _export_accounts,
     "bills": _export_bills,

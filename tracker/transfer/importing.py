@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +27,7 @@ from tracker.transfer.mapping import REJECT_COLUMNS, Mapping
 from tracker.transfer.source import NUL, Source, records
 
 BATCH = 50_000
+COMPARISONS = 5
 
 
 class Tally(NamedTuple):
@@ -83,15 +85,25 @@ def rejects_path(source: Source) -> Path:
 def _compare(cur: Cursor, source: Source, mapping: Mapping, progress: Progress) -> Outcome:
     """Read the file into temporary tables, and find what of it is stored already."""
     rejects = _stage(cur, source, mapping, progress)
+    steps = itertools.count(1)
+
+    def step(what: str) -> None:
+        progress(f"Comparing {what}", next(steps), COMPARISONS)
+
+    step("line with line")
     if "customer_id" in mapping:
         rejects.update(_reject_changed_customers(cur))
     if "serial_number" in mapping:
         rejects.update(_reject_serials_elsewhere(cur))
         rejects.update(_reject_serials_repeated(cur))
     rejects.update(_reject_namesakes(cur))
+    step("customers")
     customers = _match_customers(cur, "customer_id" in mapping)
+    step("sites")
     sites = _match_sites(cur)
+    step("services")
     services = _match_services(cur) if "service_name" in mapping else (0, 0)
+    step("equipment")
     equipment = _match_equipment(cur) if "equipment_name" in mapping else (0, 0)
     new, present = zip(customers, sites, services, equipment)
     return Outcome(Tally(*new), Tally(*present), dict(sorted(rejects.items())))
@@ -371,22 +383,26 @@ def _match_equipment(cur: Cursor) -> tuple[int, int]:
 
 def _add(cur: Cursor, new: Tally, progress: Progress) -> None:
     """Add what _compare found to be new, parents first, in the order of the file's lines."""
-    with _search_indexes_later(cur, new):
+    done, whole = itertools.accumulate(new, initial=0), sum(new)
+    with _search_indexes_later(cur, new, progress):
+        progress("Adding customers", next(done), whole)
         if new.customers:
             _give_ids(cur)
-            _in_batches(cur, _add_customers, "Added customers:", progress)
+            _in_batches(cur, _add_customers, lambda count: progress("Adding customers", count, whole))
+        before = next(done)
+        progress("Adding sites", before, whole)
         if new.sites:
-            _in_batches(cur, _add_sites, "Added sites:", progress)
+            _in_batches(cur, _add_sites, lambda count: progress("Adding sites", before + count, whole))
+    progress("Adding services", next(done), whole)
     if new.services:
         _add_services(cur)
-        progress("Added services:", new.services)
+    progress("Adding equipment", next(done), whole)
     if new.equipment:
         _add_equipment(cur)
-        progress("Added equipment:", new.equipment)
 
 
 @contextlib.contextmanager
-def _search_indexes_later(cur: Cursor, new: Tally) -> Iterator[None]:
+def _search_indexes_later(cur: Cursor, new: Tally, progress: Progress) -> Iterator[None]:
     """Make the search indexes once the rows are in, where these are most of what there will be.
 
     Keeping a trigram index up to date costs as much as the rest of the import, and making it anew a fifth of that; but
@@ -409,11 +425,12 @@ def _search_indexes_later(cur: Cursor, new: Tally) -> Iterator[None]:
         cur.execute(index["drop_it"])
     yield
     cur.execute("SET LOCAL maintenance_work_mem = '256MB'")
-    for index in indexes:
+    for number, index in enumerate(indexes, 1):
+        progress("Making the search indexes", number, len(indexes))
         cur.execute(index["make_it"])
 
 
-def _in_batches(cur: Cursor, add: Callable[[Cursor, int, int], None], verb: str, progress: Progress) -> None:
+def _in_batches(cur: Cursor, add: Callable[[Cursor, int, int], None], tell: Callable[[int], object]) -> None:
     """Add a range of lines after the other, at most forty, so that progress can be told between them."""
     cur.execute("SELECT min(line) - 1 AS first, max(line) AS last FROM import_lines")
     lines = cur.row()
@@ -422,7 +439,7 @@ def _in_batches(cur: Cursor, add: Callable[[Cursor, int, int], None], verb: str,
     for after in range(lines["first"], lines["last"], step):
         add(cur, after, after + step)
         count += cur.rowcount
-        progress(verb, count)
+        tell(count)
 
 
 def _give_ids(cur: Cursor) -> None:

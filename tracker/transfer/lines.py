@@ -4,18 +4,19 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterator
+from typing import TextIO
 
 from tracker import fields, interrupts, text
 from tracker.transfer.mapping import TOGETHER, Mapping
 from tracker.transfer.source import NUL, Source, records
 
-Progress = Callable[[str, int], None]
+Progress = Callable[[str, int, int], object]
 CHUNK = 500
 NOTHING = "\\N"
 GUARDED = ("=", "+", "-", "@", "\t", "\r", "'")
 
 
-def silent(verb: str, rows: int) -> None:
+def silent(what: str, done: int, whole: int) -> None:
     """Report no progress."""
 
 
@@ -93,8 +94,9 @@ class Rows:
         self._joined = [columns for columns in mapping.values() if len(columns) > 1]
         self._plan = self._columns_and_parsers()
         self._incomplete = functools.lru_cache(maxsize=None)(self._find_incomplete)
+        self._size = source.path.stat().st_size
+        self._file: TextIO | None = None
         self._good = self._good_lines(source)
-        self._count = 0
 
     def _columns_and_parsers(self) -> list[tuple[int, Callable[[str], str]]]:
         """Return the column and the parser of each field; joined columns follow the file's own."""
@@ -107,15 +109,15 @@ class Rows:
         try:
             interrupts.check()
             lines = list(itertools.islice(self._good, CHUNK))
-            self._count += len(lines)
-            self._progress("Read", self._count)
+            if self._file is not None and not self._file.closed:
+                self._progress("Reading the file", self._file.buffer.tell(), self._size)
             return "".join(lines)
         except BaseException as exc:
             self.error = exc
             raise
 
     def _good_lines(self, source: Source) -> Iterator[str]:
-        for number, row, problem in records(source):
+        for number, row, problem in records(source, self._follow):
             try:
                 if problem:
                     raise ValueError(problem)
@@ -128,6 +130,10 @@ class Rows:
                 self.rejects[number] = problem
                 continue
             yield f"{number}\t" + "\t".join(values) + "\n"
+
+    def _follow(self, file: TextIO) -> None:
+        """Keep the file that is read, which knows how far that has come."""
+        self._file = file
 
     def _squared(self, row: list[str]) -> list[str]:
         """Return a row with as many cells as the header has, and the joined columns after them."""
