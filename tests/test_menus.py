@@ -201,7 +201,7 @@ def test_a_delete_is_refused_when_more_would_go_than_was_shown(kind, records, te
 ])
 def test_what_is_no_id_is_searched_for(kind, term, records, run):
     done = run(answers=lines(*entry(kind, "view"), term, "0", "0"))
-    assert f"\n{kind.capitalize()} 1, " in done.stdout
+    assert f"\n{kind.capitalize()} 1{'  ' if kind == 'customer' else ', '}" in done.stdout
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -212,7 +212,7 @@ def test_an_unknown_id_gets_a_sentence_and_the_question_again(kind, records, run
     _, delete = entry(kind, "delete")
     kept = [""] * (len(KINDS[kind][2]) - (kind != "customer"))
     done = run(answers=lines(menu, view, "999", "1", update, "999", "1", *kept, delete, "999", "1", "no", "0", "0"))
-    said = f"There is no {kind} 999. Enter another ID, or part of a name, phone number or address."
+    said = f"There is no {kind} 999. Enter another ID, part of a name, phone number or address, or 0 to go back."
     assert done.stderr.splitlines() == [said] * 3
     assert done.stdout.count(f"{kind.capitalize()} (ID or search)") == 6
 
@@ -241,14 +241,14 @@ def test_several_hits_are_picked_by_number(run, sql):
 def test_a_number_that_is_not_listed_is_asked_for_again(run, sql):
     sql("INSERT INTO customers (name, phone_number) VALUES ('Bo Berg', '123'), ('Al Berg', '456')")
     done = run(answers=lines("1", "3", "berg", "3", "2", "New name", "", "0", "0"))
-    assert sentence(done.stderr) == "Enter 1 or 2."
+    assert sentence(done.stderr) == "Type one of these: number picks, Enter, 0 or q back."
     assert "Saved customer 1, New name, 123." in done.stdout
 
 
 def test_a_long_list_of_hits_says_that_there_are_more(run, sql):
     sql("INSERT INTO customers (name, phone_number) SELECT 'Berg ' || i, '555 0100' FROM generate_series(1, 30) AS i")
-    done = run(answers=lines("1", "3", "berg", "", "berg 30", "", "", "0", "0"))
-    assert f"These are the first {database.MOST_HITS}" in done.stdout
+    done = run(answers=lines("1", "3", "berg", "0", "berg 30", "", "", "0", "0"))
+    assert f"Hits 1 to {database.MOST_HITS} of 30  (number picks, Enter next, 0 or q back): " in done.stdout
     assert "Saved customer 30, Berg 30, 555 0100." in done.stdout
 
 
@@ -430,19 +430,19 @@ def test_a_long_table_is_turned_by_pages(way, many, terminal):
     child = terminal()
     child.expect_exact("Choose: ")
     child.send(way)
-    child.expect(r"Rows (\d+) to (\d+) of 50  \(Enter next, 0 back\): ")
+    child.expect(r"Rows (\d+) to (\d+) of 50  \(ID opens, Enter next, 0 or q back\): ")
     size = int(child.match[2])
     assert size < 24
     assert rows(child.before)[-size:] == list(range(1, size + 1))
     child.send("\r")
-    child.expect_exact(f"Rows {size + 1} to {2 * size} of 50  (Enter next, p previous, 0 back): ")
+    child.expect_exact(f"Rows {size + 1} to {2 * size} of 50  (ID opens, Enter next, p previous, 0 or q back): ")
     assert rows(child.before) == list(range(size + 1, 2 * size + 1))
     child.send("p\r")
     child.expect_exact(f"Rows 1 to {size} of 50")
     child.send("n\rn\r")
-    child.expect_exact("to 50 of 50  (p previous, Enter or 0 back): ")
+    child.expect_exact("to 50 of 50  (ID opens, p previous, Enter, 0 or q back): ")
     child.send("x\r")
-    child.expect_exact("Enter 0 or p.")
+    child.expect_exact("Type one of these: ID opens, p previous, Enter, 0 or q back.")
     child.send("0\r")
     child.expect_exact("Choose: ")
 
@@ -459,9 +459,9 @@ def test_a_page_of_a_table_fits_the_terminal(many, terminal):
 def test_the_account_report_is_turned_by_pages(many, terminal):
     child = terminal()
     child.send("6\r1\r")
-    child.expect_exact("Lines 1 to 22  (Enter next, 0 back): ")
+    child.expect_exact("Lines 1 to 22  (Enter next, 0 or q back): ")
     child.send("\r")
-    child.expect_exact("Lines 23 to 44  (Enter next, p previous, 0 back): ")
+    child.expect_exact("Lines 23 to 44  (Enter next, p previous, 0 or q back): ")
     child.send("p\r")
     child.expect_exact("Customer 1  customer 1 ")
     child.expect_exact("Lines 1 to 22")
@@ -469,12 +469,14 @@ def test_the_account_report_is_turned_by_pages(many, terminal):
     child.expect_exact("Choose: ")
 
 
-def test_a_short_table_asks_nothing(records, terminal):
+def test_a_short_list_asks_only_what_to_open(records, terminal):
     child = terminal()
     child.send("1\r2\r")
     child.expect_exact("[all]: ")
     child.send("\r")
     child.expect_exact("Ada Okafor")
+    child.expect_exact("Rows 1 to 1 of 1  (ID opens, Enter, 0 or q back): ")
+    child.send("\r")
     child.expect_exact("Manage Customers")
 
 
