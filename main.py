@@ -27,6 +27,7 @@ from tracker.terminal.forms import (
     deleted_with,
     file_path,
     fill_in,
+    not_before,
     open_import_file,
     save_payment,
     show_fields,
@@ -237,7 +238,7 @@ def view_payments() -> None:
 def void_payment() -> None:
     payment = pick(PAYMENT)
     if payment["voided_on"]:
-        prompts.complain(f"Payment {payment['payment_id']} is void already, since {payment['voided_on']}.")
+        prompts.refuse(f"Payment {payment['payment_id']} is void already, since {payment['voided_on']}.")
         return
     for line in screens.payment_lines(payment):
         print(line)
@@ -293,10 +294,7 @@ def customer_statement() -> None:
     today = database.today()
     year_start = today.replace(month=1, day=1)
     first = ask("From", fields.past_day(today), shown=str(year_start), default=year_start)
-    last = ask("To", fields.past_day(today), shown="today", default=today)
-    if first > last:
-        prompts.complain("The first day of a statement cannot be after its last.")
-        return
+    last = ask("To", not_before(first, fields.past_day(today)), shown="today", default=today)
     commands.show_statement(customer["customer_id"], first, last)
 
 
@@ -416,7 +414,11 @@ def run_menu(menu: Menu) -> None:
         lines = tables.in_columns(lines)  # shown once, it makes room for what the entries show
         try:
             digit = ask("Choose", fields.choice(options))
-        except (errors.Cancelled, KeyboardInterrupt):
+        except errors.Cancelled:
+            return
+        except KeyboardInterrupt:
+            if not prompts.attended():
+                raise
             return
         if digit == "0":
             return
@@ -438,8 +440,10 @@ def run_action(label: str, action: Callable[[], object]) -> None:
         prompts.complain(stopped())
     except KeyboardInterrupt:
         print(f"\n{stopped()}")
+        if not prompts.attended():  # whoever wrote the answers that follow did not know of it
+            raise
     except errors.Error as exc:
-        prompts.complain(str(exc) if database.saved == saved_before else f"{exc} What was saved before that stays.")
+        prompts.refuse(str(exc) if database.saved == saved_before else f"{exc} What was saved before that stays.")
 
 
 def stopped() -> str:
@@ -487,6 +491,9 @@ def main(argv: list[str] | None = None) -> int:
         run: commands.Command = arguments.run
         return run(arguments)
     except errors.Error as exc:
+        prompts.complain(str(exc))
+        return exc.exit_code
+    except errors.WrongAnswer as exc:
         prompts.complain(str(exc))
         return exc.exit_code
     except errors.Cancelled as exc:

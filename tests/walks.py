@@ -216,8 +216,8 @@ def customers(walk: Walk) -> None:
     walk.shot("delete-changed-meanwhile", "4", "7",
               lambda: walk.sql("INSERT INTO locations (customer_id, address) VALUES (7, 'Here')"), "yes")
     walk.shot("delete-left", "4", "7", CTRL_D)
-    walk.shot("gone-meanwhile", "3", "7", lambda: walk.sql("DELETE FROM customers WHERE customer_id = 7"), instead("Noor"),
-              ENTER)
+    walk.shot("gone-meanwhile", "3", "7", lambda: walk.sql("DELETE FROM customers WHERE customer_id = 7"),
+              instead("Noor"), ENTER)
 
 
 def locations(walk: Walk) -> None:

@@ -124,7 +124,7 @@ def refused_field(refusal: errors.Conflict, questions: Fields) -> str:
     """Say why the database refuses a form, and return which field that is about; raise it where that is none."""
     if refusal.field not in questions:
         raise refusal
-    prompts.complain(str(refusal))
+    prompts.refuse(str(refusal), questions[refusal.field].label)
     return refusal.field
 
 
@@ -141,6 +141,17 @@ def overwriting(questions: Fields, given: dict[str, Any], seen: Row, present: Ro
     if not theirs or confirm("Type yes to overwrite that:"):
         return given
     return {name: None if name in theirs else value for name, value in given.items()}
+
+
+def not_before(first: date, parse: Callable[[str], date]) -> Callable[[str], date]:
+    """Make a parser of the last day of a span that begins on first."""
+    def parse_last(answer: str) -> date:
+        last = parse(answer)
+        if last < first:
+            raise ValueError("The first day of a statement cannot be after its last.")
+        return last
+
+    return parse_last
 
 
 def show_fields(columns: list[tables.Column]) -> Callable[[Row], None]:
@@ -279,6 +290,8 @@ def choose_mapping(source: sources.Source) -> mappings.Mapping:
             chosen.update([change])
         elif mapping:
             return mapping
+        else:
+            prompts.refuse("Name the columns first, such as name=First+Last.")
 
 
 def propose_mapping(source: sources.Source, chosen: mappings.Mapping) -> mappings.Mapping | None:

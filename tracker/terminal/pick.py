@@ -84,7 +84,7 @@ def look_up(kind: Kind[Record], answer: str) -> Record | None:
     if len(answer) >= 4 and (hits := kind.find(answer[:20])):
         prompts.complain(f"{reason} These match:")
         return pick_hit(kind, hits)
-    prompts.complain(f"{reason} Enter another ID, or part of a name, phone number or address.")
+    prompts.refuse(f"{reason} Enter another ID, or part of a name, phone number or address.")
     return None
 
 
@@ -97,7 +97,7 @@ def say_record(kind: Kind[Record], row: Record) -> Record:
 def choose_hit(kind: Kind[Record], term: str, hits: Sequence[Row]) -> Record | None:
     """Return the only hit, or the one that is picked; None where there is none."""
     if not hits:
-        prompts.complain(f"No {kind.noun} matches {term}. Try a shorter part of a name, phone number or address.")
+        prompts.refuse(f"No {kind.noun} matches {term}. Try a shorter part of a name, phone number or address.")
         return None
     if len(hits) == 1:
         return say_record(kind, kind.get(hits[0][kind.key]))
