@@ -58,9 +58,9 @@ def add_customer() -> None:
         print("Not added.")
 
 
-def add_new_customer(name: str, phone_number: str) -> int | None:
+def add_new_customer(name: str, phone_number: str | None) -> int | None:
     """Add a customer, asking first where the phone number is known already; return the new ID, if any."""
-    if others := database.customers_with_phone(phone_number):
+    if phone_number and (others := database.customers_with_phone(phone_number)):
         print("This phone number is known already:")
         print(tables.table(screens.CUSTOMERS, others))
         if not confirm("Type yes to add another customer with it:"):
@@ -76,7 +76,7 @@ def view_customer() -> None:
 def update_customer() -> None:
     customer = pick(CUSTOMER)
     if row := change(CUSTOMER_FIELDS, customer, database.update_customer, customer["customer_id"]):
-        say(f"Saved customer {row['customer_id']}, {row['name']}, {row['phone_number']}.")
+        say(f"Saved {CUSTOMER.name(row)}.")
 
 
 def delete_customer() -> None:
@@ -101,7 +101,7 @@ def view_location() -> None:
 
 def show_location(location: Location) -> None:
     account = reports.get_account(location["customer_id"])
-    say(f"Customer {account['customer_id']}  {account['name']}, {account['phone_number']}")
+    say(f"Customer {account['customer_id']}  {account['name']}, {account['phone_number'] or 'no phone number'}")
     sites = [site for site in account["locations"] if site["location_id"] == location["location_id"]]
     show_lines(line for site in sites for line in screens.location_lines(site))
 

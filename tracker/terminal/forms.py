@@ -15,7 +15,7 @@ from tracker import errors, fields, payments, reports, text
 from tracker.payments import Payment, UnpaidBill
 from tracker.terminal import commands, prompts, screens, tables
 from tracker.terminal.paging import browse
-from tracker.terminal.pick import Kind, Record, look_up
+from tracker.terminal.pick import EQUIPMENT, Kind, Record, look_up
 from tracker.terminal.prompts import ask, confirm, edit, say
 from tracker.terminal.tables import Row
 from tracker.transfer import mapping as mappings
@@ -73,7 +73,7 @@ class Field:
 Fields = Mapping[str, Field]
 CUSTOMER_FIELDS: Fields = {
     "name": Field("Name", fields.text(200), "name"),
-    "phone_number": Field("Phone number", fields.phone, "phone_number"),
+    "phone_number": Field("Phone number", fields.phone, "phone_number", optional=True),
 }
 LOCATION_FIELDS: Fields = {"address": Field("Address", fields.text(300), "address", line_break=", ")}
 SERVICE_FIELDS: Fields = {
@@ -99,7 +99,7 @@ def fill_in(questions: Fields, add: Callable[..., Value], *of: int) -> tuple[Val
         try:
             return add(*of, **answers), answers
         except errors.Conflict as exc:
-            name = refused_field(exc, questions)
+            name = refused_field(exc, questions, answers)
             answers[name] = questions[name].ask()
 
 
@@ -113,19 +113,22 @@ def change(questions: Fields, seen: Row, update: Callable[..., Value], row_id: i
             given = overwriting(questions, given, seen, exc.present)
             seen = exc.present
         except errors.Conflict as exc:
-            name = refused_field(exc, questions)
+            name = refused_field(exc, questions, given)
             given[name] = questions[name].edit(seen[questions[name].column])
         if all(value is None for value in given.values()):
             print("Nothing saved.")
             return None
 
 
-def refused_field(refusal: errors.Conflict, questions: Fields) -> str:
-    """Say why the database refuses a form, and return which field that is about; raise it where that is none."""
-    if refusal.field not in questions:
+def refused_field(refusal: errors.Conflict, questions: Fields, given: dict[str, Any]) -> str:
+    """Say why the database refuses what a form was given, and return which field that is about; raise it if none."""
+    name = refusal.field
+    if name not in questions:
         raise refusal
-    prompts.refuse(str(refusal), questions[refusal.field].label)
-    return refusal.field
+    holder = database.serial_holder(given[name]) if name == "serial_number" and given[name] else None
+    prompts.refuse(f"That is the serial number of {EQUIPMENT.name(holder)}." if holder else str(refusal),
+                   questions[name].label)
+    return name
 
 
 def overwriting(questions: Fields, given: dict[str, Any], seen: Row, present: Row) -> dict[str, Any]:
