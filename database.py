@@ -898,18 +898,20 @@ def update_customer(
     *,
     seen: Mapping[str, Any] | None = None,
 ) -> Customer:
-    """Change what is given and keep the rest; raise NotFound, or Conflict when a value breaks a rule.
+    """Change what is given and keep the rest; an empty phone number takes it away.
 
-    seen is the record as it was shown; raise Changed when somebody has changed since what is given.
+    seen is the record as it was shown. Raise NotFound, Conflict when a value breaks a rule, and Changed when somebody
+    has changed meanwhile what is given.
     """
     row: Customer | None = write_one(
         """
         UPDATE customers
         SET name = coalesce(%(name)s, name),
-            phone_number = coalesce(%(phone_number)s, phone_number)
+            phone_number = nullif(coalesce(%(phone_number)s, phone_number), '')
         WHERE customer_id = %(customer_id)s
           AND (%(unseen)s OR %(name)s IS NULL OR name IN (%(name)s, %(seen_name)s))
-          AND (%(unseen)s OR %(phone_number)s IS NULL OR phone_number IN (%(phone_number)s, %(seen_phone_number)s))
+          AND (%(unseen)s OR %(phone_number)s IS NULL
+               OR coalesce(phone_number, '') IN (%(phone_number)s, coalesce(%(seen_phone_number)s, '')))
         RETURNING customer_id, name, phone_number
         """,
         customer_id=customer_id, name=name, phone_number=phone_number, **_seen(seen, "name", "phone_number"),

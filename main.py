@@ -29,6 +29,7 @@ from tracker.terminal.forms import (
     file_path,
     fill_in,
     location_of,
+    not_before,
     of_whom,
     open_import_file,
     save_payment,
@@ -64,7 +65,7 @@ def find_customer(answer: str) -> None:
 def may_be_new(answer: str) -> bool:
     """Tell whether an answer that led to no customer may be the name of one who is not there yet."""
     is_name = len(answer) > 1 and answer.replace(" ", "").isalpha()
-    return is_name and prompts.on_terminal() and not database.find_customers(answer, 0, 1).total
+    return is_name and not database.find_customers(answer, 0, 1).total
 
 
 def open_account(row: Mapping[str, Any]) -> bool:
@@ -72,7 +73,7 @@ def open_account(row: Mapping[str, Any]) -> bool:
 
     Piped, a script goes on after it as it did before there were actions.
     """
-    if prompts.on_terminal():
+    if prompts.attended():
         run_account(row["customer_id"], ACCOUNT_MENU)
     else:
         show_lines(screens.account_lines(reports.get_account(row["customer_id"])))
@@ -86,13 +87,13 @@ def add_customer(**given: str) -> None:
         print("Not added.")
         return
     say(f"Added customer {customer_id}, {new['name']}.")
-    if prompts.on_terminal():
+    if prompts.attended():
         run_account(customer_id, ACCOUNT_MENU)
 
 
-def add_new_customer(name: str, phone_number: str) -> int | None:
+def add_new_customer(name: str, phone_number: str | None) -> int | None:
     """Add a customer, asking first where the phone number is known already; return the new ID, if any."""
-    if others := database.customers_with_phone(phone_number):
+    if phone_number and (others := database.customers_with_phone(phone_number)):
         print("This phone number is known already:")
         print(tables.table(screens.CUSTOMERS, others))
         if not confirm("Type yes to add another customer with it:"):
@@ -107,7 +108,7 @@ def view_customer() -> None:
 def update_customer(customer: Customer | None = None) -> None:
     customer = of_whom(customer)
     if row := change(CUSTOMER_FIELDS, customer, database.update_customer, customer["customer_id"]):
-        say(f"Saved customer {row['customer_id']}, {row['name']}, {row['phone_number']}.")
+        say(f"Saved {CUSTOMER.name(row)}.")
 
 
 def delete_customer() -> None:
@@ -130,7 +131,7 @@ def view_location() -> None:
 
 def show_location(location: Location) -> None:
     account = reports.get_account(location["customer_id"])
-    say(f"Customer {account['customer_id']}  {account['name']}, {account['phone_number']}")
+    say(f"Customer {account['customer_id']}  {account['name']}, {account['phone_number'] or 'no phone number'}")
     sites = [site for site in account["locations"] if site["location_id"] == location["location_id"]]
     show_lines(line for site in sites for line in screens.location_lines(site))
 
@@ -290,7 +291,7 @@ def show_payment(row: Mapping[str, Any]) -> None:
 def void_payment() -> None:
     payment = pick(PAYMENT)
     if payment["voided_on"]:
-        prompts.complain(f"Payment {payment['payment_id']} is void already, since {payment['voided_on']}.")
+        prompts.refuse(f"Payment {payment['payment_id']} is void already, since {payment['voided_on']}.")
         return
     for line in screens.payment_lines(payment):
         print(line)
@@ -352,10 +353,7 @@ def customer_statement(customer: Customer | None = None) -> None:
     today = database.today()
     year_start = today.replace(month=1, day=1)
     first = ask("From", fields.past_day(today), shown=str(year_start), default=year_start)
-    last = ask("To", fields.past_day(today), shown="today", default=today)
-    if first > last:
-        prompts.complain("The first day of a statement cannot be after its last.")
-        return
+    last = ask("To", not_before(first, fields.past_day(today)), shown="today", default=today)
     commands.show_statement(customer["customer_id"], first, last)
 
 
@@ -511,6 +509,9 @@ def main(argv: list[str] | None = None) -> int:
         run: commands.Command = arguments.run
         return run(arguments)
     except errors.Error as exc:
+        prompts.complain(str(exc))
+        return exc.exit_code
+    except errors.WrongAnswer as exc:
         prompts.complain(str(exc))
         return exc.exit_code
     except errors.Cancelled as exc:

@@ -23,7 +23,6 @@ PARSERS = {
     "month": fields.month,
     "row_id": fields.row_id,
     "text": fields.text(100),
-    "serial_or_none": fields.serial_or_none,
     "choice": fields.choice({"1": 1, "0": 0}),
     "optional": fields.optional(fields.amount),
 }
@@ -189,10 +188,6 @@ def test_a_text_of_the_wrong_length_is_refused(wrong):
 
 def test_a_decomposed_text_is_measured_as_it_is_stored():
     assert fields.text(100)("e\u0301" * 100) == "é" * 100
-
-
-def test_a_hyphen_takes_a_serial_number_away():
-    assert fields.serial_or_none("-") == ""
 
 
 @pytest.mark.parametrize("options", [["0", "1", "2"], ["n", "0"], ["", "p"], ["1"], [str(i) for i in range(1, 21)]])

@@ -99,6 +99,15 @@ class Left(Cancelled):
     """The administrator left a question by 0, q or Enter, before anything was entered; there is nothing to say."""
 
 
+class WrongAnswer(Exception):
+    """An answer was refused where nobody is there to mend it; what follows it was meant for another question."""
+
+    exit_code = 1
+
+    def __init__(self, line: int, why: str) -> None:
+        super().__init__(f"Stopped at input line {line}: {why}")
+
+
 class NotFound(Error):
     http_status = 404
 

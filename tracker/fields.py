@@ -47,13 +47,8 @@ def optional(parse: Callable[[str], Value]) -> Callable[[str], Value | None]:
     return lambda answer: parse(answer) if answer else None
 
 
-def serial_or_none(answer: str) -> str:
-    """Parse a serial number; a hyphen alone means none and gives an empty one."""
-    return "" if answer == "-" else text(100)(answer)
-
-
 def phone(answer: str) -> str:
-    """Parse a phone number, perhaps with an extension, kept as typed but for what a copy from elsewhere brings along."""
+    """Parse a phone number, perhaps with an extension, kept as typed but for what a copy from elsewhere brings."""
     number = _plain_phone(answer)
     without_extension = EXTENSION.sub("", number)
     if wrong := re.search(r"[^0-9 +().\-/]", without_extension, re.ASCII):

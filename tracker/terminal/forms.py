@@ -18,6 +18,7 @@ from tracker.terminal import commands, prompts, screens, tables
 from tracker.terminal.paging import browse
 from tracker.terminal.pick import (
     CUSTOMER,
+    EQUIPMENT,
     LOCATION,
     Kind,
     Record,
@@ -117,7 +118,7 @@ class Field:
 Fields = Mapping[str, Field]
 CUSTOMER_FIELDS: Fields = {
     "name": Field("Name", fields.text(200), "name"),
-    "phone_number": Field("Phone number", fields.phone, "phone_number"),
+    "phone_number": Field("Phone number", fields.phone, "phone_number", optional=True),
 }
 LOCATION_FIELDS: Fields = {"address": Field("Address", fields.text(300), "address", line_break=", ")}
 SERVICE_FIELDS: Fields = {
@@ -143,7 +144,7 @@ def fill_in(questions: Fields, add: Callable[..., Value], *of: int, **given: str
         try:
             return add(*of, **answers), answers
         except errors.Conflict as exc:
-            name = refused_field(exc, questions)
+            name = refused_field(exc, questions, answers)
             answers[name] = questions[name].ask()
 
 
@@ -157,19 +158,22 @@ def change(questions: Fields, seen: Row, update: Callable[..., Value], row_id: i
             given = overwriting(questions, given, seen, exc.present)
             seen = exc.present
         except errors.Conflict as exc:
-            name = refused_field(exc, questions)
+            name = refused_field(exc, questions, given)
             given[name] = questions[name].edit(seen[questions[name].column])
         if all(value is None for value in given.values()):
             print("Nothing saved.")
             return None
 
 
-def refused_field(refusal: errors.Conflict, questions: Fields) -> str:
-    """Say why the database refuses a form, and return which field that is about; raise it where that is none."""
-    if refusal.field not in questions:
+def refused_field(refusal: errors.Conflict, questions: Fields, given: dict[str, Any]) -> str:
+    """Say why the database refuses what a form was given, and return which field that is about; raise it if none."""
+    name = refusal.field
+    if name not in questions:
         raise refusal
-    prompts.complain(str(refusal))
-    return refusal.field
+    holder = database.serial_holder(given[name]) if name == "serial_number" and given[name] else None
+    prompts.refuse(f"That is the serial number of {EQUIPMENT.name(holder)}." if holder else str(refusal),
+                   questions[name].label)
+    return name
 
 
 def overwriting(questions: Fields, given: dict[str, Any], seen: Row, present: Row) -> dict[str, Any]:
@@ -185,6 +189,17 @@ def overwriting(questions: Fields, given: dict[str, Any], seen: Row, present: Ro
     if not theirs or confirm("Type yes to overwrite that:"):
         return given
     return {name: None if name in theirs else value for name, value in given.items()}
+
+
+def not_before(first: date, parse: Callable[[str], date]) -> Callable[[str], date]:
+    """Make a parser of the last day of a span that begins on first."""
+    def parse_last(answer: str) -> date:
+        last = parse(answer)
+        if last < first:
+            raise ValueError("The first day of a statement cannot be after its last.")
+        return last
+
+    return parse_last
 
 
 def show_fields(columns: list[tables.Column]) -> Callable[[Row], None]:
@@ -321,6 +336,8 @@ def choose_mapping(source: sources.Source) -> mappings.Mapping:
             chosen.update([change])
         elif mapping:
             return mapping
+        else:
+            prompts.refuse("Name the columns first, such as name=First+Last.")
 
 
 def propose_mapping(source: sources.Source, chosen: mappings.Mapping) -> mappings.Mapping | None:

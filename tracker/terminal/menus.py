@@ -57,7 +57,11 @@ def choose(labels: dict[str, str], other: Callable[[str], str] | None = None) ->
 
     try:
         return ask("Choose", parse)
-    except (errors.Cancelled, KeyboardInterrupt):
+    except errors.Cancelled:
+        return "0"
+    except KeyboardInterrupt:
+        if not prompts.attended():
+            raise
         return "0"
 
 
@@ -86,8 +90,10 @@ def run_action(label: str, action: Callable[[], object]) -> None:
         prompts.complain(stopped())
     except KeyboardInterrupt:
         print(f"\n{stopped()}")
+        if not prompts.attended():  # whoever wrote the answers that follow did not know of it
+            raise
     except errors.Error as exc:
-        prompts.complain(str(exc) if database.saved == saved_before else f"{exc} What was saved before that stays.")
+        prompts.refuse(str(exc) if database.saved == saved_before else f"{exc} What was saved before that stays.")
     saved_before, unknown_before = before  # of the action that this one is part of, if any
 
 

@@ -11,7 +11,7 @@ from database import Customer, Hits
 from tracker import errors, fields, payments, text
 from tracker.terminal import prompts, screens, tables
 from tracker.terminal.paging import fitting, turn_page
-from tracker.terminal.prompts import ask, on_terminal, say
+from tracker.terminal.prompts import ask, say
 from tracker.terminal.tables import Row, numbers
 
 Record = TypeVar("Record", bound=Mapping[str, Any])
@@ -42,7 +42,7 @@ def of_customer(list_all: Callable[[int, int, int], Sequence[Row]]) -> Callable[
 CUSTOMER = Kind(
     "customer", "customers", "customer_id",
     database.get_customer, database.find_customers, screens.CUSTOMER_HITS,
-    lambda row: ", ".join(filter(None, (f"customer {row['customer_id']}", row["name"], row["phone_number"]))),
+    lambda row: f"customer {row['customer_id']}, {row['name']}, {row['phone_number'] or 'no phone number'}",
 )
 LOCATION = Kind(
     "location", "locations", "location_id",
@@ -98,7 +98,7 @@ def ask_for(kind: Kind[Record], shown: str | None = None) -> str | None:
     Piped, an empty line is rather a value that the script did not have: it is refused.
     """
     def parse(answer: str) -> str:
-        if answer.casefold() in ("0", "q") or (not answer and on_terminal()):
+        if answer.casefold() in ("0", "q") or (not answer and prompts.attended()):
             raise errors.Left
         return fields.text(300)(answer)
 
@@ -146,7 +146,7 @@ def _by_number(kind: Kind[Record], number: str) -> Record | None:
     if len(number) >= 3 and (found := hits(0, _page_size())).total:
         say(f"{missing} These match:")
         return pick_hit(kind, hits, found)
-    prompts.complain(f"{missing} Enter another ID, part of a name, phone number or address, or 0 to go back.")
+    prompts.refuse(f"{missing} Enter another ID, part of a name, phone number or address, or 0 to go back.")
     return None
 
 
@@ -176,8 +176,8 @@ def _choose_hit(kind: Kind[Record], term: str, hits: Callable[[int, int], Hits])
     """Return the only hit, or the one that is picked; None where there is none."""
     found = hits(0, _page_size())
     if not found.total:
-        prompts.complain(f"No {kind.noun} matches {term}. "
-                         "Try a shorter part of a name, phone number, address or serial number.")
+        prompts.refuse(f"No {kind.noun} matches {term}. "
+                       "Try a shorter part of a name, phone number, address or serial number.")
         return None
     if found.total == 1:
         return kind.get(found.rows[0][kind.key])

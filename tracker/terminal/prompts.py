@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from tracker import text
-from tracker.errors import Cancelled
+from tracker.errors import Cancelled, WrongAnswer
 from tracker.terminal import editor, tables
 
 Value = TypeVar("Value")
 LONGEST_KEPT = 1_000  # characters of a refused answer that stay on the line to be mended
 complaints = 0
+lines_read = 0  # off a terminal
+asked_at: dict[str, int] = {}  # the line that answered each question last
 
 
 def prepare() -> None:
@@ -45,6 +47,21 @@ def _broken(sentence: str, on_screen: bool) -> str:
     return "\n".join(tables.wrap(line, tables.terminal_size()[0] - 1)) if on_screen else line
 
 
+def refuse(sentence: str, label: str = "") -> None:
+    """Say why an answer is refused, so that it is asked for again; off a terminal, raise WrongAnswer, the last word.
+
+    label is the question's, where it was not the last one.
+    """
+    if not attended():
+        raise WrongAnswer(asked_at.get(label, lines_read), sentence)
+    complain(sentence)
+
+
+def attended() -> bool:
+    """Tell whether a person types, who sees what is asked."""
+    return sys.stdin.isatty()
+
+
 def complain(sentence: str) -> None:
     """Say what went wrong, on standard error, and remember that something did."""
     global complaints
@@ -63,6 +80,7 @@ def read_line(prompt: str, value: str = "", line_break: str = " ") -> str:
 
     Where the line can be edited, value stands on it already; line_break is what a pasted line break becomes.
     """
+    global lines_read
     try:
         answer = editor.read(prompt, value, line_break) if can_edit() else input(prompt)
     except EOFError:
@@ -71,7 +89,8 @@ def read_line(prompt: str, value: str = "", line_break: str = " ") -> str:
     except KeyboardInterrupt:
         print()
         raise
-    if not sys.stdin.isatty():
+    if not attended():
+        lines_read += 1
         print(text.clean(answer[:80]))  # so that a transcript reads like a session
     return answer
 
@@ -94,12 +113,13 @@ def ask(
     prompt = f"{label}: " if shown is None else f"{label} [{text.clean(shown)}]: "
     while True:
         answer = read_line(prompt, line_break=line_break).strip()
+        asked_at[label] = lines_read
         if not answer and shown is not None:
             return default
         try:
             return parse(answer)
         except ValueError as exc:
-            complain(str(exc))
+            refuse(str(exc))
 
 
 def edit(
@@ -131,6 +151,16 @@ def edit(
 
 
 def confirm(question: str, wanted: str = "yes") -> bool:
-    """Ask for a word to be typed in full; anything else is no."""
-    answer = unicodedata.normalize("NFC", read_line(f"{question} ").strip())
-    return answer.casefold() == unicodedata.normalize("NFC", wanted.strip()).casefold()
+    """Ask for a word to be typed in full; what is neither that nor no, such as y, is asked about once more."""
+    for _ in range(2):
+        answer = _folded(read_line(f"{question} "))
+        if answer == _folded(wanted):
+            return True
+        if answer in ("", "n", "no"):
+            return False
+        refuse(f"Type {wanted.strip()} in full, or no.")
+    return False
+
+
+def _folded(answer: str) -> str:
+    return unicodedata.normalize("NFC", answer.strip()).casefold()

@@ -1,0 +1,187 @@
+"""Answers that come from a file or another program: the first one that is refused ends it, by its line's number."""
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from datetime import date, timedelta
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+from conftest import PROJECT, environment, lines, sentence, wait_for
+
+from tracker import bill_run, payments
+
+pytestmark = pytest.mark.slow
+
+TABLES = ("customers", "locations", "services", "equipment", "billing", "payments")
+LONG = "x" * 301
+# Each form: the way to it, and its answers, each with what is refused in its place and how the sentence begins.
+FORMS = {
+    "main menu": ([], [("1", "9", "Enter a number from 0 to 8")]),
+    "menu": (["5"], [("1", "11", "Enter a number from 0 to 10")]),
+    "add customer": (["1", "1"], [("Bo Berg", LONG, "Enter 1 to 200"), ("555 0100", "12", "Enter a phone")]),
+    "known phone": (["1", "1", "Bo Berg", "+442079460958"], [("yes", "y", "Type yes in full, or no.")]),
+    "update customer": (["1", "3"], [
+        ("1", "77", "There is no customer 77."), ("Ada Obi", LONG, "Enter 1 to 200"), ("555", "x", "Enter a phone")]),
+    "view customer": (["1", "2"], [("1", "nobody", "No customer matches nobody.")]),
+    "several hits": (["1", "3", "okafor"], [("1", "3", "Enter 1 or 2"), ("Ada", "", ""), ("5", "x", "Enter a phone")]),
+    "delete customer": (["1", "4", "3"], [("yes", "y", "Type yes in full, or no.")]),
+    "delete customer with money": (["1", "4", "1"], [("Ada Okafor", "yes", "Type Ada Okafor in full, or no.")]),
+    "add location": (["2", "1"], [("1", "77", "There is no customer 77."), ("9 Mill Lane", LONG, "Enter 1 to 300")]),
+    "update location": (["2", "3"], [("1", "nowhere", "No location matches"), ("9 Quay", LONG, "Enter 1 to 300")]),
+    "delete location": (["2", "4"], [("1", "0", "No location matches 0."), ("yes", "ja", "Type yes in full, or no.")]),
+    "add service": (["3", "1"], [
+        ("1", "77", "There is no location 77."), ("Cable", "", "Enter 1 to 100"), ("9.50", "9,50", "Enter an amount")]),
+    "update service": (["3", "3"], [
+        ("1", "77", "There is no service 77."), ("Cable", LONG, "Enter 1 to 100"), ("9.50", "free", "Enter an")]),
+    "add equipment": (["4", "1"], [
+        ("1", "77", "There is no location 77."), ("Antenna", "", "Enter 1 to 100"), ("S-9", LONG, "Enter 1 to 100"),
+        ("5", "-5", "Enter an amount")]),
+    "update equipment": (["4", "3"], [
+        ("1", "77", "There is no equipment 77."), ("Antenna", LONG, "Enter 1 to 100"), ("-", LONG, "Enter 1 to 100"),
+        ("5", "1e3", "Enter an amount")]),
+    "add bill": (["5", "2"], [
+        ("1", "77", "There is no customer 77."), ("Repair", "", "Enter 1 to 200"), ("5", "0", "Enter an amount above"),
+        ("2030-01-31", "soon", "Enter a date")]),
+    "update bill": (["5", "4"], [
+        ("1", "77", "There is no bill 77."), ("Repair", LONG, "Enter 1 to 200"), ("45", "NaN", "Enter an amount"),
+        ("2030-01-31", "soon", "Enter a date")]),
+    "record payment": (["5", "6"], [
+        ("1", "77", "There is no customer 77."), ("5", "0", "Enter an amount above"), ("yesterday", "2199-01-01", ""),
+        ("cash", "barter", "Enter 1 cash"), ("R-1", LONG, "Enter 1 to 100"), ("1", "77", "Enter 1 or 2")]),
+    "odd payment": (["5", "6", "1", "999", "", "", "", ""], [("yes", "y", "Type yes in full, or no.")]),
+    "repeated payment": (["5", "6", "2", "7", "", "", ""], [("yes", "y", "Type yes in full, or no.")]),
+    "void payment": (["5", "8"], [
+        ("1", "77", "There is no payment 77."), ("bounced", LONG, "Enter 1 to 200"), ("yes", "y", "Type yes in full")]),
+    "bill run": (["5", "9"], [
+        ("2031-01", "May", "Enter a month"), ("2031-02-15", "15", "Enter a date"), ("49.90", "49", "Type 49.90")]),
+    "undo a bill run": (["5", "10"], [("2030-12", "May", "Enter a month"), ("yes", "y", "Type yes in full, or no.")]),
+    "aging": (["6", "2"], [("yesterday", "then", "Enter today")]),
+    "statement": (["6", "4"], [
+        ("1", "77", "There is no customer 77."), ("yesterday", "then", "Enter today"),
+        ("today", "2020-01-01", "The first day of a statement cannot be after its last.")]),
+    "export": (["7", "3", "{file}"], [("yes", "y", "Type yes in full, or no.")]),
+    "import": (["7", "1", "{import}"], [
+        ("utf-8", LONG, "Enter 1 to 40"), ("", "name=Nickname", ""), ("yes", "y", "Type yes in full, or no.")]),
+}
+CASES = [(form, place) for form, (_, answers) in FORMS.items() for place in range(len(answers))]
+
+
+@pytest.fixture
+def books(db):
+    """Three customers; the first with one of everything, two unpaid bills and one of a bill run; two payments."""
+    ada = db.add_customer("Ada Okafor", "+44 20 7946 0958")
+    bo = db.add_customer("Bo Okafor", "555 0101")
+    db.add_customer("Cy Dale", "555 0102")
+    location_id = db.add_location(ada, "1 Harbour Street")
+    db.add_service(location_id, "Fibre", Decimal("49.90"))
+    db.add_equipment(location_id, "Router", "S-1", Decimal(120))
+    db.add_bill(ada, "Setup", Decimal(30), db.today() - timedelta(days=10))
+    bill_run.run(date(2030, 12, 1), date(2030, 12, 15))
+    for customer_id in (ada, bo):
+        payments.record_payment(customer_id, Decimal(7), db.today(), "cash", None, uuid4())
+
+
+@pytest.fixture
+def contents(sql):
+    return lambda: [sql(f"SELECT * FROM {table} ORDER BY 1") for table in TABLES]
+
+
+@pytest.fixture
+def script(tmp_path):
+    """Make the answers of a form, one of them exchanged for what is refused; return them with its line's number."""
+    (tmp_path / "out.csv").write_text("mine")
+    (tmp_path / "in.csv").write_text("name,phone\nDi,5550199\n")
+
+    def make(form, place):
+        way, answers = FORMS[form]
+        typed = [*way, *(answer for answer, _, _ in answers[:place]), answers[place][1],
+                 *(answer for answer, _, _ in answers[place + 1:])]
+        files = {"{file}": str(tmp_path / "out.csv"), "{import}": str(tmp_path / "in.csv")}
+        return [files.get(answer, answer) for answer in typed], len(way) + place + 1
+
+    return make
+
+
+@pytest.mark.parametrize(("form", "place"), CASES, ids=[f"{form}-{place + 1}" for form, place in CASES])
+def test_a_refused_answer_ends_the_program_and_nothing_after_it_runs(form, place, books, script, contents, run):
+    before = contents()
+    answers, line = script(form, place)
+    done = run(answers=lines(*answers, "0", "0", "1", "1", "Intruder", "123", "0", "0"))
+    assert sentence(done.stderr).startswith(f"Stopped at input line {line}: {FORMS[form][1][place][2]}")
+    assert done.returncode == 1
+    assert contents() == before
+    assert answers[line - 1][:80] == done.stdout.splitlines()[-1].rpartition(": ")[2] or not answers[line - 1]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_each_form_of_these_scripts_goes_through_when_nothing_is_refused(form, books, script, run):
+    way, answers = FORMS[form]
+    typed, _ = script(form, 0)
+    good = [*typed[:len(way)], *(answer for answer, _, _ in answers)]
+    done = run(answers=lines(*good, "0", "0"))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("answer", ["no", "", "n", "NO"])
+def test_a_no_is_an_answer_and_what_follows_it_runs(answer, books, run, sql):
+    done = run(answers=lines("1", "4", "3", answer, "1", "Di", "5550199", "0", "0"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Not deleted." in done.stdout
+    assert "Added customer 4, Di." in done.stdout
+
+
+@pytest.mark.parametrize(("answers", "line", "why"), [
+    (["2", "1", "1", "1 Harbour Street"], 4, "This customer already has a location with that address."),
+    (["4", "1", "1", "Modem", "S-1", "9"], 5, ""), (["4", "1", "1", "Modem", "s-1", "9"], 5, ""),
+    (["5", "4", "1", "Repair", "5", ""], 5, "More would be paid on the bill than was billed."),
+    (["7", "1", "/nowhere/in.csv", ""], 4, "There is no file /nowhere/in.csv."),
+    (["7", "3", "/nowhere/out.csv"], 3, "/nowhere/"),
+    (["5", "8", "1"], 3, "Payment 1 is void already"),
+], ids=["address", "serial", "serial otherwise", "amount", "import", "export", "void"])
+def test_what_the_program_cannot_do_ends_it_with_the_line_that_asked_for_it(answers, line, why, books, contents, run):
+    if why.startswith("Payment"):
+        payments.void_payment(1, "typo")
+    before = contents()
+    done = run(answers=lines(*answers, "0", "0", "1", "1", "Intruder", "123", "0", "0"))
+    assert sentence(done.stderr).startswith(f"Stopped at input line {line}: {why}")
+    assert (done.returncode, contents()) == (1, before)
+
+
+def test_a_column_that_is_missing_ends_an_import_when_enter_goes_on_without_it(books, tmp_path, run, contents):
+    before = contents()
+    (tmp_path / "in.csv").write_text("handle,phone\nDi,5550199\n")
+    done = run(answers=lines("7", "1", str(tmp_path / "in.csv"), "", "", "yes", "1", "1", "Intruder", "123"))
+    assert done.stderr.splitlines()[-1].startswith("Stopped at input line 5: ")
+    assert (done.returncode, contents()) == (1, before)
+
+
+@pytest.mark.parametrize(("command", "answer", "why"), [
+    (["bill", "--period", "2031-01"], "49", "Type 49.90 in full, or no."), (["upgrade"], "", None),
+], ids=["bill", "upgrade"])
+def test_a_command_that_asks_ends_likewise(command, answer, why, books, run, contents):
+    before = contents()
+    done = run(*command, answers=lines(answer, "49.90"))
+    assert (done.returncode, done.stderr) == ((1, f"Stopped at input line 1: {why}\n") if why else (0, ""))
+    assert contents() == before
+
+
+def test_ctrl_c_ends_a_script_and_not_one_action_of_it(books, uri, sql):
+    sql("CREATE OR REPLACE VIEW customer_credit AS "
+        "SELECT 1::bigint AS customer_id, 0::numeric AS credit FROM pg_sleep(60)")
+    program = subprocess.Popen([sys.executable, str(PROJECT / "main.py")], env=environment(uri), text=True,
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    program.stdin.write(lines("5", "6", "1", "0", "0", "1", "1", "Intruder", "123", "0", "0"))
+    program.stdin.flush()
+    wait_for(lambda: sql("SELECT 1 FROM pg_stat_activity "
+                         "WHERE datname = current_database() AND wait_event = 'PgSleep'"))
+    os.kill(program.pid, signal.SIGINT)
+    said, complained = program.communicate(timeout=20)
+    assert program.returncode == 130
+    assert "Cancelled, nothing changed." in said
+    assert re.fullmatch(r"(Cancelled\.\n)?", complained)
+    assert sql("SELECT 1 FROM customers WHERE name = 'Intruder'") == []
