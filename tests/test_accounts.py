@@ -130,6 +130,13 @@ def test_a_number_that_is_no_digit_of_the_main_menu_and_no_customer_says_so(two,
     assert "Main menu" in opened
 
 
+@pytest.mark.parametrize("answer", ["9", "nobody"])
+def test_piped_what_finds_nobody_at_the_main_menu_ends_the_program(answer, two, run):
+    done = run(answers=lines(answer, "1", "1", "Ada", "555 0100"))
+    assert done.returncode == 1
+    assert sentence(done.stderr).startswith("Stopped at input line 1: ")
+
+
 def test_a_name_that_nobody_has_can_be_searched_again_or_left(two, screen):
     assert "No customer matches zzz." in shown(screen, "zzz")
     assert "Customer 302  Ada Okafor" in shown(screen, "okafor")
@@ -254,10 +261,18 @@ def test_enter_alone_at_the_question_of_an_id_leaves_a_form(two, screen):
     assert "Manage Customers" in shown(screen, "1", "3", "")
 
 
-def test_an_empty_line_that_is_piped_is_no_id(two, run, sql):
-    done = run(answers="1\n4\n\n")
+@pytest.mark.parametrize("answer", ["", "0", "q"])
+def test_what_leaves_the_question_of_an_id_is_refused_where_nobody_sees_what_is_asked_then(answer, two, run):
+    done = run(answers=lines("1", "4", answer, "1"))
     assert done.returncode == 1
-    assert "Enter 1 to 300 characters; that was nothing." in done.stderr
+    assert sentence(done.stderr).startswith("Stopped at input line 3: Enter an ID, or part of a name, ")
+
+
+@pytest.mark.parametrize("way", [["1", "3", "harbour street"], ["1"], []], ids=["hits", "menu", "main menu"])
+def test_an_empty_line_that_is_piped_chooses_nothing(way, two, run):
+    done = run(answers=lines(*way, "", "0"))
+    assert done.returncode == 1
+    assert sentence(done.stderr).startswith(f"Stopped at input line {len(way) + 1}: ")
 
 
 @pytest.mark.parametrize(("way", "shown_then"), [
@@ -405,4 +420,4 @@ def test_an_error_in_an_action_of_a_new_account_does_not_say_that_the_customer_w
 
 def test_a_piped_number_that_is_in_no_list_is_one_sentence(two, run):
     done = run(answers=lines("1", "2", "harbour street", "3"))
-    assert sentence(done.stderr.splitlines()[0]).startswith("Type one of these: number picks, ")
+    assert sentence(done.stderr) == "Stopped at input line 4: Type one of these: number picks, Enter, 0 or q back."

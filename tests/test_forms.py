@@ -635,7 +635,7 @@ def test_hits_are_listed_by_number_and_not_by_id(db, typed, sql):
     (["1"], "Customer 1, Ada Okafor, +44 20 7946 0958."),
     (["0958"], "Customer 1, Ada Okafor, +44 20 7946 0958."),
     (["7946", "1"], "There is no customer 7946. These match:"),
-    (["7946", "", "1"], "There is no customer 7946. These match:"),
+    (["7946", "0", "1"], "There is no customer 7946. These match:"),
     (["946", "1"], "There is no customer 946. These match:"),
     (["46", "1"], "There is no customer 46. Enter another ID, part of a name, phone number or address, or 0 to"),
     (["9999", "1"], "There is no customer 9999. Enter another ID, part of a name, phone number or address, or 0 to"),

@@ -21,19 +21,19 @@ TABLES = ("customers", "locations", "services", "equipment", "billing", "payment
 LONG = "x" * 301
 # Each form: the way to it, and its answers, each with what is refused in its place and how the sentence begins.
 FORMS = {
-    "main menu": ([], [("1", "9", "Enter a number from 0 to 8")]),
     "menu": (["5"], [("1", "11", "Enter a number from 0 to 10")]),
     "add customer": (["1", "1"], [("Bo Berg", LONG, "Enter 1 to 200"), ("555 0100", "12", "Enter a phone")]),
     "known phone": (["1", "1", "Bo Berg", "+442079460958"], [("yes", "y", "Type yes in full, or no.")]),
     "update customer": (["1", "3"], [
         ("1", "77", "There is no customer 77."), ("Ada Obi", LONG, "Enter 1 to 200"), ("555", "x", "Enter a phone")]),
     "view customer": (["1", "2"], [("1", "nobody", "No customer matches nobody.")]),
-    "several hits": (["1", "3", "okafor"], [("1", "3", "Enter 1 or 2"), ("Ada", "", ""), ("5", "x", "Enter a phone")]),
+    "several hits": (["1", "3", "okafor"], [
+        ("1", "3", "Type one of these: number picks, "), ("Ada", LONG, "Enter 1 to 200"), ("5", "x", "Enter a phone")]),
     "delete customer": (["1", "4", "3"], [("yes", "y", "Type yes in full, or no.")]),
     "delete customer with money": (["1", "4", "1"], [("Ada Okafor", "yes", "Type Ada Okafor in full, or no.")]),
     "add location": (["2", "1"], [("1", "77", "There is no customer 77."), ("9 Mill Lane", LONG, "Enter 1 to 300")]),
     "update location": (["2", "3"], [("1", "nowhere", "No location matches"), ("9 Quay", LONG, "Enter 1 to 300")]),
-    "delete location": (["2", "4"], [("1", "0", "No location matches 0."), ("yes", "ja", "Type yes in full, or no.")]),
+    "delete location": (["2", "4"], [("1", "0", "Enter an ID, or part of"), ("yes", "ja", "Type yes in full, or no.")]),
     "add service": (["3", "1"], [
         ("1", "77", "There is no location 77."), ("Cable", "", "Enter 1 to 100"), ("9.50", "9,50", "Enter an amount")]),
     "update service": (["3", "3"], [

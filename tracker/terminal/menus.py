@@ -48,9 +48,12 @@ def run_menu(menu: Menu) -> None:
 
 
 def choose(labels: dict[str, str], other: Callable[[str], str] | None = None) -> str:
-    """Ask for a digit; q, Ctrl-C and Ctrl-D mean 0, and Enter means ?, which is to show everything again."""
+    """Ask for a digit; q, Ctrl-C and Ctrl-D mean 0, and Enter means ?, which is to show everything again.
+
+    Piped, neither q nor an empty line is a choice.
+    """
     def parse(answer: str) -> str:
-        meant = {"": "?", "q": "0"}.get(answer.casefold(), answer)
+        meant = {"": "?", "q": "0"}.get(answer.casefold(), answer) if prompts.attended() else answer
         if meant == "?" or meant in labels:
             return meant
         return (other or fields.choice({digit: digit for digit in labels}))(answer)

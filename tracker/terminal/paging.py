@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any
 
 from tracker.terminal import tables
-from tracker.terminal.prompts import ask, on_terminal
+from tracker.terminal.prompts import ask, attended, on_terminal
 from tracker.terminal.tables import Row
 
 MENU_LINES = 9  # what a menu may push off the screen
@@ -157,7 +157,8 @@ def turn_page(
              **({"p": "previous"} if earlier else {})}
 
     def parse(answer: str) -> str:
-        if turn := answer if answer in picks else turns.get(answer.casefold()):
+        turn = answer if answer in picks else turns.get(answer.casefold())
+        if turn and (answer or attended()):  # an empty line of a script is rather a number that it did not have
             return turn
         raise ValueError(f"Type one of these: {', '.join(hints)}.")
 

@@ -93,13 +93,15 @@ def ask_for(kind: Kind[Record]) -> str: ...
 @overload
 def ask_for(kind: Kind[Record], shown: str) -> str | None: ...
 def ask_for(kind: Kind[Record], shown: str | None = None) -> str | None:
-    """Ask for a record; 0 and q leave, and so does Enter alone on a terminal, unless shown says what else that does.
+    """Ask for a record; 0 and q leave, and so does Enter alone, unless shown says what else that does.
 
-    Piped, an empty line is rather a value that the script did not have: it is refused.
+    Piped, they are rather values that a script did not have, and what follows them is no choice from a menu.
     """
     def parse(answer: str) -> str:
-        if answer.casefold() in ("0", "q") or (not answer and prompts.attended()):
-            raise errors.Left
+        if answer.casefold() in ("", "0", "q"):
+            if prompts.attended():
+                raise errors.Left
+            raise ValueError("Enter an ID, or part of a name, phone number, address or serial number.")
         return fields.text(300)(answer)
 
     label = f"{kind.noun.capitalize()} (ID or search)"
