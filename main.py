@@ -92,11 +92,11 @@ def add_customer(**given: str) -> None:
 
 
 def add_new_customer(name: str, phone_number: str | None) -> int | None:
-    """Add a customer, asking first where the phone number is known already; return the new ID, if any."""
-    if phone_number and (others := database.customers_with_phone(phone_number)):
-        print("This phone number is known already:")
+    """Add a customer, asking first where the name or phone number is known already; return the new ID, if any."""
+    if others := database.similar_customers(name, phone_number):
+        print("This name or phone number is known already:")
         print(tables.table(screens.CUSTOMERS, others))
-        if not confirm("Type yes to add another customer with it:"):
+        if not confirm("Type yes to add another customer:"):
             return None
     return database.add_customer(name, phone_number)
 
