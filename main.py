@@ -321,7 +321,7 @@ def undo_bills() -> None:
     period = ask("Month", fields.month)
     preview = during("Looking for bills", lambda: bill_run.preview_undo(period))
     if not preview["removed"] and not preview["kept"]:
-        print(f"No bills of a bill run for {period:%Y-%m}.")
+        say(f"No bills of a bill run for {period:%Y-%m}.")
         return
     if preview["removed"]:
         say(f"This removes {text.plural(preview['removed'], 'bill')} of {period:%Y-%m}, over "
@@ -333,8 +333,8 @@ def undo_bills() -> None:
     print(f"Removed {text.plural(result['removed'], 'bill')} of {period:%Y-%m}." if result["removed"]
           else "Nothing to remove.")
     if result["bills"]:
-        print(f"{text.plural(result['kept'], 'bill')} stayed, since they were paid on"
-              f"{'; the first are' if result['kept'] > len(result['bills']) else ''}:")
+        say(f"{text.plural(result['kept'], 'bill')} stayed, since they were paid on"
+            f"{'; the first are' if result['kept'] > len(result['bills']) else ''}:")
         print(tables.table(screens.KEPT_BILLS, result["bills"]))
 
 
@@ -361,7 +361,7 @@ def about_database() -> None:
     server = database.describe_server()
     say(f"Server     {screens.where(server)}")
     say(f"Database   {server['database']}, {database.size()}, as {server['login']}")
-    print(f"Today      {server['today']}, in {server['timezone']}")
+    say(f"Today      {server['today']}, in {server['timezone']}")
     say(f"Log        {log.where()}")
     if server["search_is_indexed"]:
         print("Search     indexed by pg_trgm")
@@ -477,13 +477,13 @@ def first_screen() -> None:
     """Say which server and database this is, as whom, and how the business stands."""
     server = database.describe_server()
     print(f"ISP Customer Tracker {VERSION}")
-    print(screens.where(server))
+    say(screens.where(server))
     say(f"Database {server['database']}, as {server['login']}")
     rows, exact = database.count("customers")
     customers = text.plural(rows, "customer") if exact else f"about {rows} customers"
     say(f"{customers}. {screens.late_footer(reports.late_total())}")
     if prompts.on_terminal():
-        print("A digit and Enter choose; ? shows a menu again; Ctrl-C leaves a form, or a menu.")
+        say("A digit and Enter choose; ? shows a menu again; Ctrl-C leaves a form, or a menu.")
 
 
 def run_menus(arguments: argparse.Namespace) -> int:

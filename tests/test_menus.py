@@ -463,7 +463,7 @@ def test_the_account_report_is_turned_by_pages(many, terminal):
     child.send("\r")
     child.expect_exact("Lines 23 to 44  (Enter next, p previous, 0 or q back): ")
     child.send("p\r")
-    child.expect_exact("Customer 1  customer 1 ")
+    child.expect_exact("Customer 1  customer 1\x1b")
     child.expect_exact("Lines 1 to 22")
     child.send("0\r")
     child.expect_exact("Choose: ")

@@ -108,6 +108,35 @@ def test_there_is_no_page_before_the_first(turn, screen, monkeypatch):
     assert (complaints, len(pages)) == (["Type one of these: Enter next, 0 or q back."], 3)
 
 
+@pytest.mark.parametrize("key", ["0", "q", "Q"])
+def test_a_list_and_a_text_are_left_from_any_page(key, screen):
+    for view in (browse(45), show_lines(50)):
+        for turns in ([], [""], ["", ""]):
+            pages = screen(view, *turns, key)
+            assert len(pages) == len(turns) + 2
+            assert pages[-1] == ([], None)
+
+
+def test_what_is_wrong_below_a_page_is_said_in_the_words_of_its_question(screen, monkeypatch):
+    complaints = []
+    monkeypatch.setattr("tracker.terminal.prompts.complain", complaints.append)
+    pages = screen(browse(45), "x", "", "x", "", "x", "")
+    hints = [question[question.index("(") + 1:question.index(")")] for _, question in pages[:-1:2]]
+    assert complaints == [f"Type one of these: {hint}." for hint in hints]
+    assert hints == ["Enter next, 0 or q back", "Enter next, p previous, 0 or q back", "p previous, Enter, 0 or q back"]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_the_question_below_a_page_fits_the_line_with_its_answer(width, monkeypatch):
+    typed = []
+    monkeypatch.setattr(paging, "on_terminal", lambda: True)
+    monkeypatch.setattr(tables, "terminal_size", lambda: (width, 24))
+    monkeypatch.setattr("builtins.input", lambda prompt: typed.append(prompt) or "")
+    browse(1045)()
+    assert len(typed) > 50
+    assert all(len(prompt) < width for prompt in typed)
+
+
 def test_a_footer_and_a_last_row_stand_below_every_page(screen):
     pages = screen(browse(20, footer="All in all.", total_row={"id": 99}), "", "")
     for lines, _ in pages[:-1]:

@@ -109,11 +109,11 @@ class Reader:
         self._row = 0
 
     def shown(self) -> list[str]:
-        """Return what is on the terminal since the last time, to the question that it ends with."""
+        """Return what is on the terminal since the last time, to the question that it ends with, as text alone."""
         row = self.terminal.row()
         lines = self.terminal.lines(self._row, row)
         self._row = row
-        return lines
+        return [line for line in lines if set(line.strip()) != {"~"}]
 
     def follow(self, paragraph: list[str]) -> None:
         """Type a paragraph's answers and compare what is shown with its lines."""

@@ -42,6 +42,7 @@ ROWS = [{
     "days_60": MOST, "days_90": MOST, "older": MOST, "services": 1_000_000, "days_late": 12_345, "due_date": DAY,
     "oldest_due_date": DAY, "last_payment_date": DAY, "issued_on": DAY, "paid_on": DAY, "voided_on": DAY,
 } for i, (name, phone) in enumerate(zip(NAMES, PHONES))]
+TEXTS = {"name", "address", "service_name", "equipment_name", "description", "method", "reference", "void_reason"}
 TABLES = {name: columns for name, columns in vars(screens).items()
           if isinstance(columns, list) and all(isinstance(column, tables.Column) for column in columns)}
 
@@ -74,10 +75,8 @@ def test_a_table_fits_and_cuts_no_phone_number_id_date_or_amount(name, rows, wid
     lines = tables.table(TABLES[name], rows).split("\n")
     assert_fits(lines, width)
     for column in TABLES[name]:
-        if column.whole and not column.spare:
+        if column.key not in TEXTS and (not column.spare or column.header in lines[0]):
             assert_whole([column.show(row[column.key]) for row in rows], lines)
-        if column.whole and column.header not in "\n".join(lines):
-            assert column.spare or " " in column.header
 
 
 @pytest.mark.parametrize("name", TABLES)

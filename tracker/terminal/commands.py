@@ -229,8 +229,8 @@ def run_as_previewed(period: date, due_date: date, preview: bill_run.Preview) ->
     """Bill as previewed, and say what was done."""
     result = during("Billing", lambda: bill_run.run(period, due_date, preview["total"]))
     credit = f", {text.show_amount(result['from_credit'])} paid from credit" if result["from_credit"] else ""
-    print(f"Created {result['created']}, skipped {result['skipped']}; {text.show_amount(result['total'])} billed, "
-          f"due {due_date}{credit}.")
+    say(f"Created {result['created']}, skipped {result['skipped']}; {text.show_amount(result['total'])} billed, "
+        f"due {due_date}{credit}.")
 
 
 def verify_command(arguments: argparse.Namespace) -> int:
@@ -269,7 +269,7 @@ def upgrade_command(arguments: argparse.Namespace) -> int:
 
 def demo_command(arguments: argparse.Namespace) -> int:
     during("Making customers up", lambda: demo.fill(demo.DEMO_CUSTOMERS))
-    print(f"Added a made-up provider of {demo.DEMO_CUSTOMERS} customers.")
+    say(f"Added a made-up provider of {demo.DEMO_CUSTOMERS} customers.")
     return 0
 
 

@@ -9,6 +9,7 @@ from tracker.terminal import tables
 from tracker.terminal.prompts import ask, attended, on_terminal
 from tracker.terminal.tables import Row
 
+LEAVE = ("0", "q")  # what leaves a list, in either case
 MENU_LINES = 9  # what a menu may push off the screen
 ROWS_WIDE, LINES_WIDE = 80, 60  # cells that the question below a page may take; with fewer it stands in two lines
 
@@ -153,7 +154,7 @@ def turn_page(
     """
     hints = [*([picked_by] if picked_by else []), *(["Enter next"] if more else []),
              *(["p previous"] if earlier else []), f"0 or q {back}" if more else f"Enter, 0 or q {back}"]
-    turns = {"": "next" if more else "back", "0": "back", "q": "back", **({"n": "next"} if more else {}),
+    turns = {"": "next" if more else "back", **dict.fromkeys(LEAVE, "back"), **({"n": "next"} if more else {}),
              **({"p": "previous"} if earlier else {})}
 
     def parse(answer: str) -> str:

@@ -49,8 +49,11 @@ class Progress(AbstractContextManager["Progress"]):
 
     def __exit__(self, *exc: object) -> None:
         self._over.set()
-        with self._writing:
-            self._erase()
+        try:
+            with self._writing:
+                self._erase()
+        finally:
+            self._erase()  # where a signal came in between
 
     def _show(self) -> None:
         while not self._over.wait(TICK):

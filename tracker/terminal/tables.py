@@ -84,7 +84,7 @@ def line_width() -> int:
 
 def has_style() -> bool:
     """Say whether what is shown may be bold or coloured; nothing is told by that alone."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and (os.environ.get("TERM") or "dumb") != "dumb"
 
 
 def styled(line: str, style: Style | None) -> str:
