@@ -1,4 +1,4 @@
-"""Answers that come from a file or another program: the first one that is refused ends it, by its line's number."""
+"""Answers that nobody types: a script ends at the first that is refused; a paste is one answer everywhere."""
 from __future__ import annotations
 
 import os
@@ -6,10 +6,14 @@ import re
 import signal
 import subprocess
 import sys
+import termios
+import threading
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from uuid import uuid4
 
+import pexpect
 import pytest
 from conftest import PROJECT, environment, lines, sentence, wait_for
 
@@ -25,10 +29,10 @@ FORMS = {
     "add customer": (["1", "1"], [("Bo Berg", LONG, "Enter 1 to 200"), ("555 0100", "12", "Enter a phone")]),
     "known phone": (["1", "1", "Bo Berg", "+442079460958"], [("yes", "y", "Type yes in full, or no.")]),
     "update customer": (["1", "3"], [
-        ("1", "77", "There is no customer 77."), ("Ada Obi", LONG, "Enter 1 to 200"), ("555", "x", "Enter a phone")]),
+        ("1", "77", "There is no customer 77."), ("Ada Obi", LONG, "Enter 1 to 200"), ("555", "x", "Take out x")]),
     "view customer": (["1", "2"], [("1", "nobody", "No customer matches nobody.")]),
     "several hits": (["1", "3", "okafor"], [
-        ("1", "3", "Type one of these: number picks, "), ("Ada", LONG, "Enter 1 to 200"), ("5", "x", "Enter a phone")]),
+        ("1", "3", "Type one of these: number picks, "), ("Ada", LONG, "Enter 1 to 200"), ("555", "x", "Take out x")]),
     "delete customer": (["1", "4", "3"], [("yes", "y", "Type yes in full, or no.")]),
     "delete customer with money": (["1", "4", "1"], [("Ada Okafor", "yes", "Type Ada Okafor in full, or no.")]),
     "add location": (["2", "1"], [("1", "77", "There is no customer 77."), ("9 Mill Lane", LONG, "Enter 1 to 300")]),
@@ -185,3 +189,203 @@ def test_ctrl_c_ends_a_script_and_not_one_action_of_it(books, uri, sql):
     assert "Cancelled, nothing changed." in said
     assert re.fullmatch(r"(Cancelled\.\n)?", complained)
     assert sql("SELECT 1 FROM customers WHERE name = 'Intruder'") == []
+
+
+PASTE = "4\n3\nyes\r\n1\r1\nIntruder\n123\n"
+ASKED = "\x1b[?2004h"  # before each question
+
+
+def paste(child, text):
+    child.send(f"\x1b[200~{text}\x1b[201~\r")
+
+
+def question(child):
+    """Return the next question that the program asks on a terminal."""
+    child.expect_exact(ASKED)
+    child.expect(r"^(.*?): ?(?=$|\S)")
+    return child.match[1]
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if "menu" not in form])
+def test_a_paste_is_one_answer_at_every_question(form, books, script, terminal, sql):
+    way, answers = FORMS[form]
+    typed, _ = script(form, 0)
+    good = [*typed[:len(way)], *(answer for answer, _, _ in answers)]
+    child = terminal()
+    child.setwinsize(24, 200)
+    for answer in good:
+        asked = question(child)
+        paste(child, PASTE)
+        child.expect_exact("4, 3, yes, 1, 1, Intruder, 123" if asked == "Address" else "4 3 yes 1 1 Intruder 123")
+        if question(child) == asked:
+            child.send(f"\x15{answer}\r")
+        else:
+            break
+    child.sendintr()
+    assert not sql("SELECT 1 FROM customers WHERE customer_id > 3 OR name = 'Intruder'")
+    assert len(sql("SELECT 1 FROM customers")) == 3
+
+
+def test_a_paste_at_a_pager_is_one_answer(terminal, sql):
+    sql("INSERT INTO customers (name, phone_number) SELECT 'C ' || i, '5550100' FROM generate_series(1, 60) AS i")
+    child = terminal()
+    for answer in ("1", "2", ""):
+        question(child)
+        child.send(f"{answer}\r")
+    assert question(child).startswith("Rows 1 to 20")
+    paste(child, "n\nn\n0\n")
+    assert question(child).startswith("Rows 1 to 20")
+    paste(child, "n\n")
+    assert question(child).startswith("Rows 21 to 40")
+
+
+@pytest.mark.parametrize(("pasted", "stored"), [
+    ("1 Quay\nLondon\n", "1 Quay, London"), ("1 Quay,\r\nLondon", "1 Quay, London"),
+    ("1 Quay\r\rLondon", "1 Quay, London"),
+    ("1 Quay\tLondon", "1 Quay London"), ("\n1 Quay\n\n \nLondon\n\n", "1 Quay, London"),
+])
+def test_a_pasted_address_of_several_lines_is_one(pasted, stored, books, terminal, sql):
+    child = terminal()
+    for answer in ("2", "1", "1"):
+        question(child)
+        child.send(f"{answer}\r")
+    question(child)
+    paste(child, pasted)
+    child.expect_exact("Added location 2")
+    assert sql("SELECT address FROM locations WHERE location_id = 2") == [{"address": stored}]
+
+
+def test_a_paste_goes_in_where_the_cursor_is_and_can_be_edited(terminal, sql):
+    child = terminal()
+    for answer in ("1", "1"):
+        question(child)
+        child.send(f"{answer}\r")
+    question(child)
+    child.send("A Okafor\x1b[H\x1b[C\x1b[200~da\tB.\n\x1b[201~\x7f!\r")
+    question(child)
+    child.send("123\r")
+    child.expect_exact("Added customer 1")
+    assert sql("SELECT name FROM customers") == [{"name": "Ada B! Okafor"}]
+
+
+def test_what_is_pasted_while_the_program_works_is_one_answer_too(books, terminal, sql):
+    sql("CREATE OR REPLACE VIEW customer_credit AS "
+        "SELECT 1::bigint AS customer_id, 0::numeric AS credit FROM pg_sleep(1)")
+    child = terminal()
+    for answer in ("5", "6", "1"):
+        question(child)
+        child.send(f"{answer}\r")
+    wait_for(lambda: sql("SELECT 1 FROM pg_stat_activity "
+                         "WHERE datname = current_database() AND wait_event = 'PgSleep'"))
+    paste(child, "1\n\n1\n\nyes\n")
+    assert question(child) == "Amount"
+    child.expect_exact("Enter an amount such as 49.90")
+    assert question(child) == "Amount"
+    assert len(sql("SELECT 1 FROM payments")) == 2
+
+
+def test_a_paste_of_a_hundred_thousand_characters_is_one_refused_answer(terminal, sql):
+    child = terminal()
+    for answer in ("1", "1"):
+        question(child)
+        child.send(f"{answer}\r")
+    question(child)
+    child.timeout = 60
+    sender = threading.Thread(target=paste, args=(child, "é line\n" * 14_300))
+    sender.start()
+    child.expect_exact("That is too long: use at most 200 characters.")
+    sender.join()
+    child.expect_exact(ASKED)
+    child.expect_exact("Name: ")
+    child.send("Ada\r")
+    child.expect_exact("Phone number")
+
+
+def test_escape_sequences_within_a_paste_are_neither_keys_nor_sent_back(terminal, sql):
+    child = terminal()
+    for answer in ("1", "1"):
+        question(child)
+        child.send(f"{answer}\r")
+    question(child)
+    paste(child, "Ada\x1b[D\x1b[2J\x15\x04\x7f\x1b]52;c;aGk=\x07")
+    child.expect_exact("Remove the control character U+001B")
+    assert "\x1b[2J" not in child.before
+    assert "\x1b]52" not in child.before
+    assert question(child) == "Name"
+
+
+@pytest.mark.parametrize("after", ["", "rest\n1\n4\n1\nyes\n\x1b[201~"], ids=["the rest is lost", "the rest comes"])
+def test_ctrl_c_leaves_a_paste_that_is_under_way_and_its_rest_chooses_nothing(after, books, terminal, sql):
+    child = terminal()
+    for answer in ("1", "1"):
+        question(child)
+        child.send(f"{answer}\r")
+    question(child)
+    child.send("\x1b[200~begun\n")
+    child.sendintr()
+    child.send(after)
+    child.expect_exact("Cancelled, nothing changed.")
+    assert question(child) == "Choose"
+    child.send("0\r")
+    child.expect_exact("Main menu")
+    assert len(sql("SELECT 1 FROM customers")) == 3
+
+
+@pytest.mark.parametrize("key", [b"\x1b", b"\x1b\x1b", b"\x1bO", b"\x1b["], ids=["esc", "esc esc", "esc o", "esc ["])
+def test_a_paste_after_half_a_key_is_a_paste_all_the_same(key, terminal):
+    child = terminal()
+    question(child)
+    child.send(key.decode())
+    paste(child, "1\n1\n")
+    child.expect_exact("Enter a number from 0 to 8")
+
+
+ENDS = {
+    "choosing 0": lambda child: child.send("0\r"),
+    "ctrl-d": lambda child: child.send("\x04"),
+    "ctrl-c": lambda child: child.sendintr(),
+    "a signal": lambda child: child.kill(signal.SIGTERM),
+    "a signal within a paste": lambda child: (child.send("\x1b[200~x"), child.kill(signal.SIGTERM)),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_the_terminal_is_left_as_it_was_found(end, terminal):
+    child = terminal()
+    question(child)
+    ENDS[end](child)
+    child.expect(pexpect.EOF)
+    assert child.before.rindex("\x1b[?2004l") > child.before.rfind("\x1b[?2004h")
+
+
+@pytest.mark.parametrize("signal_", [signal.SIGTERM, signal.SIGINT])
+def test_a_terminal_takes_lines_again_when_the_program_has_ended(signal_, uri):
+    child = pexpect.spawn("sh", ["-c", f"stty -a; {sys.executable} {PROJECT}/main.py; echo; stty -a"],
+                          env=environment(uri, TERM="xterm"), encoding="utf-8", timeout=15)
+    child.expect_exact(ASKED)
+    found = child.before.partition("ISP Customer")[0].split()
+    children = Path(f"/proc/{child.pid}/task/{child.pid}/children")
+    os.kill(int(children.read_text()), signal_)
+    child.expect(pexpect.EOF)
+    assert child.before.split()[-len(found):] == found
+    assert "icanon" in found
+
+
+def test_a_program_that_was_stopped_goes_on_where_it_was(terminal, sql):
+    child = terminal()
+    for answer in ("1", "1"):
+        question(child)
+        child.send(f"{answer}\r")
+    question(child)
+    child.send("Ada")
+    child.expect_exact("Ada")
+    child.kill(signal.SIGSTOP)
+    wait_for(lambda: Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    state = termios.tcgetattr(child.child_fd)
+    state[3] |= termios.ICANON | termios.ECHO
+    termios.tcsetattr(child.child_fd, termios.TCSANOW, state)
+    child.kill(signal.SIGCONT)
+    child.expect_exact("Name: Ada")
+    child.send("\x7fi\r123\r")
+    child.expect_exact("Added customer 1")
+    assert sql("SELECT name FROM customers") == [{"name": "Adi"}]
