@@ -217,7 +217,7 @@ def view_bill() -> None:
 
 
 def view_bills_of(customer: Customer) -> None:
-    customer_id = customer["customer_id"]
+    customer_id = of_whom(customer)["customer_id"]
     browse(
         screens.UNPAID_BILLS, lambda before, limit: database.list_bills(before, limit, customer_id),
         lambda row: row["billing_id"], 0, str(database.customer_contents(customer_id)["bills"]),
@@ -483,7 +483,7 @@ def first_screen() -> None:
     customers = text.plural(rows, "customer") if exact else f"about {rows} customers"
     say(f"{customers}. {screens.late_footer(reports.late_total())}")
     if prompts.on_terminal():
-        say("A digit and Enter choose; ? shows a menu again; Ctrl-C leaves a form, or a menu.")
+        say("A digit and Enter choose; ? shows a menu again; Ctrl-C leaves a form or menu.")
 
 
 def run_menus(arguments: argparse.Namespace) -> int:

@@ -224,6 +224,20 @@ def test_what_an_action_said_stays_in_sight_above_the_accounts_head_and_actions(
 
 
 @pytest.mark.parametrize("again", ["", "?"])
+def test_an_account_that_fits_above_its_actions_is_shown_without_a_question(two, screen, sql):
+    for number in range(6):
+        sql("INSERT INTO services (location_id, service_name, cost) VALUES (900, %s, 10)", f"Service {number}")
+    seen = shown(screen, "302")
+    assert has_actions(seen)
+    assert len(seen[seen.index("Customer 302"):].splitlines()) <= LINES
+    sql("INSERT INTO locations (customer_id, address) SELECT 302, 'Quay ' || i FROM generate_series(1, 6) AS i")
+    seen = shown(screen, "?")
+    assert seen.endswith("Lines 1 to 22  (Enter next, 0 or q actions):")
+    seen = shown(screen, "0")
+    assert "Customer 302  Ada Okafor" in seen
+    assert has_actions(seen)
+
+
 def test_enter_and_a_question_mark_show_the_account_again(again, two, screen):
     first = shown(screen, "302").partition("Customer 302")[2]
     assert shown(screen, "3", "2 Quay").count("Location") == 0

@@ -212,7 +212,7 @@ def test_an_unknown_id_gets_a_sentence_and_the_question_again(kind, records, run
     _, delete = entry(kind, "delete")
     kept = [""] * (len(KINDS[kind][2]) - (kind != "customer"))
     done = run(answers=lines(menu, view, "999", "1", update, "999", "1", *kept, delete, "999", "1", "no", "0", "0"))
-    said = f"There is no {kind} 999. Enter another ID, part of a name, phone number or address, or 0 to go back."
+    said = f"There is no {kind} 999. Enter another ID, or part of a name, phone number or address."
     assert done.stderr.splitlines() == [said] * 3
     assert done.stdout.count(f"{kind.capitalize()} (ID or search)") == 6
 

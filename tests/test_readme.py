@@ -25,7 +25,7 @@ FIRST_SCREEN = (
     ("PostgreSQL 18.6, embedded, data in /home/admin/.local/share/isp-customer-tracker", r"PostgreSQL [0-9].*"),
     ("Database isp_customer_tracker, as postgres", r"Database isp_test_\w+, as \w+"),
 )
-ON_A_TERMINAL = "A digit and Enter choose; ? shows a menu again; Ctrl-C leaves a form, or a menu."
+ON_A_TERMINAL = "A digit and Enter choose; ? shows a menu again; Ctrl-C leaves a form or menu."
 
 
 def section(title: str) -> str:

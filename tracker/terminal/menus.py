@@ -10,7 +10,7 @@ from tracker import errors, fields, reports
 from tracker.reports import Account
 from tracker.terminal import prompts, screens, tables
 from tracker.terminal.paging import show_lines
-from tracker.terminal.prompts import ask
+from tracker.terminal.prompts import ask, say
 
 # What database.saved and database.unknown were when the action that runs began.
 saved_before = unknown_before = 0
@@ -38,7 +38,9 @@ def run_menu(menu: Menu) -> None:
     lines = [f"{digit:>3}  {label}" for digit, label in labels.items()]
     shown = lines
     while True:
-        print("", menu.title, *shown, *[menu.hint] * bool(menu.hint), sep="\n")
+        print("", menu.title, *shown, sep="\n")
+        if menu.hint:
+            say(menu.hint)
         answer = choose(labels, fields.text(300) if menu.other else None)
         if answer == "0":
             return
@@ -130,7 +132,7 @@ def run_account(customer_id: int, menu: AccountMenu) -> None:
 def show_account(account: Account, labels: dict[str, str]) -> None:
     """Show an account and below it the actions; one of more than a screen is turned by pages first."""
     actions = action_lines(labels)
-    if show_lines(screens.account_lines(account), len(actions) + 2, "actions"):
+    if show_lines(screens.account_lines(account), len(actions), "actions"):
         print()
         show_head(account, labels)
     else:

@@ -148,7 +148,7 @@ def _by_number(kind: Kind[Record], number: str) -> Record | None:
     if len(number) >= 3 and (found := hits(0, _page_size())).total:
         say(f"{missing} These match:")
         return pick_hit(kind, hits, found)
-    prompts.refuse(f"{missing} Enter another ID, part of a name, phone number or address, or 0 to go back.")
+    prompts.refuse(f"{missing} Enter another ID, or part of a name, phone number or address.")
     return None
 
 
