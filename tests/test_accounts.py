@@ -223,9 +223,8 @@ def test_what_an_action_said_stays_in_sight_above_the_accounts_head_and_actions(
     assert has_actions(seen)
 
 
-@pytest.mark.parametrize("again", ["", "?"])
 def test_an_account_that_fits_above_its_actions_is_shown_without_a_question(two, screen, sql):
-    for number in range(6):
+    for number in range(10):
         sql("INSERT INTO services (location_id, service_name, cost) VALUES (900, %s, 10)", f"Service {number}")
     seen = shown(screen, "302")
     assert has_actions(seen)
@@ -238,6 +237,7 @@ def test_an_account_that_fits_above_its_actions_is_shown_without_a_question(two,
     assert has_actions(seen)
 
 
+@pytest.mark.parametrize("again", ["", "?"])
 def test_enter_and_a_question_mark_show_the_account_again(again, two, screen):
     first = shown(screen, "302").partition("Customer 302")[2]
     assert shown(screen, "3", "2 Quay").count("Location") == 0
