@@ -3,14 +3,13 @@ from __future__ import annotations
 
 import io
 import sys
-from decimal import Decimal
 
 import pexpect
 import pytest
 from conftest import run_program
 from emulator import Terminal
 
-from tracker.terminal import screens, tables
+from tracker.terminal import tables
 
 pytestmark = pytest.mark.slow
 
@@ -95,18 +94,23 @@ def test_off_a_terminal_nothing_is_styled(uri, books):
         assert "\x1b" not in done.stdout + done.stderr
 
 
-def test_what_is_styled_is_as_wide_as_what_is_not(monkeypatch):
-    rows = [{"customer_id": 1, "name": "漢字", "phone_number": "555", "amount_late": Decimal(5),
-             "oldest_due_date": None, "days_late": days, "last_payment_date": None} for days in (7, 0, 1234)]
-    plain = tables.table(screens.LATE, rows, totals=1)
+@pytest.mark.parametrize("columns", ["80", "40"])
+def test_what_is_styled_is_as_wide_as_what_is_not(columns, monkeypatch):
+    rows = [{"name": "Ada Okafor of Harbour Street, No 7", "phone_number": "5" * 30, "days_late": days} for days in (7, 0, 1234)]
+    layout = [tables.words("Customer", "name"), tables.days_late("Days"), tables.codes("Phone number", "phone_number")]
     stdout = io.StringIO()
     stdout.isatty = lambda: True
     monkeypatch.setattr(sys, "stdout", stdout)
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.setenv("COLUMNS", "80")
-    styled = tables.table(screens.LATE, rows, struck=lambda row: row["days_late"] == 7, totals=1)
-    assert styled.count("\x1b[") == 2 * (1 + 2 + 2)
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("NO_COLOR", "1")
+    plain = tables.table(layout, rows, totals=1)
+    monkeypatch.delenv("NO_COLOR")
+    styled = tables.table(layout, rows, struck=lambda row: row["days_late"] == 7, totals=1)
+    assert styled.count(f"\x1b[{tables.OVERDUE[0]}m") == 2
+    assert styled.count(f"\x1b[{tables.STRUCK[0]}m") == styled.count(f"\x1b[{tables.STRUCK[1]}m") > 0
+    assert styled.count(f"\x1b[{tables.BOLD[0]}m") == styled.count(f"\x1b[{tables.BOLD[1]}m") > 1
     for begin, end in (tables.BOLD, tables.STRUCK, tables.OVERDUE):
         styled = styled.replace(f"\x1b[{begin}m", "").replace(f"\x1b[{end}m", "")
     assert styled == plain
+    assert all(tables.width(line) <= int(columns) for line in plain.split("\n"))

@@ -117,11 +117,13 @@ def lay_out(
     cells = {column.key: [column.show(row[column.key]) for row in rows] for column in columns}
     screen = screen_width()
     lines = _arranged(columns, cells, screen) if screen else [columns]
-    parts = [_part(line, cells, screen - (INDENT if i else 0) if screen else None) for i, line in enumerate(lines)]
-    head = [bold(" " * (INDENT if i else 0) + line) for i, part in enumerate(parts) for line in part.head]
-    rule = parts[0].rule if len(parts) == 1 else "-" * max(width(line) for part in parts for line in part.lines())
-    records = [[" " * (INDENT if i else 0) + line for i, part in enumerate(parts) for line in part.rows[row]
-                if line.strip() or not i] for row in range(len(rows))]
+    margins = ["", *[" " * INDENT] * (len(lines) - 1)]
+    parts = [_part(line, cells, screen and screen - len(margin)) for margin, line in zip(margins, lines)]
+    head = [bold(margin + line) for margin, part in zip(margins, parts) for line in part.head]
+    widest = max(len(margin + part.rule) for margin, part in zip(margins, parts))
+    rule = parts[0].rule if len(parts) == 1 else "-" * widest
+    records = [[margin + line for margin, part in zip(margins, parts) for line in part.rows[row]
+                if line.strip() or not margin] for row in range(len(rows))]
     styles = [STRUCK if struck(row) else BOLD if n >= len(rows) - totals else None for n, row in enumerate(rows)]
     return [*head, rule], [[styled(line, style) for line in record] for record, style in zip(records, styles)]
 
@@ -200,9 +202,6 @@ class _Part(NamedTuple):
     head: list[str]
     rule: str
     rows: list[list[str]]
-
-    def lines(self) -> list[str]:
-        return [*self.head, *(line for row in self.rows for line in row)]
 
 
 def _part(columns: list[Column], cells: dict[str, list[str]], room: int | None) -> _Part:
