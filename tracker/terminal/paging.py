@@ -113,4 +113,4 @@ def _turn_page(position: str, more: bool, earlier: bool) -> str:
         turns["p"] = "previous"
         hints.append("p previous")
     hints.append("0 back" if more else "Enter or 0 back")
-    return ask(f"{position}  ({', '.join(hints)})", choice(turns))
+    return ask(f"{position}  ({', '.join(hints)})", choice(turns, f"Type one of these: {', '.join(hints)}."))
