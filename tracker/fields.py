@@ -161,12 +161,12 @@ def one_of(words: tuple[str, ...]) -> Callable[[str], str]:
     return parse
 
 
-def choice(options: dict[str, Value]) -> Callable[[str], Value]:
-    """Make a parser of one of the options."""
+def choice(options: dict[str, Value], sentence: str = "") -> Callable[[str], Value]:
+    """Make a parser of one of the options; the sentence, or a list of them, says what they are."""
     def parse(answer: str) -> Value:
         if answer.casefold() in options:
             return options[answer.casefold()]
-        raise ValueError(f"Enter {_either([word for word in options if word])}.")
+        raise ValueError(sentence or f"Enter {_either([word for word in options if word])}.")
 
     return parse
 

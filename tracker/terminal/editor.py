@@ -18,6 +18,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 
 from tracker import text
+from tracker.fields import LONGEST_ANSWER
 from tracker.terminal import tables
 
 PASTE_BEGINS, PASTE_ENDS = "\x1b[200~", "\x1b[201~"
@@ -160,8 +161,9 @@ class _Line:
         return False
 
     def insert(self, typed: str) -> None:
-        self.text = self.text[:self.at] + typed + self.text[self.at:]
-        self.at += len(typed)
+        """Put typed text where the cursor is; of a line that every parser finds too long, only so much is kept."""
+        self.text = (self.text[:self.at] + typed + self.text[self.at:])[:LONGEST_ANSWER + 1]
+        self.at = min(self.at + len(typed), len(self.text))
 
     def take(self, start: int, end: int) -> None:
         self.text, self.at = self.text[:start] + self.text[end:], start

@@ -93,8 +93,8 @@ def run_action(label: str, action: Callable[[], object]) -> None:
         pass
     except errors.Cancelled:
         prompts.complain(stopped())
-    except KeyboardInterrupt:
-        print(f"\n{stopped()}")
+    except KeyboardInterrupt as exc:
+        print(stopped() if prompts.AT_QUESTION in exc.args else f"\n{stopped()}")
         if not prompts.attended():  # whoever wrote the answers that follow did not know of it
             raise
     except errors.Error as exc:

@@ -14,6 +14,7 @@ from tracker.terminal import editor, tables
 
 Value = TypeVar("Value")
 LONGEST_KEPT = 1_000  # characters of a refused answer that stay on the line to be mended
+AT_QUESTION = "at a question"  # a Ctrl-C after which the cursor stands on a new line already
 complaints = 0
 lines_read = 0  # off a terminal
 asked_at: dict[str, int] = {}  # the line that answered each question last
@@ -88,7 +89,7 @@ def read_line(prompt: str, value: str = "", line_break: str = " ") -> str:
         raise Cancelled from None
     except KeyboardInterrupt:
         print()
-        raise
+        raise KeyboardInterrupt(AT_QUESTION) from None
     if not attended():
         lines_read += 1
         print(text.clean(answer[:80]))  # so that a transcript reads like a session
