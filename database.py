@@ -16,7 +16,7 @@ import select
 import threading
 import time
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from datetime import date
 from decimal import Decimal
@@ -31,8 +31,10 @@ import psycopg2.pool
 from tracker import fields, interrupts, log, migrate, settings
 from tracker.cursor import LOCK_PATIENCE, Cursor, Record, Row, be_patient, only
 from tracker.errors import (
+    FIELDS,
     RULES,
     Busy,
+    Changed,
     Conflict,
     ConnectionLost,
     Deadlock,
@@ -622,7 +624,8 @@ def _translated(exc: psycopg2.Error, conn: _Session, readonly: bool) -> Error:
     if code == "23502":
         return Conflict(f"{(exc.diag.column_name or 'A value').replace('_', ' ').capitalize()} is required.")
     if code.startswith("23"):
-        return Conflict(RULES.get(exc.diag.constraint_name or "", "A rule of the database forbids that."))
+        rule = exc.diag.constraint_name or ""
+        return Conflict(RULES.get(rule, "A rule of the database forbids that."), FIELDS.get(rule, ""))
     if code in ("40001", "40P01"):
         return Deadlock("Others are working on the same records; nothing was written. Try again.")
     return {
@@ -984,18 +987,39 @@ def similar_customers(name: str, phone_number: str | None) -> list[Customer]:
     )
 
 
-def update_customer(customer_id: int, name: str | None = None, phone_number: str | None = None) -> Customer:
-    """Change what is given and keep the rest; raise NotFound, or Conflict when a value breaks a rule."""
-    return existing("customer", customer_id, write_one(
+def update_customer(
+    customer_id: int,
+    name: str | None = None,
+    phone_number: str | None = None,
+    *,
+    seen: Mapping[str, Any] | None = None,
+) -> Customer:
+    """Change what is given and keep the rest; an empty phone number takes it away.
+
+    seen is the record as it was shown. Raise NotFound, Conflict when a value breaks a rule, and Changed when somebody
+    has changed meanwhile what is given.
+    """
+    row: Customer | None = write_one(
         """
         UPDATE customers
         SET name = coalesce(%(name)s, name),
-            phone_number = coalesce(%(phone_number)s, phone_number)
+            phone_number = nullif(coalesce(%(phone_number)s, phone_number), '')
         WHERE customer_id = %(customer_id)s
+          AND (%(unseen)s OR %(name)s IS NULL OR name IN (%(name)s, %(seen_name)s))
+          AND (%(unseen)s OR %(phone_number)s IS NULL
+               OR coalesce(phone_number, '') IN (%(phone_number)s, coalesce(%(seen_phone_number)s, '')))
         RETURNING customer_id, name, phone_number
         """,
-        customer_id=customer_id, name=name, phone_number=phone_number,
-    ))
+        customer_id=customer_id, name=name, phone_number=phone_number, **_seen(seen, "name", "phone_number"),
+    )
+    if row is None:
+        raise Changed(get_customer(customer_id))
+    return row
+
+
+def _seen(row: Mapping[str, Any] | None, *columns: str) -> Row:
+    """Return what an administrator saw in a record as values of a statement; unseen when it matters to nobody."""
+    return {"unseen": row is None, **{f"seen_{column}": row and row[column] for column in columns}}
 
 
 @retried
@@ -1068,18 +1092,19 @@ def get_location(location_id: int) -> Location:
     ))
 
 
-def list_locations(after: int = 0, limit: int = 100) -> list[Location]:
-    """Return the locations whose IDs follow after, with their customers' names."""
+def list_locations(after: int = 0, limit: int = 100, customer_id: int | None = None) -> list[Location]:
+    """Return the locations whose IDs follow after, with their customers' names; of one customer, if given."""
     return fetch_all(
         """
         SELECT location_id, customer_id, name, address
         FROM locations
         JOIN customers USING (customer_id)
         WHERE location_id > %(after)s
+          AND (%(customer_id)s::bigint IS NULL OR customer_id = %(customer_id)s)
         ORDER BY location_id
         LIMIT %(limit)s
         """,
-        after=after, limit=limit,
+        after=after, limit=limit, customer_id=customer_id,
     )
 
 
@@ -1110,17 +1135,23 @@ def find_locations(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
     )
 
 
-def update_location(location_id: int, address: str | None = None) -> LocationRow:
-    """Change a location's address; raise NotFound, or Conflict when the customer has that address already."""
-    return existing("location", location_id, write_one(
+def update_location(
+    location_id: int, address: str | None = None, *, seen: Mapping[str, Any] | None = None
+) -> LocationRow:
+    """Change a location's address; raise as update_customer, also when the customer has that address already."""
+    row: LocationRow | None = write_one(
         """
         UPDATE locations
         SET address = coalesce(%(address)s, address)
         WHERE location_id = %(location_id)s
+          AND (%(unseen)s OR %(address)s IS NULL OR address IN (%(address)s, %(seen_address)s))
         RETURNING location_id, customer_id, address
         """,
-        location_id=location_id, address=address,
-    ))
+        location_id=location_id, address=address, **_seen(seen, "address"),
+    )
+    if row is None:
+        raise Changed(get_location(location_id))
+    return row
 
 
 @retried
@@ -1179,8 +1210,8 @@ def get_service(service_id: int) -> Service:
     ))
 
 
-def list_services(after: int = 0, limit: int = 100) -> list[Service]:
-    """Return the services whose IDs follow after, with their customers and addresses."""
+def list_services(after: int = 0, limit: int = 100, customer_id: int | None = None) -> list[Service]:
+    """Return the services whose IDs follow after, with their customers and addresses; of one customer, if given."""
     return fetch_all(
         """
         SELECT service_id, location_id, customer_id, name, address, service_name, cost
@@ -1188,10 +1219,11 @@ def list_services(after: int = 0, limit: int = 100) -> list[Service]:
         JOIN locations USING (location_id)
         JOIN customers USING (customer_id)
         WHERE service_id > %(after)s
+          AND (%(customer_id)s::bigint IS NULL OR customer_id = %(customer_id)s)
         ORDER BY service_id
         LIMIT %(limit)s
         """,
-        after=after, limit=limit,
+        after=after, limit=limit, customer_id=customer_id,
     )
 
 
@@ -1239,18 +1271,29 @@ def find_services(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
     )
 
 
-def update_service(service_id: int, service_name: str | None = None, cost: Decimal | None = None) -> ServiceRow:
-    """Change what is given and keep the rest; raise NotFound, or Conflict when a value breaks a rule."""
-    return existing("service", service_id, write_one(
+def update_service(
+    service_id: int,
+    service_name: str | None = None,
+    cost: Decimal | None = None,
+    *,
+    seen: Mapping[str, Any] | None = None,
+) -> ServiceRow:
+    """Change what is given and keep the rest; raise as update_customer."""
+    row: ServiceRow | None = write_one(
         """
         UPDATE services
         SET service_name = coalesce(%(service_name)s, service_name),
             cost = coalesce(%(cost)s, cost)
         WHERE service_id = %(service_id)s
+          AND (%(unseen)s OR %(service_name)s IS NULL OR service_name IN (%(service_name)s, %(seen_service_name)s))
+          AND (%(unseen)s OR %(cost)s IS NULL OR cost IN (%(cost)s, %(seen_cost)s))
         RETURNING service_id, location_id, service_name, cost
         """,
-        service_id=service_id, service_name=service_name, cost=cost,
-    ))
+        service_id=service_id, service_name=service_name, cost=cost, **_seen(seen, "service_name", "cost"),
+    )
+    if row is None:
+        raise Changed(get_service(service_id))
+    return row
 
 
 def delete_service(service_id: int) -> None:
@@ -1287,8 +1330,8 @@ def get_equipment(equipment_id: int) -> Equipment:
     ))
 
 
-def list_equipment(after: int = 0, limit: int = 100) -> list[Equipment]:
-    """Return the equipment whose IDs follow after, with its customers and addresses."""
+def list_equipment(after: int = 0, limit: int = 100, customer_id: int | None = None) -> list[Equipment]:
+    """Return the equipment whose IDs follow after, with its customers and addresses; of one customer, if given."""
     return fetch_all(
         """
         SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost
@@ -1296,10 +1339,11 @@ def list_equipment(after: int = 0, limit: int = 100) -> list[Equipment]:
         JOIN locations USING (location_id)
         JOIN customers USING (customer_id)
         WHERE equipment_id > %(after)s
+          AND (%(customer_id)s::bigint IS NULL OR customer_id = %(customer_id)s)
         ORDER BY equipment_id
         LIMIT %(limit)s
         """,
-        after=after, limit=limit,
+        after=after, limit=limit, customer_id=customer_id,
     )
 
 
@@ -1373,19 +1417,30 @@ def update_equipment(
     equipment_name: str | None = None,
     serial_number: str | None = None,
     cost: Decimal | None = None,
-) -> Row:
-    """Change what is given and keep the rest; an empty serial number takes it away."""
-    return existing("equipment", equipment_id, write_one(
+    *,
+    seen: Mapping[str, Any] | None = None,
+) -> EquipmentRow:
+    """Change what is given and keep the rest; an empty serial number takes it away. Raise as update_customer."""
+    row: EquipmentRow | None = write_one(
         """
         UPDATE equipment
         SET equipment_name = coalesce(%(equipment_name)s, equipment_name),
             serial_number = nullif(coalesce(%(serial_number)s, serial_number), ''),
             cost = coalesce(%(cost)s, cost)
         WHERE equipment_id = %(equipment_id)s
+          AND (%(unseen)s OR %(equipment_name)s IS NULL
+               OR equipment_name IN (%(equipment_name)s, %(seen_equipment_name)s))
+          AND (%(unseen)s OR %(serial_number)s IS NULL
+               OR coalesce(serial_number, '') IN (%(serial_number)s, coalesce(%(seen_serial_number)s, '')))
+          AND (%(unseen)s OR %(cost)s IS NULL OR cost IN (%(cost)s, %(seen_cost)s))
         RETURNING equipment_id, location_id, equipment_name, serial_number, cost
         """,
         equipment_id=equipment_id, equipment_name=equipment_name, serial_number=serial_number, cost=cost,
-    ))
+        **_seen(seen, "equipment_name", "serial_number", "cost"),
+    )
+    if row is None:
+        raise Changed(get_equipment(equipment_id))
+    return row
 
 
 def delete_equipment(equipment_id: int) -> None:
@@ -1455,19 +1510,23 @@ def _bill(cur: Cursor, billing_id: int) -> Bill:
     return cast(Bill, existing("bill", billing_id, cur.fetchone()))
 
 
-def list_bills(before: int = 0, limit: int = 100) -> list[BillHit]:
-    """Return bills with their customers' names, the newest first; before is the ID of the last one shown."""
+def list_bills(before: int = 0, limit: int = 100, customer_id: int | None = None) -> list[BillHit]:
+    """Return bills, or one customer's, with their customers' names, the newest first.
+
+    before is the ID of the last one shown.
+    """
     return fetch_all(
         """
         SELECT billing_id, customer_id, name, description, due_date, amount_billed, amount_due, last_payment_date,
                is_late, days_late
         FROM billing_status
         JOIN customers USING (customer_id)
-        WHERE %(before)s = 0 OR billing_id < %(before)s
+        WHERE (%(before)s = 0 OR billing_id < %(before)s)
+          AND (%(customer_id)s::bigint IS NULL OR customer_id = %(customer_id)s)
         ORDER BY billing_id DESC
         LIMIT %(limit)s
         """,
-        before=before, limit=limit,
+        before=before, limit=limit, customer_id=customer_id,
     )
 
 
@@ -1551,10 +1610,12 @@ def update_bill(
     description: str | None = None,
     amount: Decimal | None = None,
     due_date: date | None = None,
+    *,
+    seen: Mapping[str, Any] | None = None,
 ) -> Bill:
     """Change what is given and keep the rest; a changed amount is a line of its own, so that the lines still add up.
 
-    Raise NotFound, or Conflict when more was paid on the bill than the new amount.
+    Raise as update_customer, and Conflict when more was paid on the bill than the new amount.
     """
     with transaction() as cur:
         before = _lock_bill(cur, billing_id)
@@ -1565,11 +1626,18 @@ def update_bill(
                 amount_billed = coalesce(%(amount)s, amount_billed),
                 due_date = coalesce(%(due_date)s, due_date)
             WHERE billing_id = %(billing_id)s
+              AND (%(unseen)s OR %(description)s IS NULL OR description IN (%(description)s, %(seen_description)s))
+              AND (%(unseen)s OR %(amount)s IS NULL OR amount_billed IN (%(amount)s, %(seen_amount_billed)s))
+              AND (%(unseen)s OR %(due_date)s IS NULL OR due_date IN (%(due_date)s, %(seen_due_date)s))
             RETURNING amount_billed
             """,
-            {"billing_id": billing_id, "description": description, "amount": amount, "due_date": due_date},
+            {"billing_id": billing_id, "description": description, "amount": amount, "due_date": due_date,
+             **_seen(seen, "description", "amount_billed", "due_date")},
         )
-        change = cur.row()["amount_billed"] - before["amount_billed"]
+        row = cur.fetchone()
+        if row is None:
+            raise Changed(_bill(cur, billing_id))
+        change = row["amount_billed"] - before["amount_billed"]
         if change:
             _insert_item(cur, billing_id, "Adjustment", change)
             apply_credit(cur, before["customer_id"])

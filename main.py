@@ -5,72 +5,124 @@ import argparse
 import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import date
+from decimal import Decimal
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import database
-from database import Bill, Location
+from database import Bill, Customer, Location
 from tracker import bill_run, errors, fields, interrupts, log, payments, reports, text
-from tracker.terminal import commands, prompts, screens, tables
+from tracker.terminal import commands, menus, prompts, screens, tables
 from tracker.terminal.forms import (
+    BILL_FIELDS,
+    CUSTOMER_FIELDS,
+    EQUIPMENT_FIELDS,
+    LOCATION_FIELDS,
+    SERVICE_FIELDS,
+    add_location_to,
     ask_aim,
+    change,
     choose_mapping,
     confirm_delete,
     confirm_odd_payment,
     confirm_repeated_payment,
     deleted_with,
     file_path,
+    fill_in,
+    location_of,
     mind_due_date,
+    not_before,
+    of_whom,
     open_import_file,
     save_payment,
     show_fields,
     show_what_is_owed,
     view,
 )
+from tracker.terminal.menus import AccountMenu, run_account
 from tracker.terminal.paging import browse, show_lines
-from tracker.terminal.pick import BILL, CUSTOMER, EQUIPMENT, LOCATION, PAYMENT, SERVICE, pick
+from tracker.terminal.pick import BILL, CUSTOMER, EQUIPMENT, LOCATION, PAYMENT, SERVICE, look_up, pick, say_record
 from tracker.terminal.progress import Progress, during
 from tracker.terminal.prompts import ask, confirm, say
 from tracker.transfer import exporting
 
 VERSION = "1.0.0"
 
-# What database.saved and database.unknown were when the action that runs began.
-saved_before = unknown_before = 0
-
 
 class Menu(NamedTuple):
+    """A menu as data; other takes an answer that is no digit of it, and hint says so below the entries."""
+
     title: str
     entries: dict[str, tuple[str, Callable[[], object] | Menu]]
+    leave: str = "Back"
+    hint: str = ""
+    other: Callable[[str], object] | None = None
 
 
-def add_customer() -> None:
-    name = ask("Name", fields.text(200))
-    phone_number = ask("Phone number", fields.phone)
+def find_customer(answer: str) -> None:
+    """Open the account that an answer at the main menu leads to; a name that nobody has may be a new customer's."""
+    while not (customer := look_up(CUSTOMER, answer)):
+        if not may_be_new(answer):
+            return
+        again = ask("Search again, or yes to add a customer of that name", fields.text(300), shown="back")
+        if again is None or again.casefold() in ("0", "q"):
+            return
+        if again.casefold() == "yes":
+            add_customer(name=answer)
+            return
+        answer = again
+    run_account(customer["customer_id"], ACCOUNT_MENU)
+
+
+def may_be_new(answer: str) -> bool:
+    """Tell whether an answer that led to no customer may be the name of one who is not there yet."""
+    is_name = len(answer) > 1 and answer.replace(" ", "").isalpha()
+    return is_name and not database.find_customers(answer, 0, 1).total
+
+
+def open_account(row: Mapping[str, Any]) -> bool:
+    """Show the account of the customer of a row; on a terminal with what can be done to it.
+
+    Piped, a script goes on after it as it did before there were actions.
+    """
+    if prompts.attended():
+        run_account(row["customer_id"], ACCOUNT_MENU)
+    else:
+        show_lines(screens.account_lines(reports.get_account(row["customer_id"])))
+    return True
+
+
+def add_customer(**given: str) -> None:
+    """Add a customer, asking for what is not given, and on a terminal go on with the account."""
+    customer_id, new = fill_in(CUSTOMER_FIELDS, add_new_customer, **given)
+    if not customer_id:
+        print("Not added.")
+        return
+    say(f"Added customer {customer_id}, {new['name']}.")
+    if prompts.attended():
+        run_account(customer_id, ACCOUNT_MENU)
+
+
+def add_new_customer(name: str, phone_number: str | None) -> int | None:
+    """Add a customer, asking first where the name or phone number is known already; return the new ID, if any."""
     if others := database.similar_customers(name, phone_number):
         print("This name or phone number is known already:")
         print(tables.table(screens.CUSTOMERS, others))
         if not confirm("Type yes to add another customer:"):
-            print("Not added.")
-            return
-    customer_id = database.add_customer(name, phone_number)
-    say(f"Added customer {customer_id}, {name}.")
+            return None
+    return database.add_customer(name, phone_number)
 
 
 def view_customer() -> None:
-    view(CUSTOMER, screens.CUSTOMERS, database.list_customers,
-         lambda row: show_lines(screens.account_lines(reports.get_account(row["customer_id"]))))
+    view(CUSTOMER, screens.CUSTOMERS, database.list_customers, open_account)
 
 
-def update_customer() -> None:
-    customer = pick(CUSTOMER)
-    row = database.update_customer(
-        customer["customer_id"],
-        ask("Name", fields.text(200), shown=customer["name"]),
-        ask("Phone number", fields.phone, shown=customer["phone_number"] or "none"),
-    )
-    say(f"Saved customer {row['customer_id']}, {row['name']}, {row['phone_number']}.")
+def update_customer(customer: Customer | None = None) -> None:
+    customer = of_whom(customer)
+    if row := change(CUSTOMER_FIELDS, customer, database.update_customer, customer["customer_id"]):
+        say(f"Saved {CUSTOMER.name(row)}.")
 
 
 def delete_customer() -> None:
@@ -83,11 +135,8 @@ def delete_customer() -> None:
         say(f"Deleted {CUSTOMER.name(customer)}{deleted_with(contents)}.")
 
 
-def add_location() -> None:
-    customer = pick(CUSTOMER)
-    address = ask("Address", fields.text(300))
-    location_id = database.add_location(customer["customer_id"], address)
-    say(f"Added location {location_id}, {address}, to {customer['name']}.")
+def add_location(customer: Customer | None = None) -> None:
+    add_location_to(of_whom(customer))
 
 
 def view_location() -> None:
@@ -96,15 +145,15 @@ def view_location() -> None:
 
 def show_location(location: Location) -> None:
     account = reports.get_account(location["customer_id"])
-    say(f"Customer {account['customer_id']}  {account['name']}, {account['phone_number']}")
+    say(f"Customer {account['customer_id']}  {account['name']}, {account['phone_number'] or 'no phone number'}")
     sites = [site for site in account["locations"] if site["location_id"] == location["location_id"]]
     show_lines(line for site in sites for line in screens.location_lines(site))
 
 
 def update_location() -> None:
     location = pick(LOCATION)
-    row = database.update_location(location["location_id"], ask("Address", fields.text(300), shown=location["address"]))
-    say(f"Saved location {row['location_id']}, {row['address']}.")
+    if row := change(LOCATION_FIELDS, location, database.update_location, location["location_id"]):
+        say(f"Saved location {row['location_id']}, {row['address']}.")
 
 
 def delete_location() -> None:
@@ -115,12 +164,11 @@ def delete_location() -> None:
         say(f"Deleted {LOCATION.name(location)}{deleted_with(contents)}.")
 
 
-def add_service() -> None:
-    location = pick(LOCATION)
-    name = ask("Service name", fields.text(100))
-    cost = ask("Monthly cost", fields.amount)
-    service_id = database.add_service(location["location_id"], name, cost)
-    say(f"Added service {service_id}, {name}, at {text.show_amount(cost)} a month, to {location['address']}.")
+def add_service(customer: Customer | None = None) -> None:
+    location = location_of(customer)
+    service_id, new = fill_in(SERVICE_FIELDS, database.add_service, location["location_id"])
+    say(f"Added service {service_id}, {new['service_name']}, at {text.show_amount(new['cost'])} a month, "
+        f"to {location['address']}.")
 
 
 def view_service() -> None:
@@ -129,12 +177,8 @@ def view_service() -> None:
 
 def update_service() -> None:
     service = pick(SERVICE)
-    row = database.update_service(
-        service["service_id"],
-        ask("Service name", fields.text(100), shown=service["service_name"]),
-        ask("Monthly cost", fields.amount, shown=text.show_amount(service["cost"])),
-    )
-    say(f"Saved service {row['service_id']}, {row['service_name']}, at {text.show_amount(row['cost'])} a month.")
+    if row := change(SERVICE_FIELDS, service, database.update_service, service["service_id"]):
+        say(f"Saved service {row['service_id']}, {row['service_name']}, at {text.show_amount(row['cost'])} a month.")
 
 
 def delete_service() -> None:
@@ -144,13 +188,18 @@ def delete_service() -> None:
         say(f"Deleted {SERVICE.name(service)}.")
 
 
-def add_equipment() -> None:
-    location = pick(LOCATION)
-    name = ask("Equipment name", fields.text(100))
-    serial_number = ask("Serial number", fields.text(100), shown="none")
-    cost = ask("Cost", fields.amount)
-    equipment_id = database.add_equipment(location["location_id"], name, serial_number, cost)
-    say(f"Added equipment {equipment_id}, {name}, worth {text.show_amount(cost)}, to {location['address']}.")
+def add_equipment(customer: Customer | None = None) -> None:
+    """Add a device to a location; in an account one after another, since a new site has several."""
+    location = location_of(customer)
+    given: dict[str, str] = {}
+    while True:
+        equipment_id, new = fill_in(EQUIPMENT_FIELDS, database.add_equipment, location["location_id"], **given)
+        say(f"Added equipment {equipment_id}, {new['equipment_name']}, worth {text.show_amount(new['cost'])}, "
+            f"to {location['address']}.")
+        name = ask("Another equipment name", fields.text(100), shown="no more") if customer else None
+        if name is None:
+            return
+        given = {"equipment_name": name}
 
 
 def view_equipment() -> None:
@@ -159,14 +208,8 @@ def view_equipment() -> None:
 
 def update_equipment() -> None:
     device = pick(EQUIPMENT)
-    serial_number = device["serial_number"]
-    row = database.update_equipment(
-        device["equipment_id"],
-        ask("Equipment name", fields.text(100), shown=device["equipment_name"]),
-        ask("Serial number", fields.serial_or_none, shown=f"{serial_number}; - for none" if serial_number else "none"),
-        ask("Cost", fields.amount, shown=text.show_amount(device["cost"])),
-    )
-    say(f"Saved equipment {row['equipment_id']}, {row['equipment_name']}, worth {text.show_amount(row['cost'])}.")
+    if row := change(EQUIPMENT_FIELDS, device, database.update_equipment, device["equipment_id"]):
+        say(f"Saved equipment {row['equipment_id']}, {row['equipment_name']}, worth {text.show_amount(row['cost'])}.")
 
 
 def delete_equipment() -> None:
@@ -176,20 +219,29 @@ def delete_equipment() -> None:
         say(f"Deleted {EQUIPMENT.name(device)}.")
 
 
-def add_bill() -> None:
-    customer = pick(CUSTOMER)
-    description = ask("Description", fields.text(200))
-    billed = ask("Amount", fields.positive_amount)
-    today = database.today()
-    due_date = ask("Due date", fields.day_from(today))
-    mind_due_date(due_date, today)
-    billing_id, credit = database.add_bill(customer["customer_id"], description, billed, due_date)
-    say(f"Added bill {billing_id}, {description}, {text.show_amount(billed)} due {due_date}, to {customer['name']}"
-        f"{f'; {text.show_amount(credit)} of it paid from credit' if credit else ''}.")
+def add_bill(customer: Customer | None = None) -> None:
+    customer = of_whom(customer)
+    (billing_id, credit), new = fill_in(BILL_FIELDS, add_new_bill, customer["customer_id"])
+    say(f"Added bill {billing_id}, {new['description']}, {text.show_amount(new['amount'])} due {new['due_date']}, "
+        f"to {customer['name']}{f'; {text.show_amount(credit)} of it paid from credit' if credit else ''}.")
+
+
+def add_new_bill(customer_id: int, description: str, amount: Decimal, due_date: date) -> database.NewBill:
+    mind_due_date(due_date)
+    return database.add_bill(customer_id, description, amount, due_date)
 
 
 def view_bill() -> None:
     view(BILL, screens.BILLS, database.list_bills, show_bill)
+
+
+def view_bills_of(customer: Customer) -> None:
+    customer_id = of_whom(customer)["customer_id"]
+    browse(
+        screens.UNPAID_BILLS, lambda before, limit: database.list_bills(before, limit, customer_id),
+        lambda row: row["billing_id"], 0, str(database.customer_contents(customer_id)["bills"]),
+        opens=lambda row: show_bill(database.get_bill(row["billing_id"])),
+    )
 
 
 def show_bill(bill: Bill) -> None:
@@ -201,15 +253,11 @@ def show_bill(bill: Bill) -> None:
 
 def update_bill() -> None:
     bill = pick(BILL)
-    today = database.today()
-    row = database.update_bill(
-        bill["billing_id"],
-        ask("Description", fields.text(200), shown=bill["description"]),
-        ask("Amount", fields.positive_amount, shown=text.show_amount(bill["amount_billed"])),
-        mind_due_date(ask("Due date", fields.day_from(today), shown=text.show_day(bill["due_date"])), today),
-    )
-    say(f"Saved bill {row['billing_id']}, {row['description']}, {text.show_amount(row['amount_billed'])} "
-        f"due {row['due_date']}, {text.show_amount(row['amount_due'])} to pay.")
+    if row := change(BILL_FIELDS, bill, database.update_bill, bill["billing_id"]):
+        if row["due_date"] != bill["due_date"]:
+            mind_due_date(row["due_date"])
+        say(f"Saved bill {row['billing_id']}, {row['description']}, {text.show_amount(row['amount_billed'])} "
+            f"due {row['due_date']}, {text.show_amount(row['amount_due'])} to pay.")
 
 
 def delete_bill() -> None:
@@ -222,8 +270,8 @@ def delete_bill() -> None:
         say(f"Deleted {BILL.name(bill)}.")
 
 
-def record_payment() -> None:
-    customer = pick(CUSTOMER)
+def record_payment(customer: Customer | None = None) -> None:
+    customer = of_whom(customer)
     customer_id = customer["customer_id"]
     from uuid import uuid4  # slow to import, and no other entry needs it
     entry_key = uuid4()
@@ -245,19 +293,26 @@ def record_payment() -> None:
         print(line)
 
 
-def view_payments() -> None:
-    customer_id = pick(CUSTOMER)["customer_id"]
+def view_payments(customer: Customer | None = None) -> None:
+    customer_id = of_whom(customer)["customer_id"]
     browse(
         screens.PAYMENTS, lambda before, limit: payments.list_payments(customer_id, before, limit),
         lambda row: (row["paid_on"], row["payment_id"]), None, str(payments.count_payments(customer_id)),
-        struck=lambda row: row["voided_on"] is not None,
+        struck=lambda row: row["voided_on"] is not None, opens=show_payment,
     )
+
+
+def show_payment(row: Mapping[str, Any]) -> None:
+    payment = payments.get_payment(row["payment_id"])
+    say_record(PAYMENT, payment)
+    for line in screens.payment_lines(payment):
+        print(line)
 
 
 def void_payment() -> None:
     payment = pick(PAYMENT)
     if payment["voided_on"]:
-        prompts.complain(f"Payment {payment['payment_id']} is void already, since {payment['voided_on']}.")
+        prompts.refuse(f"Payment {payment['payment_id']} is void already, since {payment['voided_on']}.")
         return
     for line in screens.payment_lines(payment):
         print(line)
@@ -308,18 +363,19 @@ def undo_bills() -> None:
 def aging_report() -> None:
     today = database.today()
     as_of = ask("As of", fields.past_day(today), shown="today")
-    commands.show_aging(as_of, titled=True)
+    commands.show_aging(as_of, titled=True, opens=open_account)
 
 
-def customer_statement() -> None:
-    customer = pick(CUSTOMER)
+def late_customers() -> None:
+    commands.show_late(open_account)
+
+
+def customer_statement(customer: Customer | None = None) -> None:
+    customer = of_whom(customer)
     today = database.today()
     year_start = today.replace(month=1, day=1)
     first = ask("From", fields.past_day(today), shown=str(year_start), default=year_start)
-    last = ask("To", fields.past_day(today), shown="today", default=today)
-    if first > last:
-        prompts.complain("The first day of a statement cannot be after its last.")
-        return
+    last = ask("To", not_before(first, fields.past_day(today)), shown="today", default=today)
     commands.show_statement(customer["customer_id"], first, last)
 
 
@@ -388,7 +444,7 @@ EQUIPMENT_MENU = Menu("Manage Equipment", {
     "4": ("Delete equipment", delete_equipment),
 })
 BILLING_MENU = Menu("Billing", {
-    "1": ("Customers late on payments", commands.show_late),
+    "1": ("Customers late on payments", late_customers),
     "2": ("Add bill", add_bill),
     "3": ("View bills", view_bill),
     "4": ("Update bill", update_bill),
@@ -425,55 +481,46 @@ MAIN_MENU = Menu("Main menu", {
     "6": ("Reporting", REPORTING_MENU),
     "7": ("Import & Export", TRANSFER_MENU),
     "8": ("Administration", ADMINISTRATION_MENU),
+}, "Exit", "Anything else finds a customer: a name, phone number, address or serial number.", find_customer)
+ACCOUNT_MENU = AccountMenu({
+    "1": ("Record payment", record_payment),
+    "2": ("Add bill", add_bill),
+    "3": ("Add location", add_location),
+    "4": ("Add service", add_service),
+    "5": ("Add equipment", add_equipment),
+    "6": ("Update", update_customer),
+    "7": ("All bills", view_bills_of),
+    "8": ("All payments", view_payments),
+    "9": ("Statement", customer_statement),
 })
 
 
 def run_menu(menu: Menu) -> None:
-    """Show a menu and run what is chosen from it, until 0, Ctrl-C or Ctrl-D."""
-    options = {**{digit: digit for digit in menu.entries}, "0": "0"}
-    labels = {digit: label for digit, (label, _) in menu.entries.items()}
-    labels["0"] = "Exit" if menu is MAIN_MENU else "Back"
+    """Show a menu and run what is chosen from it, until it is left."""
+    labels = {**{digit: label for digit, (label, _) in menu.entries.items()}, "0": menu.leave}
     lines = [f"{digit:>3}  {label}" for digit, label in labels.items()]
+    shown = lines
     while True:
-        print(f"\n{menu.title}")
-        for line in lines:
-            print(line)
-        lines = tables.in_columns(lines)  # shown once, it makes room for what the entries show
-        try:
-            digit = ask("Choose", fields.choice(options))
-        except (errors.Cancelled, KeyboardInterrupt):
+        print("", menu.title, *shown, sep="\n")
+        if menu.hint:
+            say(menu.hint)
+        answer = menus.choose(labels, fields.text(300) if menu.other else None)
+        if answer == "0":
             return
-        if digit == "0":
-            return
-        label, action = menu.entries[digit]
-        if isinstance(action, Menu):
-            run_menu(action)
-        else:
-            run_action(label, action)
+        shown = lines if answer == "?" else tables.in_columns(lines)  # shown once, it makes room for what entries show
+        if answer != "?":
+            run_entry(menu, answer)
 
 
-def run_action(label: str, action: Callable[[], object]) -> None:
-    """Run one action; whatever stops it becomes one line."""
-    global saved_before, unknown_before
-    print(f"\n{label}")
-    saved_before, unknown_before = database.saved, database.unknown
-    try:
-        action()
-    except errors.Cancelled:
-        prompts.complain(stopped())
-    except KeyboardInterrupt:
-        print(f"\n{stopped()}")
-    except errors.Error as exc:
-        prompts.complain(str(exc) if database.saved == saved_before else f"{exc} What was saved before that stays.")
-
-
-def stopped() -> str:
-    """Say what a cancelled action left behind."""
-    if database.unknown != unknown_before:
-        return "Stopped; whether that was saved is not known: look before you enter it again."
-    if database.saved == saved_before:
-        return "Cancelled, nothing changed."
-    return "Stopped; what was saved before that stays."
+def run_entry(menu: Menu, answer: str) -> None:
+    if answer not in menu.entries:
+        menus.run_action("Find customer", lambda: menu.other(answer))  # type: ignore[misc]
+        return
+    label, action = menu.entries[answer]
+    if isinstance(action, Menu):
+        run_menu(action)
+    else:
+        menus.run_action(label, action)
 
 
 def first_screen() -> None:
@@ -486,7 +533,7 @@ def first_screen() -> None:
     customers = text.plural(rows, "customer") if exact else f"about {rows} customers"
     say(f"{customers}. {screens.late_footer(reports.late_total())}")
     if prompts.on_terminal():
-        say("A digit and Enter choose; Ctrl-C leaves a form, or a menu.")
+        say("A digit and Enter choose; ? shows a menu again; Ctrl-C leaves a form or menu.")
 
 
 def run_menus(arguments: argparse.Namespace) -> int:
@@ -514,6 +561,9 @@ def main(argv: list[str] | None = None) -> int:
     except errors.Error as exc:
         prompts.complain(str(exc))
         return exc.exit_code
+    except errors.WrongAnswer as exc:
+        prompts.complain(str(exc))
+        return exc.exit_code
     except errors.Cancelled as exc:
         prompts.complain("Cancelled, nothing changed.")
         return exc.exit_code
@@ -534,7 +584,7 @@ def main_to_the_end() -> int:
     except SystemExit as exc:  # of a signal, or of argparse
         code = int(exc.code or 0)
         if code > 128:
-            prompts.complain(stopped())
+            prompts.complain(menus.stopped())
     except OSError as exc:
         if not (lost := prompts.why_output_is_lost()):
             raise
@@ -549,15 +599,15 @@ def say_lost(why: OSError) -> None:
     """Say that standard output took no more; to a reader that has left, as head does, there is nothing to say."""
     if not isinstance(why, BrokenPipeError):
         reason = "it is closed" if why.errno == errno.EBADF else why.strerror
-        saved = "" if database.saved == saved_before else " What was saved stays."
+        saved = "" if database.saved == menus.saved_before else " What was saved stays."
         prompts.complain(f"Standard output could not be written: {reason}.{saved}")
 
 
 def say_fault(kind: type[BaseException], fault: BaseException, trace: TracebackType | None) -> None:
     """Report a fault of the program itself: in one sentence here, in full in the log."""
     where = f", with {log.where()}" if log.fault(fault) else ""
-    saved = "Nothing was saved." if database.saved == saved_before else "What was saved before it stays."
-    if database.unknown != unknown_before:
+    saved = "Nothing was saved." if database.saved == menus.saved_before else "What was saved before it stays."
+    if database.unknown != menus.unknown_before:
         saved = "Whether something was saved is not known: look before you enter it again."
     while trace and trace.tb_next:
         trace = trace.tb_next

@@ -18,6 +18,7 @@ from benchmarks.measure import Missing, Row, median, seconds_of
 from benchmarks.replay import replay, statements_of
 from benchmarks.screens import Timing, growth_rows, in_turns
 from benchmarks.server import Server
+from tracker.terminal import menus
 
 
 class Records(NamedTuple):
@@ -151,7 +152,7 @@ def choose(digits: str, answers: list[object]) -> None:
     complaints = io.StringIO()
     with mock.patch.object(sys, "stdin", typed), contextlib.redirect_stdout(io.StringIO()), \
             contextlib.redirect_stderr(complaints):
-        main.run_action(label, action)
+        menus.run_action(label, action)
     if complaints.getvalue():
         raise Missing(f"{label} said: {complaints.getvalue().strip()}")
 

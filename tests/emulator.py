@@ -51,7 +51,7 @@ class Terminal:
                 self._unread = ""
                 if answer == "\x03":
                     wait_for(self._is_asleep)
-                self._child.send(answer if answer and answer < " " else f"{answer}\r")
+                self._child.send(answer if answer in ("\x03", "\x04") else f"{answer}\r")
                 self.wait()
 
     def wait(self) -> None:
@@ -66,9 +66,14 @@ class Terminal:
                     return
                 self._unread += text
                 self._stream.feed(text)
-            if is_asking and "\n" in self._unread and self._unread.endswith(": "):
+            if is_asking and "\n" in self._unread and (self._unread.endswith(": ") or self._waits_for_an_edit()):
                 return
             assert time.monotonic() < patient_until, f"no question in {self.last_lines()}"
+
+    def _waits_for_an_edit(self) -> bool:
+        """Say whether the program asks about a value that stands on the line, and has shown it."""
+        return (self._is_edited() and self._is_asleep()
+                and not select.select([self._child.child_fd], [], [], 0)[0])
 
     def _is_edited(self) -> bool:
         return not termios.tcgetattr(self._child.child_fd)[3] & termios.ICANON

@@ -6,7 +6,7 @@ import itertools
 import pytest
 
 from tracker.errors import Cancelled
-from tracker.terminal import paging, tables
+from tracker.terminal import paging, prompts, tables
 
 COLUMNS = [tables.numbers("ID", "id")]
 
@@ -18,8 +18,7 @@ def screen(monkeypatch, capsys):
         typed, pages = iter(answers), []
 
         def page():
-            lines = capsys.readouterr().out.splitlines()
-            return lines[1:] if pages else lines  # without the answer before, which is printed where it is not typed
+            return capsys.readouterr().out.splitlines()
 
         def answer(prompt):
             pages.append((page(), prompt))
@@ -29,6 +28,7 @@ def screen(monkeypatch, capsys):
                 raise EOFError from None
 
         monkeypatch.setattr(paging, "on_terminal", lambda: True)
+        monkeypatch.setattr(prompts, "attended", lambda: True)
         monkeypatch.setattr(tables, "terminal_size", lambda: (80, 24))
         monkeypatch.setattr("builtins.input", answer)
         try:

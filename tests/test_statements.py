@@ -12,7 +12,7 @@ import pytest
 import database
 import main
 from tracker import bill_run, errors, payments, reports
-from tracker.terminal import forms
+from tracker.terminal import forms, menus
 from tracker.transfer import importing, mapping, source
 from tracker.verify import verify_books
 
@@ -189,7 +189,7 @@ def test_an_error_after_something_was_saved_says_so(db, capsys):
         db.add_customer("Ada", "12345")
         db.get_customer(7)
 
-    main.run_action("An action", action)
+    menus.run_action("An action", action)
     assert capsys.readouterr().err == "There is no customer 7. What was saved before that stays.\n"
 
 
@@ -198,7 +198,7 @@ def test_stopping_after_a_lost_reply_does_not_say_that_nothing_changed(db, capsy
         monkeypatch.setattr(database, "unknown", database.unknown + 1)
         raise KeyboardInterrupt
 
-    main.run_action("An action", action)
+    menus.run_action("An action", action)
     assert capsys.readouterr().out.endswith(
         "Stopped; whether that was saved is not known: look before you enter it again.\n")
     main.say_fault(KeyError, KeyError("x"), None)

@@ -15,9 +15,14 @@ from emulator import Terminal
 
 from tracker.bill_run import default_due_date
 
-CTRL_C, CTRL_D, ENTER = "\x03", "\x04", ""
+CTRL_C, CTRL_D, CTRL_U, ENTER = "\x03", "\x04", "\x15", ""
 LONG_NAME = "Wilhelmina-Alexandrine Quackenbrück-Featherstonehaugh & Daughters"
 LONG_ADDRESS = "Third warehouse behind the old lighthouse, 1024 Harbour Promenade North, Port Ellen"
+
+
+def instead(answer: str) -> str:
+    """Return an answer as it is typed where another stands on the line."""
+    return f"{CTRL_U}{answer}"
 
 
 class Walk:
@@ -30,6 +35,7 @@ class Walk:
         self.by_month: dict[str, dict[date, str]] = {}
         self.terminal = Terminal(uri, columns, folder)
         self._row = 0
+        self.stays = False
 
     def start(self) -> None:
         """Start the program, on the records that are there, and go on when it asks."""
@@ -44,12 +50,22 @@ class Walk:
         self.by_month[name] = by_month or ({date(self.today.year, 1, 1): "[new year]"} if "statement" in name else {})
 
     def _leave_page(self, answers: tuple[str | Callable[[], object], ...]) -> None:
-        """Leave a list that only at this width takes several pages: what follows is for the menu."""
+        """Leave a list or an account, unless the walk stays in it: what follows is for the menu."""
         first = answers[0] if answers else None
-        asks = self.terminal.last_lines()[-1] if self._row else ""
-        if asks.endswith(("back):", "back:")) and isinstance(first, str) and first.isdigit() and first != "0":
+        if not isinstance(first, str) or not first.isdigit() or first == "0":
+            return
+        while self._row and not self.stays and (self._is_page() or self._is_account()):
             self.terminal.type("0")
             self._row = self.terminal.row()
+
+    def _is_page(self) -> bool:
+        return self.terminal.last_lines()[-1].endswith(("back):", "back:", "actions):", "actions:"))
+
+    def _is_account(self) -> bool:
+        """Say whether the choice is among an account's actions."""
+        shown = self.terminal.last_lines()
+        actions = " ".join(shown[len(shown) - shown[::-1].index(""):] if "" in shown else [])
+        return "Record payment" in actions and "Statement" in actions
 
     def _keep(self, name: str, whole: bool) -> None:
         assert name not in self.shots
@@ -210,19 +226,19 @@ def customers(walk: Walk) -> None:
     walk.shot("add-refused", "1", ENTER, "x" * 201, "Noor\u200b", "Noor", "12", "call me", CTRL_C)
     walk.shot("known-phone", "1", "Zoe Okafor", "+442079460958", "no")
     walk.shot("known-phone-added", "1", "Zoe Okafor", "+442079460958", "yes")
-    walk.shot("update", "3", "8", "Zoë Okafor", "555 0199")
+    walk.shot("update", "3", "8", instead("Zoë Okafor"), instead("555 0199"))
     walk.shot("update-kept", "3", "8", ENTER, ENTER)
-    walk.shot("update-refused", "3", "8", ENTER, "12", CTRL_C)
+    walk.shot("update-refused", "3", "8", ENTER, instead("12"), CTRL_C)
     walk.shot("delete", "4", "8", "yes")
     walk.shot("not-deleted", "4", "6", "no")
     walk.shot("delete-with-sites", "4", "6", "yes")
-    walk.shot("not-deleted-by-yes", "4", "1", "yes")
+    walk.shot("not-deleted-by-yes", "4", "1", "yes", "no")
     walk.shot("delete-with-money", "4", "1", "ada okafor")
     walk.shot("delete-changed-meanwhile", "4", "7",
               lambda: walk.sql("INSERT INTO locations (customer_id, address) VALUES (7, 'Here')"), "yes")
     walk.shot("delete-left", "4", "7", CTRL_D)
-    walk.shot("gone-meanwhile", "3", "7", lambda: walk.sql("DELETE FROM customers WHERE customer_id = 7"), "Noor",
-              ENTER)
+    walk.shot("gone-meanwhile", "3", "7", lambda: walk.sql("DELETE FROM customers WHERE customer_id = 7"),
+              instead("Noor"), ENTER)
 
 
 def locations(walk: Walk) -> None:
@@ -231,20 +247,20 @@ def locations(walk: Walk) -> None:
     walk.go("2")
     walk.shot("list", "2", ENTER)
     walk.shot("one", "2", "1")
-    walk.shot("one-empty", "2", "2")
-    walk.shot("one-long", "2", "5")
+    walk.shot("one-empty", "2", "location 2")
+    walk.shot("one-long", "2", "location 5")
     walk.shot("no-such-id", "2", "999", "nowhere", CTRL_D)
     walk.shot("add", "1", "5", "12 Orchard Row")
     walk.shot("add-long", "1", "4", f"{LONG_ADDRESS}, second floor")
-    walk.shot("add-refused", "1", "5", ENTER, "x" * 301, "12 Orchard Row")
-    walk.shot("update", "3", "7", "14 Orchard Row")
+    walk.shot("add-refused", "1", "5", ENTER, "x" * 301, "12 Orchard Row", CTRL_C)
+    walk.shot("update", "3", "7", instead("14 Orchard Row"))
     walk.shot("update-kept", "3", "7", ENTER)
-    walk.shot("update-taken", "3", "2", "1 Harbour Street")
+    walk.shot("update-taken", "3", "location 2", instead("1 Harbour Street"), CTRL_C)
     walk.shot("delete", "4", "7", "yes")
     walk.shot("not-deleted", "4", "1", "no")
     walk.shot("delete-with-contents", "4", "1", "yes")
-    walk.shot("delete-left", "4", "2", CTRL_C)
-    walk.shot("delete-changed-meanwhile", "4", "2",
+    walk.shot("delete-left", "4", "location 2", CTRL_C)
+    walk.shot("delete-changed-meanwhile", "4", "location 2",
               lambda: walk.sql("INSERT INTO services (location_id, service_name, cost) VALUES (2, 'Fibre', 1)"), "yes")
     walk.shot("customer-gone-meanwhile", "1", "6",
               lambda: walk.sql("DELETE FROM customers WHERE customer_id = 6"), "Here")
@@ -256,18 +272,18 @@ def services(walk: Walk) -> None:
     walk.go("3")
     walk.shot("list", "2", ENTER)
     walk.shot("one", "2", "1")
-    walk.shot("one-long", "2", "5")
+    walk.shot("one-long", "2", "service 5")
     walk.shot("no-such-id", "2", "999", "nothing", CTRL_D)
-    walk.shot("add", "1", "2", "Television", "12")
-    walk.shot("add-refused", "1", "2", ENTER, "x" * 101, "Television", ENTER, "-1", "1.999", "12,50",
+    walk.shot("add", "1", "location 2", "Television", "12")
+    walk.shot("add-refused", "1", "location 2", ENTER, "x" * 101, "Television", ENTER, "-1", "1.999", "12,50",
               "12345678901", CTRL_D)
-    walk.shot("update", "3", "1", "Fibre 1000", "59.9")
+    walk.shot("update", "3", "1", instead("Fibre 1000"), instead("59.9"))
     walk.shot("update-kept", "3", "1", ENTER, ENTER)
-    walk.shot("update-refused", "3", "1", ENTER, "free", CTRL_C)
-    walk.shot("not-deleted", "4", "1", "y")
+    walk.shot("update-refused", "3", "1", ENTER, instead("free"), CTRL_C)
+    walk.shot("not-deleted", "4", "1", "y", "no")
     walk.shot("delete", "4", "1", "YES")
-    walk.shot("delete-left", "4", "2", CTRL_C)
-    walk.shot("location-gone-meanwhile", "1", "2", "Fibre",
+    walk.shot("delete-left", "4", "service 2", CTRL_C)
+    walk.shot("location-gone-meanwhile", "1", "location 2", "Fibre",
               lambda: walk.sql("DELETE FROM locations WHERE location_id = 2"), "10")
 
 
@@ -279,14 +295,14 @@ def equipment(walk: Walk) -> None:
     walk.shot("one", "2", "1")
     walk.shot("one-without-serial", "2", "2")
     walk.shot("no-such-id", "2", "999", "nothing", CTRL_D)
-    walk.shot("add", "1", "2", "Telephone", "T-1", "25.5")
-    walk.shot("add-without-serial", "1", "2", "Cable", ENTER, "0")
-    walk.shot("add-taken-serial", "1", "2", "Router", "RT-9E3779B1", "89")
-    walk.shot("add-refused", "1", "2", ENTER, "Router", "x" * 101, ENTER, "cheap", CTRL_D)
-    walk.shot("update", "3", "1", "Router AX6000", "RT-2", "129")
+    walk.shot("add", "1", "location 2", "Telephone", "T-1", "25.5")
+    walk.shot("add-without-serial", "1", "location 2", "Cable", ENTER, "0")
+    walk.shot("add-taken-serial", "1", "location 2", "Router", "RT-9E3779B1", "89", CTRL_C)
+    walk.shot("add-refused", "1", "location 2", ENTER, "Router", "x" * 101, ENTER, "cheap", CTRL_D)
+    walk.shot("update", "3", "1", instead("Router AX6000"), instead("RT-2"), instead("129"))
     walk.shot("update-kept", "3", "1", ENTER, ENTER, ENTER)
-    walk.shot("update-serial-away", "3", "1", ENTER, "-", ENTER)
-    walk.shot("update-taken-serial", "3", "1", ENTER, "T-1", ENTER)
+    walk.shot("update-serial-away", "3", "1", ENTER, instead(""), ENTER)
+    walk.shot("update-taken-serial", "3", "1", ENTER, instead("T-1"), ENTER, CTRL_C)
     walk.shot("not-deleted", "4", "1", ENTER)
     walk.shot("delete", "4", "1", "yes")
     walk.shot("delete-left", "4", "2", CTRL_C)
@@ -298,7 +314,7 @@ def bills(walk: Walk) -> None:
     walk.go("5")
     walk.shot("late", "1")
     walk.shot("list", "3", ENTER)
-    walk.shot("one-late", "3", "2")
+    walk.shot("one-late", "3", "bill 2")
     walk.shot("one-paid", "3", "1")
     walk.shot("one-long", "3", "10")
     walk.shot("no-such-id", "3", "999", "nothing", CTRL_D)
@@ -306,15 +322,15 @@ def bills(walk: Walk) -> None:
     walk.shot("add-from-credit", "2", "5", "Repair", "40", walk.day(-1))
     walk.shot("add-refused", "2", "6", ENTER, "x" * 201, "Repair", "0", "much", "1", "soon", "2026-02-30", "1999-12-31",
               "2200-01-01", CTRL_C)
-    walk.shot("update", "4", "11", "Repair of the roof", "45.5", walk.day(-5))
+    walk.shot("update", "4", "11", instead("Repair of the roof"), instead("45.5"), instead(walk.day(-5)))
     walk.shot("updated", "3", "11")
     walk.shot("update-kept", "4", "11", ENTER, ENTER, ENTER)
-    walk.shot("update-below-paid", "4", "12", ENTER, "5", ENTER)
-    walk.shot("update-refused", "4", "11", ENTER, "0", ENTER, "never", CTRL_D)
+    walk.shot("update-below-paid", "4", "12", ENTER, instead("5"), ENTER, CTRL_C)
+    walk.shot("update-refused", "4", "11", ENTER, instead("0"), instead("1"), instead("never"), CTRL_D)
     walk.shot("not-deleted", "5", "11", "no")
     walk.shot("delete", "5", "11", "yes")
     walk.shot("delete-paid-on", "5", "12", "yes")
-    walk.shot("delete-left", "5", "3", CTRL_C)
+    walk.shot("delete-left", "5", "bill 3", CTRL_C)
 
 
 def payments(walk: Walk) -> None:
@@ -352,7 +368,7 @@ def payments(walk: Walk) -> None:
     walk.shot("record-oldest-credit", "6", "6", "30", walk.day(-5), ENTER, ENTER)
     walk.shot("bill-from-the-oldest-credit", "2", "6", "Repair", "20", walk.day(7))
     walk.shot("credit-left", "7", "6")
-    walk.shot("raised-bill-from-credit", "4", "11", ENTER, "25", ENTER)
+    walk.shot("raised-bill-from-credit", "4", "11", ENTER, instead("25"), ENTER)
     walk.shot("credit-left-then", "7", "6")
 
 
@@ -371,19 +387,19 @@ def bill_run(walk: Walk) -> None:
     later = {calendar_tokens.month(walk.today, n).replace(day=15): f"[15 mon{n:+d}]" for n in (1, 2, 3)}
     walk.start()
     walk.go("5")
-    walk.shot("not-the-total", "9", ENTER, ENTER, "yes", by_month=due_date)
+    walk.shot("not-the-total", "9", ENTER, ENTER, "yes", "no", by_month=due_date)
     walk.shot("left", "9", ENTER, ENTER, CTRL_C, by_month=due_date)
     walk.shot("run", "9", ENTER, ENTER, "49.90", by_month=due_date)
     walk.sql("UPDATE billing SET description = 'A month'")
     walk.shot("run-again", "9", ENTER, ENTER, by_month=due_date)
-    walk.shot("bill-of-the-run", "3", "1", by_month=due_date)
+    walk.shot("bill-of-the-run", "3", "bill 1", by_month=due_date)
     walk.location(ada, "1 Harbour Street", {"Fibre 500": "49.90", "Telephone": "9.50"})
     walk.location(dede, "5 Quarry Road", {"Telephone": "9.50"})
     walk.shot("run-for-the-rest", "9", ENTER, walk.day(30), "68.90", by_month=due_date)
     walk.sql("DELETE FROM services WHERE service_id = 1")
     walk.sql("UPDATE services SET cost = 7 WHERE service_id = 3")
     walk.location(eve, "3 Birch Row", {"Fibre 500": "49.90"})
-    walk.shot("run-with-changes", "9", walk.month(1), ENTER, "0", by_month=later)
+    walk.shot("run-with-changes", "9", walk.month(1), ENTER, "0", "no", by_month=later)
     walk.shot("total-changed-meanwhile", "9", walk.month(1), ENTER,
               lambda: walk.sql("UPDATE services SET cost = 8 WHERE service_id = 3"), "116.30", by_month=later)
     walk.shot("month-far-ahead", "9", walk.month(3), ENTER, "no", by_month=later)
@@ -439,7 +455,7 @@ def reports(walk: Walk) -> None:
     walk.go(ENTER)
     walk.shot("statement-of-long-lines", "4", "4", walk.day(-90), ENTER)
     walk.shot("statement-of-credit", "4", "5", walk.day(-5), ENTER)
-    walk.shot("statement-backwards", "4", "1", "today", "yesterday")
+    walk.shot("statement-backwards", "4", "1", "today", "yesterday", CTRL_C)
     walk.shot("statement-refused", "4", "1", "then", walk.day(-9), walk.day(1), CTRL_C)
 
 
@@ -472,7 +488,7 @@ def searches(walk: Walk) -> None:
     walk.shot("one-customer", "2", "björn")
     walk.shot("several-customers", "2", "harbour", "2")
     walk.go(ENTER)
-    walk.shot("no-such-hit", "2", "harbour", "3", "0", "x", ENTER, CTRL_C)
+    walk.shot("no-such-hit", "2", "harbour", "3", "x", "0", CTRL_C)
     walk.shot("a-callers-number", "2", "0102")
     walk.shot("digits-that-are-no-id", "2", "5560", ENTER, CTRL_C)
     walk.shot("more-than-twenty", "2", "tenant", ENTER, CTRL_C)
@@ -487,6 +503,56 @@ def searches(walk: Walk) -> None:
     walk.shot("bills", "3", "okafor", "1")
     walk.shot("payments", "8", "okafor", ENTER, CTRL_D)
     walk.shot("customer-of-payments", "7", "mast", "okafor")
+
+
+def accounts(walk: Walk) -> None:
+    """An account: how it is found from the main menu, what is done to it, and what its number leads to."""
+    provider(walk)
+    for number in range(7, 31):
+        walk.customer(f"Tenant {number}", f"556 {number:04}")
+    walk.start()
+    walk.stays = True
+    walk.shot("found-by-name", "björn", whole=True)
+    walk.shot("again", ENTER, whole=True)
+    walk.shot("wrong-choice", "x", "11")
+    walk.shot("record-payment", "1", "12", ENTER, ENTER, ENTER, whole=True)
+    walk.shot("add-bill", "2", "Repair", "40", walk.day(14), whole=True)
+    walk.shot("add-service", "4", "Telephone", "9.50")
+    walk.shot("add-equipment", "5", "Cable", ENTER, "0", ENTER)
+    walk.shot("add-location", "3", "9 Mill Lane")
+    walk.shot("add-service-at-one-of-several", "4", "2", "Telephone", "9.50")
+    walk.shot("add-equipment-left-at-the-location", "5", "0")
+    walk.shot("update", "6", ENTER, instead("555 0199"))
+    walk.shot("all-bills", "7")
+    walk.shot("all-bills-opened", "5")
+    walk.shot("all-bills-left", "q")
+    walk.shot("all-payments", "8")
+    walk.shot("all-payments-opened", "4")
+    walk.go("0")
+    walk.shot("statement", "9", walk.day(-30), ENTER)
+    walk.shot("back", "0", whole=True)
+    walk.shot("hits", "tenant", whole=True)
+    walk.shot("hits-next", ENTER, whole=True)
+    walk.shot("hits-wrong-number", "99")
+    walk.shot("hit-picked", "22")
+    walk.go("0")
+    walk.shot("found-by-number", "555 0105")
+    walk.go("0")
+    walk.shot("no-such-number", "999")
+    walk.shot("nobody-of-that-name", "Noor Haddad")
+    walk.shot("added-by-name", "yes", "555-0177", whole=True)
+    walk.shot("first-location-with-a-service", "4", "9 Elm Close", "Fibre 500", "49.90")
+    walk.go("0", "5")
+    walk.shot("opened-from-the-late-list", "1", "3")
+    walk.shot("late-list-again", "0")
+    walk.go("0", "0", "3")
+    walk.shot("a-number-of-two-meanings", "1", "2")
+    walk.shot("the-customers-own-picked", "2", "Telephone", "9.50")
+    walk.shot("a-strangers-location-alone", "1", "5")
+    walk.shot("search-again", "0")
+    walk.shot("a-customers-number-alone", "31", "1")
+    walk.go(CTRL_C)
+    walk.shot("an-id-left", "1", "0", whole=True)
 
 
 def paging(walk: Walk) -> None:
@@ -626,4 +692,4 @@ def administration(walk: Walk) -> None:
 
 
 WALKS = (nothing, customers, locations, services, equipment, bills, payments, bill_run, reports, revenue, searches,
-         paging, imports, exports, administration)
+         accounts, paging, imports, exports, administration)

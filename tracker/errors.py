@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 RULES = {
     "money_amount_exact": "An amount has at most two decimals and ten digits before them.",
@@ -56,6 +58,28 @@ RULES = {
     "payment_allocations_own_bill": "A payment pays only its own customer's bills, and a void one none.",
     "payment_allocations_rule_sums": "Paid sums follow the payments' allocations and are not changed by hand.",
     "payment_allocations_never_edited": "Allocations are never edited; void the payment instead.",
+}
+
+# The field of a form that each rule is about, under the name that the functions of database.py give it.
+FIELDS = {
+    "customers_name_length": "name",
+    "customers_name_nfc": "name",
+    "customers_phone_form": "phone_number",
+    "locations_address_length": "address",
+    "locations_address_nfc": "address",
+    "locations_address_once": "address",
+    "services_name_length": "service_name",
+    "services_name_nfc": "service_name",
+    "services_cost_not_negative": "cost",
+    "equipment_name_length": "equipment_name",
+    "equipment_name_nfc": "equipment_name",
+    "equipment_serial_length": "serial_number",
+    "equipment_serial_once": "serial_number",
+    "equipment_cost_not_negative": "cost",
+    "billing_description_length": "description",
+    "billing_description_nfc": "description",
+    "billing_amount_not_negative": "amount",
+    "billing_not_overpaid": "amount",
 }
 
 
@@ -164,6 +188,19 @@ class Cancelled(Exception):
     exit_code = 1
 
 
+class Left(Cancelled):
+    """The administrator left a question by 0, q or Enter, before anything was entered; there is nothing to say."""
+
+
+class WrongAnswer(Exception):
+    """An answer was refused where nobody is there to mend it; what follows it was meant for another question."""
+
+    exit_code = 1
+
+    def __init__(self, line: int, why: str) -> None:
+        super().__init__(f"Stopped at input line {line}: {why}")
+
+
 class NotFound(Error):
     http_status = 404
 
@@ -172,9 +209,21 @@ class NotFound(Error):
 
 
 class Conflict(Error):
-    """A rule of the data forbids it; nothing was written."""
+    """A rule of the data forbids it, about the field that it names, if it is about one; nothing was written."""
 
     http_status = 409
+
+    def __init__(self, sentence: str, field: str = "") -> None:
+        super().__init__(sentence)
+        self.field = field
+
+
+class Changed(Conflict):
+    """Somebody changed the same fields since they were shown; nothing was written. present is the record now."""
+
+    def __init__(self, present: Mapping[str, Any]) -> None:
+        super().__init__("Somebody changed that meanwhile; nothing was written. Look again.")
+        self.present = present
 
 
 class Forbidden(Error):

@@ -48,11 +48,6 @@ def optional(parse: Callable[[str], Value]) -> Callable[[str], Value | None]:
     return lambda answer: parse(answer) if answer else None
 
 
-def serial_or_none(answer: str) -> str:
-    """Parse a serial number; a hyphen alone means none and gives an empty one."""
-    return "" if answer == "-" else text(100)(answer)
-
-
 def phone(answer: str) -> str:
     """Parse a phone number, perhaps with an extension; it is kept as typed, but for odd signs that a paste brings."""
     number = _plain_phone(answer)
@@ -209,12 +204,12 @@ def one_of(words: tuple[str, ...]) -> Callable[[str], str]:
     return parse
 
 
-def choice(options: dict[str, Value]) -> Callable[[str], Value]:
-    """Make a parser of one of the options."""
+def choice(options: dict[str, Value], sentence: str = "") -> Callable[[str], Value]:
+    """Make a parser of one of the options; the sentence, or a list of them, says what they are."""
     def parse(answer: str) -> Value:
         if answer.casefold() in options:
             return options[answer.casefold()]
-        raise ValueError(f"Enter {_either([word for word in options if word])}.")
+        raise ValueError(sentence or f"Enter {_either([word for word in options if word])}.")
 
     return parse
 

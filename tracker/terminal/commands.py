@@ -134,15 +134,19 @@ def late_report_command(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def show_late() -> None:
-    """Show the late-payment report, a page at a time on a terminal."""
-    total = reports.late_total()
-    if not total["customers"]:
-        say(screens.late_footer(total))
+def show_late(opens: Callable[[Row], object] | None = None) -> None:
+    """Show the late-payment report, a page at a time on a terminal; there opens is given the row that is chosen."""
+    def totals() -> tuple[str, str, Row | None]:
+        total = reports.late_total()
+        return str(total["customers"]), screens.late_footer(total), None
+
+    counted, footer, _ = totals()
+    if counted == "0":
+        say(footer)
         return
     paging.browse(
         screens.LATE, reports.late_customers, lambda row: (row["oldest_due_date"], row["customer_id"]), None,
-        str(total["customers"]), screens.late_footer(total), stream=reports.stream_late_customers,
+        counted, footer, stream=reports.stream_late_customers, opens=opens, renew=totals,
     )
 
 
@@ -174,19 +178,25 @@ def aging_report_command(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def show_aging(as_of: date | None, titled: bool = False) -> None:
-    """Show what customers owe by age, on a day or today, the oldest first; titled says what that is."""
-    total = during("Adding up what is owed", lambda: reports.aging_total(as_of))
-    if not total["customers"]:
+def show_aging(as_of: date | None, titled: bool = False, opens: Callable[[Row], object] | None = None) -> None:
+    """Show what customers owe by age, on a day or today, the oldest first; titled says what that is, opens as in
+    show_late.
+    """
+    def totals() -> tuple[str, str, Row | None]:
+        total = during("Adding up what is owed", lambda: reports.aging_total(as_of))
+        if titled and total["customers"]:
+            say(screens.aging_title(total))
+        return str(total["customers"]), "", screens.aging_total(total)
+
+    counted, _, total_row = totals()
+    if counted == "0":
         print("Nobody owes anything.")
         return
-    if titled:
-        say(screens.aging_title(total))
     paging.browse(
         screens.AGING,
         lambda after, limit: during("Adding up what is owed", lambda: reports.aging(as_of, after, limit)),
-        lambda row: (row["oldest_due_date"], row["customer_id"]), None, str(total["customers"]),
-        total_row=screens.aging_total(total), stream=lambda: reports.stream_aging(as_of),
+        lambda row: (row["oldest_due_date"], row["customer_id"]), None, counted,
+        total_row=total_row, stream=lambda: reports.stream_aging(as_of), opens=opens, renew=totals,
     )
 
 

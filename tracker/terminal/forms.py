@@ -3,19 +3,33 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import database
+from database import Customer, Location
 from tracker import errors, fields, payments, reports, text
 from tracker.payments import Payment, UnpaidBill
 from tracker.terminal import commands, prompts, screens, tables
 from tracker.terminal.paging import browse
-from tracker.terminal.pick import Kind, Record, look_up
-from tracker.terminal.prompts import ask, confirm, say
+from tracker.terminal.pick import (
+    CUSTOMER,
+    EQUIPMENT,
+    LOCATION,
+    Kind,
+    Record,
+    among,
+    ask_for,
+    look_up,
+    pick,
+    pick_hit,
+    say_record,
+)
+from tracker.terminal.prompts import ask, confirm, edit, say
 from tracker.terminal.tables import Row
 from tracker.transfer import mapping as mappings
 from tracker.transfer import source as sources
@@ -25,25 +39,173 @@ if TYPE_CHECKING:
 
 LOOK_UP_SECONDS = 60
 MUCH = 1000  # for who owes nothing and has no service
+Value = TypeVar("Value")
 
 
 def view(
     kind: Kind[Record],
     columns: list[tables.Column],
     list_all: Callable[[int, int], Sequence[Row]],
-    show: Callable[[Record], None],
+    show: Callable[[Record], object],
 ) -> None:
-    """Show the record that is asked for, or at Enter the list of all."""
+    """Show the record that is asked for, or at Enter the list of all, from which any can be opened by its ID."""
     while True:
-        answer = ask(f"{kind.noun.capitalize()} (ID or search)", fields.text(300), shown="all")
+        answer = ask_for(kind, "all")
         if answer is None:
-            rows, exact = database.count(kind.table)
-            total = f"{rows}" if exact else f"about {rows}"
-            browse(columns, list_all, lambda row: row[kind.key], 0, total)
+            browse(columns, list_all, lambda row: row[kind.key], 0, counted(kind),
+                   opens=lambda row: show(kind.get(row[kind.key])), renew=lambda: (counted(kind), "", None))
             return
         if row := look_up(kind, answer):
-            show(row)
+            show(row if kind is CUSTOMER else say_record(kind, row))  # an account says itself whose it is
             return
+
+
+def counted(kind: Kind[Record]) -> str:
+    rows, exact = database.count(kind.table)
+    return f"{rows}" if exact else f"about {rows}"
+
+
+def of_whom(customer: Customer | None) -> Customer:
+    """Say which customer an account's action is for; where there is none yet, ask."""
+    return say_record(CUSTOMER, customer) if customer else pick(CUSTOMER)
+
+
+def location_of(customer: Customer | None) -> Location:
+    """Return the location that something is added to: a customer's only one, or the one that is picked.
+
+    Where the customer has none, the first is added.
+    """
+    if customer is None:
+        return pick(LOCATION)
+    rows = database.list_locations(limit=database.MOST_COUNTED, customer_id=customer["customer_id"])
+    if not rows:
+        say(f"{customer['name']} has no location yet; enter the first.")
+        return database.get_location(add_location_to(customer))
+    picked = rows[0] if len(rows) == 1 else pick_hit(LOCATION, among(rows))
+    if picked is None:
+        raise errors.Left
+    return say_record(LOCATION, picked)
+
+
+def add_location_to(customer: Customer) -> int:
+    location_id, new = fill_in(LOCATION_FIELDS, database.add_location, customer["customer_id"])
+    say(f"Added location {location_id}, {new['address']}, to {customer['name']}.")
+    return location_id
+
+
+@dataclass(frozen=True)
+class Field:
+    """One question of a form: its label and parser, the record's column, how that is shown, whether it may be empty."""
+
+    label: str
+    parse: Callable[[str], Any]
+    column: str
+    show: Callable[[Any], str] = text.clean
+    optional: bool = False
+    line_break: str = " "
+
+    def ask(self) -> Any:
+        if self.optional:
+            return ask(self.label, self.parse, shown="none")
+        return ask(self.label, self.parse, line_break=self.line_break)
+
+    def edit(self, present: Any) -> Any:
+        """Ask for a new value: None when the present one stays, an empty text when it goes."""
+        none = "" if self.optional else None
+        return edit(self.label, self.parse, self.show(present), none=none, line_break=self.line_break)
+
+
+def due_day(answer: str) -> date:
+    """Parse a due date, which may be said by today's: tomorrow, +14."""
+    return fields.day_from(database.today())(answer)
+
+
+# The questions of each form, under the names that the functions of database.py give the answers.
+Fields = Mapping[str, Field]
+CUSTOMER_FIELDS: Fields = {
+    "name": Field("Name", fields.text(200), "name"),
+    "phone_number": Field("Phone number", fields.phone, "phone_number", optional=True),
+}
+LOCATION_FIELDS: Fields = {"address": Field("Address", fields.text(300), "address", line_break=", ")}
+SERVICE_FIELDS: Fields = {
+    "service_name": Field("Service name", fields.text(100), "service_name"),
+    "cost": Field("Monthly cost", fields.amount, "cost", text.show_amount),
+}
+EQUIPMENT_FIELDS: Fields = {
+    "equipment_name": Field("Equipment name", fields.text(100), "equipment_name"),
+    "serial_number": Field("Serial number", fields.text(100), "serial_number", optional=True),
+    "cost": Field("Cost", fields.amount, "cost", text.show_amount),
+}
+BILL_FIELDS: Fields = {
+    "description": Field("Description", fields.text(200), "description"),
+    "amount": Field("Amount", fields.positive_amount, "amount_billed", text.show_amount),
+    "due_date": Field("Due date", due_day, "due_date", text.show_day),
+}
+
+
+def fill_in(questions: Fields, add: Callable[..., Value], *of: int, **given: str) -> tuple[Value, dict[str, Any]]:
+    """Ask what is not given of a form and add it, to the record of an ID; return what add does, and the answers."""
+    answers = {name: given[name] if name in given else field.ask() for name, field in questions.items()}
+    while True:
+        try:
+            return add(*of, **answers), answers
+        except errors.Conflict as exc:
+            name = refused_field(exc, questions, answers)
+            answers[name] = questions[name].ask()
+
+
+def change(questions: Fields, seen: Row, update: Callable[..., Value], row_id: int) -> Value | None:
+    """Ask for each field of a record, and write those that were changed; None when nothing is left to write."""
+    given = {name: field.edit(seen[field.column]) for name, field in questions.items()}
+    while True:
+        try:
+            return update(row_id, **given, seen=seen)
+        except errors.Changed as exc:
+            given = overwriting(questions, given, seen, exc.present)
+            seen = exc.present
+        except errors.Conflict as exc:
+            name = refused_field(exc, questions, given)
+            given[name] = questions[name].edit(seen[questions[name].column])
+        if all(value is None for value in given.values()):
+            print("Nothing saved.")
+            return None
+
+
+def refused_field(refusal: errors.Conflict, questions: Fields, given: dict[str, Any]) -> str:
+    """Say why the database refuses what a form was given, and return which field that is about; raise it if none."""
+    name = refusal.field
+    if name not in questions:
+        raise refusal
+    holder = database.serial_holder(given[name]) if name == "serial_number" and given[name] else None
+    prompts.refuse(f"That is the serial number of {EQUIPMENT.name(holder)}." if holder else str(refusal),
+                   questions[name].label)
+    return name
+
+
+def overwriting(questions: Fields, given: dict[str, Any], seen: Row, present: Row) -> dict[str, Any]:
+    """Tell what somebody else made of the fields that are given, and return what is to be written all the same."""
+    def differs(name: str, value: Any) -> bool:
+        now = present[questions[name].column]
+        return value is not None and now != seen[questions[name].column] and (now or "") != value
+
+    theirs = {name for name, value in given.items() if differs(name, value)}
+    for name in theirs:
+        field = questions[name]
+        say(f"Meanwhile somebody changed {field.label} to {field.show(present[field.column]) or 'none'}.")
+    if not theirs or confirm("Type yes to overwrite that:"):
+        return given
+    return {name: None if name in theirs else value for name, value in given.items()}
+
+
+def not_before(first: date, parse: Callable[[str], date]) -> Callable[[str], date]:
+    """Make a parser of the last day of a span that begins on first."""
+    def parse_last(answer: str) -> date:
+        last = parse(answer)
+        if last < first:
+            raise ValueError("The first day of a statement cannot be after its last.")
+        return last
+
+    return parse_last
 
 
 def show_fields(columns: list[tables.Column]) -> Callable[[Row], None]:
@@ -76,11 +238,10 @@ def confirm_delete(what: str, contents: Row, wanted: str = "yes") -> bool:
     return False
 
 
-def mind_due_date(due_date: date | None, today: date) -> date | None:
-    """Point out a due date that is likely a slip of the year or month, and return it."""
-    if due_date and (odd := screens.odd_due_date(due_date, today)):
-        print(odd)
-    return due_date
+def mind_due_date(due_date: date) -> None:
+    """Point out a due date that is likely a slip of the year or month."""
+    if odd := screens.odd_due_date(due_date, database.today()):
+        say(odd)
 
 
 def show_what_is_owed(customer_id: int) -> list[UnpaidBill]:
@@ -194,6 +355,8 @@ def choose_mapping(source: sources.Source) -> mappings.Mapping:
             chosen.update([change])
         elif mapping:
             return mapping
+        else:
+            prompts.refuse("Name the columns first, such as name=First+Last.")
 
 
 def propose_mapping(source: sources.Source, chosen: mappings.Mapping) -> mappings.Mapping | None:

@@ -2,11 +2,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any
 
 from tracker.terminal import tables
-from tracker.terminal.prompts import ask, on_terminal
+from tracker.terminal.prompts import ask, attended, on_terminal
 from tracker.terminal.tables import Row
 
 LEAVE = ("0", "q")  # what leaves a list, in either case
@@ -24,12 +24,15 @@ def browse(
     total_row: Row | None = None,
     struck: Callable[[Row], bool] = lambda row: False,
     stream: Callable[[], Iterator[Row]] | None = None,
+    opens: Callable[[Row], object] | None = None,
+    renew: Callable[[], tuple[str, str, Row | None]] | None = None,
 ) -> None:
     """Show a long table a page at a time; off a terminal, all of it.
 
     fetch(after, limit) returns the rows that follow the key after; start is the key before the first. total says how
     many rows there are; footer, a line, or total_row, a last row, stands below every page. stream yields all rows,
-    where that is cheaper than page after page.
+    where that is cheaper than page after page. opens is given the row whose ID is typed, and says by True that the page
+    is to be shown anew; renew then returns total, footer and total_row as they are by now.
     """
     last = [total_row] if total_row else []
     below = list(map(tables.bold, tables.wrap(footer, tables.terminal_size()[0]))) if footer else []
@@ -40,22 +43,45 @@ def browse(
     starts = [(start, 0)]  # of each page: the key before it, and how many rows
     while True:
         rows = fetch(starts[-1][0], size + 1)
-        page, lines = _fitting(columns, list(rows[:size]), last, struck, size + 2 + len(last))
+        if not rows and len(starts) > 1:  # what stood there was changed meanwhile
+            starts.pop()
+            continue
+        page, lines = fitting(columns, list(rows[:size]), last, struck, size + 2 + len(last))
         more = len(rows) > len(page)
         print("\n".join([*lines, *below] if page else ["There are none.", *below]))
-        if not more and len(starts) == 1 and len(lines) - 2 - len(last) <= size - MENU_LINES:
+        is_short = not more and len(starts) == 1 and len(lines) - 2 - len(last) <= size - MENU_LINES
+        if not page or (is_short and not opens):
             return
         before = starts[-1][1]
-        turn = _turn_page(f"Rows {before + 1} to {before + len(page)} of {total}", more, len(starts) > 1)
+        position = f"Rows {before + 1} to {before + len(page)} of {total}"
+        turn = _turn_or_open(position, more, len(starts) > 1, columns, page, opens)
         if turn == "next":
             starts.append((key(page[-1]), before + len(page)))
         elif turn == "previous":
             starts.pop()
-        else:
+        elif turn == "back":
             return
+        elif renew:
+            total, footer, total_row = renew()
+            last = [total_row] if total_row else []
+            below = tables.wrap(footer, tables.terminal_size()[0]) if footer else []
 
 
-def _fitting(
+def _turn_or_open(
+    position: str, more: bool, earlier: bool, columns: list[tables.Column], page: list[Row],
+    opens: Callable[[Row], object] | None,
+) -> str:
+    """Ask for a turn, and open the rows whose IDs are typed instead, until one of them was more than a line or two."""
+    if not opens:
+        return turn_page(position, more, earlier)
+    by_id = {columns[0].show(row[columns[0].key]): row for row in page}
+    while True:
+        turn = turn_page(position, more, earlier, by_id, "ID opens")
+        if turn not in by_id or opens(by_id[turn]):
+            return turn
+
+
+def fitting(
     columns: list[tables.Column], rows: list[Row], last: list[Row], struck: Callable[[Row], bool], room: int
 ) -> tuple[list[Row], list[str]]:
     """Return as many rows as fit the screen, which where it is narrow take several lines each, and those lines."""
@@ -92,12 +118,15 @@ def _print_all(
         print(footer)
 
 
-def show_lines(lines: Iterator[str]) -> None:
-    """Show long text a screen at a time, fetching only as far as the reader goes; off a terminal, all of it."""
+def show_lines(lines: Iterator[str], below: int = MENU_LINES, back: str = "back") -> bool:
+    """Show long text a screen at a time, fetching only as far as the reader goes; off a terminal, all of it.
+
+    Return whether that took a question: none is asked where the text fits the screen with what stands below it.
+    """
     if not on_terminal():
         for line in lines:
             print(line)
-        return
+        return False
     size = tables.terminal_size()[1] - 2 - _is_narrower(LINES_WIDE)
     seen: list[str] = []
     top = 0
@@ -105,26 +134,32 @@ def show_lines(lines: Iterator[str]) -> None:
         seen += itertools.islice(lines, max(0, top + size + 1 - len(seen)))
         print("\n".join(seen[top:top + size]))
         more = len(seen) > top + size
-        if not more and not top and len(seen) <= size - MENU_LINES:
-            return
-        turn = _turn_page(f"Lines {top + 1} to {min(top + size, len(seen))}", more, top > 0)
+        if not more and not top and len(seen) <= size - below:
+            return False
+        turn = turn_page(f"Lines {top + 1} to {min(top + size, len(seen))}", more, top > 0, back=back)
         if turn == "next":
             top += size
         elif turn == "previous":
             top -= size
         else:
-            return
+            return True
 
 
-def _turn_page(position: str, more: bool, earlier: bool) -> str:
-    """Ask for the next or the previous page; Enter alone goes on while there is more, then back to the menu."""
-    hints = [*(["Enter next"] if more else []), *(["p previous"] if earlier else []),
-             "0 or q back" if more else "Enter, 0 or q back"]
+def turn_page(
+    position: str, more: bool, earlier: bool, picks: Container[str] = (), picked_by: str = "", back: str = "back"
+) -> str:
+    """Ask for the next or the previous page, or one of the picks; Enter alone goes on while there is more, then back.
+
+    picked_by says in the question what the picks do: ID opens.
+    """
+    hints = [*([picked_by] if picked_by else []), *(["Enter next"] if more else []),
+             *(["p previous"] if earlier else []), f"0 or q {back}" if more else f"Enter, 0 or q {back}"]
     turns = {"": "next" if more else "back", **dict.fromkeys(LEAVE, "back"), **({"n": "next"} if more else {}),
              **({"p": "previous"} if earlier else {})}
 
     def parse(answer: str) -> str:
-        if turn := turns.get(answer.casefold()):
+        turn = answer if answer in picks else turns.get(answer.casefold())
+        if turn and (answer or attended()):  # an empty line of a script is rather a number that it did not have
             return turn
         raise ValueError(f"Type one of these: {', '.join(hints)}.")
 

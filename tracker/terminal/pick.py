@@ -1,13 +1,16 @@
 """How a record is asked for: by its ID, or by a search whose hits are picked by number."""
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 import database
+from database import Customer, Hits
 from tracker import errors, fields, payments, text
 from tracker.terminal import prompts, screens, tables
+from tracker.terminal.paging import fitting, turn_page
 from tracker.terminal.prompts import ask, say
 from tracker.terminal.tables import Row, numbers
 
@@ -16,76 +19,153 @@ Record = TypeVar("Record", bound=Mapping[str, Any])
 
 @dataclass(frozen=True)
 class Kind(Generic[Record]):
-    """One sort of record: how it is asked for, found, listed and named."""
+    """One sort of record: how it is asked for, found, listed and named, and which of them are a customer's."""
 
     noun: str
     table: str
     key: str
     get: Callable[[int], Record]
-    find: Callable[[str], database.Hits]
+    find: Callable[[str, int, int], Hits]
     hits: list[tables.Column]
     name: Callable[[Row], str]
+    of_customer: Callable[[Customer], Sequence[Row]] | None = None
+
+    def plural(self) -> str:
+        return self.noun if self.noun == "equipment" else f"{self.noun}s"
+
+
+def of_customer(list_all: Callable[[int, int, int], Sequence[Row]]) -> Callable[[Customer], Sequence[Row]]:
+    """Make what lists all of a customer's records of a kind."""
+    return lambda customer: list_all(0, database.MOST_COUNTED, customer["customer_id"])
 
 
 CUSTOMER = Kind(
     "customer", "customers", "customer_id",
     database.get_customer, database.find_customers, screens.CUSTOMER_HITS,
-    lambda row: f"customer {row['customer_id']}, {row['name']}, {row['phone_number']}",
+    lambda row: f"customer {row['customer_id']}, {row['name']}, {row['phone_number'] or 'no phone number'}",
 )
 LOCATION = Kind(
     "location", "locations", "location_id",
     database.get_location, database.find_locations, screens.LOCATIONS,
     lambda row: f"location {row['location_id']}, {row['address']}, of {row['name']}",
+    of_customer(database.list_locations),
 )
 SERVICE = Kind(
     "service", "services", "service_id",
     database.get_service, database.find_services, screens.SERVICES,
     lambda row: f"service {row['service_id']}, {row['service_name']}, at {row['address']}, of {row['name']}",
+    of_customer(database.list_services),
 )
 EQUIPMENT = Kind(
     "equipment", "equipment", "equipment_id",
     database.get_equipment, database.find_equipment, screens.EQUIPMENT,
     lambda row: f"equipment {row['equipment_id']}, {row['equipment_name']}, at {row['address']}, of {row['name']}",
+    of_customer(database.list_equipment),
 )
 BILL = Kind(
     "bill", "billing", "billing_id",
     database.get_bill, database.find_bills, screens.BILLS,
     lambda row: (f"bill {row['billing_id']}, {row['description']}, {text.show_amount(row['amount_billed'])}, "
                  f"of {row['name']}"),
+    of_customer(database.list_bills),
 )
 PAYMENT = Kind(
     "payment", "payments", "payment_id",
     payments.get_payment, payments.find_payments, screens.PAYMENT_HITS,
     lambda row: f"payment {row['payment_id']}, {text.show_amount(row['amount'])} on {row['paid_on']}, {row['method']}, "
                 f"of {row['name']}",
+    lambda customer: [
+        {**row, "name": customer["name"]}
+        for row in payments.list_payments(customer["customer_id"], limit=database.MOST_COUNTED)
+    ],
 )
 
 
 def pick(kind: Kind[Record]) -> Record:
-    """Ask for a record by ID or by part of a name, phone number or address, until there is one."""
+    """Ask for a record by ID or by part of a name, phone number or address, until there is one, and say which it is."""
     while True:
-        answer = ask(f"{kind.noun.capitalize()} (ID or search)", fields.text(300))
-        if row := look_up(kind, answer):
-            return row
+        if row := look_up(kind, ask_for(kind)):
+            return say_record(kind, row)
+
+
+@overload
+def ask_for(kind: Kind[Record]) -> str: ...
+@overload
+def ask_for(kind: Kind[Record], shown: str) -> str | None: ...
+def ask_for(kind: Kind[Record], shown: str | None = None) -> str | None:
+    """Ask for a record; 0 and q leave, and so does Enter alone, unless shown says what else that does.
+
+    Piped, they are rather values that a script did not have, and what follows them is no choice from a menu.
+    """
+    def parse(answer: str) -> str:
+        if answer.casefold() in ("", "0", "q"):
+            if prompts.attended():
+                raise errors.Left
+            raise ValueError("Enter an ID, or part of a name, phone number, address or serial number.")
+        return fields.text(300)(answer)
+
+    label = f"{kind.noun.capitalize()} (ID or search)"
+    return ask(label, parse) if shown is None else ask(label, parse, shown=shown)
 
 
 def look_up(kind: Kind[Record], answer: str) -> Record | None:
     """Return the record that an ID or a search leads to; None after saying why there is none.
 
-    Digits are an ID, unless they begin with 0. Where no record has it, they may be a caller's number or its last
-    digits, but what that finds is never taken without being picked.
+    Digits are an ID, unless they begin with 0. A record's name with its ID is that one, as screens call it: bill 12.
     """
-    if not fields.is_id(answer) or answer.startswith("0"):
-        return choose_hit(kind, answer, kind.find(answer).rows)
+    if fields.is_id(answer) and not answer.startswith("0"):
+        return _by_number(kind, answer)
+    noun, _, number = answer.casefold().partition(" ")
+    if noun == kind.noun and (row := _existing(kind, number)):
+        return row
+    if noun == "customer" and kind.of_customer and (customer := _existing(CUSTOMER, number)):
+        return _choose_hit(kind, answer, among(kind.of_customer(customer)))
+    return _choose_hit(kind, answer, functools.partial(kind.find, answer))
+
+
+def _existing(kind: Kind[Record], number: str) -> Record | None:
     try:
-        return say_record(kind, kind.get(fields.row_id(answer)))
-    except (ValueError, errors.NotFound) as exc:
-        reason = str(exc)
-    if len(answer) >= 4 and (hits := kind.find(answer[:20]).rows):
-        prompts.complain(f"{reason} These match:")
-        return pick_hit(kind, hits)
-    prompts.complain(f"{reason} Enter another ID, or part of a name, phone number or address.")
+        return kind.get(fields.row_id(number))
+    except (ValueError, errors.NotFound):
+        return None
+
+
+def _by_number(kind: Kind[Record], number: str) -> Record | None:
+    """Return the record of that ID, unless the customer of that ID is somebody else: what that finds is picked.
+
+    So are the hits of a number that no record has: it may be a caller's number, or its last digits.
+    """
+    row = _existing(kind, number)
+    customer = _existing(CUSTOMER, number) if kind.of_customer else None
+    if row and (customer is None or row["customer_id"] == customer["customer_id"]):
+        return row
+    missing = f"There is no {kind.noun} {number}."
+    theirs = kind.of_customer(customer) if kind.of_customer and customer else []
+    if customer and (row or theirs):
+        say(_which_is_meant(kind, number, row, customer, theirs))
+        return pick_hit(kind, among([row, *theirs] if row else theirs))
+    hits = functools.partial(kind.find, number[:20])
+    if len(number) >= 3 and (found := hits(0, _page_size())).total:
+        say(f"{missing} These match:")
+        return pick_hit(kind, hits, found)
+    prompts.refuse(f"{missing} Enter another ID, or part of a name, phone number or address.")
     return None
+
+
+def _which_is_meant(
+    kind: Kind[Record], number: str, row: Record | None, customer: Customer, theirs: Sequence[Row]
+) -> str:
+    who = f"customer {number}, {customer['name']}"
+    if row is None:
+        return f"There is no {kind.noun} {number}; {who}, has:"
+    if theirs:
+        return f"{number} is {kind.name(row)}, and {who}, who has the others:"
+    return f"{number} is {kind.name(row)}; {who}, has no {kind.plural()}."
+
+
+def among(rows: Sequence[Row]) -> Callable[[int, int], Hits]:
+    """Make pages of rows that are all there, as a search makes them of what it finds."""
+    return lambda skip, limit: Hits(list(rows[skip:skip + limit]), len(rows))
 
 
 def say_record(kind: Kind[Record], row: Record) -> Record:
@@ -94,26 +174,53 @@ def say_record(kind: Kind[Record], row: Record) -> Record:
     return row
 
 
-def choose_hit(kind: Kind[Record], term: str, hits: Sequence[Row]) -> Record | None:
+def _choose_hit(kind: Kind[Record], term: str, hits: Callable[[int, int], Hits]) -> Record | None:
     """Return the only hit, or the one that is picked; None where there is none."""
-    if not hits:
-        prompts.complain(f"No {kind.noun} matches {term}. Try a shorter part of a name, phone number or address.")
+    found = hits(0, _page_size())
+    if not found.total:
+        prompts.refuse(f"No {kind.noun} matches {term}. "
+                       "Try a shorter part of a name, phone number, address or serial number.")
         return None
-    if len(hits) == 1:
-        return say_record(kind, kind.get(hits[0][kind.key]))
-    return pick_hit(kind, hits)
+    if found.total == 1:
+        return kind.get(found.rows[0][kind.key])
+    return pick_hit(kind, hits, found)
 
 
-def pick_hit(kind: Kind[Record], hits: Sequence[Row]) -> Record | None:
-    """List hits and ask for the number of one; IDs are left out, so that there is only one number to type, unless
-    hits read the same without.
+def _page_size() -> int:
+    return min(database.MOST_HITS, tables.terminal_size()[1] - 4)
+
+
+def pick_hit(kind: Kind[Record], hits: Callable[[int, int], Hits], found: Hits | None = None) -> Record | None:
+    """List hits, a page at a time, and ask for the number of one; found is the first page, where it is known already.
+
+    Numbers go on from page to page, so that those of earlier pages can be picked, too.
     """
-    shown = hits[:database.MOST_HITS]
-    columns = [column for column in kind.hits if column.key != kind.key]
-    columns = [numbers("#", "hit"), *(kind.hits if tables.read_alike(columns, shown) else columns)]
-    print(tables.table(columns, [{**row, "hit": i} for i, row in enumerate(shown, 1)]))
-    if len(hits) > len(shown):
-        print(f"These are the first {len(shown)}; a longer search term finds fewer.")
-    options = {str(i): row[kind.key] for i, row in enumerate(shown, 1)}
-    row_id = ask(f"Number 1 to {len(shown)}", fields.choice(options), shown="search again")
-    return say_record(kind, kind.get(row_id)) if row_id else None
+    by_number: dict[str, int] = {}
+    starts = [0]
+    while True:
+        first = starts[-1]
+        rows, total = found or hits(first, _page_size())
+        found = None
+        ids = _show_hits(kind, rows, first)
+        by_number.update(ids)
+        last = first + len(ids)
+        known = f"more than {database.MOST_COUNTED}" if total > database.MOST_COUNTED else f"{total}"
+        turn = turn_page(f"Hits {first + 1} to {last} of {known}", last < total, first > 0, by_number, "number picks")
+        if turn in by_number:
+            return kind.get(by_number[turn])
+        if turn == "back":
+            return None
+        starts = [*starts, last] if turn == "next" else starts[:-1]
+
+
+def _show_hits(kind: Kind[Record], rows: list[Row], first: int) -> dict[str, int]:
+    """Show as many hits as fit the screen, numbered from first + 1, and return their IDs by their numbers.
+
+    IDs are left out, so that there is only one number to type, unless hits read the same without.
+    """
+    without_ids = [column for column in kind.hits if column.key != kind.key]
+    columns = [numbers("#", "hit"), *(kind.hits if tables.read_alike(without_ids, rows) else without_ids)]
+    numbered: list[Row] = [{**row, "hit": i} for i, row in enumerate(rows, first + 1)]
+    shown, lines = fitting(columns, numbered, [], lambda row: False, _page_size() + 2)
+    print(*lines, sep="\n")
+    return {str(row["hit"]): row[kind.key] for row in shown}

@@ -10,11 +10,15 @@ from collections.abc import Callable
 from typing import Any, TextIO, TypeVar, cast, overload
 
 from tracker import text
-from tracker.errors import Cancelled
-from tracker.terminal import tables
+from tracker.errors import Cancelled, WrongAnswer
+from tracker.terminal import editor, tables
 
 Value = TypeVar("Value")
+LONGEST_KEPT = 1_000  # characters of a refused answer that stay on the line to be mended
+AT_QUESTION = "at a question"  # a Ctrl-C after which the cursor stands on a new line already
 complaints = 0
+lines_read = 0  # off a terminal
+asked_at: dict[str, int] = {}  # the line that answered each question last
 
 
 class _Output(io.FileIO):
@@ -31,7 +35,7 @@ class _Output(io.FileIO):
 
 
 def prepare() -> None:
-    """Make input safe to read: any bytes become text, and on a terminal the arrow keys edit the line."""
+    """Make input safe to read: any bytes become text."""
     for name, mode, flags in (("stdin", "r", os.O_RDONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY)):
         if getattr(sys, name) is None:  # closed by whoever started the program; writing to stdout must fail then
             setattr(sys, name, open(os.open(os.devnull, flags), mode))  # noqa: SIM115, it stays open as they do
@@ -43,16 +47,14 @@ def prepare() -> None:
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         errors = "surrogateescape" if stream is sys.stdin else "backslashreplace"
         stream.reconfigure(encoding="utf-8", errors=errors)  # type: ignore[union-attr]
-    if on_terminal():
-        try:
-            import readline
-            readline.set_auto_history(False)
-        except (ImportError, AttributeError):
-            pass  # a Python without readline, or one built on an old libedit
 
 
 def on_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def can_edit() -> bool:
+    return on_terminal() and editor.can_edit()
 
 
 def say(sentence: str) -> None:
@@ -63,6 +65,21 @@ def say(sentence: str) -> None:
 def _broken(sentence: str, on_screen: bool) -> str:
     line = text.clean(sentence)
     return "\n".join(tables.wrap(line, tables.terminal_size()[0] - 1)) if on_screen else line
+
+
+def refuse(sentence: str, label: str = "") -> None:
+    """Say why an answer is refused, so that it is asked for again; off a terminal, raise WrongAnswer, the last word.
+
+    label is the question's, where it was not the last one.
+    """
+    if not attended():
+        raise WrongAnswer(asked_at.get(label, lines_read), sentence)
+    complain(sentence)
+
+
+def attended() -> bool:
+    """Tell whether a person types, who sees what is asked."""
+    return sys.stdin.isatty()
 
 
 def complain(sentence: str) -> None:
@@ -99,41 +116,92 @@ def why_output_is_lost() -> OSError | None:
     return lost
 
 
-def read_line(prompt: str) -> str:
-    """Ask once and return what was typed; raise Cancelled at the end of input and KeyboardInterrupt at Ctrl-C."""
+def read_line(prompt: str, value: str = "", line_break: str = " ") -> str:
+    """Ask once and return what was typed; raise Cancelled at the end of input and KeyboardInterrupt at Ctrl-C.
+
+    Where the line can be edited, value stands on it already; line_break is what a pasted line break becomes.
+    """
+    global lines_read
     try:
-        answer = input(prompt)
+        answer = editor.read(prompt, value, line_break) if can_edit() else input(prompt)
     except EOFError:
         print()
         raise Cancelled from None
     except KeyboardInterrupt:
         print()
-        raise
-    if not sys.stdin.isatty():
+        raise KeyboardInterrupt(AT_QUESTION) from None
+    if not attended():
+        lines_read += 1
         print(text.clean(answer[:80]))  # so that a transcript reads like a session
     return answer
 
 
 @overload
-def ask(label: str, parse: Callable[[str], Value]) -> Value: ...
+def ask(label: str, parse: Callable[[str], Value], *, line_break: str = " ") -> Value: ...
 @overload
 def ask(label: str, parse: Callable[[str], Value], *, shown: str, default: Value) -> Value: ...
 @overload
 def ask(label: str, parse: Callable[[str], Value], *, shown: str) -> Value | None: ...
-def ask(label: str, parse: Callable[[str], Any], *, shown: str | None = None, default: Any = None) -> Any:
+def ask(
+    label: str,
+    parse: Callable[[str], Any],
+    *,
+    shown: str | None = None,
+    default: Any = None,
+    line_break: str = " ",
+) -> Any:
     """Ask until parse is content; with shown, that stands in brackets and Enter alone returns default."""
     prompt = f"{label}: " if shown is None else f"{label} [{text.clean(shown)}]: "
     while True:
-        answer = read_line(prompt).strip()
+        answer = read_line(prompt, line_break=line_break).strip()
+        asked_at[label] = lines_read
         if not answer and shown is not None:
             return default
         try:
             return parse(answer)
         except ValueError as exc:
+            refuse(str(exc))
+
+
+def edit(
+    label: str,
+    parse: Callable[[str], Value],
+    present: str,
+    *,
+    none: Value | None = None,
+    line_break: str = " ",
+) -> Value | None:
+    """Ask for a field that has a value, which can be edited where the terminal can; None when it is left alone.
+
+    none is what an emptied field means, where it may be empty; where lines cannot be edited, a hyphen empties it.
+    """
+    shown = text.clean(present)
+    if not can_edit():
+        hint = f"{shown}; - for none" if shown and none is not None else shown or "none"
+        return ask(label, lambda answer: none if answer == "-" and none is not None else parse(answer), shown=hint)
+    on_line = shown
+    while True:
+        answer = read_line(f"{label}: ", on_line, line_break).strip()
+        if answer == shown.strip():
+            return None
+        try:
+            return none if not answer and none is not None else parse(answer)
+        except ValueError as exc:
             complain(str(exc))
+            on_line = answer if answer and len(answer) <= LONGEST_KEPT else shown
 
 
 def confirm(question: str, wanted: str = "yes") -> bool:
-    """Ask for a word to be typed in full; anything else is no."""
-    answer = unicodedata.normalize("NFC", read_line(f"{question} ").strip())
-    return answer.casefold() == unicodedata.normalize("NFC", wanted.strip()).casefold()
+    """Ask for a word to be typed in full; what is neither that nor no, such as y, is asked about once more."""
+    for _ in range(2):
+        answer = _folded(read_line(f"{question} "))
+        if answer == _folded(wanted):
+            return True
+        if answer in ("", "n", "no"):
+            return False
+        refuse(f"Type {wanted.strip()} in full, or no.")
+    return False
+
+
+def _folded(answer: str) -> str:
+    return unicodedata.normalize("NFC", answer.strip()).casefold()

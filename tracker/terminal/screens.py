@@ -97,16 +97,21 @@ RECORD_KEYS = [
 
 def account_lines(row: Account) -> Iterator[str]:
     """Yield an account as lines: the customer, each location with what is there, and the bills."""
-    name = clean(f"Customer {row['customer_id']}  {row['name']}")
-    yield from spread(name, clean(row["phone_number"]), left_style=BOLD)
-    yield from map(bold, indented(f"Monthly total {show_amount(row['monthly_total'])}, to pay "
-                                  f"{show_amount(row['amount_due'])}, credit {show_amount(row['credit'])}", 2))
+    yield from account_head(row)
     for site in row["locations"]:
         yield from location_lines(site)
     if not row["locations"]:
         yield "  No locations."
     yield from _unpaid_bills(row["unpaid_bills"])
     yield from _paid_bills(row["paid_bills"], row["paid_bill_count"])
+
+
+def account_head(row: Account) -> Iterator[str]:
+    """Yield who the customer is and how the account stands."""
+    name = clean(f"Customer {row['customer_id']}  {row['name']}")
+    yield from spread(name, clean(row["phone_number"]), left_style=BOLD)
+    yield from map(bold, indented(f"Monthly total {show_amount(row['monthly_total'])}, to pay "
+                                  f"{show_amount(row['amount_due'])}, credit {show_amount(row['credit'])}", 2))
 
 
 def location_lines(site: Site) -> Iterator[str]:
