@@ -36,7 +36,7 @@ SCREENS = {
     "update equipment": ["4", "3", "1", "", "", "7"], "delete equipment": ["4", "4", "1", "yes"],
     "late payments": ["5", "1"], "add bill": ["5", "2", "1", "New", "1", "2030-01-01"], "view bill": ["5", "3", "1"],
     "list bills": ["5", "3", ""], "update bill": ["5", "4", "1", "", "50", ""], "delete bill": ["5", "5", "1", "yes"],
-    "find one": ["1", "2", "+44 123"], "find many": ["1", "2", "!", "1"], "find nothing": ["1", "2", "nobody", "1"],
+    "find one": ["1", "2", "+44 123"], "find many": ["1", "2", "!", "1"],
     "all accounts": ["6", "1"],
 }
 REPORTS = [(name, form) for name in ("late-report", "account-report") for form in ("table", "csv", "json")]
@@ -104,14 +104,15 @@ def test_stored_text_cannot_steer_a_terminal(screen, hostile, terminal):
     child = terminal()
     shown = ""
     for answer in SCREENS[screen]:
-        child.expect(r": $")
-        shown += child.before
+        child.expect(r"\?2004h[^\r\n]*: [^\r\n]*$")
+        shown += child.before + child.after
         child.send(f"{answer}\r")
     while child.expect_exact(["Choose: ", "q back): "]):
         shown += child.before
         child.send("0\r")
     shown += child.before
     assert "\N{REPLACEMENT CHARACTER}" in shown
+    shown = re.sub(r"(\x1b\[)?\?2004h|\x1b\[$|\x1b\[(?=\?2004h)", "", shown)  # the program's own: pastes are marked
     our_own = "|".join(rf"\x1b\[{code}m" for style in (tables.BOLD, tables.STRUCK, tables.OVERDUE) for code in style)
     assert_harmless(re.sub(our_own, "", shown).replace("\r\n", "\n"))
 

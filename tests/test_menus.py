@@ -414,7 +414,7 @@ def test_the_arrow_keys_edit_the_line(keys, name, sql, terminal):
     child.send("1\r1\r")
     child.expect_exact("Name: ")
     child.send(f"{keys}\r")
-    child.expect_exact("Phone number: ")
+    child.expect_exact("Phone number")
     child.send("123\r")
     child.expect_exact("Added customer 1")
     assert sql("SELECT name FROM customers") == [{"name": name}]

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import select
 
 import pexpect
 import pyte
@@ -176,3 +177,20 @@ def test_a_terminal_that_cannot_move_its_cursor_is_sent_no_escape_sequence(term,
         child.send(f"{answer}\r")
     child.expect_exact("Added customer 1")
     assert "\x1b" not in child.before
+
+
+@pytest.mark.parametrize("rest", [b"rest\n1\n4\n1\nyes\n\x1b[201~", b"rest\n1\n4\n", b""])
+def test_the_rest_of_a_paste_that_was_broken_off_is_dropped(rest):
+    keyboard = editor._Keyboard()
+    keyboard.unread = f"{editor.PASTE_BEGINS}begun\n"
+    reader, writer = os.pipe()
+    usual = os.dup(0)
+    os.dup2(reader, 0)
+    try:
+        os.write(writer, rest)
+        keyboard.forget()
+        assert (keyboard.unread, select.select([0], [], [], 0)[0]) == ("", [])
+    finally:
+        os.dup2(usual, 0)
+        for descriptor in (reader, writer, usual):
+            os.close(descriptor)
