@@ -553,7 +553,7 @@ def imports(walk: Walk) -> None:
     walk.shot("imported", "1", "new.csv", ENTER, ENTER, "yes")
     walk.file("rejects-file", "new.csv.rejects.csv")
     walk.shot("again-with-earlier-rejects", "1", "new.csv", ENTER, ENTER, "yes")
-    walk.file("earlier-rejects-file", "new.csv.rejects.csv.old")
+    walk.file("later-rejects-file", "new.csv.rejects-2.csv")
     walk.shot("left-at-the-mapping", "1", "new.csv", ENTER, CTRL_C)
     walk.shot("left-at-the-confirmation", "1", "new.csv", ENTER, ENTER, CTRL_D)
     walk.shot("joined-names", "1", "parts.csv", ENTER, ENTER, "yes")

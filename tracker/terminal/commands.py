@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -272,7 +271,7 @@ def import_command(arguments: argparse.Namespace) -> int:
         with Progress() as progress:
             outcome = importing.load(source, mapping, None, progress)
         show_outcome(outcome)
-        say_imported(source, outcome)
+        say_imported(outcome)
         return 1 if outcome.rejects else 0
     checked = check_import(source, mapping)
     if checked is None:
@@ -326,30 +325,27 @@ def show_outcome(outcome: importing.Outcome) -> None:
     for line, reason in list(outcome.rejects.items())[:MOST_REASONS]:
         prompts.complain(f"Line {line}: {reason}")
     if outcome.rejects:
-        prompts.complain(f"{text.plural(len(outcome.rejects), 'line')} rejected.")
+        prompts.complain(f"{text.plural(outcome.rejected(), 'line')} rejected.")
 
 
 def import_confirmed(source: sources.Source, mapping: mappings.Mapping, outcome: importing.Outcome) -> bool:
-    rejects = importing.rejects_path(source)
     if outcome.rejects:
-        kept = "; the earlier ones are kept beside it as .old" if os.path.exists(rejects) else ""
-        say(f"Rejected lines go to {rejects}{kept}.")
+        say(f"Rejected lines go to {importing.rejects_path(source)}.")
     if not confirm("Type yes to import:"):
         print("Not imported.")
         return False
     with Progress() as progress:
-        importing.load(source, mapping, outcome, progress)
-    say_imported(source, outcome)
+        done = importing.load(source, mapping, outcome, progress)
+    say_imported(done)
     return True
 
 
-def say_imported(source: sources.Source, outcome: importing.Outcome) -> None:
+def say_imported(outcome: importing.Outcome) -> None:
     added = ", ".join(text.plural(n, what if what == "equipment" else what[:-1])
                       for what, n in zip(outcome.new._fields, outcome.new))
     say(f"Imported {added}.")
     if outcome.rejects:
-        say(f"{text.plural(len(outcome.rejects), 'line')} rejected, to mend and import: "
-            f"{importing.rejects_path(source)}")
+        say(f"{text.plural(outcome.rejected(), 'line')} rejected, to mend and import: {outcome.rejects_file}")
 
 
 class Progress(AbstractContextManager["Progress"]):

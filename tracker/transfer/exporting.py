@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
@@ -13,26 +12,23 @@ import database
 from tracker import reports, text
 from tracker.cursor import be_patient
 from tracker.errors import FileExists
-from tracker.transfer.files import kind_of, part_of, put, writable
+from tracker.transfer.files import device, kind_to_write, part_of, put
 
 
 def export(what: str, path: Path, overwrite: bool = False) -> int:
     """Write records to a file and return how many lines; raise FileExists when it may not be replaced.
 
-    The file appears when it is whole. A device or a pipe is written to as it is.
+    The file appears when it is whole; a new one is its owner's alone. A device or a pipe is written to as it is.
     """
-    kind = kind_of(path)
+    kind = kind_to_write(path)
     if kind == "file" and not overwrite:
         raise FileExists(path)
     if kind == "device":
-        with writable(path) as file:
+        with device(path) as file:
             return export_to(what, file)
     with part_of(path) as part:
-        with writable(part) as file:
-            count = export_to(what, file)
-            file.flush()
-            os.fsync(file.fileno())
-        put(part, path)
+        count = export_to(what, part.file)
+        put(part, path, replace=overwrite)
         return count
 
 

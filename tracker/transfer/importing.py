@@ -9,21 +9,23 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import itertools
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import psycopg2
 import psycopg2.extras
 import psycopg2.pool
 
 import database
-from tracker import errors, text
+from tracker import errors
 from tracker.cursor import Cursor, be_patient
-from tracker.transfer.files import part_of, put, writable
-from tracker.transfer.lines import Progress, Rows, silent, unguarded
+from tracker.transfer.files import Part, clear, kind_of, part_of, put
+from tracker.transfer.lines import Progress, Rows, silent
 from tracker.transfer.mapping import REJECT_COLUMNS, Mapping
-from tracker.transfer.source import NUL, Source, records
+from tracker.transfer.source import NUL, Source, all_records
 
 BATCH = 50_000
 
@@ -41,6 +43,12 @@ class Outcome(NamedTuple):
     new: Tally
     present: Tally
     rejects: dict[int, str]
+    hidden: int = 0  # further lines of the rejected ones, which a quotation mark made one with them
+    rejects_file: Path | None = None
+
+    def rejected(self) -> int:
+        """Return how many lines are rejected."""
+        return len(self.rejects) + self.hidden
 
 
 @database.retried
@@ -55,12 +63,12 @@ def check(source: Source, mapping: Mapping, progress: Progress = silent) -> Outc
 def load(
     source: Source, mapping: Mapping, confirmed: Outcome | None = None, progress: Progress = silent
 ) -> Outcome:
-    """Import a file's good lines, all of them or none, and write the others to rejects_path().
+    """Import a file's good lines, all of them or none, and write the others to a file beside it, named in the outcome.
 
     Raise Conflict when this is not what was confirmed, because the file or the records have changed since.
     """
-    rejects = rejects_path(source)
-    with part_of(rejects) as part:
+    clear(rejects_path(source))
+    with contextlib.ExitStack() as stack:
         with database.transaction() as cur:
             be_patient(cur)
             cur.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": database.IMPORT_LOCK})
@@ -69,20 +77,38 @@ def load(
                 raise errors.Conflict("The file or the records changed after the check; nothing was imported. "
                                         "Check again.")
             if outcome.rejects:
-                _write_rejects(source, outcome.rejects, part)
+                part = stack.enter_context(part_of(rejects_path(source)))
+                _write_rejects(source, outcome.rejects, part.file)
             _add(cur, outcome.new, progress)
-        if outcome.rejects:
-            put(part, rejects, "The good lines were imported, but ")
-    return outcome
+        return outcome._replace(rejects_file=_put_rejects(part, source)) if outcome.rejects else outcome
 
 
 def rejects_path(source: Source) -> Path:
-    return source.path.with_name(source.path.name + ".rejects.csv")
+    """Return where the rejected lines of a file would go: a name that is free, since an older one may be mended."""
+    name = re.sub(r"\.rejects(-[0-9]+)?\.csv$", "", source.path.name)
+    for number in itertools.count(1):
+        path = source.path.with_name(f"{name}.rejects{f'-{number}' if number > 1 else ''}.csv")
+        if not kind_of(path) and not path.is_symlink():
+            break
+    return path
+
+
+def _put_rejects(part: Part, source: Source) -> Path:
+    while True:
+        path = rejects_path(source)
+        try:
+            put(part, path, like=source.path)
+        except errors.FileExists:
+            continue  # another import took the name just now
+        except errors.BadFile as exc:
+            raise errors.BadFile(f"The good lines were imported, but {exc}") from exc
+        return path
 
 
 def _compare(cur: Cursor, source: Source, mapping: Mapping, progress: Progress) -> Outcome:
     """Read the file into temporary tables, and find what of it is stored already."""
-    rejects = _stage(cur, source, mapping, progress)
+    rows = _stage(cur, source, mapping, progress)
+    rejects = rows.rejects
     if "customer_id" in mapping:
         rejects.update(_reject_changed_customers(cur))
     if "serial_number" in mapping:
@@ -94,11 +120,11 @@ def _compare(cur: Cursor, source: Source, mapping: Mapping, progress: Progress) 
     services = _match_services(cur) if "service_name" in mapping else (0, 0)
     equipment = _match_equipment(cur) if "equipment_name" in mapping else (0, 0)
     new, present = zip(customers, sites, services, equipment)
-    return Outcome(Tally(*new), Tally(*present), dict(sorted(rejects.items())))
+    return Outcome(Tally(*new), Tally(*present), dict(sorted(rejects.items())), rows.hidden)
 
 
-def _stage(cur: Cursor, source: Source, mapping: Mapping, progress: Progress) -> dict[int, str]:
-    """Copy the good lines into import_lines and return why the others are not."""
+def _stage(cur: Cursor, source: Source, mapping: Mapping, progress: Progress) -> Rows:
+    """Copy the good lines into import_lines and return them read, with why the others are not good."""
     cur.execute(
         """
         SET LOCAL work_mem = '64MB';
@@ -126,7 +152,7 @@ def _stage(cur: Cursor, source: Source, mapping: Mapping, progress: Progress) ->
             raise rows.error from None
         raise
     cur.execute("ANALYZE import_lines")
-    return rows.rejects
+    return rows
 
 
 def _reject_changed_customers(cur: Cursor) -> dict[int, str]:
@@ -501,20 +527,25 @@ def _add_equipment(cur: Cursor) -> None:
     )
 
 
-def _write_rejects(source: Source, rejects: dict[int, str], part: Path) -> None:
-    """Write the rejected lines as they are, line number and reason after them, in the file's own encoding."""
-    width = len(source.headers)
-    kept = [column for column, header in enumerate(source.headers) if header not in REJECT_COLUMNS]
-    with writable(part) as binary, io.TextIOWrapper(binary, source.encoding, "backslashreplace", newline="") as file:
-        # \r\n, because the writer quotes what stands in its line end
-        writer = csv.writer(file, delimiter=source.delimiter, lineterminator="\r\n")
-        writer.writerow([*(source.headers[column] for column in kept), *REJECT_COLUMNS])
-        for number, row, _ in records(source):
-            if reason := rejects.get(number):
-                cells = [_as_it_was(cell) for cell in row] + [""] * (width - len(row))
-                writer.writerow([*(cells[column] for column in kept), number, reason, *cells[width:]])
+def _write_rejects(source: Source, rejects: dict[int, str], file: IO[bytes]) -> None:
+    """Write the rejected lines as they are, line number and reason before them, in the file's own encoding."""
+    lines = io.TextIOWrapper(file, source.encoding, "backslashreplace", newline="")
+    first_cells = csv.writer(lines, delimiter=source.delimiter, lineterminator=source.delimiter)
+    for is_header, record in zip(itertools.chain([True], itertools.repeat(False)), all_records(source)):
+        if is_header:
+            first_cells.writerow(REJECT_COLUMNS)
+        elif reason := rejects.get(record.number):
+            first_cells.writerow([record.number, reason])
+        else:
+            continue
+        lines.write(_as_it_was(source, "".join(record.raw)))
+    lines.flush()
+    lines.detach()
 
 
-def _as_it_was(cell: str) -> str:
-    """Return a cell that is safe in a spreadsheet and means on import what it meant in the file."""
-    return text.spreadsheet_safe(unguarded(cell).replace(NUL, "\0"))
+def _as_it_was(source: Source, raw: str) -> str:
+    """Return a record as it stands in its file, less an earlier line number and reason."""
+    if tuple(source.headers[:2]) == REJECT_COLUMNS:
+        cell = rf'("([^"]|"")*"|[^"{source.delimiter}]*){source.delimiter}'
+        raw = re.sub(rf"\A{cell}{cell}", "", raw)
+    return raw.replace(NUL, "\0") + ("" if raw.endswith(("\n", "\r")) else "\n")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from tracker import fields, interrupts, text
 from tracker.transfer.mapping import TOGETHER, Mapping
-from tracker.transfer.source import NUL, Source, records
+from tracker.transfer.source import NUL, Record, Source, records
 
 Progress = Callable[[str, int], None]
 CHUNK = 500
@@ -86,6 +86,7 @@ class Rows:
 
     def __init__(self, source: Source, mapping: Mapping, progress: Progress) -> None:
         self.rejects: dict[int, str] = {}
+        self.hidden = 0  # further lines that a rejected one took in, by a quotation mark
         self.error: BaseException | None = None
         self.columns = ["line", *(field.replace("phone_number", "digits, phone_number") for field in mapping)]
         self._mapping, self._progress = mapping, progress
@@ -115,19 +116,26 @@ class Rows:
             raise
 
     def _good_lines(self, source: Source) -> Iterator[str]:
-        for number, row, problem in records(source):
+        for record in records(source):
             try:
-                if problem:
-                    raise ValueError(problem)
+                if record.problem:
+                    raise ValueError(record.problem)
+                row = record.row
                 cells = row if len(row) == self._width and not self._joined else self._squared(row)
                 values = [parse(cells[column]) for column, parse in self._plan]
             except ValueError:
-                self.rejects[number] = problem or self._why_rejected(row)
+                self._reject(record, record.problem or self._why_rejected(record.row))
                 continue
             if problem := self._incomplete(tuple([value is NOTHING for value in values])):
-                self.rejects[number] = problem
+                self._reject(record, problem)
                 continue
-            yield f"{number}\t" + "\t".join(values) + "\n"
+            yield f"{record.number}\t" + "\t".join(values) + "\n"
+
+    def _reject(self, record: Record, reason: str) -> None:
+        if further := len(record.raw) - 1:
+            self.hidden += further
+            reason = f"Lines {record.number} to {record.number + further} are read as one. {reason}"
+        self.rejects[record.number] = reason
 
     def _squared(self, row: list[str]) -> list[str]:
         """Return a row with as many cells as the header has, and the joined columns after them."""

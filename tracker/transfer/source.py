@@ -13,10 +13,19 @@ from typing import IO, NamedTuple
 from tracker.errors import BadFile, UnclearDelimiter
 from tracker.transfer.files import kind_of
 
-Record = tuple[int, list[str], str]
 LONGEST_FIELD = 10_000_000
 DELIMITERS = ",;\t"
 NUL = "\udc00"  # stands for NUL, which csv refuses before Python 3.11; no decoded text can hold it
+
+
+class Record(NamedTuple):
+    """What is between two delimiters of lines: its first line's number, its cells, what is wrong with its quotes, and
+    the lines as they are, until the next record is read."""
+
+    number: int
+    row: list[str]
+    problem: str
+    raw: list[str]
 
 
 class Source(NamedTuple):
@@ -36,10 +45,10 @@ def open_source(path: Path, encoding: str = "utf-8", delimiter: str = "") -> Sou
     with _opened(path, encoding) as lines:
         first = next((line for line in lines if line.strip()), "")
     source = Source(path, encoding, _delimiter(delimiter, first), [])
-    _, headers, problem = next(_filled_records(source), (1, [], "The file is empty."))
-    if problem:
-        raise BadFile(f"{path} has no header that can be read. {problem}")
-    return source._replace(headers=[header.strip() for header in headers])
+    header = next(all_records(source), Record(1, [], "The file is empty.", []))
+    if header.problem:
+        raise BadFile(f"{path} has no header that can be read. {header.problem}")
+    return source._replace(headers=[name.strip() for name in header.row])
 
 
 def _text_encoding(name: str) -> str:
@@ -91,11 +100,11 @@ def _delimiter(chosen: str, header: str) -> str:
 
 def records(source: Source) -> Iterator[Record]:
     """Yield the records after the header."""
-    return itertools.islice(_filled_records(source), 1, None)
+    return itertools.islice(all_records(source), 1, None)
 
 
-def _filled_records(source: Source) -> Iterator[Record]:
-    """Yield the line number, the cells, and what is wrong with the quotes, of each record that is not blank."""
+def all_records(source: Source) -> Iterator[Record]:
+    """Yield the header and the records after it, but for blank ones."""
     csv.field_size_limit(LONGEST_FIELD)
     raw: list[str] = []
     with _opened(source.path, source.encoding) as file:
@@ -108,25 +117,25 @@ def _filled_records(source: Source) -> Iterator[Record]:
             except StopIteration:
                 return
             except csv.Error as exc:
-                problem = _quoting_problem(source.path, number, rows.line_num, str(exc))
+                problem = _quoting_problem(source.path, number, str(exc))
                 row = next(csv.reader(raw, delimiter=source.delimiter))
             if any(map(str.strip, row)):
-                yield number, row, problem
+                yield Record(number, row, problem, raw)
             raw.clear()
             number = rows.line_num + 1
 
 
 def _noted(file: IO[str], raw: list[str]) -> Iterator[str]:
-    """Yield a file's lines, and note them in raw, in case their record cannot be read."""
+    """Yield a file's lines, and note them in raw, in case their record is rejected."""
     for line in file:
         whole = line.replace("\0", NUL) if "\0" in line else line
         raw.append(whole)
         yield whole
 
 
-def _quoting_problem(path: Path, first: int, last: int, error: str) -> str:
+def _quoting_problem(path: Path, first: int, error: str) -> str:
     if "limit" in error:
         raise BadFile(f"Line {first} of {path} has a field of over {LONGEST_FIELD} characters: is a quote missing?")
     if "end of data" in error:
-        return f"A quotation mark is opened and not closed up to the end of the file, line {last}."
+        return "A quotation mark is opened and not closed up to the end of the file."
     return "A quotation mark inside a quoted field must be doubled."
