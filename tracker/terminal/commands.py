@@ -4,7 +4,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
@@ -312,20 +312,44 @@ def check_import(source: sources.Source, mapping: mappings.Mapping) -> importing
     with Progress() as progress:
         outcome = importing.check(source, mapping, progress)
     show_outcome(outcome)
-    if any(outcome.new) or outcome.rejects:
+    if any(outcome.new) or any(outcome.changed) or outcome.rejects:
         return outcome
     print("Nothing to import: all of it is there already.")
     return None
 
 
 def show_outcome(outcome: importing.Outcome) -> None:
-    rows = [{"what": what, "new": new, "present": present}
-            for what, new, present in zip(outcome.new._fields, outcome.new, outcome.present)]
-    print(tables.table([words("", "what"), numbers("New", "new"), numbers("Already there", "present")], rows))
+    rows = [{"what": what, "new": new, "changed": changed, "present": present}
+            for what, new, changed, present in zip(outcome.new._fields, outcome.new, outcome.changed, outcome.present)]
+    columns = [words("", "what"), numbers("New", "new"), numbers("Already there", "present")]
+    print(tables.table([*columns, numbers("Changed", "changed")] if any(outcome.changed) else columns, rows))
+    for sentence in outcome_sentences(outcome):
+        say(sentence)
     for line, reason in list(outcome.rejects.items())[:MOST_REASONS]:
         prompts.complain(f"Line {line}: {reason}")
     if outcome.rejects:
         prompts.complain(f"{text.plural(outcome.rejected(), 'line')} rejected.")
+
+
+def outcome_sentences(outcome: importing.Outcome) -> Iterator[str]:
+    """Yield what of an import the administrator should know before it is done."""
+    if count := outcome.repeated:
+        examples = [f"line {again.line} is line {again.earlier} again" for again in outcome.repeats]
+        verb = "is" if count == 1 else "are"
+        yield f"{text.plural(count, 'line')} {verb} repeated and counted once: {listed(examples, count)}"
+    for what, noun in (("services", "price"), ("equipment", "value")):
+        if count := getattr(outcome.changed, what):
+            examples = [f"{change.old:.2f} → {change.new:.2f} ({change.name}, line {change.line})"
+                        for change in outcome.changes if change.what == what]
+            yield f"{text.plural(count, noun)} {'changes' if count == 1 else 'change'}, {listed(examples, count)}"
+    if outcome.changed.services > 1:
+        yield f"With the changed prices, {outcome.difference:+.2f} a month."
+
+
+def listed(examples: list[str], count: int) -> str:
+    """Join the first examples into the end of a sentence that counts more."""
+    more = f" and {count - len(examples)} more" if count > len(examples) else ""
+    return f"{', '.join(examples)}{more}."
 
 
 def import_confirmed(source: sources.Source, mapping: mappings.Mapping, outcome: importing.Outcome) -> bool:
@@ -344,6 +368,8 @@ def say_imported(outcome: importing.Outcome) -> None:
     added = ", ".join(text.plural(n, what if what == "equipment" else what[:-1])
                       for what, n in zip(outcome.new._fields, outcome.new))
     say(f"Imported {added}.")
+    if changed := sum(outcome.changed):
+        say(f"Changed {text.plural(changed, 'price')}.")
     if outcome.rejects:
         say(f"{text.plural(outcome.rejected(), 'line')} rejected, to mend and import: {outcome.rejects_file}")
 

@@ -12,6 +12,7 @@ import io
 import itertools
 import re
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -28,6 +29,8 @@ from tracker.transfer.mapping import REJECT_COLUMNS, Mapping
 from tracker.transfer.source import NUL, Source, all_records
 
 BATCH = 50_000
+MOST_TOLD = 3  # of the changes and repeats
+CHANGED_SINCE = "The file or the records changed after the check; nothing was imported. Check again."
 
 
 class Tally(NamedTuple):
@@ -37,13 +40,35 @@ class Tally(NamedTuple):
     equipment: int
 
 
+class Change(NamedTuple):
+    """What costs or is worth more or less in a line of the file than it is stored with."""
+
+    what: str
+    line: int
+    name: str
+    old: Decimal
+    new: Decimal
+
+
+class Repeat(NamedTuple):
+    """A line that says what an earlier one says."""
+
+    line: int
+    earlier: int
+
+
 class Outcome(NamedTuple):
-    """What an import adds, what of the file is there already, and why which lines are rejected."""
+    """What an import adds and changes, what of the file is there already, and why which lines are rejected."""
 
     new: Tally
     present: Tally
     rejects: dict[int, str]
     hidden: int = 0  # further lines of the rejected ones, which a quotation mark made one with them
+    changed: Tally = Tally(0, 0, 0, 0)
+    changes: tuple[Change, ...] = ()  # the first of them, services before equipment
+    difference: Decimal = Decimal(0)  # what the changed services cost more a month, less where below 0
+    repeated: int = 0
+    repeats: tuple[Repeat, ...] = ()  # the first of them
     rejects_file: Path | None = None
 
     def rejected(self) -> int:
@@ -74,12 +99,12 @@ def load(
             cur.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": database.IMPORT_LOCK})
             outcome = _compare(cur, source, mapping, progress)
             if confirmed is not None and outcome != confirmed:
-                raise errors.Conflict("The file or the records changed after the check; nothing was imported. "
-                                        "Check again.")
+                raise errors.Conflict(CHANGED_SINCE)
             if outcome.rejects:
                 part = stack.enter_context(part_of(rejects_path(source)))
                 _write_rejects(source, outcome.rejects, part.file)
             _add(cur, outcome.new, progress)
+            _change(cur, outcome.changed)
         return outcome._replace(rejects_file=_put_rejects(part, source)) if outcome.rejects else outcome
 
 
@@ -114,13 +139,16 @@ def _compare(cur: Cursor, source: Source, mapping: Mapping, progress: Progress) 
     if "serial_number" in mapping:
         rejects.update(_reject_serials_elsewhere(cur))
         rejects.update(_reject_serials_repeated(cur))
+    if "service_id" in mapping:
+        rejects.update(_reject_changed_services(cur))
     rejects.update(_reject_namesakes(cur))
     customers = _match_customers(cur, "customer_id" in mapping)
     sites = _match_sites(cur)
-    services = _match_services(cur) if "service_name" in mapping else (0, 0)
-    equipment = _match_equipment(cur) if "equipment_name" in mapping else (0, 0)
-    new, present = zip(customers, sites, services, equipment)
-    return Outcome(Tally(*new), Tally(*present), dict(sorted(rejects.items())), rows.hidden)
+    services = _match_services(cur) if "service_name" in mapping else (0, 0, 0)
+    equipment = _match_equipment(cur) if "equipment_name" in mapping else (0, 0, 0)
+    new, present, changed = zip((*customers, 0), (*sites, 0), services, equipment)
+    outcome = Outcome(Tally(*new), Tally(*present), dict(sorted(rejects.items())), rows.hidden, Tally(*changed))
+    return _find_repeats(cur, _find_changes(cur, outcome))
 
 
 def _stage(cur: Cursor, source: Source, mapping: Mapping, progress: Progress) -> Rows:
@@ -136,8 +164,10 @@ def _stage(cur: Cursor, source: Source, mapping: Mapping, progress: Progress) ->
             phone_number    text     NOT NULL,
             digits          text     NOT NULL,
             address         text,
+            service_id      text     NOT NULL DEFAULT '',
             service_name    text,
             service_cost    numeric,
+            equipment_id    text     NOT NULL DEFAULT '',
             equipment_name  text,
             serial_number   text,
             equipment_cost  numeric
@@ -186,7 +216,7 @@ def _reject_serials_elsewhere(cur: Cursor) -> dict[int, str]:
         WHERE equipment.serial_number = incoming.serial_number
           AND (customers.name, digits(customers.phone_number), locations.address)
               IS DISTINCT FROM (incoming.name, incoming.digits, incoming.address)
-        RETURNING line, equipment_id, location_id
+        RETURNING line, equipment.equipment_id, location_id
         """
     )
     return {
@@ -196,23 +226,50 @@ def _reject_serials_elsewhere(cur: Cursor) -> dict[int, str]:
 
 
 def _reject_serials_repeated(cur: Cursor) -> dict[int, str]:
-    """Take out lines whose serial number stands in an earlier line at another place."""
+    """Take out lines whose serial number stands in an earlier line at another place, or of another device."""
     cur.execute(
         """
         DELETE FROM import_lines AS later
         USING (
-            SELECT DISTINCT ON (serial_number) serial_number, customer_id, name, digits, address, line
+            SELECT DISTINCT ON (serial_number) serial_number, customer_id, name, digits, address, line,
+                   equipment_name, equipment_cost
             FROM import_lines
             WHERE serial_number IS NOT NULL
             ORDER BY serial_number, line
         ) AS first
         WHERE later.serial_number = first.serial_number
-          AND (later.customer_id, later.name, later.digits, later.address)
-              IS DISTINCT FROM (first.customer_id, first.name, first.digits, first.address)
+          AND (later.customer_id, later.name, later.digits, later.address, later.equipment_name, later.equipment_cost)
+              IS DISTINCT FROM
+              (first.customer_id, first.name, first.digits, first.address, first.equipment_name, first.equipment_cost)
+        RETURNING later.line, first.line AS first_line,
+                  CASE WHEN (later.customer_id, later.name, later.digits, later.address)
+                            IS DISTINCT FROM (first.customer_id, first.name, first.digits, first.address)
+                       THEN 'at another place' ELSE 'with another name or cost'
+                  END AS how
+        """
+    )
+    return {row["line"]: f"serial_number: Line {row['first_line']} has it {row['how']}." for row in cur}
+
+
+def _reject_changed_services(cur: Cursor) -> dict[int, str]:
+    """Take out lines whose service_id stands in an earlier line of the same site with another name or cost."""
+    cur.execute(
+        """
+        DELETE FROM import_lines AS later
+        USING (
+            SELECT DISTINCT ON (customer_id, name, digits, address, service_id)
+                   customer_id, name, digits, address, service_id, service_name, service_cost, line
+            FROM import_lines
+            WHERE service_id <> '' AND service_name IS NOT NULL
+            ORDER BY customer_id, name, digits, address, service_id, line
+        ) AS first
+        WHERE (later.customer_id, later.name, later.digits, later.address, later.service_id)
+              = (first.customer_id, first.name, first.digits, first.address, first.service_id)
+          AND (later.service_name, later.service_cost) <> (first.service_name, first.service_cost)
         RETURNING later.line, first.line AS first_line
         """
     )
-    return {row["line"]: f"serial_number: Line {row['first_line']} has it at another place." for row in cur}
+    return {row["line"]: f"service_id: Line {row['first_line']} has it with another name or cost." for row in cur}
 
 
 def _reject_namesakes(cur: Cursor) -> dict[int, str]:
@@ -326,72 +383,179 @@ def _match_sites(cur: Cursor) -> tuple[int, int]:
     return _new_and_present(cur)
 
 
-def _match_services(cur: Cursor) -> tuple[int, int]:
-    """Fill import_services with each line's service, and whether it is stored; count new and present.
+def _match_services(cur: Cursor) -> tuple[int, int, int]:
+    """Fill import_services, each known by its first line, with the one stored that it is; count new, present, changed.
 
-    Of several of one name and cost at a site, the nth in the file is the nth stored.
+    At a site, one name and cost is one service, however many lines have it, unless the file tells several apart by
+    their service_id. The nth of a name and cost is the nth stored. What is left of a name is then the nth left of
+    those stored, at another cost.
     """
     cur.execute(
         """
         CREATE TEMPORARY TABLE import_services ON COMMIT DROP AS
         WITH incoming AS (
-            SELECT line, site_line, location_id, service_name, service_cost AS cost,
-                   row_number() OVER (PARTITION BY site_line, service_name, service_cost ORDER BY line) AS nth
+            SELECT min(line) AS line, site_line, location_id, service_id, service_name, service_cost AS cost,
+                   row_number() OVER (PARTITION BY site_line, service_name, service_cost
+                                      ORDER BY service_id = '', min(line)) AS nth
             FROM import_lines
             JOIN import_customers USING (customer_id, name, digits)
             JOIN import_sites USING (first_line, address)
             WHERE service_name IS NOT NULL
+            GROUP BY site_line, location_id, service_id, service_name, service_cost
         ), stored AS (
-            SELECT location_id, service_name, cost,
+            SELECT service_id, location_id, service_name, cost,
                    row_number() OVER (PARTITION BY location_id, service_name, cost ORDER BY service_id) AS nth
             FROM services
             JOIN import_sites USING (location_id)
         )
-        SELECT line, site_line, service_name, cost, stored.location_id IS NOT NULL AS present
+        SELECT line, site_line, location_id, service_name, incoming.cost, stored.service_id, stored.cost AS old_cost
         FROM incoming
-        LEFT JOIN stored USING (location_id, service_name, cost, nth);
+        LEFT JOIN stored USING (location_id, service_name, cost, nth)
+        WHERE incoming.service_id <> '' OR nth = 1;
 
-        SELECT count(*) FILTER (WHERE NOT present) AS new, count(*) FILTER (WHERE present) AS present
+        UPDATE import_services
+        SET service_id = stored.service_id, old_cost = stored.cost
+        FROM (
+            SELECT line, location_id, service_name,
+                   row_number() OVER (PARTITION BY location_id, service_name ORDER BY line) AS nth
+            FROM import_services
+            WHERE service_id IS NULL AND location_id IS NOT NULL
+        ) AS incoming
+        JOIN (
+            SELECT service_id, location_id, service_name, cost,
+                   row_number() OVER (PARTITION BY location_id, service_name ORDER BY service_id) AS nth
+            FROM services
+            JOIN import_sites USING (location_id)
+            WHERE NOT EXISTS (SELECT FROM import_services WHERE import_services.service_id = services.service_id)
+        ) AS stored USING (location_id, service_name, nth)
+        WHERE import_services.line = incoming.line;
+
+        SELECT count(*) FILTER (WHERE service_id IS NULL)  AS new,
+               count(*) FILTER (WHERE old_cost = cost)     AS present,
+               count(*) FILTER (WHERE old_cost <> cost)    AS changed
         FROM import_services
         """
     )
-    return _new_and_present(cur)
+    return _new_present_and_changed(cur)
 
 
-def _match_equipment(cur: Cursor) -> tuple[int, int]:
+def _match_equipment(cur: Cursor) -> tuple[int, int, int]:
     """Fill import_equipment as import_services; a serial number is one device, however many lines have it."""
     cur.execute(
         """
         CREATE TEMPORARY TABLE import_equipment ON COMMIT DROP AS
         WITH incoming AS (
-            SELECT line, site_line, location_id, equipment_name, serial_number, equipment_cost AS cost,
+            SELECT min(line) AS line, site_line, location_id, equipment_id, equipment_name, serial_number,
+                   equipment_cost AS cost,
                    row_number() OVER (PARTITION BY site_line, equipment_name, equipment_cost, serial_number
-                                      ORDER BY line) AS nth
+                                      ORDER BY equipment_id = '', min(line)) AS nth
             FROM import_lines
             JOIN import_customers USING (customer_id, name, digits)
             JOIN import_sites USING (first_line, address)
             WHERE equipment_name IS NOT NULL
+            GROUP BY site_line, location_id, equipment_id, equipment_name, serial_number, equipment_cost
         ), stored AS (
-            SELECT location_id, equipment_name, cost,
+            SELECT equipment_id, location_id, equipment_name, cost,
                    row_number() OVER (PARTITION BY location_id, equipment_name, cost ORDER BY equipment_id) AS nth
             FROM equipment
             JOIN import_sites USING (location_id)
-            WHERE equipment.serial_number IS NULL
+            WHERE serial_number IS NULL
         )
-        SELECT DISTINCT ON (incoming.serial_number, CASE WHEN incoming.serial_number IS NULL THEN line END)
-               line, site_line, equipment_name, serial_number, cost,
-               CASE WHEN incoming.serial_number IS NULL THEN stored.location_id IS NOT NULL
-                    ELSE EXISTS (SELECT FROM equipment WHERE equipment.serial_number = incoming.serial_number)
-               END AS present
+        SELECT incoming.line, incoming.site_line, incoming.location_id, incoming.equipment_name, incoming.serial_number,
+               incoming.cost,
+               coalesce(numbered.equipment_id, stored.equipment_id) AS equipment_id,
+               coalesce(numbered.cost, stored.cost)                 AS old_cost
         FROM incoming
-        LEFT JOIN stored USING (location_id, equipment_name, cost, nth)
-        ORDER BY incoming.serial_number, CASE WHEN incoming.serial_number IS NULL THEN line END, line;
+        LEFT JOIN equipment AS numbered ON numbered.serial_number = incoming.serial_number
+        LEFT JOIN stored
+          ON incoming.serial_number IS NULL
+         AND (stored.location_id, stored.equipment_name, stored.cost, stored.nth)
+             = (incoming.location_id, incoming.equipment_name, incoming.cost, incoming.nth)
+        WHERE incoming.nth = 1 OR incoming.serial_number IS NULL AND incoming.equipment_id <> '';
 
-        SELECT count(*) FILTER (WHERE NOT present) AS new, count(*) FILTER (WHERE present) AS present
+        UPDATE import_equipment
+        SET equipment_id = stored.equipment_id, old_cost = stored.cost
+        FROM (
+            SELECT line, location_id, equipment_name,
+                   row_number() OVER (PARTITION BY location_id, equipment_name ORDER BY line) AS nth
+            FROM import_equipment
+            WHERE equipment_id IS NULL AND serial_number IS NULL AND location_id IS NOT NULL
+        ) AS incoming
+        JOIN (
+            SELECT equipment_id, location_id, equipment_name, cost,
+                   row_number() OVER (PARTITION BY location_id, equipment_name ORDER BY equipment_id) AS nth
+            FROM equipment
+            JOIN import_sites USING (location_id)
+            WHERE serial_number IS NULL
+              AND NOT EXISTS (SELECT FROM import_equipment WHERE import_equipment.equipment_id = equipment.equipment_id)
+        ) AS stored USING (location_id, equipment_name, nth)
+        WHERE import_equipment.line = incoming.line;
+
+        SELECT count(*) FILTER (WHERE equipment_id IS NULL)  AS new,
+               count(*) FILTER (WHERE old_cost = cost)       AS present,
+               count(*) FILTER (WHERE old_cost <> cost)      AS changed
         FROM import_equipment
         """
     )
-    return _new_and_present(cur)
+    return _new_present_and_changed(cur)
+
+
+def _new_present_and_changed(cur: Cursor) -> tuple[int, int, int]:
+    row = cur.row()
+    return row["new"], row["present"], row["changed"]
+
+
+def _find_changes(cur: Cursor, outcome: Outcome) -> Outcome:
+    """Note the first changes, and what all of them make a month."""
+    changes: list[Change] = []
+    difference = Decimal(0)
+    if outcome.changed.services:
+        cur.execute(
+            """
+            SELECT line, service_name, old_cost, cost, sum(cost - old_cost) OVER () AS difference
+            FROM import_services
+            WHERE old_cost <> cost
+            ORDER BY line
+            LIMIT %(most)s
+            """,
+            {"most": MOST_TOLD},
+        )
+        for row in cur:
+            changes.append(Change("services", row["line"], row["service_name"], row["old_cost"], row["cost"]))
+            difference = row["difference"]
+    if outcome.changed.equipment:
+        cur.execute(
+            """
+            SELECT line, equipment_name, old_cost, cost
+            FROM import_equipment
+            WHERE old_cost <> cost
+            ORDER BY line
+            LIMIT %(most)s
+            """,
+            {"most": MOST_TOLD},
+        )
+        changes += [Change("equipment", row["line"], row["equipment_name"], row["old_cost"], row["cost"])
+                    for row in cur]
+    return outcome._replace(changes=tuple(changes), difference=difference)
+
+
+def _find_repeats(cur: Cursor, outcome: Outcome) -> Outcome:
+    """Count the lines that say what an earlier one says, and note the first."""
+    cur.execute(
+        """
+        SELECT max(line) AS line, min(line) AS earlier, sum(count(*) - 1) OVER () AS repeated
+        FROM import_lines
+        GROUP BY customer_id, name, digits, address, service_id, service_name, service_cost,
+                 equipment_id, equipment_name, serial_number, equipment_cost
+        HAVING count(*) > 1
+        ORDER BY min(line)
+        LIMIT %(most)s
+        """,
+        {"most": MOST_TOLD},
+    )
+    rows = cur.fetchall()
+    repeated = int(rows[0]["repeated"]) if rows else 0
+    return outcome._replace(repeated=repeated, repeats=tuple(Repeat(row["line"], row["earlier"]) for row in rows))
 
 
 def _add(cur: Cursor, new: Tally, progress: Progress) -> None:
@@ -506,7 +670,7 @@ def _add_services(cur: Cursor) -> None:
         JOIN import_sites USING (site_line)
         JOIN import_known USING (first_line)
         JOIN locations USING (customer_id, address)
-        WHERE NOT present
+        WHERE service_id IS NULL
         ORDER BY line
         """
     )
@@ -521,10 +685,52 @@ def _add_equipment(cur: Cursor) -> None:
         JOIN import_sites USING (site_line)
         JOIN import_known USING (first_line)
         JOIN locations USING (customer_id, address)
-        WHERE NOT present
+        WHERE equipment_id IS NULL
         ORDER BY line
         """
     )
+
+
+def _change(cur: Cursor, changed: Tally) -> None:
+    """Give services and equipment the costs that the file has for them; raise Conflict when they have others by now."""
+    if changed.services:
+        cur.execute(
+            """
+            SELECT FROM services
+            JOIN import_services USING (service_id)
+            WHERE old_cost <> import_services.cost
+            ORDER BY service_id
+            FOR UPDATE OF services;
+
+            UPDATE services
+            SET cost = incoming.cost
+            FROM import_services AS incoming
+            WHERE services.service_id = incoming.service_id AND services.cost = old_cost AND old_cost <> incoming.cost
+            """
+        )
+        _check_all_changed(cur, changed.services)
+    if changed.equipment:
+        cur.execute(
+            """
+            SELECT FROM equipment
+            JOIN import_equipment USING (equipment_id)
+            WHERE old_cost <> import_equipment.cost
+            ORDER BY equipment_id
+            FOR UPDATE OF equipment;
+
+            UPDATE equipment
+            SET cost = incoming.cost
+            FROM import_equipment AS incoming
+            WHERE equipment.equipment_id = incoming.equipment_id AND equipment.cost = old_cost
+              AND old_cost <> incoming.cost
+            """
+        )
+        _check_all_changed(cur, changed.equipment)
+
+
+def _check_all_changed(cur: Cursor, wanted: int) -> None:
+    if cur.rowcount != wanted:
+        raise errors.Conflict(CHANGED_SINCE)
 
 
 def _write_rejects(source: Source, rejects: dict[int, str], file: IO[bytes]) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import re
 from collections.abc import Callable, Iterator
 
 from tracker import fields, interrupts, text
@@ -12,7 +13,6 @@ from tracker.transfer.source import NUL, Record, Source, records
 Progress = Callable[[str, int], None]
 CHUNK = 500
 NOTHING = "\\N"
-GUARDED = ("=", "+", "-", "@", "\t", "\r", "'")
 
 
 def silent(verb: str, rows: int) -> None:
@@ -22,7 +22,12 @@ def silent(verb: str, rows: int) -> None:
 def unguarded(cell: str) -> str:
     """Strip a cell, and take away the apostrophe that keeps a spreadsheet from running what follows."""
     value = cell.strip()
-    return value[1:] if value.startswith("'") and value[1:2] in GUARDED else value
+    return value[1:] if value.startswith("'") and text.is_risky(value[1:]) else value
+
+
+def _value(cell: str) -> str:
+    """Return what a cell says: nothing, too, where it has another program's word for that."""
+    return "" if cell.strip() in text.EMPTY_WORDS else unguarded(cell)
 
 
 def _text(limit: int) -> Callable[[str], str]:
@@ -34,9 +39,9 @@ def _text(limit: int) -> Callable[[str], str]:
 
     def read(cell: str) -> str:
         is_plain = cell.isascii() and cell.isprintable() and "\\" not in cell and 0 < len(cell) <= limit
-        if is_plain and cell[0] not in " '" and cell[-1] != " ":
+        if is_plain and cell[0] not in " '" and cell[-1] != " " and cell not in text.EMPTY_WORDS:
             return cell
-        value = unguarded(cell).replace(NUL, "\0")
+        value = _value(cell).replace(NUL, "\0")
         if not value:
             raise ValueError("It is missing.")
         if "\n" in value or "\r" in value:
@@ -48,7 +53,8 @@ def _text(limit: int) -> Callable[[str], str]:
 
 def _phone(cell: str) -> str:
     """Parse a phone number, with the rule of fields.phone, to two columns: its digits alone, and as it is."""
-    value = unguarded(cell)
+    # A program that takes it for a number with decimals has added them.
+    value = re.sub(r"\A(\+?[0-9]{3,15})\.0{1,2}\Z", r"\1", _value(cell))
     digits = value.replace(" ", "").replace("+", "").replace("-", "")
     if not digits.isdigit():
         digits = digits.replace("(", "").replace(")", "").replace(".", "").replace("/", "")
@@ -58,11 +64,11 @@ def _phone(cell: str) -> str:
 
 
 def _money(cell: str) -> str:
-    return str(fields.amount(unguarded(cell)))
+    return str(fields.amount(_value(cell)))
 
 
 def _or(nothing: str, parse: Callable[[str], str]) -> Callable[[str], str]:
-    return lambda cell: parse(cell) if cell and not cell.isspace() else nothing
+    return lambda cell: parse(cell) if _value(cell) else nothing
 
 
 def _parsers() -> dict[str, Callable[[str], str]]:
@@ -73,12 +79,19 @@ def _parsers() -> dict[str, Callable[[str], str]]:
         "name": _text(200),
         "phone_number": _phone,
         "address": _or(NOTHING, _text(300)),
+        "service_id": _or("", _text(100)),
         "service_name": remember(_or(NOTHING, _text(100))),
         "service_cost": remember(_or(NOTHING, _money)),
+        "equipment_id": _or("", _text(100)),
         "equipment_name": remember(_or(NOTHING, _text(100))),
         "serial_number": _or(NOTHING, _text(100)),
         "equipment_cost": remember(_or(NOTHING, _money)),
     }
+
+
+def _joined(field: str, cells: list[str]) -> str:
+    """Join what is filled of a field's columns; of several phone numbers the first is the customer's."""
+    return "".join(cells[:1]) if field == "phone_number" else " ".join(cells)
 
 
 class Rows:
@@ -91,7 +104,7 @@ class Rows:
         self.columns = ["line", *(field.replace("phone_number", "digits, phone_number") for field in mapping)]
         self._mapping, self._progress = mapping, progress
         self._width = len(source.headers)
-        self._joined = [columns for columns in mapping.values() if len(columns) > 1]
+        self._joined = {field: columns for field, columns in mapping.items() if len(columns) > 1}
         self._plan = self._columns_and_parsers()
         self._incomplete = functools.lru_cache(maxsize=None)(self._find_incomplete)
         self._good = self._good_lines(source)
@@ -141,8 +154,9 @@ class Rows:
         """Return a row with as many cells as the header has, and the joined columns after them."""
         if len(row) < self._width or any(cell.strip() for cell in row[self._width:]):
             raise ValueError(f"The line has {text.plural(len(row), 'field')}, the header {self._width}.")
-        cells = [unguarded(cell) for cell in row]
-        joined = [" ".join(filter(None, (cells[column] for column in columns))) for columns in self._joined]
+        cells = [_value(cell) for cell in row]
+        joined = [_joined(field, [cells[column] for column in columns if cells[column]])
+                  for field, columns in self._joined.items()]
         return row[:self._width] + [text.spreadsheet_safe(cell) for cell in joined]
 
     def _why_rejected(self, row: list[str]) -> str:

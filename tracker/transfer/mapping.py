@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -12,6 +13,7 @@ Mapping = dict[str, tuple[int, ...]]
 REJECT_COLUMNS = ("line_number", "reason")
 REQUIRED = ("name", "phone_number")
 TOGETHER = (("service_name", "service_cost"), ("equipment_name", "equipment_cost"))
+NUMBERS = (("service_id", "service_name"), ("equipment_id", "equipment_name"))
 # The fields of an import, each with the headers that mean it: in small letters, without spaces and signs.
 SYNONYMS = {
     "customer_id": "customerid",
@@ -20,9 +22,11 @@ SYNONYMS = {
                     "telno telephone telephoneno telephonenumber contactnumber contactno msisdn gsm",
     "address": "address street streetaddress siteaddress serviceaddress installationaddress customeraddress location "
                "site premises",
+    "service_id": "serviceid",
     "service_name": "servicename service plan planname package packagename tariff product subscription bundle",
     "service_cost": "servicecost monthlyfee monthlycost monthlycharge monthlyprice monthlyrate price fee planprice "
                     "plancost packageprice packagecost serviceprice servicefee",
+    "equipment_id": "equipmentid",
     "equipment_name": "equipmentname equipment device devicename devicemodel router modem cpe hardware",
     "serial_number": "serialnumber serial serialno sn deviceserial routerserial",
     "equipment_cost": "equipmentcost equipmentprice equipmentvalue devicecost deviceprice devicevalue worth",
@@ -34,13 +38,15 @@ LAST_NAME = ("lastname", "last", "surname", "familyname")
 def parse_choice(headers: Sequence[str], answer: str) -> tuple[str, tuple[int, ...]]:
     """Parse what the administrator says of a field, field=Header, field=First+Last or field= for none, to its columns.
 
-    Raise ValueError, as parsers do.
+    Of a phone number's columns, Phone+Mobile or Phone|Mobile, the first that is filled counts. Raise ValueError, as
+    parsers do.
     """
     field, equals, wanted = answer.partition("=")
     field = field.strip().casefold()
     if not equals or field not in SYNONYMS:
         raise ValueError(f"Write it as name=Header; the fields are {', '.join(SYNONYMS)}.")
-    parts = [wanted] if wanted.strip() in headers else wanted.split("+")
+    signs = "[+|]" if field == "phone_number" else "[+]"
+    parts = [wanted] if wanted.strip() in headers else re.split(signs, wanted)
     return field, tuple(_column(headers, part) for part in parts if part.strip())
 
 
@@ -54,6 +60,9 @@ def match_headers(headers: Sequence[str], chosen: Mapping | None = None) -> Mapp
         if field not in mapping:
             mapping[field] = _best_columns(headers, field, mapping)
     mapping = {field: mapping[field] for field in SYNONYMS if mapping[field]}
+    for number, name in NUMBERS:
+        if name not in mapping:
+            mapping.pop(number, None)
     for column in itertools.chain(*mapping.values()):
         if sum(header.casefold() == headers[column].casefold() for header in headers) > 1:
             raise BadFile(f"The header {headers[column]} stands more than once; rename all but one of them.")
