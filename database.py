@@ -7,6 +7,7 @@ prints or asks.
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import random
 import re
@@ -25,7 +26,7 @@ import psycopg2.extensions
 import psycopg2.extras
 import psycopg2.pool
 
-from tracker import interrupts, log, migrate, settings
+from tracker import fields, interrupts, log, migrate, settings
 from tracker.cursor import Cursor, Record, Row, be_patient, only
 from tracker.errors import (
     RULES,
@@ -45,6 +46,11 @@ from tracker.errors import (
 psycopg2.extras.register_default_json(globally=True, loads=functools.partial(json.loads, parse_float=Decimal))
 SCHEMA_LOCK, BILL_RUN_LOCK, IMPORT_LOCK = migrate.SCHEMA_LOCK, 49_952, 49_953  # the same in every copy of the program
 MOST_HITS = 20
+MOST_COUNTED = 100_000
+RARE = 20_000
+EXPANSIONS = str.maketrans({
+    "ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe", "Ä": "ae", "Ö": "oe", "Ü": "ue", "Å": "aa", "Ø": "oe",
+})
 COUNT_EXACTLY = 200_000
 RETRY_PAUSES = (0.05, 0.2, 0.8)
 Value = TypeVar("Value")
@@ -67,7 +73,7 @@ class Server(TypedDict):
 class Customer(TypedDict):
     customer_id: int
     name: str
-    phone_number: str
+    phone_number: str | None
 
 
 class CustomerHit(Customer):
@@ -130,6 +136,7 @@ class Equipment(EquipmentRow):
 
 class BillHit(TypedDict):
     billing_id: int
+    customer_id: int
     name: str
     description: str
     due_date: date
@@ -138,6 +145,13 @@ class BillHit(TypedDict):
     last_payment_date: date | None
     is_late: bool
     days_late: int
+
+
+class Hits(NamedTuple):
+    """A page of what a search found, and how many there are in all; above MOST_COUNTED that means more than it."""
+
+    rows: list[Any]
+    total: int
 
 
 class NewBill(NamedTuple):
@@ -151,7 +165,6 @@ class BillItem(TypedDict):
 
 
 class Bill(BillHit):
-    customer_id: int
     period: date | None
     issued_on: date
     amount_paid: Decimal
@@ -605,37 +618,121 @@ def write_value(statement: str, /, **values: object) -> Value:  # type: ignore[t
     return value  # type: ignore[no-any-return]
 
 
-def search(statement: str, term: str) -> list[Record]:
-    """Run a statement that finds records by term: as an index can, and only when that finds nothing, as it must."""
-    for patterns in _patterns(term):
-        rows: list[Record] = fetch_all(statement, **patterns, term=term, most=MOST_HITS + 1)
-        if rows:
-            return rows
-    return []
+def search(statement: str, term: str, skip: int, limit: int, own_text: bool = False, **values: Any) -> Hits:
+    """Run a statement that finds records by term: as an index can, and only when that finds nothing, as it must.
 
-
-def _patterns(term: str) -> list[Row]:
-    """Return the LIKE patterns of a search: those that an index serves, and those that match anywhere.
-
-    An index finds a name or address by any three characters of it or more, by the beginnings of its words if fewer,
-    and a phone number by its last or first digits. What is the name of a service or device, or a bill's description: no
-    index serves that, and it is looked at last. Leading zeros are left out: 020 7946 0958 finds +44 20 7946 0958.
+    own_text says that a word may stand in the record itself, not only with its customer and location.
     """
-    text = re.sub(r"([\\%_])", r"\\\1", term)  # so that its own % _ and \ mean themselves
-    digits = re.sub(r"[^0-9]", "", term)
-    number = ""
-    if re.fullmatch(r"[0-9 +().\-/]+", term, re.ASCII) and len(digits) >= 3:
-        number = digits.lstrip("0") or digits
-    anywhere = {
-        "whole": f"%{text}%", "word": None, "phone": f"%{number}%" if number else None, "reversed_phone": None,
-        "what": f"%{text}%",
+    for patterns in _patterns(term, own_text):
+        rows: list[Row] = fetch_all(statement, **patterns, **values, skip=skip, limit=limit, most=MOST_COUNTED + 1)
+        if rows:
+            total = rows[0]["hits"]
+            return Hits([{key: value for key, value in row.items() if key != "hits"} for row in rows], total)
+    return Hits([], 0)
+
+
+def _patterns(term: str, own_text: bool) -> Iterator[Row]:
+    """Yield the patterns of a search, the likeliest reading first.
+
+    words are LIKE patterns that find a name or address by an index, own_words those of the record's own text; what they
+    find must match each of every, regular expressions, where that is not None. Numbers are found however they are
+    written: a phone number by its last digits or its first, a serial number by its beginning. What no index serves
+    comes last: one or two characters inside a word, digits inside a number, and what stands inside a reference, a
+    serial number or the changed description of a monthly bill.
+    """
+    folds: Row = only(fetch_one(
+        """
+        SELECT folded(%(term)s) AS plain, folded(%(expanded)s) AS expanded, serial_key(%(term)s) AS serial,
+               phone_keys(%(phone)s, %(country)s) AS keys
+        """,
+        term=term, expanded=term.translate(EXPANSIONS), phone=fields.phone_like(term), country=settings.country_code(),
+    ))
+    if not folds["plain"]:
+        return
+    spellings = list(map(_spellings, folds["plain"].split(" "), folds["expanded"].split(" ")))
+    keys = [key for key in folds["keys"] or [] if len(key) >= 3]
+    yield {
+        **_by_index(spellings, own_text), "start": f"{_literal(folds['plain'])}%", "inside": None, "phone_inside": None,
+        "phones": [f"{key}%" for key in keys], "reversed_phones": [f"{key[::-1]}%" for key in keys],
+        "serial": f"{_literal(folds['serial'])}%" if _is_serial(term, folds["serial"]) else None,
     }
-    indexed = {**anywhere, "what": None}
-    if len(term) < 3:
-        indexed.update(whole=f"{text}%", word=f"% {text}%")
-    if number:
-        indexed.update(phone=f"{number}%", reversed_phone=f"{number[::-1]}%")
-    return [indexed, anywhere]
+    yield {
+        **_anywhere(spellings), "start": None, "phones": [], "reversed_phones": [], "serial": None,
+        "inside": f"%{_literal(term)}%", "phone_inside": f"%{keys[0]}%" if keys and len(keys[0]) < 8 else None,
+    }
+
+
+def _is_serial(term: str, serial: str) -> bool:
+    """Tell what may begin a serial number or MAC address from a name."""
+    return len(serial) >= 4 and re.search(r"[0-9]|^[0-9A-Fa-f:.\- ]+$", term) is not None
+
+
+def _literal(word: str) -> str:
+    """Return a word as a LIKE pattern in which % _ and \\ mean themselves."""
+    return re.sub(r"([\\%_])", r"\\\1", word)
+
+
+def _spellings(plain: str, expanded: str) -> list[str]:
+    """Return a folded word as it may be spelt, an umlaut being one letter or two: muller, mueller."""
+    return list(dict.fromkeys((plain, expanded, re.sub(r"([aou])e|a(a)", r"\1\2", plain))))
+
+
+def _by_index(words: list[list[str]], own_text: bool) -> Row:
+    each = [[pattern for spelling in spellings for pattern in _indexed(spelling)] for spellings in words]
+    chosen = each if len(words) == 1 else _rarest(each, own_text)
+    return {
+        "words": list(itertools.chain(*chosen)),
+        "own_words": max(each, key=lambda patterns: len(patterns[0])),
+        "every": None if len(words) == 1 else [_expression(spellings) for spellings in words],
+    }
+
+
+def _indexed(word: str) -> list[str]:
+    """Return the patterns by which a trigram index finds a word: a short one at the beginning, or after a space."""
+    literal = _literal(word)
+    return [f"%{literal}%"] if len(word) >= 3 else [f"{literal}%", f"% {literal}%"]
+
+
+def _expression(spellings: list[str]) -> str:
+    """Return a regular expression for a word in any of its spellings; short ones begin a word."""
+    return "|".join(re.escape(word) if len(word) >= 3 else f"(^| ){re.escape(word)}" for word in spellings)
+
+
+def _rarest(words: list[list[str]], own_text: bool) -> list[list[str]]:
+    """Return the patterns of the word that the fewest names and addresses have; with own_text, of all rare ones.
+
+    A word that none has may be part of a number, or of the record's own text.
+    """
+    rows: list[Row] = fetch_all(
+        """
+        SELECT word, sum(named.count + addressed.count) AS count
+        FROM unnest(%(words)s::integer[], %(patterns)s::text[]) AS given (word, pattern)
+        CROSS JOIN LATERAL (
+            SELECT count(*) FROM (SELECT FROM customers WHERE folded(name) LIKE pattern LIMIT %(enough)s) AS few
+        ) AS named
+        CROSS JOIN LATERAL (
+            SELECT count(*) FROM (SELECT FROM locations WHERE folded(address) LIKE pattern LIMIT %(enough)s) AS few
+        ) AS addressed
+        GROUP BY word
+        HAVING sum(named.count + addressed.count) > 0
+        ORDER BY count, word
+        """,
+        words=[word for word, patterns in enumerate(words) for _ in patterns],
+        patterns=list(itertools.chain(*words)), enough=RARE,
+    )
+    rare = [row for row in rows if row["count"] < RARE] if own_text else []
+    return [words[row["word"]] for row in rare or rows[:1]]
+
+
+def _anywhere(words: list[list[str]]) -> Row:
+    """Return patterns for short words inside longer ones, which read whole tables; none where all words are long."""
+    short = [f"%{_literal(spellings[0])}%" for spellings in words if len(spellings[0]) < 3]
+    long = [f"%{_literal(spellings[0])}%" for spellings in words if len(spellings[0]) >= 3]
+    words_anywhere = (long[:1] or short) if short else []
+    return {
+        "words": words_anywhere, "own_words": words_anywhere,
+        "every": ["|".join(map(re.escape, spellings)) for spellings in words],
+    }
 
 
 def describe_server() -> Server:
@@ -685,7 +782,7 @@ def count(table: str) -> tuple[int, bool]:
         return cur.row()["count"], True
 
 
-def add_customer(name: str, phone_number: str) -> int:
+def add_customer(name: str, phone_number: str | None) -> int:
     """Add a customer and return the new ID; raise Conflict when a value breaks a rule."""
     return write_value(
         """
@@ -729,45 +826,65 @@ def list_customers(after: int = 0, limit: int = 100) -> list[Customer]:
     )
 
 
-def find_customers(term: str) -> list[CustomerHit]:
-    """Return up to MOST_HITS + 1 customers whose name, phone number or an address contains term, by name.
+def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
+    """Return customers by name whose name, phone number and addresses have every word of term, in any order, or who
+    have a device of that serial number.
 
-    Each comes with an address of theirs: the first of those that contain term, if any.
+    Each comes with an address of theirs: the first of those that have a word of it, if any.
     """
     return search(
         """
+        WITH hit AS MATERIALIZED (
+            SELECT customers.customer_id
+            FROM (
+                SELECT customer_id, by_number
+                FROM matching_customers(%(words)s, %(phones)s, %(reversed_phones)s, %(phone_inside)s, %(most)s)
+                UNION ALL
+                SELECT customer_id, false FROM matching_addresses(%(words)s, %(most)s)
+                UNION ALL
+                SELECT customer_id, true
+                FROM equipment
+                JOIN locations USING (location_id)
+                WHERE serial_key(serial_number) LIKE %(serial)s OR serial_number ILIKE %(inside)s
+            ) AS candidate
+            JOIN customers USING (customer_id)
+            GROUP BY customers.customer_id
+            HAVING %(every)s::text[] IS NULL OR bool_or(by_number)
+                OR concat_ws(' ', folded(name), translate(phone_number, ' +().-/', ''),
+                                    (SELECT string_agg(folded(address), ' ')
+                                     FROM locations
+                                     WHERE locations.customer_id = customers.customer_id)) ~ ALL (%(every)s)
+            LIMIT %(most)s
+        )
         SELECT customer_id, name, phone_number,
                (SELECT address
                 FROM locations
                 WHERE locations.customer_id = customers.customer_id
-                ORDER BY (address ILIKE %(whole)s OR address ILIKE %(word)s) IS TRUE DESC, address
-                LIMIT 1) AS address
-        FROM customers
-        WHERE customer_id IN (
-            SELECT customer_id FROM matching_customers(%(whole)s, %(word)s, %(phone)s, %(reversed_phone)s, %(most)s)
-            UNION
-            (SELECT customer_id FROM locations WHERE address ILIKE %(whole)s LIMIT %(most)s)
-            UNION
-            (SELECT customer_id FROM locations WHERE address ILIKE %(word)s LIMIT %(most)s)
-        )
-        ORDER BY lower(name), customer_id
-        LIMIT %(most)s
+                ORDER BY folded(address) LIKE ANY (%(words)s) DESC, address
+                LIMIT 1) AS address,
+               (SELECT count(*) FROM hit) AS hits
+        FROM hit
+        JOIN customers USING (customer_id)
+        ORDER BY folded(name), customer_id
+        OFFSET %(skip)s
+        LIMIT %(limit)s
         """,
-        term,
+        term, skip, limit,
     )
 
 
 def customers_with_phone(phone_number: str) -> list[Customer]:
-    """Return customers whose phone number has the same digits; a number may be shared."""
+    """Return customers who have the same phone number, however it is written; a number may be shared."""
     return fetch_all(
         """
         SELECT customer_id, name, phone_number
         FROM customers
-        WHERE digits(phone_number) = digits(%(phone_number)s)
+        WHERE phone_key(phone_number) = ANY (phone_keys(%(phone_number)s, %(country)s))
+          AND same_phone(phone_number, %(phone_number)s, %(country)s)
         ORDER BY customer_id
         LIMIT %(most)s
         """,
-        phone_number=phone_number, most=MOST_HITS,
+        phone_number=phone_number, country=settings.country_code(), most=MOST_HITS,
     )
 
 
@@ -870,18 +987,30 @@ def list_locations(after: int = 0, limit: int = 100) -> list[Location]:
     )
 
 
-def find_locations(term: str) -> list[Location]:
-    """Return up to MOST_HITS + 1 locations whose address, or customer's name or phone number, contains term."""
+def find_locations(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
+    """Return locations by customer where address and the customer's name and phone number have every word of term."""
     return search(
         """
-        SELECT location_id, customer_id, name, address
-        FROM matching_locations(%(whole)s, %(word)s, %(phone)s, %(reversed_phone)s, %(most)s)
+        WITH hit AS MATERIALIZED (
+            SELECT locations.location_id
+            FROM matching_locations(%(words)s, %(phones)s, %(reversed_phones)s, %(phone_inside)s, %(most)s)
+            JOIN locations USING (location_id)
+            JOIN customers USING (customer_id)
+            GROUP BY locations.location_id, customers.customer_id
+            HAVING %(every)s::text[] IS NULL OR bool_or(by_number)
+                OR concat_ws(' ', folded(address), folded(name), translate(phone_number, ' +().-/', ''))
+                   ~ ALL (%(every)s)
+            LIMIT %(most)s
+        )
+        SELECT location_id, customer_id, name, address, (SELECT count(*) FROM hit) AS hits
+        FROM hit
         JOIN locations USING (location_id)
         JOIN customers USING (customer_id)
-        ORDER BY lower(name), location_id
-        LIMIT %(most)s
+        ORDER BY folded(name), location_id
+        OFFSET %(skip)s
+        LIMIT %(limit)s
         """,
-        term,
+        term, skip, limit,
     )
 
 
@@ -970,25 +1099,43 @@ def list_services(after: int = 0, limit: int = 100) -> list[Service]:
     )
 
 
-def find_services(term: str) -> list[Service]:
-    """Return up to MOST_HITS + 1 services at locations whose address or customer contains term, else of that name."""
+def find_services(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
+    """Return services by customer where name, address, and the customer's name and number have every word of term."""
     return search(
         """
-        SELECT service_id, location_id, customer_id, name, address, service_name, cost
-        FROM services
+        WITH hit AS MATERIALIZED (
+            SELECT services.service_id
+            FROM (
+                SELECT service_id, by_number
+                FROM matching_locations(%(words)s, %(phones)s, %(reversed_phones)s, %(phone_inside)s, %(most)s)
+                JOIN services USING (location_id)
+                UNION ALL
+                SELECT service_id, false
+                FROM unnest(%(own_words)s::text[]) AS word (pattern)
+                CROSS JOIN LATERAL (
+                    SELECT service_id FROM services WHERE folded(service_name) LIKE pattern LIMIT %(most)s
+                ) AS named
+            ) AS candidate
+            JOIN services USING (service_id)
+            JOIN locations USING (location_id)
+            JOIN customers USING (customer_id)
+            GROUP BY services.service_id, locations.location_id, customers.customer_id
+            HAVING %(every)s::text[] IS NULL OR bool_or(by_number)
+                OR concat_ws(' ', folded(service_name), folded(address), folded(name),
+                                    translate(phone_number, ' +().-/', '')) ~ ALL (%(every)s)
+            LIMIT %(most)s
+        )
+        SELECT service_id, location_id, customer_id, name, address, service_name, cost,
+               (SELECT count(*) FROM hit) AS hits
+        FROM hit
+        JOIN services USING (service_id)
         JOIN locations USING (location_id)
         JOIN customers USING (customer_id)
-        WHERE service_id IN (
-            SELECT service_id
-            FROM matching_locations(%(whole)s, %(word)s, %(phone)s, %(reversed_phone)s, %(most)s)
-            JOIN services USING (location_id)
-            UNION
-            (SELECT service_id FROM services WHERE service_name ILIKE %(what)s LIMIT %(most)s)
-        )
-        ORDER BY lower(name), service_id
-        LIMIT %(most)s
+        ORDER BY folded(name), service_id
+        OFFSET %(skip)s
+        LIMIT %(limit)s
         """,
-        term,
+        term, skip, limit, own_text=True,
     )
 
 
@@ -1056,27 +1203,64 @@ def list_equipment(after: int = 0, limit: int = 100) -> list[Equipment]:
     )
 
 
-def find_equipment(term: str) -> list[Equipment]:
-    """Return up to MOST_HITS + 1 pieces with that serial number, or at locations whose address or customer matches."""
+def find_equipment(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
+    """Return equipment by customer that has this serial number, or where name, address, and the customer's name and
+    number have every word of term.
+    """
     return search(
+        """
+        WITH hit AS MATERIALIZED (
+            SELECT equipment.equipment_id
+            FROM (
+                SELECT equipment_id, by_number
+                FROM matching_locations(%(words)s, %(phones)s, %(reversed_phones)s, %(phone_inside)s, %(most)s)
+                JOIN equipment USING (location_id)
+                UNION ALL
+                SELECT equipment_id, true
+                FROM equipment
+                WHERE serial_key(serial_number) LIKE %(serial)s OR serial_number ILIKE %(inside)s
+                UNION ALL
+                SELECT equipment_id, false
+                FROM unnest(%(own_words)s::text[]) AS word (pattern)
+                CROSS JOIN LATERAL (
+                    SELECT equipment_id FROM equipment WHERE folded(equipment_name) LIKE pattern LIMIT %(most)s
+                ) AS named
+            ) AS candidate
+            JOIN equipment USING (equipment_id)
+            JOIN locations USING (location_id)
+            JOIN customers USING (customer_id)
+            GROUP BY equipment.equipment_id, locations.location_id, customers.customer_id
+            HAVING %(every)s::text[] IS NULL OR bool_or(by_number)
+                OR concat_ws(' ', folded(equipment_name), folded(serial_number), folded(address), folded(name),
+                                    translate(phone_number, ' +().-/', '')) ~ ALL (%(every)s)
+            LIMIT %(most)s
+        )
+        SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost,
+               (SELECT count(*) FROM hit) AS hits
+        FROM hit
+        JOIN equipment USING (equipment_id)
+        JOIN locations USING (location_id)
+        JOIN customers USING (customer_id)
+        ORDER BY folded(name), equipment_id
+        OFFSET %(skip)s
+        LIMIT %(limit)s
+        """,
+        term, skip, limit, own_text=True,
+    )
+
+
+def serial_holder(serial_number: str) -> Equipment | None:
+    """Return the equipment that has a serial number, however it is written, or None."""
+    return fetch_one(
         """
         SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost
         FROM equipment
         JOIN locations USING (location_id)
         JOIN customers USING (customer_id)
-        WHERE equipment_id IN (
-            SELECT equipment_id FROM equipment WHERE serial_number = %(term)s
-            UNION
-            (SELECT equipment_id FROM equipment WHERE equipment_name ILIKE %(what)s LIMIT %(most)s)
-            UNION
-            SELECT equipment_id
-            FROM matching_locations(%(whole)s, %(word)s, %(phone)s, %(reversed_phone)s, %(most)s)
-            JOIN equipment USING (location_id)
-        )
-        ORDER BY lower(name), equipment_id
-        LIMIT %(most)s
+        WHERE serial_key(serial_number) = serial_key(%(serial_number)s)
+        ORDER BY equipment_id
         """,
-        term,
+        serial_number=serial_number,
     )
 
 
@@ -1171,7 +1355,7 @@ def list_bills(before: int = 0, limit: int = 100) -> list[BillHit]:
     """Return bills with their customers' names, the newest first; before is the ID of the last one shown."""
     return fetch_all(
         """
-        SELECT billing_id, name, description, due_date, amount_billed, amount_due, last_payment_date,
+        SELECT billing_id, customer_id, name, description, due_date, amount_billed, amount_due, last_payment_date,
                is_late, days_late
         FROM billing_status
         JOIN customers USING (customer_id)
@@ -1183,28 +1367,77 @@ def list_bills(before: int = 0, limit: int = 100) -> list[BillHit]:
     )
 
 
-def find_bills(term: str) -> list[BillHit]:
-    """Return up to MOST_HITS + 1 bills of customers whose name or phone number contains term, else so described: unpaid
-    first, newest first.
+def find_bills(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
+    """Return bills, unpaid first, newest first, where description, due date, amount, and the customer's name, phone
+    number and addresses have every word of term.
     """
     return search(
         """
-        SELECT billing_id, name, description, due_date, amount_billed, amount_due, last_payment_date,
-               is_late, days_late
-        FROM billing_status
-        JOIN customers USING (customer_id)
-        WHERE billing_id IN (
+        WITH account AS (
+            SELECT customer_id, bool_or(by_number) AS by_number
+            FROM (
+                SELECT customer_id, by_number
+                FROM matching_customers(%(words)s, %(phones)s, %(reversed_phones)s, %(phone_inside)s, %(most)s)
+                UNION ALL
+                SELECT customer_id, false FROM matching_addresses(%(words)s, %(most)s)
+            ) AS candidate
+            GROUP BY customer_id
+        ), hit AS MATERIALIZED (
             SELECT billing_id
-            FROM matching_customers(%(whole)s, %(word)s, %(phone)s, %(reversed_phone)s, %(most)s)
+            FROM account
             JOIN billing USING (customer_id)
+            JOIN customers USING (customer_id)
+            WHERE %(every)s::text[] IS NULL OR by_number
+               OR concat_ws(' ', folded(description), folded(due_date || ' ' || amount_billed::numeric(12,2)),
+                                   folded(name), translate(phone_number, ' +().-/', ''),
+                                   (SELECT string_agg(folded(address), ' ')
+                                    FROM locations
+                                    WHERE locations.customer_id = customers.customer_id)) ~ ALL (%(every)s)
             UNION
-            (SELECT billing_id FROM billing WHERE description ILIKE %(what)s LIMIT %(most)s)
+            (SELECT billing_id
+             FROM unnest(%(own_words)s::text[]) AS word (pattern)
+             JOIN billing ON folded(description) LIKE pattern
+             WHERE period IS NULL AND (%(every)s::text[] IS NULL OR folded(description) ~ ALL (%(every)s))
+             LIMIT %(most)s)
+            UNION
+            (SELECT billing_id
+             FROM billing
+             WHERE period = ANY (%(periods)s)
+             LIMIT %(most)s)
+            UNION
+            (SELECT billing_id
+             FROM billing
+             WHERE description ILIKE %(inside)s
+             LIMIT %(most)s)
+            LIMIT %(most)s
         )
+        SELECT billing_id, customer_id, name, description, due_date, amount_billed, amount_due, last_payment_date,
+               is_late, days_late, (SELECT count(*) FROM hit) AS hits
+        FROM hit
+        JOIN billing_status USING (billing_id)
+        JOIN customers USING (customer_id)
         ORDER BY amount_due > 0 DESC, due_date DESC, billing_id DESC
-        LIMIT %(most)s
+        OFFSET %(skip)s
+        LIMIT %(limit)s
         """,
-        term,
+        term, skip, limit, own_text=True, periods=_months(term),
     )
+
+
+def _months(term: str) -> list[date]:
+    """Return the first days of the months that a search term names, such as november, nov 2026 or 2026-11."""
+    rows: list[Row] = fetch_all(
+        """
+        SELECT month::date AS period
+        FROM generate_series(date_trunc('month', CURRENT_DATE) - interval '10 years',
+                             date_trunc('month', CURRENT_DATE) + interval '1 year', interval '1 month') AS month
+        WHERE folded(to_char(month, 'FMMonth YYYY YYYY-MM')) ~ ALL (
+            SELECT '(^| )' || word FROM regexp_split_to_table(folded(%(term)s), ' ') AS word
+        )
+        """,
+        term=term,
+    )
+    return [row["period"] for row in rows]
 
 
 @retried

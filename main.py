@@ -65,7 +65,7 @@ def update_customer() -> None:
     row = database.update_customer(
         customer["customer_id"],
         ask("Name", fields.text(200), shown=customer["name"]),
-        ask("Phone number", fields.phone, shown=customer["phone_number"]),
+        ask("Phone number", fields.phone, shown=customer["phone_number"] or "none"),
     )
     say(f"Saved customer {row['customer_id']}, {row['name']}, {row['phone_number']}.")
 

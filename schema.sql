@@ -7,7 +7,7 @@ CREATE TABLE schema_version (
     installed_at  timestamptz  NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE schema_version IS 'The versions that these tables have had; the highest is the present one.';
-INSERT INTO schema_version (version) VALUES (2);
+INSERT INTO schema_version (version) VALUES (3);
 
 -- Not numeric(12,2): a cast to that rounds 0.005 up to 0.01 before any CHECK can see it. min_scale() is NULL for NaN and
 -- Infinity, which BETWEEN refuses.
@@ -20,26 +20,122 @@ CREATE DOMAIN business_day AS date
     CONSTRAINT business_day_range CHECK (VALUE BETWEEN DATE '2000-01-01' AND DATE '2199-12-31');
 COMMENT ON DOMAIN business_day IS 'A day that a provider can have business on.';
 
--- The rule customers_phone_form lets no other signs in.
-CREATE FUNCTION digits(text) RETURNS text
+-- Two lines of text are the same to a reader when these are: letters without accents and case (ß is ss, ł is l), without
+-- apostrophes and what cannot be seen, and one space for any number of spaces, dashes, dots and commas.
+CREATE FUNCTION folded(line text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+AS $$
+BEGIN
+    IF octet_length(line) > char_length(line) THEN
+        line := regexp_replace(
+            normalize(translate(line, '´', ''), NFKD),
+            '[\u00AD\u0300-\u036F\u0591-\u05C7\u061C\u0640\u064B-\u065F\u0670\u1AB0-\u1AFF\u1DC0-\u1DFF'
+            '\u200B-\u200F\u202A-\u202E\u2060-\u206F\u20D0-\u20FF\uFE00-\uFE0F\uFE20-\uFE2F\uFEFF]',
+            '', 'g'
+        );
+        line := lower(normalize(translate(line,
+            'ŁłĐđÐðØøĦħŦŧıÆŒÞẞςيىك٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹', 'llddddoohhttiæœþßσییک01234567890123456789'), NFKC));
+        line := replace(replace(replace(replace(line, 'æ', 'ae'), 'œ', 'oe'), 'þ', 'th'), 'ß', 'ss');
+        line := translate(line, U&'\2010\2012\2013\2014\2015\2212“”„«»·’‘‛ʼʻʹ′', '------------');
+    END IF;
+    line := translate(lower(line), E'-.,;:/()"\t\'`', '          ');
+    IF strpos(line, '  ') > 0 THEN
+        line := regexp_replace(line, '  +', ' ', 'g');
+    END IF;
+    RETURN btrim(line);
+END
+$$;
+COMMENT ON FUNCTION folded(text) IS
+    'Text as it is searched and compared: no accents, no case, no apostrophes, plain spaces for dashes, dots and commas.';
+
+CREATE FUNCTION serial_key(serial text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+AS $$
+BEGIN
+    RETURN coalesce(nullif(upper(regexp_replace(
+        normalize(serial, NFKC), '[ -/:-@\[-`{-~\s\u00AD\u200B-\u200F\u2010-\u2015\u2060\u2212\uFEFF]', '', 'g'
+    )), ''), serial);
+END
+$$;
+COMMENT ON FUNCTION serial_key(text) IS
+    'A serial number or MAC address as it is compared: its letters and digits alone, in capitals.';
+
+-- The country codes of ITU-T E.164, none of which begins another.
+CREATE FUNCTION phone_country(phone text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-    RETURN translate($1, ' +().-/', '');
-COMMENT ON FUNCTION digits(text) IS 'A phone number''s digits.';
+    RETURN substring(
+        translate(phone, ' ().-/', '')
+        FROM '^(?:\+|00)0*(1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|'
+             '(?:2[1-69]|3[578]|42|5[09]|6[7-9]|8[03578]|9[679])[0-9])'
+    );
+COMMENT ON FUNCTION phone_country(text) IS 'The country code of a phone number that begins with + or 00; else NULL.';
+
+CREATE FUNCTION phone_key(phone text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+AS $$
+DECLARE
+    number text := translate(regexp_replace(phone, '[ ,;]*[a-z#].*', '', 'i'), ' ().-/', '');
+    key    text := regexp_replace(number,
+        '^(?:(?:\+|00)0*(?:1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|'
+        '(?:2[1-69]|3[578]|42|5[09]|6[7-9]|8[03578]|9[679])[0-9]))?\+?0*', '');
+BEGIN
+    RETURN coalesce(nullif(key, ''), ltrim(number, '+'));
+END
+$$;
+COMMENT ON FUNCTION phone_key(text) IS
+    'The digits of a phone number within its country: no country code after + or 00, no 0 before them, no extension.';
+
+-- A number written without + may begin with its country code or not; one from Russia or Hungary has its own sign for
+-- long distance, 8 or 06. Without a country, eleven digits are taken to begin with a country code.
+CREATE FUNCTION phone_keys(phone text, country text) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+AS $$
+DECLARE
+    key   text := phone_key(phone);
+    keys  text[] := ARRAY[key];
+    home  text := coalesce(phone_country(phone), nullif(country, ''));
+    long  text := CASE home WHEN '7' THEN '8' WHEN '36' THEN '6' END;
+BEGIN
+    keys := keys || (home || key) || (long || key);
+    IF phone_country(phone) IS NULL THEN
+        IF starts_with(key, country) AND country <> '' AND char_length(key) - char_length(country) >= 7 THEN
+            keys := keys || ltrim(substr(key, char_length(country) + 1), '0');
+        ELSIF starts_with(key, long) THEN
+            keys := keys || substr(key, 2);
+        ELSIF country = '' AND char_length(key) >= 11 THEN
+            keys := keys || phone_key('+' || key);
+        END IF;
+    END IF;
+    RETURN array_remove(keys, NULL);
+END
+$$;
+COMMENT ON FUNCTION phone_keys(text, text) IS
+    'The keys under which a phone number may be stored, where country is the code of numbers that have none, or empty.';
+
+CREATE FUNCTION same_phone(phone text, other text, country text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN phone_key(phone) = ANY (phone_keys(other, country))
+       AND (phone_key(phone) <> phone_key(other)
+            OR coalesce(phone_country(phone), nullif(country, ''), phone_country(other), '')
+             = coalesce(phone_country(other), nullif(country, ''), phone_country(phone), ''));
+COMMENT ON FUNCTION same_phone(text, text, text) IS
+    'Whether two phone numbers are one, however they are written; country is the code of numbers that have none, or empty.';
 
 CREATE TABLE customers (
     customer_id   bigint       GENERATED ALWAYS AS IDENTITY,
     name          text         NOT NULL,
-    phone_number  text         NOT NULL,
+    phone_number  text,
     created_at    timestamptz  NOT NULL DEFAULT now(),
     CONSTRAINT customers_pkey         PRIMARY KEY (customer_id),
     CONSTRAINT customers_name_length  CHECK (char_length(name) <= 200 AND name ~ '\S'),
     CONSTRAINT customers_name_nfc     CHECK (name IS NFC NORMALIZED),
-    CONSTRAINT customers_phone_form   CHECK (phone_number !~ '[^0-9 +().\-/]'
-                                             AND char_length(phone_number) BETWEEN 3 AND 20
-                                             AND char_length(digits(phone_number)) BETWEEN 3 AND 15)
+    CONSTRAINT customers_phone_form   CHECK (phone_number ~* '^[0-9 +().\-/]+([ ,;]*(extension|ext\.?|x|#) ?[0-9]{1,6})?$'
+                                             AND char_length(phone_number) BETWEEN 3 AND 32
+                                             AND char_length(regexp_replace(phone_number, '[ ,;]*[a-z#].*|[^0-9]', '', 'gi'))
+                                                 BETWEEN 3 AND 15)
 );
 COMMENT ON TABLE customers IS 'Somebody who pays for service.';
-COMMENT ON COLUMN customers.phone_number IS 'As it was written; searched by its digits.';
+COMMENT ON COLUMN customers.phone_number IS 'As it was written, perhaps with an extension; NULL where there is none.';
 
 CREATE TABLE locations (
     location_id  bigint  GENERATED ALWAYS AS IDENTITY,
@@ -73,17 +169,20 @@ CREATE TABLE equipment (
     equipment_name  text          NOT NULL,
     serial_number   text,
     cost            money_amount  NOT NULL,
+    serial_repeat   integer       NOT NULL DEFAULT 0,
     CONSTRAINT equipment_pkey               PRIMARY KEY (equipment_id),
     CONSTRAINT equipment_location           FOREIGN KEY (location_id) REFERENCES locations ON DELETE CASCADE,
     CONSTRAINT equipment_name_length        CHECK (char_length(equipment_name) <= 100 AND equipment_name ~ '\S'),
     CONSTRAINT equipment_name_nfc           CHECK (equipment_name IS NFC NORMALIZED),
     CONSTRAINT equipment_serial_length      CHECK (char_length(serial_number) <= 100 AND serial_number ~ '\S'),
-    CONSTRAINT equipment_serial_once        UNIQUE (serial_number),
     CONSTRAINT equipment_cost_not_negative  CHECK (cost >= 0)
 );
 COMMENT ON TABLE equipment IS 'A device that stands at a location.';
-COMMENT ON COLUMN equipment.serial_number IS 'No two devices share one; NULL where there is none.';
+COMMENT ON COLUMN equipment.serial_number IS
+    'As it was written; no two devices share one, whatever its case and separators. NULL where there is none.';
 COMMENT ON COLUMN equipment.cost IS 'What the device is worth; it is on no bill.';
+COMMENT ON COLUMN equipment.serial_repeat IS
+    'Above 0 for a device that shared another''s serial number before version 3 forbade that.';
 
 -- Money records outlive a careless DELETE: no cascade from customers.
 CREATE TABLE billing (
@@ -185,12 +284,14 @@ COMMENT ON COLUMN payment_allocations.amount IS 'How much of the bill it paid.';
 COMMENT ON COLUMN payment_allocations.from_credit IS 'True where the money was there before, as credit.';
 
 -- A caller's number is searched by its last digits, or its first.
-CREATE INDEX customers_phone_digits        ON customers (digits(phone_number) text_pattern_ops);
-CREATE INDEX customers_phone_reversed      ON customers (reverse(digits(phone_number)) text_pattern_ops);
+CREATE INDEX customers_phone_key           ON customers (phone_key(phone_number) text_pattern_ops);
+CREATE INDEX customers_phone_reversed      ON customers (reverse(phone_key(phone_number)) text_pattern_ops);
 CREATE INDEX services_location_id          ON services (location_id);
 CREATE INDEX equipment_location_id         ON equipment (location_id);
+CREATE UNIQUE INDEX equipment_serial_once  ON equipment (serial_key(serial_number) text_pattern_ops, serial_repeat);
 CREATE INDEX billing_items_billing_id      ON billing_items (billing_id);
 CREATE INDEX payments_customer_paid_on     ON payments (customer_id, paid_on, payment_id);
+CREATE INDEX payments_reference            ON payments (folded(reference) text_pattern_ops) WHERE reference IS NOT NULL;
 CREATE INDEX payments_credit               ON payments (customer_id) INCLUDE (amount_left) WHERE amount_left > 0 AND voided_at IS NULL;
 CREATE INDEX payment_allocations_payment   ON payment_allocations (payment_id);
 CREATE INDEX payment_allocations_bill      ON payment_allocations (billing_id);
@@ -205,8 +306,12 @@ CREATE INDEX payments_paid_on              ON payments USING brin (paid_on) WITH
 DO $$
 BEGIN
     CREATE EXTENSION IF NOT EXISTS pg_trgm;
-    CREATE INDEX customers_name_search    ON customers USING gin (name gin_trgm_ops);
-    CREATE INDEX locations_address_search ON locations USING gin (address gin_trgm_ops);
+    CREATE INDEX customers_name_search    ON customers USING gin (folded(name) gin_trgm_ops);
+    CREATE INDEX locations_address_search ON locations USING gin (folded(address) gin_trgm_ops);
+    CREATE INDEX services_name_search     ON services USING gin (folded(service_name) gin_trgm_ops);
+    CREATE INDEX equipment_name_search    ON equipment USING gin (folded(equipment_name) gin_trgm_ops);
+    CREATE INDEX billing_description_search
+        ON billing USING gin (folded(description) gin_trgm_ops) WHERE period IS NULL;
 EXCEPTION
     WHEN insufficient_privilege OR undefined_file OR feature_not_supported THEN
         RAISE NOTICE 'pg_trgm is not available here';
@@ -257,40 +362,62 @@ AS $$
 $$;
 COMMENT ON FUNCTION owed_on(date) IS 'What customers owed on a day, bill by bill, and how many days late it was.';
 
--- The patterns are of a text, of a word inside it, of a phone number's digits, and of these reversed; one that is NULL
--- matches nothing.
+-- Of each pattern no more than most, so that a word that half of them have is no burden. by_number tells those that a phone
+-- number led to.
 CREATE FUNCTION matching_customers(
-    whole text, word text, phone text, reversed_phone text, most integer
-) RETURNS TABLE (customer_id bigint)
+    words text[], phones text[], reversed_phones text[], phone_inside text, most integer
+) RETURNS TABLE (customer_id bigint, by_number boolean)
     LANGUAGE sql STABLE
 AS $$
-    (SELECT customer_id FROM customers WHERE name ILIKE whole LIMIT most)
-    UNION
-    (SELECT customer_id FROM customers WHERE name ILIKE word LIMIT most)
-    UNION
-    (SELECT customer_id FROM customers WHERE digits(phone_number) LIKE phone LIMIT most)
-    UNION
-    (SELECT customer_id FROM customers WHERE reverse(digits(phone_number)) LIKE reversed_phone LIMIT most)
-$$;
-COMMENT ON FUNCTION matching_customers(text, text, text, text, integer) IS
-    'Customers whose name or phone number matches one of these LIKE patterns, no more than most.';
-
-CREATE FUNCTION matching_locations(
-    whole text, word text, phone text, reversed_phone text, most integer
-) RETURNS TABLE (location_id bigint)
-    LANGUAGE sql STABLE
-AS $$
-    (SELECT location_id FROM locations WHERE address ILIKE whole LIMIT most)
-    UNION
-    (SELECT location_id FROM locations WHERE address ILIKE word LIMIT most)
-    UNION
-    (SELECT location_id
-     FROM matching_customers(whole, word, phone, reversed_phone, most)
-     JOIN locations USING (customer_id)
+    SELECT customer_id, false
+    FROM unnest(words) AS word (pattern)
+    CROSS JOIN LATERAL (SELECT customer_id FROM customers WHERE folded(name) LIKE pattern LIMIT most) AS named
+    UNION ALL
+    SELECT customer_id, true
+    FROM unnest(phones) AS phone (pattern)
+    CROSS JOIN LATERAL (
+        SELECT customer_id FROM customers WHERE phone_key(phone_number) LIKE pattern LIMIT most
+    ) AS called
+    UNION ALL
+    SELECT customer_id, true
+    FROM unnest(reversed_phones) AS phone (pattern)
+    CROSS JOIN LATERAL (
+        SELECT customer_id FROM customers WHERE reverse(phone_key(phone_number)) LIKE pattern LIMIT most
+    ) AS called
+    UNION ALL
+    (SELECT customer_id, true
+     FROM customers
+     WHERE translate(phone_number, ' +().-/', '') LIKE phone_inside
      LIMIT most)
 $$;
-COMMENT ON FUNCTION matching_locations(text, text, text, text, integer) IS
-    'Locations that match by their address, or their customer as matching_customers() does, no more than most.';
+COMMENT ON FUNCTION matching_customers(text[], text[], text[], text, integer) IS
+    'Customers whose name has one of these LIKE patterns, or whose phone number one of these; some of them twice.';
+
+CREATE FUNCTION matching_addresses(words text[], most integer) RETURNS TABLE (location_id bigint, customer_id bigint)
+    LANGUAGE sql STABLE
+AS $$
+    SELECT location_id, customer_id
+    FROM unnest(words) AS word (pattern)
+    CROSS JOIN LATERAL (
+        SELECT location_id, customer_id FROM locations WHERE folded(address) LIKE pattern LIMIT most
+    ) AS addressed
+$$;
+COMMENT ON FUNCTION matching_addresses(text[], integer) IS
+    'Locations whose address has one of these LIKE patterns, and their customers; some of them twice.';
+
+CREATE FUNCTION matching_locations(
+    words text[], phones text[], reversed_phones text[], phone_inside text, most integer
+) RETURNS TABLE (location_id bigint, by_number boolean)
+    LANGUAGE sql STABLE
+AS $$
+    SELECT location_id, false FROM matching_addresses(words, most)
+    UNION ALL
+    SELECT location_id, by_number
+    FROM matching_customers(words, phones, reversed_phones, phone_inside, most)
+    JOIN locations USING (customer_id)
+$$;
+COMMENT ON FUNCTION matching_locations(text[], text[], text[], text, integer) IS
+    'Locations that match by their address, or their customer as matching_customers() does; some of them twice.';
 
 -- The rows are locked by a statement of their own, so that the sums are read after every other writer of these bills has
 -- committed.

@@ -10,7 +10,7 @@ RULES = {
     "customers_pkey": "A customer with that ID exists already.",
     "customers_name_length": "A customer's name has 1 to 200 characters and is not blank.",
     "customers_name_nfc": "A customer's name must be in Unicode's composed form (NFC).",
-    "customers_phone_form": "A phone number has 3 to 20 characters: 3 to 15 digits, spaces and + ( ) - . /",
+    "customers_phone_form": "A phone number has 3 to 15 digits, spaces, + ( ) - . /, and perhaps an extension: ext 12.",
     "locations_pkey": "A location with that ID exists already.",
     "locations_customer": "That customer no longer exists.",
     "locations_address_length": "An address has 1 to 300 characters and is not blank.",

@@ -11,21 +11,28 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
+from tracker.text import without_joiners
+
 LONGEST_ANSWER = 10_000
 LARGEST_ID = 2**63 - 1
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2199, 12, 31)
+INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u061c\u200b\u200e\u200f\u2060\ufeff"))
 UNWANTED = {"Cc": "control", "Cf": "format", "Cs": "invalid", "Zl": "line-break", "Zp": "line-break"}
+
+LONGEST_PHONE = 32
+EXTENSION = re.compile(r"[ ,;]*(extension|ext\.?|x|#) ?[0-9]{1,6}$", re.IGNORECASE | re.ASCII)
+DASHES = "[\u2010-\u2015\u2212\uff0d]"
 
 Value = TypeVar("Value")
 
 
 def text(max_length: int) -> Callable[[str], str]:
-    """Make a parser of one line of text, which it returns in Unicode's composed form (NFC)."""
+    """Make a parser of one line of text; it returns Unicode's composed form (NFC) without invisible signs."""
     def parse(answer: str) -> str:
         if len(answer) > LONGEST_ANSWER:
             raise ValueError(f"That is too long: use at most {max_length} characters.")
-        answer = unicodedata.normalize("NFC", answer.strip())
-        for character in answer:
+        answer = unicodedata.normalize("NFC", answer.translate(INVISIBLE).strip())
+        for character in without_joiners(answer):
             if kind := UNWANTED.get(unicodedata.category(character)):
                 raise ValueError(f"Remove the {kind} character U+{ord(character):04X}; use letters, digits and signs.")
         if not 1 <= len(answer) <= max_length:
@@ -46,11 +53,37 @@ def serial_or_none(answer: str) -> str:
 
 
 def phone(answer: str) -> str:
-    """Parse a phone number, kept as typed."""
-    digits = sum(character in "0123456789" for character in answer[:21])
-    if not re.fullmatch(r"[0-9 +().\-/]{3,20}", answer, re.ASCII) or not 3 <= digits <= 15:
-        raise ValueError("Enter a phone number of 3 to 15 digits; spaces and + ( ) - . / may stand between them.")
-    return answer
+    """Parse a phone number, perhaps with an extension, kept as typed but for what a copy from elsewhere brings along."""
+    number = _plain_phone(answer)
+    without_extension = EXTENSION.sub("", number)
+    if wrong := re.search(r"[^0-9 +().\-/]", without_extension, re.ASCII):
+        raise ValueError(f"Take out {_named(wrong[0])}: a phone number has digits, spaces and + ( ) - . / and perhaps "
+                         "an extension, such as ext 12.")
+    digits = sum(map(str.isdigit, without_extension))
+    if not 3 <= digits <= 15 or len(number) > LONGEST_PHONE:
+        raise ValueError(f"Enter a phone number of 3 to 15 digits; that has {digits}.")
+    return number
+
+
+def phone_like(term: str) -> str | None:
+    """Return a search term as a phone number, if it may be a part of one: three digits or more, and no letters."""
+    number = EXTENSION.sub("", _plain_phone(term[:100]))
+    return number if re.fullmatch(r"[ +().\-/]*([0-9][ +().\-/]*){3,}", number, re.ASCII) else None
+
+
+def _plain_phone(answer: str) -> str:
+    """Return a pasted phone number with plain spaces and hyphens, and without what cannot be seen."""
+    line = re.sub(r"^tel:", "", answer.translate(INVISIBLE).strip(), flags=re.IGNORECASE)
+    line = "".join(c for c in line if unicodedata.category(c) != "Cf")
+    return re.sub(r"\s+", " ", re.sub(DASHES, "-", line)).strip()
+
+
+def _named(sign: str) -> str:
+    """Name a sign so that it can be found: as it is, and by its number where it may look like another."""
+    if sign.isascii() and sign.isprintable():
+        return sign
+    shown = f"{sign}, " if sign.isprintable() else ""
+    return f"the sign {shown}U+{ord(sign):04X}"
 
 
 def amount(answer: str) -> Decimal:

@@ -1,21 +1,25 @@
 """Payments and credit: what an account has been paid, each change in one transaction."""
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast
 
 import psycopg2
 import psycopg2.extras
 import psycopg2.pool
 
-from database import MOST_HITS, existing, fetch_all, fetch_one, fetch_value, reading, retried, search, transaction
+from database import MOST_HITS, Hits, existing, fetch_all, fetch_one, fetch_value, reading, retried, search, transaction
+from tracker import fields
 from tracker.cursor import Cursor
 from tracker.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
     from uuid import UUID
 
+Value = TypeVar("Value")
 METHODS = ("cash", "card", "transfer", "direct debit", "cheque", "other")
 psycopg2.extras.register_uuid()  # type: ignore[no-untyped-call]
 
@@ -63,6 +67,7 @@ class Payment(TypedDict):
 
 class PaymentHit(TypedDict):
     payment_id: int
+    customer_id: int
     name: str
     paid_on: date
     amount: Decimal
@@ -235,19 +240,68 @@ def find_by_entry_key(entry_key: UUID) -> Payment | None:
     return get_payment(row["payment_id"]) if row else None
 
 
-def find_payments(term: str) -> list[PaymentHit]:
-    """Return up to MOST_HITS + 1 payments of customers whose name or phone number contains term, newest first."""
+def find_payments(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
+    """Return payments, newest first, where reference, date, amount, method, and the customer's name, phone number and
+    addresses have every word of term.
+    """
     return search(
         """
-        SELECT payment_id, name, paid_on, amount, method, reference, voided_at::date AS voided_on
-        FROM matching_customers(%(whole)s, %(word)s, %(phone)s, %(reversed_phone)s, %(most)s)
+        WITH account AS (
+            SELECT customer_id, bool_or(by_number) AS by_number
+            FROM (
+                SELECT customer_id, by_number
+                FROM matching_customers(%(words)s, %(phones)s, %(reversed_phones)s, %(phone_inside)s, %(most)s)
+                UNION ALL
+                SELECT customer_id, false FROM matching_addresses(%(words)s, %(most)s)
+            ) AS candidate
+            GROUP BY customer_id
+        ), candidate AS (
+            SELECT payment_id, by_number FROM account JOIN payments USING (customer_id)
+            UNION ALL
+            SELECT payment_id, true FROM payments WHERE folded(reference) LIKE %(start)s
+            UNION ALL
+            SELECT payment_id, false FROM payments WHERE paid_on = %(day)s AND %(start)s IS NOT NULL
+            UNION ALL
+            SELECT payment_id, false FROM payments WHERE amount = %(amount)s AND %(start)s IS NOT NULL
+            UNION ALL
+            SELECT payment_id, true FROM payments WHERE reference ILIKE %(inside)s
+        ), hit AS MATERIALIZED (
+            SELECT payments.payment_id
+            FROM candidate
+            JOIN payments USING (payment_id)
+            JOIN customers USING (customer_id)
+            GROUP BY payments.payment_id, customers.customer_id
+            HAVING %(every)s::text[] IS NULL OR bool_or(by_number)
+                OR concat_ws(' ', folded(concat_ws(' ', reference, paid_on, amount::numeric(12,2), method)),
+                                    folded(name), translate(phone_number, ' +().-/', ''),
+                                    (SELECT string_agg(folded(address), ' ')
+                                     FROM locations
+                                     WHERE locations.customer_id = customers.customer_id)) ~ ALL (%(every)s)
+            LIMIT %(most)s
+        )
+        SELECT payment_id, customer_id, name, paid_on, amount, method, reference, voided_at::date AS voided_on,
+               (SELECT count(*) FROM hit) AS hits
+        FROM hit
+        JOIN payments USING (payment_id)
         JOIN customers USING (customer_id)
-        JOIN payments USING (customer_id)
         ORDER BY paid_on DESC, payment_id DESC
-        LIMIT %(most)s
+        OFFSET %(skip)s
+        LIMIT %(limit)s
         """,
-        term,
+        term, skip, limit, own_text=True, day=_first(fields.day, term), amount=_first(_amount, term),
     )
+
+
+def _first(parse: Callable[[str], Value], term: str) -> Value | None:
+    """Return the first word of a search term that a parser takes, or None."""
+    for word in term.split():
+        with contextlib.suppress(ValueError):
+            return parse(word)
+    return None
+
+
+def _amount(word: str) -> Decimal:
+    return fields.positive_amount(word.replace(",", "."))
 
 
 def list_payments(

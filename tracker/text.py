@@ -1,6 +1,7 @@
 """Values as text: amounts, days, counts, and the cleaning that keeps stored text from steering the terminal."""
 from __future__ import annotations
 
+import re
 import unicodedata
 from datetime import date
 from decimal import Decimal
@@ -14,6 +15,7 @@ EMPTY_WORDS = frozenset((
     "N/A", "n/a", "#N/A", "\\N", "-", "--", "–", "—",
 ))
 HIDDEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+JOINER = re.compile("(?<=[^\\s\u200c\u200d])[\u200c\u200d](?=[^\\s\u200c\u200d])")
 
 
 def clean(value: Any) -> str:
@@ -21,7 +23,13 @@ def clean(value: Any) -> str:
     line = "" if value is None else str(value)
     if line.isprintable():
         return line
-    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in HIDDEN else c for c in line)
+    seen = [not JOINER.match(line, i) and unicodedata.category(c) in HIDDEN for i, c in enumerate(line)]
+    return "".join("\N{REPLACEMENT CHARACTER}" if hidden else c for c, hidden in zip(line, seen))
+
+
+def without_joiners(line: str) -> str:
+    """Leave out the joiners inside words (U+200C, U+200D), with which Persian and Indic words and emoji are spelt."""
+    return JOINER.sub("", line)
 
 
 def show_amount(value: Any) -> str:

@@ -22,7 +22,7 @@ class Kind(Generic[Record]):
     table: str
     key: str
     get: Callable[[int], Record]
-    find: Callable[[str], Sequence[Row]]
+    find: Callable[[str], database.Hits]
     hits: list[tables.Column]
     name: Callable[[Row], str]
 
@@ -76,12 +76,12 @@ def look_up(kind: Kind[Record], answer: str) -> Record | None:
     digits, but what that finds is never taken without being picked.
     """
     if not fields.is_id(answer) or answer.startswith("0"):
-        return choose_hit(kind, answer, kind.find(answer))
+        return choose_hit(kind, answer, kind.find(answer).rows)
     try:
         return say_record(kind, kind.get(fields.row_id(answer)))
     except (ValueError, errors.NotFound) as exc:
         reason = str(exc)
-    if len(answer) >= 4 and (hits := kind.find(answer[:20])):
+    if len(answer) >= 4 and (hits := kind.find(answer[:20]).rows):
         prompts.complain(f"{reason} These match:")
         return pick_hit(kind, hits)
     prompts.complain(f"{reason} Enter another ID, or part of a name, phone number or address.")

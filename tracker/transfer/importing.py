@@ -214,7 +214,7 @@ def _reject_serials_elsewhere(cur: Cursor) -> dict[int, str]:
         JOIN locations USING (location_id)
         JOIN customers USING (customer_id)
         WHERE equipment.serial_number = incoming.serial_number
-          AND (customers.name, digits(customers.phone_number), locations.address)
+          AND (customers.name, translate(customers.phone_number, ' +().-/', ''), locations.address)
               IS DISTINCT FROM (incoming.name, incoming.digits, incoming.address)
         RETURNING line, equipment.equipment_id, location_id
         """
@@ -285,7 +285,8 @@ def _reject_namesakes(cur: Cursor) -> dict[int, str]:
         ), unclear AS (
             SELECT incoming.name, incoming.digits, count(*) AS stored
             FROM incoming
-            JOIN customers ON customers.name = incoming.name AND digits(customers.phone_number) = incoming.digits
+            JOIN customers ON customers.name = incoming.name
+                          AND translate(customers.phone_number, ' +().-/', '') = incoming.digits
             GROUP BY incoming.name, incoming.digits, incoming.customers
             HAVING count(*) > incoming.customers
         )
@@ -326,7 +327,7 @@ def _match_customers(cur: Cursor, numbered: bool) -> tuple[int, int]:
                    row_number() OVER (PARTITION BY incoming.first_line ORDER BY stored.customer_id) AS stored_nth
             FROM import_customers AS incoming
             JOIN customers AS stored
-              ON stored.name = incoming.name AND digits(stored.phone_number) = incoming.digits
+              ON stored.name = incoming.name AND translate(stored.phone_number, ' +().-/', '') = incoming.digits
         ) AS pair
         WHERE nth = stored_nth;
 
