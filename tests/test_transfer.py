@@ -307,8 +307,8 @@ def test_lines_join_a_customer_who_is_there_already(db, sql, file):
 
 
 def test_the_same_file_twice_adds_nothing(db, sql, file):
-    path = file("customer_id,name,phone_number,address,service_id,service_name,service_cost,equipment_id,equipment_name,"
-                "serial_number,equipment_cost\n1,Ada,555,1 Quay,1,Fibre,20,1,Router,R1,30\n"
+    path = file("customer_id,name,phone_number,address,service_id,service_name,service_cost,"
+                "equipment_id,equipment_name,serial_number,equipment_cost\n1,Ada,555,1 Quay,1,Fibre,20,1,Router,R1,30\n"
                 "1,Ada,555,1 Quay,2,Fibre,20,2,Box,,5\n1,Ada,555,1 Quay,,,,3,Box,,5\n"
                 "2,Ada,555,1 Quay,3,Fibre,20,4,Box,,5\n3,Bo,556,,,,,,,,\n")
     first, after = load(path), contents(sql)
