@@ -234,8 +234,8 @@ def test_every_line_end_is_understood_and_blank_lines_are_skipped(db, sql, file,
 @pytest.mark.slow
 @pytest.mark.parametrize(("line", "reason"), [
     ("Ada,55,,,,,,", "phone_number: Enter a phone number"),
-    ("Ada,2.34E+12,,,,,,", "phone_number: Enter a phone number"),
-    ("Ada,５５５,,,,,,", "phone_number: Enter a phone number"),
+    ("Ada,2.34E+12,,,,,,", "phone_number: Take out E"),
+    ("Ada,５５５,,,,,,", "phone_number: Take out the sign ５"),
     ("Ada", "The line has 1 field, the header 8"),
     ("Ada,555,1 Quay,Fibre,20,Router,R1,30,more", "The line has 9 fields, the header 8"),
     (",555,1 Quay,,,,,", "name: It is missing"),
@@ -299,9 +299,9 @@ def test_lines_with_the_same_name_and_digits_are_one_customer(db, sql, file):
 
 
 def test_lines_join_a_customer_who_is_there_already(db, sql, file):
-    customer_id = db.add_customer("Ada", "+1 (555)")
+    customer_id = db.add_customer("Ada", "+1 (555) 555-0100")
     db.add_location(customer_id, "1 Quay")
-    outcome = load(file("name,phone,address\nAda,1555,1 Quay\nAda,1555,2 Quay\nAda,999,1 Quay\n"))
+    outcome = load(file("name,phone,address\nAda,15555550100,1 Quay\nAda,15555550100,2 Quay\nAda,999,1 Quay\n"))
     assert (outcome.new[:2], outcome.present[:2]) == ((1, 2), (1, 1))
     assert [row["address"] for row in sql(ACCOUNTS)] == ["1 Quay", "2 Quay", "1 Quay"]
 
@@ -414,7 +414,7 @@ def test_rejects_that_cannot_be_written_import_nothing(db, sql, file):
 
 
 def test_imports_of_one_file_at_the_same_time_add_it_once(db, sql, file):
-    path = file("name,phone\n" + "".join(f"Ada {i},{i:06}\n" for i in range(500)))
+    path = file("name,phone\n" + "".join(f"Ada {i},7{i:06}\n" for i in range(500)))
     threads = [threading.Thread(target=load, args=(path,)) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -426,11 +426,11 @@ def test_imports_of_one_file_at_the_same_time_add_it_once(db, sql, file):
 def test_many_customers_get_their_own_sites_across_batches(db, sql, file, monkeypatch):
     monkeypatch.setattr(importing, "BATCH", 700)
     seen = []
-    path = file("phone,name,address\n" + "".join(f"{i:06},Ada {i % 7},Site {i}\n" for i in range(3_000)))
+    path = file("phone,name,address\n" + "".join(f"7{i:06},Ada {i % 7},Site {i}\n" for i in range(3_000)))
     importing.load(*mapped(path), None, lambda verb, rows: seen.append((verb, rows)))
     assert counts(sql) == (3_000, 3_000, 0, 0)
     assert sql("SELECT 1 FROM customers JOIN locations USING (customer_id) "
-               "WHERE address <> 'Site ' || phone_number::int") == []
+               "WHERE address <> 'Site ' || phone_number::int - 7000000") == []
     assert {("Read", 3_000), ("Added customers:", 3_000), ("Added sites:", 3_000)} <= set(seen)
 
 
@@ -457,7 +457,7 @@ def wait_for(sql, condition):
 
 
 def test_a_program_killed_in_the_middle_has_imported_nothing(uri, db, sql, file):
-    path = file("name,phone,address,plan,price\n" + "".join(f"Ada,{i:06},1 Quay,Fibre,9\n" for i in range(1_000)))
+    path = file("name,phone,address,plan,price\n" + "".join(f"Ada,7{i:06},1 Quay,Fibre,9\n" for i in range(1_000)))
     with blocked(uri, "services"):
         child = started(uri, "import", path, "--yes")
         wait_for(sql, "wait_event_type = 'Lock' AND query LIKE '%INSERT INTO services%'")
@@ -684,7 +684,7 @@ def test_the_command_asks_and_a_dry_run_does_not(sql, run, file):
 def test_the_command_fails_when_lines_are_rejected(sql, run, file):
     done = run("import", str(file("Who,Tel\nAda,555\nBo,x\n")), "--yes", "--map", "name=Who")
     assert done.returncode == 1
-    assert "Line 3: phone_number: Enter a phone number" in done.stderr
+    assert "Line 3: phone_number: Take out x" in done.stderr
     assert counts(sql) == (1, 0, 0, 0)
 
 

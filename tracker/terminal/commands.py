@@ -269,7 +269,7 @@ def import_command(arguments: argparse.Namespace) -> int:
     show_mapping(source, mapping)
     if arguments.yes and not arguments.dry_run:
         with Progress() as progress:
-            outcome = importing.load(source, mapping, None, progress)
+            outcome = importing.load(source, mapping, None, progress, hold_alike=True)
         show_outcome(outcome)
         say_imported(outcome)
         return 1 if outcome.rejects else 0
@@ -337,6 +337,11 @@ def outcome_sentences(outcome: importing.Outcome) -> Iterator[str]:
         examples = [f"line {again.line} is line {again.earlier} again" for again in outcome.repeats]
         verb = "is" if count == 1 else "are"
         yield f"{text.plural(count, 'line')} {verb} repeated and counted once: {listed(examples, count)}"
+    if count := outcome.alike:
+        verb = "looks like one that is" if count == 1 else "look like ones that are"
+        examples = [f"line {new.line} {person(new.name, new.phone_number)} like customer {new.customer_id} "
+                    f"{person(new.stored_name, new.stored_number)}" for new in outcome.first_alike]
+        yield f"{text.plural(count, 'new customer')} {verb} there: {listed(examples, count, '; ')}"
     for what, noun in (("services", "price"), ("equipment", "value")):
         if count := getattr(outcome.changed, what):
             examples = [f"{change.old:.2f} → {change.new:.2f} ({change.name}, line {change.line})"
@@ -346,10 +351,14 @@ def outcome_sentences(outcome: importing.Outcome) -> Iterator[str]:
         yield f"With the changed prices, {outcome.difference:+.2f} a month."
 
 
-def listed(examples: list[str], count: int) -> str:
+def listed(examples: list[str], count: int, between: str = ", ") -> str:
     """Join the first examples into the end of a sentence that counts more."""
-    more = f" and {count - len(examples)} more" if count > len(examples) else ""
-    return f"{', '.join(examples)}{more}."
+    more = f"{between}and {count - len(examples)} more" if count > len(examples) else ""
+    return f"{between.join(examples)}{more}."
+
+
+def person(name: str, phone_number: str | None) -> str:
+    return f"{name}, {phone_number}" if phone_number else f"{name}, without a number"
 
 
 def import_confirmed(source: sources.Source, mapping: mappings.Mapping, outcome: importing.Outcome) -> bool:

@@ -23,9 +23,11 @@ import psycopg2.pool
 import database
 from tracker import errors
 from tracker.cursor import Cursor, be_patient
+from tracker.transfer import people
 from tracker.transfer.files import Part, clear, kind_of, part_of, put
 from tracker.transfer.lines import Progress, Rows, silent
 from tracker.transfer.mapping import REJECT_COLUMNS, Mapping
+from tracker.transfer.people import Alike
 from tracker.transfer.source import NUL, Source, all_records
 
 BATCH = 50_000
@@ -69,6 +71,8 @@ class Outcome(NamedTuple):
     difference: Decimal = Decimal(0)  # what the changed services cost more a month, less where below 0
     repeated: int = 0
     repeats: tuple[Repeat, ...] = ()  # the first of them
+    alike: int = 0  # new customers who may be stored ones
+    first_alike: tuple[Alike, ...] = ()
     rejects_file: Path | None = None
 
     def rejected(self) -> int:
@@ -76,9 +80,32 @@ class Outcome(NamedTuple):
         return len(self.rejects) + self.hidden
 
 
+def _refresh_statistics() -> None:
+    """Let the server look anew at the tables that an import is compared with, where a fifth of the rows came or went:
+    on stale statistics it reads a whole table for each line.
+
+    Outside transactions, because the lock that this takes is held to the end of one.
+    """
+    with contextlib.suppress(errors.Busy), database.outside_transactions() as cur:
+        for table in ("customers", "locations", "services", "equipment"):
+            cur.execute(
+                f"""
+                SELECT 1
+                FROM pg_class
+                CROSS JOIN (SELECT count(*) AS rows FROM {table}) AS counted
+                WHERE pg_class.oid = %(table)s::regclass AND pg_has_role(relowner, 'USAGE')
+                  AND abs(rows - reltuples) > 1000 + 0.2 * least(rows, reltuples)
+                """,  # noqa: S608 (the tables are named above)
+                {"table": table},
+            )
+            if cur.fetchone():
+                cur.execute(f"ANALYZE {table}")
+
+
 @database.retried
 def check(source: Source, mapping: Mapping, progress: Progress = silent) -> Outcome:
     """Return what an import would do; write nothing."""
+    _refresh_statistics()
     with database.rehearsal() as cur:
         be_patient(cur)
         return _compare(cur, source, mapping, progress)
@@ -86,18 +113,24 @@ def check(source: Source, mapping: Mapping, progress: Progress = silent) -> Outc
 
 @database.retried
 def load(
-    source: Source, mapping: Mapping, confirmed: Outcome | None = None, progress: Progress = silent
+    source: Source,
+    mapping: Mapping,
+    confirmed: Outcome | None = None,
+    progress: Progress = silent,
+    hold_alike: bool = False,
 ) -> Outcome:
     """Import a file's good lines, all of them or none, and write the others to a file beside it, named in the outcome.
 
-    Raise Conflict when this is not what was confirmed, because the file or the records have changed since.
+    With hold_alike, lines of new customers who may be stored ones are rejected. Raise Conflict when this is not what
+    was confirmed, because the file or the records have changed since.
     """
+    _refresh_statistics()
     clear(rejects_path(source))
     with contextlib.ExitStack() as stack:
         with database.transaction() as cur:
             be_patient(cur)
             cur.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": database.IMPORT_LOCK})
-            outcome = _compare(cur, source, mapping, progress)
+            outcome = _compare(cur, source, mapping, progress, hold_alike)
             if confirmed is not None and outcome != confirmed:
                 raise errors.Conflict(CHANGED_SINCE)
             if outcome.rejects:
@@ -130,25 +163,37 @@ def _put_rejects(part: Part, source: Source) -> Path:
         return path
 
 
-def _compare(cur: Cursor, source: Source, mapping: Mapping, progress: Progress) -> Outcome:
+def _compare(cur: Cursor, source: Source, mapping: Mapping, progress: Progress, hold_alike: bool = False) -> Outcome:
     """Read the file into temporary tables, and find what of it is stored already."""
     rows = _stage(cur, source, mapping, progress)
-    rejects = rows.rejects
+    people.find_persons(cur)
+    people.find_stored(cur)
+    rejects = {**rows.rejects, **_reject_unclear(cur, mapping)}
+    if hold_alike:
+        rejects.update(people.reject_alike(cur))
+    customers = people.match_customers(cur, "customer_id" in mapping)
+    sites = _match_sites(cur)
+    services = _match_services(cur) if "service_name" in mapping else (0, 0, 0)
+    equipment = _match_equipment(cur) if "equipment_name" in mapping else (0, 0, 0)
+    new, present, changed = zip((*customers, 0), (*sites, 0), services, equipment)
+    alike, first_alike = people.find_alike(cur)
+    outcome = Outcome(Tally(*new), Tally(*present), dict(sorted(rejects.items())), rows.hidden, Tally(*changed),
+                      alike=alike, first_alike=first_alike)
+    return _find_repeats(cur, _find_changes(cur, outcome))
+
+
+def _reject_unclear(cur: Cursor, mapping: Mapping) -> dict[int, str]:
+    """Take out the lines that contradict what is stored, or each other."""
+    rejects: dict[int, str] = {}
     if "customer_id" in mapping:
-        rejects.update(_reject_changed_customers(cur))
+        rejects.update(people.reject_changed_customers(cur))
     if "serial_number" in mapping:
         rejects.update(_reject_serials_elsewhere(cur))
         rejects.update(_reject_serials_repeated(cur))
     if "service_id" in mapping:
         rejects.update(_reject_changed_services(cur))
-    rejects.update(_reject_namesakes(cur))
-    customers = _match_customers(cur, "customer_id" in mapping)
-    sites = _match_sites(cur)
-    services = _match_services(cur) if "service_name" in mapping else (0, 0, 0)
-    equipment = _match_equipment(cur) if "equipment_name" in mapping else (0, 0, 0)
-    new, present, changed = zip((*customers, 0), (*sites, 0), services, equipment)
-    outcome = Outcome(Tally(*new), Tally(*present), dict(sorted(rejects.items())), rows.hidden, Tally(*changed))
-    return _find_repeats(cur, _find_changes(cur, outcome))
+    rejects.update(people.reject_namesakes(cur))
+    return rejects
 
 
 def _stage(cur: Cursor, source: Source, mapping: Mapping, progress: Progress) -> Rows:
@@ -161,8 +206,7 @@ def _stage(cur: Cursor, source: Source, mapping: Mapping, progress: Progress) ->
             line            bigint   NOT NULL,
             customer_id     text     NOT NULL DEFAULT '',
             name            text     NOT NULL,
-            phone_number    text     NOT NULL,
-            digits          text     NOT NULL,
+            phone_number    text     NOT NULL DEFAULT '',
             address         text,
             service_id      text     NOT NULL DEFAULT '',
             service_name    text,
@@ -185,38 +229,25 @@ def _stage(cur: Cursor, source: Source, mapping: Mapping, progress: Progress) ->
     return rows
 
 
-def _reject_changed_customers(cur: Cursor) -> dict[int, str]:
-    """Take out lines whose customer_id stands in an earlier line with another name or phone number."""
-    cur.execute(
-        """
-        DELETE FROM import_lines AS later
-        USING (
-            SELECT DISTINCT ON (customer_id) customer_id, name, digits, line
-            FROM import_lines
-            WHERE customer_id <> ''
-            ORDER BY customer_id, line
-        ) AS first
-        WHERE later.customer_id = first.customer_id AND (later.name, later.digits) <> (first.name, first.digits)
-        RETURNING later.line, first.line AS first_line
-        """
-    )
-    return {
-        row["line"]: f"customer_id: Line {row['first_line']} has it with another name or phone number." for row in cur
-    }
-
-
 def _reject_serials_elsewhere(cur: Cursor) -> dict[int, str]:
     """Take out lines whose serial number is stored at another place."""
     cur.execute(
         """
-        DELETE FROM import_lines AS incoming
-        USING equipment
-        JOIN locations USING (location_id)
-        JOIN customers USING (customer_id)
-        WHERE equipment.serial_number = incoming.serial_number
-          AND (customers.name, translate(customers.phone_number, ' +().-/', ''), locations.address)
-              IS DISTINCT FROM (incoming.name, incoming.digits, incoming.address)
-        RETURNING line, equipment.equipment_id, location_id
+        WITH held AS MATERIALIZED (
+            SELECT import_lines.line, min(equipment.equipment_id) AS equipment_id, min(location_id) AS location_id
+            FROM import_lines
+            JOIN import_people USING (customer_id, name, phone_number)
+            JOIN equipment ON serial_key(equipment.serial_number) = serial_key(import_lines.serial_number)
+            JOIN locations USING (location_id)
+            LEFT JOIN import_stored
+              ON import_stored.person = import_people.person AND import_stored.customer_id = locations.customer_id
+            GROUP BY import_lines.line
+            HAVING bool_and(import_stored.person IS NULL OR locations.address IS DISTINCT FROM import_lines.address)
+        )
+        DELETE FROM import_lines
+        USING held
+        WHERE held.line = import_lines.line
+        RETURNING held.line, held.equipment_id, held.location_id
         """
     )
     return {
@@ -229,129 +260,63 @@ def _reject_serials_repeated(cur: Cursor) -> dict[int, str]:
     """Take out lines whose serial number stands in an earlier line at another place, or of another device."""
     cur.execute(
         """
-        DELETE FROM import_lines AS later
-        USING (
-            SELECT DISTINCT ON (serial_number) serial_number, customer_id, name, digits, address, line,
-                   equipment_name, equipment_cost
-            FROM import_lines
-            WHERE serial_number IS NOT NULL
-            ORDER BY serial_number, line
-        ) AS first
-        WHERE later.serial_number = first.serial_number
-          AND (later.customer_id, later.name, later.digits, later.address, later.equipment_name, later.equipment_cost)
-              IS DISTINCT FROM
-              (first.customer_id, first.name, first.digits, first.address, first.equipment_name, first.equipment_cost)
-        RETURNING later.line, first.line AS first_line,
-                  CASE WHEN (later.customer_id, later.name, later.digits, later.address)
-                            IS DISTINCT FROM (first.customer_id, first.name, first.digits, first.address)
-                       THEN 'at another place' ELSE 'with another name or cost'
-                  END AS how
+        WITH repeated AS MATERIALIZED (
+            SELECT line, first_line, elsewhere
+            FROM (
+                SELECT line, first_value(line) OVER same AS first_line,
+                       (customer_id, person, address) IS DISTINCT FROM
+                       (first_value(customer_id) OVER same, first_value(person) OVER same,
+                        first_value(address) OVER same) AS elsewhere,
+                       (equipment_name, equipment_cost) IS DISTINCT FROM
+                       (first_value(equipment_name) OVER same, first_value(equipment_cost) OVER same) AS differs
+                FROM (
+                    SELECT import_lines.line, customer_id, person, address, equipment_name, equipment_cost,
+                           serial_key(serial_number) AS serial
+                    FROM import_lines
+                    JOIN import_people USING (customer_id, name, phone_number)
+                    WHERE serial_number IS NOT NULL
+                ) AS placed
+                WINDOW same AS (PARTITION BY serial ORDER BY line)
+            ) AS compared
+            WHERE elsewhere OR differs
+        )
+        DELETE FROM import_lines
+        USING repeated
+        WHERE repeated.line = import_lines.line
+        RETURNING repeated.line, first_line, elsewhere
         """
     )
-    return {row["line"]: f"serial_number: Line {row['first_line']} has it {row['how']}." for row in cur}
+    return {
+        row["line"]: f"serial_number: Line {row['first_line']} has it "
+                     f"{'at another place' if row['elsewhere'] else 'with another name or cost'}."
+        for row in cur
+    }
 
 
 def _reject_changed_services(cur: Cursor) -> dict[int, str]:
     """Take out lines whose service_id stands in an earlier line of the same site with another name or cost."""
     cur.execute(
         """
-        DELETE FROM import_lines AS later
-        USING (
-            SELECT DISTINCT ON (customer_id, name, digits, address, service_id)
-                   customer_id, name, digits, address, service_id, service_name, service_cost, line
-            FROM import_lines
-            WHERE service_id <> '' AND service_name IS NOT NULL
-            ORDER BY customer_id, name, digits, address, service_id, line
-        ) AS first
-        WHERE (later.customer_id, later.name, later.digits, later.address, later.service_id)
-              = (first.customer_id, first.name, first.digits, first.address, first.service_id)
-          AND (later.service_name, later.service_cost) <> (first.service_name, first.service_cost)
-        RETURNING later.line, first.line AS first_line
+        WITH changed AS MATERIALIZED (
+            SELECT line, first_line
+            FROM (
+                SELECT import_lines.line, first_value(import_lines.line) OVER same AS first_line,
+                       (service_name, service_cost) <> (first_value(service_name) OVER same,
+                                                        first_value(service_cost) OVER same) AS differs
+                FROM import_lines
+                JOIN import_people USING (customer_id, name, phone_number)
+                WHERE service_id <> '' AND service_name IS NOT NULL
+                WINDOW same AS (PARTITION BY customer_id, person, address, service_id ORDER BY import_lines.line)
+            ) AS compared
+            WHERE differs
+        )
+        DELETE FROM import_lines
+        USING changed
+        WHERE changed.line = import_lines.line
+        RETURNING changed.line, changed.first_line
         """
     )
     return {row["line"]: f"service_id: Line {row['first_line']} has it with another name or cost." for row in cur}
-
-
-def _reject_namesakes(cur: Cursor) -> dict[int, str]:
-    """Take out lines that may be of either of several stored customers: those of one name and phone number, when the
-    file does not have them all.
-    """
-    cur.execute(
-        """
-        WITH incoming AS (
-            SELECT name, digits, count(DISTINCT customer_id) AS customers
-            FROM import_lines
-            GROUP BY name, digits
-        ), unclear AS (
-            SELECT incoming.name, incoming.digits, count(*) AS stored
-            FROM incoming
-            JOIN customers ON customers.name = incoming.name
-                          AND translate(customers.phone_number, ' +().-/', '') = incoming.digits
-            GROUP BY incoming.name, incoming.digits, incoming.customers
-            HAVING count(*) > incoming.customers
-        )
-        DELETE FROM import_lines
-        USING unclear
-        WHERE import_lines.name = unclear.name AND import_lines.digits = unclear.digits
-        RETURNING line, stored
-        """
-    )
-    return {row["line"]: f"name: {row['stored']} stored customers have this name and phone number." for row in cur}
-
-
-def _match_customers(cur: Cursor, numbered: bool) -> tuple[int, int]:
-    """Fill import_customers, one for each that the lines speak of, known by its first line, and import_known with
-    the IDs of those that are stored; count new and present.
-
-    When the file has customer IDs, several customers may have one name and phone number: the nth in the file is then
-    the nth stored.
-    """
-    cur.execute(
-        """
-        CREATE TEMPORARY TABLE import_customers ON COMMIT DROP AS
-        SELECT min(line) AS first_line, customer_id, name, digits, min(phone_number) AS phone_number, 1 AS nth
-        FROM import_lines
-        GROUP BY customer_id, name, digits
-        """
-    )
-    if numbered:
-        _number_namesakes(cur)
-    cur.execute(
-        """
-        ANALYZE import_customers;
-
-        CREATE TEMPORARY TABLE import_known ON COMMIT DROP AS
-        SELECT first_line, customer_id, false AS is_new
-        FROM (
-            SELECT incoming.first_line, incoming.nth, stored.customer_id,
-                   row_number() OVER (PARTITION BY incoming.first_line ORDER BY stored.customer_id) AS stored_nth
-            FROM import_customers AS incoming
-            JOIN customers AS stored
-              ON stored.name = incoming.name AND translate(stored.phone_number, ' +().-/', '') = incoming.digits
-        ) AS pair
-        WHERE nth = stored_nth;
-
-        ANALYZE import_known;
-
-        SELECT (SELECT count(*) FROM import_customers) - (SELECT count(*) FROM import_known) AS new,
-               (SELECT count(*) FROM import_known)                                           AS present
-        """
-    )
-    return _new_and_present(cur)
-
-
-def _number_namesakes(cur: Cursor) -> None:
-    cur.execute(
-        """
-        UPDATE import_customers
-        SET nth = numbered.nth
-        FROM (
-            SELECT first_line, row_number() OVER (PARTITION BY name, digits ORDER BY first_line) AS nth
-            FROM import_customers
-        ) AS numbered
-        WHERE numbered.first_line = import_customers.first_line AND numbered.nth > 1
-        """
-    )
 
 
 def _new_and_present(cur: Cursor) -> tuple[int, int]:
@@ -368,7 +333,7 @@ def _match_sites(cur: Cursor) -> tuple[int, int]:
         FROM (
             SELECT first_line, address, min(line) AS site_line
             FROM import_lines
-            JOIN import_customers USING (customer_id, name, digits)
+            JOIN import_spellings USING (customer_id, name, phone_number)
             WHERE address IS NOT NULL
             GROUP BY first_line, address
         ) AS site
@@ -399,7 +364,7 @@ def _match_services(cur: Cursor) -> tuple[int, int, int]:
                    row_number() OVER (PARTITION BY site_line, service_name, service_cost
                                       ORDER BY service_id = '', min(line)) AS nth
             FROM import_lines
-            JOIN import_customers USING (customer_id, name, digits)
+            JOIN import_spellings USING (customer_id, name, phone_number)
             JOIN import_sites USING (first_line, address)
             WHERE service_name IS NOT NULL
             GROUP BY site_line, location_id, service_id, service_name, service_cost
@@ -413,6 +378,8 @@ def _match_services(cur: Cursor) -> tuple[int, int, int]:
         FROM incoming
         LEFT JOIN stored USING (location_id, service_name, cost, nth)
         WHERE incoming.service_id <> '' OR nth = 1;
+
+        ANALYZE import_services;
 
         UPDATE import_services
         SET service_id = stored.service_id, old_cost = stored.cost
@@ -446,15 +413,22 @@ def _match_equipment(cur: Cursor) -> tuple[int, int, int]:
         """
         CREATE TEMPORARY TABLE import_equipment ON COMMIT DROP AS
         WITH incoming AS (
-            SELECT min(line) AS line, site_line, location_id, equipment_id, equipment_name, serial_number,
-                   equipment_cost AS cost,
-                   row_number() OVER (PARTITION BY site_line, equipment_name, equipment_cost, serial_number
+            SELECT min(line) AS line, site_line, location_id, equipment_id, equipment_name,
+                   min(serial_number) AS serial_number, serial_key(serial_number) AS serial, equipment_cost AS cost,
+                   row_number() OVER (PARTITION BY site_line, equipment_name, equipment_cost, serial_key(serial_number)
                                       ORDER BY equipment_id = '', min(line)) AS nth
             FROM import_lines
-            JOIN import_customers USING (customer_id, name, digits)
+            JOIN import_spellings USING (customer_id, name, phone_number)
             JOIN import_sites USING (first_line, address)
             WHERE equipment_name IS NOT NULL
-            GROUP BY site_line, location_id, equipment_id, equipment_name, serial_number, equipment_cost
+            GROUP BY site_line, location_id, equipment_id, equipment_name, serial_key(serial_number), equipment_cost
+        ), numbered AS (
+            SELECT DISTINCT ON (location_id, serial_key(serial_number))
+                   equipment_id, location_id, serial_key(serial_number) AS serial, cost
+            FROM equipment
+            JOIN import_sites USING (location_id)
+            WHERE serial_number IS NOT NULL
+            ORDER BY location_id, serial_key(serial_number), equipment_id
         ), stored AS (
             SELECT equipment_id, location_id, equipment_name, cost,
                    row_number() OVER (PARTITION BY location_id, equipment_name, cost ORDER BY equipment_id) AS nth
@@ -467,12 +441,14 @@ def _match_equipment(cur: Cursor) -> tuple[int, int, int]:
                coalesce(numbered.equipment_id, stored.equipment_id) AS equipment_id,
                coalesce(numbered.cost, stored.cost)                 AS old_cost
         FROM incoming
-        LEFT JOIN equipment AS numbered ON numbered.serial_number = incoming.serial_number
+        LEFT JOIN numbered ON numbered.location_id = incoming.location_id AND numbered.serial = incoming.serial
         LEFT JOIN stored
-          ON incoming.serial_number IS NULL
+          ON incoming.serial IS NULL
          AND (stored.location_id, stored.equipment_name, stored.cost, stored.nth)
              = (incoming.location_id, incoming.equipment_name, incoming.cost, incoming.nth)
-        WHERE incoming.nth = 1 OR incoming.serial_number IS NULL AND incoming.equipment_id <> '';
+        WHERE incoming.nth = 1 OR incoming.serial IS NULL AND incoming.equipment_id <> '';
+
+        ANALYZE import_equipment;
 
         UPDATE import_equipment
         SET equipment_id = stored.equipment_id, old_cost = stored.cost
@@ -546,7 +522,7 @@ def _find_repeats(cur: Cursor, outcome: Outcome) -> Outcome:
         """
         SELECT max(line) AS line, min(line) AS earlier, sum(count(*) - 1) OVER () AS repeated
         FROM import_lines
-        GROUP BY customer_id, name, digits, address, service_id, service_name, service_cost,
+        GROUP BY customer_id, name, phone_number, address, service_id, service_name, service_cost,
                  equipment_id, equipment_name, serial_number, equipment_cost
         HAVING count(*) > 1
         ORDER BY min(line)
@@ -638,7 +614,7 @@ def _add_customers(cur: Cursor, after: int, upto: int) -> None:
         """
         INSERT INTO customers (customer_id, name, phone_number)
         OVERRIDING SYSTEM VALUE
-        SELECT known.customer_id, name, phone_number
+        SELECT known.customer_id, name, nullif(phone_number, '')
         FROM import_customers
         JOIN import_known AS known USING (first_line)
         WHERE first_line > %(after)s AND first_line <= %(upto)s AND is_new

@@ -13,6 +13,7 @@ from tracker.transfer.source import NUL, Record, Source, records
 Progress = Callable[[str, int], None]
 CHUNK = 500
 NOTHING = "\\N"
+USUAL_PHONE = re.compile(r"[+(]?(?:[0-9().\-/]| (?! )){3,19}", re.ASCII)
 
 
 def silent(verb: str, rows: int) -> None:
@@ -52,15 +53,11 @@ def _text(limit: int) -> Callable[[str], str]:
 
 
 def _phone(cell: str) -> str:
-    """Parse a phone number, with the rule of fields.phone, to two columns: its digits alone, and as it is."""
+    """Parse a phone number, with the rule of fields.phone; the usual ones are told by a look at the signs alone."""
     # A program that takes it for a number with decimals has added them.
     value = re.sub(r"\A(\+?[0-9]{3,15})\.0{1,2}\Z", r"\1", _value(cell))
-    digits = value.replace(" ", "").replace("+", "").replace("-", "")
-    if not digits.isdigit():
-        digits = digits.replace("(", "").replace(")", "").replace(".", "").replace("/", "")
-    if not (digits.isascii() and digits.isdigit() and 3 <= len(digits) <= 15 and len(value) <= 20):
-        fields.phone(value)
-    return f"{digits}\t{value}"
+    usual = USUAL_PHONE.fullmatch(value) and 3 <= sum(map(value.count, "0123456789")) <= 15
+    return value if usual else fields.phone(value)
 
 
 def _money(cell: str) -> str:
@@ -77,7 +74,7 @@ def _parsers() -> dict[str, Callable[[str], str]]:
     return {
         "customer_id": _or("", _text(100)),
         "name": _text(200),
-        "phone_number": _phone,
+        "phone_number": _or("", _phone),
         "address": _or(NOTHING, _text(300)),
         "service_id": _or("", _text(100)),
         "service_name": remember(_or(NOTHING, _text(100))),
@@ -101,7 +98,7 @@ class Rows:
         self.rejects: dict[int, str] = {}
         self.hidden = 0  # further lines that a rejected one took in, by a quotation mark
         self.error: BaseException | None = None
-        self.columns = ["line", *(field.replace("phone_number", "digits, phone_number") for field in mapping)]
+        self.columns = ["line", *mapping]
         self._mapping, self._progress = mapping, progress
         self._width = len(source.headers)
         self._joined = {field: columns for field, columns in mapping.items() if len(columns) > 1}

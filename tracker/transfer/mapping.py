@@ -66,7 +66,7 @@ def match_headers(headers: Sequence[str], chosen: Mapping | None = None) -> Mapp
     for column in itertools.chain(*mapping.values()):
         if sum(header.casefold() == headers[column].casefold() for header in headers) > 1:
             raise BadFile(f"The header {headers[column]} stands more than once; rename all but one of them.")
-    _check_complete(mapping)
+    _check_complete(mapping, chosen or {})
     return mapping
 
 
@@ -96,9 +96,9 @@ def _words(header: str) -> str:
     return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", header).casefold()))
 
 
-def _check_complete(mapping: Mapping) -> None:
+def _check_complete(mapping: Mapping, chosen: Mapping) -> None:
     for field in REQUIRED:
-        if field not in mapping:
+        if field not in mapping and (field == "name" or field not in chosen):
             raise BadFile(f"No column looks like {field}: say which it is, as in --map {field}=Header.")
     if "serial_number" in mapping and "equipment_name" not in mapping:
         raise BadFile("There is a column for serial_number but none for equipment_name: add it with --map, or leave "
