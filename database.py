@@ -1,6 +1,6 @@
 """Every read and write of customers, locations, services, equipment and bills, and the pool they run on.
 
-One public function is one transaction, but for a search, which may need two, and an upgrade, which has one for each
+One public function is one transaction, but for a search, which may need several, and an upgrade, which has one for each
 migration. Functions return plain dicts and raise Error, whose text is one sentence for the administrator. Nothing here
 prints or asks.
 """
@@ -14,6 +14,7 @@ import re
 import select
 import threading
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import date
@@ -198,6 +199,7 @@ def connect(uri: str | None = None, *, allow_older: bool = False, say: Callable[
     """
     global _pool, _slots, _slot_wait, _data_folder
     _data_folder = None
+    settings.country_code()  # a wrong one is said now, not at the first search
     size = settings.whole_number("DB_POOL_SIZE", 4)
     _slot_wait = settings.whole_number("DB_POOL_WAIT", 30)
     parameters = _parameters(uri or settings.get("DATABASE_URI") or _embedded_uri())
@@ -340,10 +342,11 @@ def plan_upgrade() -> Upgrade:
 
 
 def upgrade(say: Callable[[str], object] = _nobody) -> int:
-    """Bring the database to the program's version, a transaction for each migration; return how many there were.
+    """Bring the database to the program's version; return how many migrations that took.
 
-    The embedded database is copied first. Safe for several at once, and to kill and begin again. Raise Unavailable when
-    there can be no copy, Busy when others keep the tables, Forbidden when they are another login's.
+    Each is a transaction of its own, but those of the embedded database are one, and that is copied first. Safe for
+    several at once, and to kill and begin again. Raise Unavailable when there can be no copy, Busy when others keep the
+    tables, Forbidden when they are another login's.
     """
     done = 0
     while True:
@@ -354,10 +357,12 @@ def upgrade(say: Callable[[str], object] = _nobody) -> int:
             if not pending:
                 return done
             migrate.check_owner(cur)
-            with _copied(cur, _data_folder, version, say) if _data_folder and not done else nullcontext():
-                migrate.apply(cur, pending[0], say)
-        log.note(f"Upgraded the database from version {version} to {pending[0].version}")
-        done += 1
+            steps = pending if _data_folder else pending[:1]
+            with _copied(cur, _data_folder, version, say) if _data_folder else nullcontext():
+                for step in steps:
+                    migrate.apply(cur, step, say)
+        log.note(f"Upgraded the database from version {version} to {steps[-1].version}")
+        done += len(steps)
 
 
 @contextmanager
@@ -640,6 +645,7 @@ def _patterns(term: str, own_text: bool) -> Iterator[Row]:
     comes last: one or two characters inside a word, digits inside a number, and what stands inside a reference, a
     serial number or the changed description of a monthly bill.
     """
+    term = unicodedata.normalize("NFC", term)
     folds: Row = only(fetch_one(
         """
         SELECT folded(%(term)s) AS plain, folded(%(expanded)s) AS expanded, serial_key(%(term)s) AS serial,
@@ -653,11 +659,11 @@ def _patterns(term: str, own_text: bool) -> Iterator[Row]:
     keys = [key for key in folds["keys"] or [] if len(key) >= 3]
     yield {
         **_by_index(spellings, own_text), "start": f"{_literal(folds['plain'])}%", "inside": None, "phone_inside": None,
-        "phones": [f"{key}%" for key in keys], "reversed_phones": [f"{key[::-1]}%" for key in keys],
+        "phones": keys,
         "serial": f"{_literal(folds['serial'])}%" if _is_serial(term, folds["serial"]) else None,
     }
     yield {
-        **_anywhere(spellings), "start": None, "phones": [], "reversed_phones": [], "serial": None,
+        **_anywhere(spellings), "start": None, "phones": [], "serial": None,
         "inside": f"%{_literal(term)}%", "phone_inside": f"%{keys[0]}%" if keys and len(keys[0]) < 8 else None,
     }
 
@@ -838,7 +844,7 @@ def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
             SELECT customers.customer_id
             FROM (
                 SELECT customer_id, by_number
-                FROM matching_customers(%(words)s, %(phones)s, %(reversed_phones)s, %(phone_inside)s, %(most)s)
+                FROM matching_customers(%(words)s, %(phones)s, %(phone_inside)s, %(most)s)
                 UNION ALL
                 SELECT customer_id, false FROM matching_addresses(%(words)s, %(most)s)
                 UNION ALL
@@ -873,18 +879,24 @@ def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
     )
 
 
-def customers_with_phone(phone_number: str) -> list[Customer]:
-    """Return customers who have the same phone number, however it is written; a number may be shared."""
+def similar_customers(name: str, phone_number: str | None) -> list[Customer]:
+    """Return customers who have the same name or the same phone number, however they are written."""
     return fetch_all(
         """
         SELECT customer_id, name, phone_number
-        FROM customers
-        WHERE phone_key(phone_number) = ANY (phone_keys(%(phone_number)s, %(country)s))
-          AND same_phone(phone_number, %(phone_number)s, %(country)s)
+        FROM (
+            (SELECT customer_id, name, phone_number
+             FROM customers
+             WHERE phone_key(phone_number) = ANY (phone_keys(%(phone_number)s, %(country)s))
+               AND same_phone(phone_number, %(phone_number)s, %(country)s)
+             LIMIT %(most)s)
+            UNION
+            (SELECT customer_id, name, phone_number FROM customers WHERE folded(name) = folded(%(name)s) LIMIT %(most)s)
+        ) AS similar_customer
         ORDER BY customer_id
         LIMIT %(most)s
         """,
-        phone_number=phone_number, country=settings.country_code(), most=MOST_HITS,
+        name=name, phone_number=phone_number, country=settings.country_code(), most=MOST_HITS,
     )
 
 
@@ -993,7 +1005,7 @@ def find_locations(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
         """
         WITH hit AS MATERIALIZED (
             SELECT locations.location_id
-            FROM matching_locations(%(words)s, %(phones)s, %(reversed_phones)s, %(phone_inside)s, %(most)s)
+            FROM matching_locations(%(words)s, %(phones)s, %(phone_inside)s, %(most)s)
             JOIN locations USING (location_id)
             JOIN customers USING (customer_id)
             GROUP BY locations.location_id, customers.customer_id
@@ -1107,7 +1119,7 @@ def find_services(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
             SELECT services.service_id
             FROM (
                 SELECT service_id, by_number
-                FROM matching_locations(%(words)s, %(phones)s, %(reversed_phones)s, %(phone_inside)s, %(most)s)
+                FROM matching_locations(%(words)s, %(phones)s, %(phone_inside)s, %(most)s)
                 JOIN services USING (location_id)
                 UNION ALL
                 SELECT service_id, false
@@ -1213,7 +1225,7 @@ def find_equipment(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
             SELECT equipment.equipment_id
             FROM (
                 SELECT equipment_id, by_number
-                FROM matching_locations(%(words)s, %(phones)s, %(reversed_phones)s, %(phone_inside)s, %(most)s)
+                FROM matching_locations(%(words)s, %(phones)s, %(phone_inside)s, %(most)s)
                 JOIN equipment USING (location_id)
                 UNION ALL
                 SELECT equipment_id, true
@@ -1377,7 +1389,7 @@ def find_bills(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
             SELECT customer_id, bool_or(by_number) AS by_number
             FROM (
                 SELECT customer_id, by_number
-                FROM matching_customers(%(words)s, %(phones)s, %(reversed_phones)s, %(phone_inside)s, %(most)s)
+                FROM matching_customers(%(words)s, %(phones)s, %(phone_inside)s, %(most)s)
                 UNION ALL
                 SELECT customer_id, false FROM matching_addresses(%(words)s, %(most)s)
             ) AS candidate
@@ -1431,8 +1443,9 @@ def _months(term: str) -> list[date]:
         SELECT month::date AS period
         FROM generate_series(date_trunc('month', CURRENT_DATE) - interval '10 years',
                              date_trunc('month', CURRENT_DATE) + interval '1 year', interval '1 month') AS month
-        WHERE folded(to_char(month, 'FMMonth YYYY YYYY-MM')) ~ ALL (
-            SELECT '(^| )' || word FROM regexp_split_to_table(folded(%(term)s), ' ') AS word
+        WHERE NOT EXISTS (
+            SELECT FROM regexp_split_to_table(folded(%(term)s), ' ') AS word
+            WHERE strpos(folded(to_char(month, 'FMMonth YYYY YYYY-MM')), word) = 0
         )
         """,
         term=term,

@@ -45,10 +45,10 @@ class Menu(NamedTuple):
 def add_customer() -> None:
     name = ask("Name", fields.text(200))
     phone_number = ask("Phone number", fields.phone)
-    if others := database.customers_with_phone(phone_number):
-        print("This phone number is known already:")
+    if others := database.similar_customers(name, phone_number):
+        print("This name or phone number is known already:")
         print(tables.table(screens.CUSTOMERS, others))
-        if not confirm("Type yes to add another customer with it:"):
+        if not confirm("Type yes to add another customer:"):
             print("Not added.")
             return
     customer_id = database.add_customer(name, phone_number)

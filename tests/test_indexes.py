@@ -16,10 +16,18 @@ from tracker import bill_run, demo, payments, reports
 
 # As PostgreSQL writes them out. Without a column, condition or operator class, an index is useless and nothing fails.
 DEFINITIONS = {
-    "customers_name_search": "ON public.customers USING gin (name gin_trgm_ops)",
-    "customers_phone_digits": "ON public.customers USING btree (digits(phone_number) text_pattern_ops)",
-    "customers_phone_reversed": "ON public.customers USING btree (reverse(digits(phone_number)) text_pattern_ops)",
-    "locations_address_search": "ON public.locations USING gin (address gin_trgm_ops)",
+    "customers_name_search": "ON public.customers USING gin (folded(name) gin_trgm_ops)",
+    "customers_phone_key": "ON public.customers USING btree (phone_key(phone_number) text_pattern_ops)",
+    "customers_phone_reversed": "ON public.customers USING btree (reverse(phone_key(phone_number)) text_pattern_ops)",
+    "locations_address_search": "ON public.locations USING gin (folded(address) gin_trgm_ops)",
+    "services_name_search": "ON public.services USING gin (folded(service_name) gin_trgm_ops)",
+    "equipment_name_search": "ON public.equipment USING gin (folded(equipment_name) gin_trgm_ops)",
+    "equipment_serial_once":
+        "ON public.equipment USING btree (serial_key(serial_number) text_pattern_ops, serial_repeat)",
+    "billing_description_search":
+        "ON public.billing USING gin (folded(description) gin_trgm_ops) WHERE (period IS NULL)",
+    "payments_reference":
+        "ON public.payments USING btree (folded(reference) text_pattern_ops) WHERE (reference IS NOT NULL)",
     "services_location_id": "ON public.services USING btree (location_id)",
     "equipment_location_id": "ON public.equipment USING btree (location_id)",
     "billing_items_billing_id": "ON public.billing_items USING btree (billing_id)",
@@ -41,9 +49,15 @@ QUESTIONS = {
     "customers_name_search": [lambda: database.find_customers("kafo"), lambda: database.find_locations("kafo"),
                               lambda: database.find_bills("kafo"), lambda: payments.find_payments("kafo"),
                               lambda: database.find_services("kafo"), lambda: database.find_equipment("kafo"),
-                              lambda: database.find_customers("ad")],
-    "customers_phone_digits": [lambda: database.find_customers("+44 20 7946 0007"),
-                               lambda: database.customers_with_phone("+44 20 7946 0007")],
+                              lambda: database.find_customers("ad"),
+                              lambda: database.find_customers("kafo harbour"),
+                              lambda: database.similar_customers("Ada Okafor", None)],
+    "services_name_search": [lambda: database.find_services("fibre"), lambda: database.find_services("fibre 100")],
+    "equipment_name_search": [lambda: database.find_equipment("router")],
+    "billing_description_search": [lambda: database.find_bills("setup")],
+    "payments_reference": [lambda: payments.find_payments("TX-1")],
+    "customers_phone_key": [lambda: database.find_customers("+44 20 7946 0007"),
+                            lambda: database.similar_customers("", "+44 20 7946 0007")],
     "customers_phone_reversed": [lambda: database.find_customers("460007"), lambda: payments.find_payments("460007")],
     "locations_address_search": [lambda: database.find_customers("harbour st"),
                                  lambda: database.find_locations("harbour st"),
@@ -67,7 +81,8 @@ QUESTIONS = {
     "locations_address_once": [lambda: reports.get_account(30), lambda: database.customer_contents(30)],
     "billing_once_a_period": [lambda: reports.get_account(30)],
     "payments_entry_once": [lambda: payments.find_by_entry_key(uuid.uuid4())],
-    "equipment_serial_once": [lambda: database.find_equipment("S-1")],
+    "equipment_serial_once": [lambda: database.find_equipment("SN-1001"), lambda: database.find_customers("SN-1001"),
+                              lambda: database.serial_holder("S-1")],
 }
 
 

@@ -254,7 +254,7 @@ def test_a_long_list_of_hits_says_that_there_are_more(run, sql):
 
 def test_a_known_phone_number_is_shown_before_it_is_used_again(records, run, sql):
     done = run(answers=lines("1", "1", "Bo", "+442079460958", "no", "1", "Bo", "+442079460958", "yes", "0", "0"))
-    assert done.stdout.count("This phone number is known already:") == 2
+    assert done.stdout.count("This name or phone number is known already:") == 2
     assert "Not added." in done.stdout
     assert "Added customer 2, Bo." in done.stdout
     assert count(sql, "customer") == 2

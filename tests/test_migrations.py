@@ -120,13 +120,16 @@ def objects(uri: str) -> dict[str, str]:
         return catalogue(cur)
 
 
+LATER = ("serial_repeat", "voided_on")
+
+
 def rows(uri: str) -> dict[str, list[dict[str, Any]]]:
-    """Return every row of the tables that version 1 had, but for the versions."""
+    """Return every row of the tables that version 1 had, but for the versions and what came later."""
     found = {}
     with session(uri) as cur:
         for table in TABLES_1[1:]:
             cur.execute(f"SELECT * FROM {table} ORDER BY 1")
-            found[table] = cur.fetchall()
+            found[table] = [{name: value for name, value in row.items() if name not in LATER} for row in cur.fetchall()]
             assert found[table]
     return found
 
@@ -370,7 +373,7 @@ def test_a_login_that_owns_only_some_of_it_is_told_so_and_changes_nothing(clerk,
     assert objects(old) == before
 
 
-def test_four_upgrades_at_the_same_moment_all_succeed_and_one_does_it(old, psql):
+def test_four_upgrades_at_the_same_moment_all_succeed_and_each_step_is_done_once(old, psql):
     psql("SELECT pg_advisory_lock(%s)", database.SCHEMA_LOCK)
     programs = [start(old, "upgrade", "--yes") for _ in range(4)]
     wait_for(lambda: psql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")[0]["count"] == 4)
@@ -380,7 +383,8 @@ def test_four_upgrades_at_the_same_moment_all_succeed_and_one_does_it(old, psql)
         (0, "Another program is upgrading the database; waiting for it.\n")
     }
     results = sorted(stdout.splitlines()[-1] for _, stdout, _ in ends)
-    assert results == [f"Already at version {NEWEST}."] * 3 + [f"Upgraded to version {NEWEST}."]
+    assert f"Upgraded to version {NEWEST}." in results
+    assert set(results) <= {f"Already at version {NEWEST}.", f"Upgraded to version {NEWEST}."}
     assert versions(old) == list(range(1, NEWEST + 1))
 
 
@@ -496,7 +500,7 @@ def open_gate(psql: Sql) -> None:
 def test_an_upgrade_killed_at_any_statement_leaves_all_or_nothing_and_can_be_run_again(gate, old, psql):
     before, kept, ends = objects(old), rows(old), []
     while not ends or ends[-1] != NEWEST:
-        gate(len(ends) + 1)
+        gate(max(1, ends.count(ends[-1]) + (ends[-1] == 1)) if ends else 1)
         upgrade = start(old, "upgrade", "--yes")
         wait_for(functools.partial(is_stopped, psql))
         upgrade.kill()
@@ -771,4 +775,4 @@ def test_nobody_reads_the_version_of_an_embedded_database_while_it_is_being_chan
         monkeypatch.setattr(migrate, "apply", apply_beside_a_reader)
         database.connect()
         database.disconnect()
-        assert (refused, versions(uri)[-1]) == ([True], NEWEST)
+        assert (refused, versions(uri)[-1]) == ([True] * (NEWEST - 1), NEWEST)

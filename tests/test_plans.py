@@ -84,7 +84,7 @@ def scanned_whole(plan: str) -> set[str]:
     lambda: database.list_services(3000, 20),
     lambda: database.get_bill(30_000),
     lambda: database.customer_contents(3000),
-    lambda: database.customers_with_phone("+44 20 7946 0007"),
+    lambda: database.similar_customers("Ada Okafor", "+44 20 7946 0007"),
 ], ids=[
     "late report", "late total", "account", "account report", "statement", "unpaid bills", "credit", "payments",
     "same payments", "bills", "services", "bill", "contents", "phone number",

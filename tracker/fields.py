@@ -53,15 +53,17 @@ def serial_or_none(answer: str) -> str:
 
 
 def phone(answer: str) -> str:
-    """Parse a phone number, perhaps with an extension, kept as typed but for what a copy from elsewhere brings along."""
+    """Parse a phone number, perhaps with an extension; it is kept as typed, but for odd signs that a paste brings."""
     number = _plain_phone(answer)
     without_extension = EXTENSION.sub("", number)
     if wrong := re.search(r"[^0-9 +().\-/]", without_extension, re.ASCII):
         raise ValueError(f"Take out {_named(wrong[0])}: a phone number has digits, spaces and + ( ) - . / and perhaps "
                          "an extension, such as ext 12.")
     digits = sum(map(str.isdigit, without_extension))
-    if not 3 <= digits <= 15 or len(number) > LONGEST_PHONE:
+    if not 3 <= digits <= 15:
         raise ValueError(f"Enter a phone number of 3 to 15 digits; that has {digits}.")
+    if len(number) > LONGEST_PHONE:
+        raise ValueError(f"Enter a phone number of at most {LONGEST_PHONE} characters.")
     return number
 
 
@@ -75,7 +77,7 @@ def _plain_phone(answer: str) -> str:
     """Return a pasted phone number with plain spaces and hyphens, and without what cannot be seen."""
     line = re.sub(r"^tel:", "", answer.translate(INVISIBLE).strip(), flags=re.IGNORECASE)
     line = "".join(c for c in line if unicodedata.category(c) != "Cf")
-    return re.sub(r"\s+", " ", re.sub(DASHES, "-", line)).strip()
+    return re.sub(r"\s", " ", re.sub(DASHES, "-", line)).strip()
 
 
 def _named(sign: str) -> str:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
@@ -241,16 +242,21 @@ def find_by_entry_key(entry_key: UUID) -> Payment | None:
 
 
 def find_payments(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
-    """Return payments, newest first, where reference, date, amount, method, and the customer's name, phone number and
-    addresses have every word of term.
+    """Return payments, newest first, whose reference begins with term; without such, those where reference, date,
+    amount, method, and the customer's name, phone number and addresses have every word of term.
     """
+    day, amount = _first(fields.day, term), _first(fields.positive_amount if term.isdigit() else _exact_amount, term)
+    if re.search(r"[0-9]", term) and not day and not amount:
+        found = _find_by_reference(term, skip, limit)
+        if found.rows:
+            return found
     return search(
         """
         WITH account AS (
             SELECT customer_id, bool_or(by_number) AS by_number
             FROM (
                 SELECT customer_id, by_number
-                FROM matching_customers(%(words)s, %(phones)s, %(reversed_phones)s, %(phone_inside)s, %(most)s)
+                FROM matching_customers(%(words)s, %(phones)s, %(phone_inside)s, %(most)s)
                 UNION ALL
                 SELECT customer_id, false FROM matching_addresses(%(words)s, %(most)s)
             ) AS candidate
@@ -258,7 +264,7 @@ def find_payments(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
         ), candidate AS (
             SELECT payment_id, by_number FROM account JOIN payments USING (customer_id)
             UNION ALL
-            SELECT payment_id, true FROM payments WHERE folded(reference) LIKE %(start)s
+            SELECT payment_id, false FROM payments WHERE folded(reference) LIKE %(start)s
             UNION ALL
             SELECT payment_id, false FROM payments WHERE paid_on = %(day)s AND %(start)s IS NOT NULL
             UNION ALL
@@ -288,7 +294,26 @@ def find_payments(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
         OFFSET %(skip)s
         LIMIT %(limit)s
         """,
-        term, skip, limit, own_text=True, day=_first(fields.day, term), amount=_first(_amount, term),
+        term, skip, limit, own_text=True, day=day, amount=amount,
+    )
+
+
+def _find_by_reference(term: str, skip: int, limit: int) -> Hits:
+    return search(
+        """
+        WITH hit AS MATERIALIZED (
+            SELECT payment_id FROM payments WHERE folded(reference) LIKE %(start)s LIMIT %(most)s
+        )
+        SELECT payment_id, customer_id, name, paid_on, amount, method, reference, voided_at::date AS voided_on,
+               (SELECT count(*) FROM hit) AS hits
+        FROM hit
+        JOIN payments USING (payment_id)
+        JOIN customers USING (customer_id)
+        ORDER BY paid_on DESC, payment_id DESC
+        OFFSET %(skip)s
+        LIMIT %(limit)s
+        """,
+        term, skip, limit,
     )
 
 
@@ -300,7 +325,10 @@ def _first(parse: Callable[[str], Value], term: str) -> Value | None:
     return None
 
 
-def _amount(word: str) -> Decimal:
+def _exact_amount(word: str) -> Decimal:
+    """Parse an amount that is written with its cents, which tells it from a house number."""
+    if not re.search(r"[.,][0-9]{2}$", word, re.ASCII):
+        raise ValueError
     return fields.positive_amount(word.replace(",", "."))
 
 

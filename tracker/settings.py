@@ -51,7 +51,7 @@ def whole_number(name: str, default: int) -> int:
 
 def country_code() -> str:
     """Return the digits of COUNTRY_CODE, which phone numbers have that are written without one; nothing when unset."""
-    code = get("COUNTRY_CODE").lstrip("+")
-    if not re.fullmatch(r"([1-9][0-9]{0,2})?", code, re.ASCII):
+    code = get("COUNTRY_CODE")
+    if not re.fullmatch(r"(\+?[1-9][0-9]{0,2})?", code, re.ASCII):
         raise Unavailable("COUNTRY_CODE must be a country's telephone code, such as 44.")
-    return code
+    return code.lstrip("+")
