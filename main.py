@@ -14,13 +14,13 @@ from tracker import bill_run, errors, fields, interrupts, log, payments, reports
 from tracker.terminal import commands, prompts, screens, tables
 from tracker.terminal.forms import (
     ask_aim,
+    ask_import_file,
     choose_mapping,
     confirm_delete,
     confirm_odd_payment,
     confirm_repeated_payment,
     deleted_with,
     file_path,
-    open_import_file,
     save_payment,
     show_fields,
     show_what_is_owed,
@@ -329,8 +329,7 @@ def about_database() -> None:
 
 def import_accounts() -> None:
     """Import a CSV file whose columns, once shown, may be changed."""
-    path = ask("CSV file", file_path)
-    source = open_import_file(path, ask("Encoding", fields.text(40), shown="utf-8", default="utf-8"))
+    source = ask_import_file()
     mapping = choose_mapping(source)
     if outcome := commands.check_import(source, mapping):
         commands.import_confirmed(source, mapping, outcome)

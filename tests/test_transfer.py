@@ -179,7 +179,7 @@ def test_a_header_with_two_possible_delimiters_is_asked_about(file):
 
 @pytest.mark.parametrize("text", ["", "\n\n  \n", "\ufeff"])
 def test_an_empty_file_is_refused(file, text):
-    with pytest.raises(errors.BadFile, match="The file is empty"):
+    with pytest.raises(errors.BadFile, match=r"is empty\.$"):
         sources.open_source(file(text))
 
 
@@ -213,7 +213,7 @@ def test_every_encoding_that_is_named_is_read(db, sql, file, encoding):
 
 
 def test_what_is_not_utf_8_is_refused_with_its_line(db, sql, file):
-    with pytest.raises(errors.BadFile, match=r"^Line 3 of .* is not utf-8; name its encoding: --encoding cp1252"):
+    with pytest.raises(errors.BadFile, match=r"^Line 3 of .* is not utf-8\.$"):
         load(file(b"name,phone\nAda,555\nJos\xe9,556\n"))
     assert counts(sql) == (0, 0, 0, 0)
 

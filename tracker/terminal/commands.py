@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -260,6 +261,17 @@ def demo_command(arguments: argparse.Namespace) -> int:
 
 def import_command(arguments: argparse.Namespace) -> int:
     """Import a file: 0 when all of it is there afterwards, 1 when lines were rejected or nothing was done."""
+    try:
+        return import_file(arguments)
+    except errors.UnclearDelimiter as exc:
+        raise errors.BadFile(f"{exc} Give --delimiter , or ; or tab.") from exc
+    except errors.BadEncoding as exc:
+        raise errors.BadFile(f"{exc} Give the one that it has, as in --encoding cp1252.") from exc
+    except errors.UnclearMapping as exc:
+        raise errors.BadFile(f"{exc} Say which has it, or that none has: --map {shlex.quote(exc.example)}") from exc
+
+
+def import_file(arguments: argparse.Namespace) -> int:
     source = sources.open_source(Path(arguments.file), arguments.encoding, arguments.delimiter)
     try:
         chosen = dict(mappings.parse_choice(source.headers, answer) for answer in arguments.map)
@@ -300,8 +312,8 @@ def export_command(arguments: argparse.Namespace) -> int:
 
 
 def show_mapping(source: sources.Source, mapping: mappings.Mapping) -> None:
-    rows = [{"field": field, "header": " + ".join(source.headers[column] for column in columns)}
-            for field, columns in mapping.items()]
+    rows = [{"field": field, "header": (" or " if field == "phone_number" else " + ").join(
+                source.headers[column] for column in columns)} for field, columns in mapping.items()]
     print(tables.table([words("Field", "field"), words("Column in the file", "header")], rows))
     if ignored := mappings.ignored_headers(source, mapping):
         say(f"Ignored: {', '.join(ignored)}.")

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from tracker.errors import BadFile
+from tracker.errors import BadFile, UnclearMapping
 from tracker.transfer.source import Source
 
 Mapping = dict[str, tuple[int, ...]]
@@ -53,7 +53,7 @@ def parse_choice(headers: Sequence[str], answer: str) -> tuple[str, tuple[int, .
 def match_headers(headers: Sequence[str], chosen: Mapping | None = None) -> Mapping:
     """Return the columns of each field: those chosen, else the column whose header means it.
 
-    Raise BadFile, before anything is read, when a required field has no column, or it is not clear which.
+    Raise UnclearMapping, before anything is read, when a required field has no column, or it is not clear which.
     """
     mapping = dict(chosen or {})
     for field in SYNONYMS:
@@ -85,7 +85,7 @@ def _best_columns(headers: Sequence[str], field: str, taken: Mapping) -> tuple[i
     fitting = exact or [column for column in free if _words(headers[column]) in SYNONYMS[field].split()]
     if len({headers[column] for column in fitting}) > 1:
         names = " and ".join(headers[column] for column in fitting)
-        raise BadFile(f"{names} could all be {field}: say which it is, as in --map {field}={headers[fitting[0]]}.")
+        raise UnclearMapping(f"{names} could all be {field}.", f"{field}={headers[fitting[0]]}")
     if not fitting and field == "name":
         return tuple(c for known in (FIRST_NAME, LAST_NAME) for c in free if _words(headers[c]) in known)
     return tuple(fitting[:1])
@@ -99,15 +99,13 @@ def _words(header: str) -> str:
 def _check_complete(mapping: Mapping, chosen: Mapping) -> None:
     for field in REQUIRED:
         if field not in mapping and (field == "name" or field not in chosen):
-            raise BadFile(f"No column looks like {field}: say which it is, as in --map {field}=Header.")
+            raise UnclearMapping(f"No column looks like {field}.", f"{field}=Header")
     if "serial_number" in mapping and "equipment_name" not in mapping:
-        raise BadFile("There is a column for serial_number but none for equipment_name: add it with --map, or leave "
-                      "the first out with --map serial_number=")
+        raise UnclearMapping("There is a column for serial_number but none for equipment_name.", "serial_number=")
     for name, cost in TOGETHER:
         if (name in mapping) != (cost in mapping):
             there, missing = (name, cost) if name in mapping else (cost, name)
-            raise BadFile(f"There is a column for {there} but none for {missing}: add it with --map, or leave the "
-                          f"first out with --map {there}=")
+            raise UnclearMapping(f"There is a column for {there} but none for {missing}.", f"{there}=")
 
 
 def ignored_headers(source: Source, mapping: Mapping) -> list[str]:

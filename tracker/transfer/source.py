@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from tracker.errors import BadFile, UnclearDelimiter
+from tracker.errors import BadEncoding, BadFile, UnclearDelimiter
 from tracker.transfer.files import kind_of
 
 LONGEST_FIELD = 10_000_000
@@ -39,9 +39,8 @@ class Source(NamedTuple):
 
 def open_source(path: Path, encoding: str = "utf-8", delimiter: str = "") -> Source:
     """Read the header of a CSV file; raise BadFile when it has none that can be read."""
+    check_readable(path)
     encoding = _text_encoding(encoding)
-    if (kind := kind_of(path)) != "file":
-        raise BadFile(f"{path} is a {kind}, not a file." if kind else f"There is no file {path}.")
     with _opened(path, encoding) as lines:
         first = next((line for line in lines if line.strip()), "")
     source = Source(path, encoding, _delimiter(delimiter, first), [])
@@ -51,12 +50,28 @@ def open_source(path: Path, encoding: str = "utf-8", delimiter: str = "") -> Sou
     return source._replace(headers=[name.strip() for name in header.row])
 
 
+def check_readable(path: Path) -> None:
+    """Raise BadFile when there is no file to read, or nothing in it."""
+    if (kind := kind_of(path)) != "file":
+        raise BadFile(f"{path} is a {kind}, not a file." if kind else f"There is no file {path}.")
+    with _opened(path, "latin-1") as lines:
+        if not lines.read(1):
+            raise BadFile(f"{path} is empty.")
+
+
+def check_encoding(source: Source) -> None:
+    """Read a file to its end; raise BadEncoding when that is not in its encoding."""
+    with _opened(source.path, source.encoding) as lines:
+        while lines.read(1 << 20):
+            pass
+
+
 def _text_encoding(name: str) -> str:
     try:
         found = codecs.lookup(name)
         "".encode(name)
     except (LookupError, ValueError):
-        raise BadFile(f"There is no encoding {name[:40]}; utf-8 and cp1252 are common ones.") from None
+        raise BadEncoding(f"There is no encoding {name[:40]}; utf-8 and cp1252 are common ones.") from None
     return "utf-8-sig" if found.name == "utf-8" else found.name
 
 
@@ -70,7 +85,7 @@ def _opened(path: Path, encoding: str) -> Iterator[IO[str]]:
         raise BadFile(f"{path} cannot be read: {exc.strerror}.") from exc
     except UnicodeError as exc:
         number, name = _undecodable_line(path, encoding), encoding.replace("-sig", "")
-        raise BadFile(f"Line {number} of {path} is not {name}; name its encoding: --encoding cp1252, say.") from exc
+        raise BadEncoding(f"Line {number} of {path} is not {name}.") from exc
 
 
 def _undecodable_line(path: Path, encoding: str) -> int:
