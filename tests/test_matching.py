@@ -4,6 +4,8 @@ from __future__ import annotations
 import csv
 import io
 
+import psycopg2
+import psycopg2.extensions
 import pytest
 
 from tracker import errors
@@ -327,3 +329,47 @@ def test_a_stored_customer_spelt_alike_comes_before_one_spelt_otherwise(db, file
     outcome = load(file("Ada,555 0100,1 Quay,,,,,"))
     assert outcome.rejects == {}
     assert db.list_locations()[0]["customer_id"] == 2
+
+
+# What it is compared with
+
+
+def stored_and_estimated(sql, table):
+    [row] = sql(f"SELECT (SELECT count(*) FROM {table}) AS stored, reltuples FROM pg_class "
+                f"WHERE oid = '{table}'::regclass")
+    return row["stored"], row["reltuples"]
+
+
+@pytest.mark.parametrize("table", ["customers", "locations", "services", "equipment"])
+def test_the_server_looks_anew_at_what_a_mass_deletion_emptied(db, sql, file, table):
+    load(file(*(f"Ada {i},+44 20 7{i:07},1 Quay,Fibre,20,Router,R{i},30" for i in range(2_000))))
+    sql(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+    sql(f"ANALYZE {table}")
+    sql("DELETE FROM customers WHERE customer_id > 10")
+    assert stored_and_estimated(sql, table) == (10, 2_000)
+    importing.check(*opened(file("Bo,555 0101,,,,,,")))
+    assert stored_and_estimated(sql, table) == (10, 10)
+
+
+def test_statistics_that_are_about_right_are_left_alone(db, sql, file):
+    sql("ALTER TABLE customers SET (autovacuum_enabled = off)")
+    load(file(*(f"Ada {i},+44 20 7{i:07},,,,,," for i in range(2_000))))
+    sql("ANALYZE customers")
+    sql("DELETE FROM customers WHERE customer_id > 1500")
+    importing.check(*opened(file("Bo,555 0101,,,,,,")))
+    assert stored_and_estimated(sql, "customers") == (1_500, 2_000)
+
+
+def test_a_login_that_may_not_analyse_can_check_and_import(db, sql, file, uri):
+    load(file(*(f"Ada {i},+44 20 7{i:07},,,,,," for i in range(2_000))))
+    sql("CREATE ROLE isp_test_clerk LOGIN")
+    try:
+        sql("GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO isp_test_clerk")
+        sql("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO isp_test_clerk")
+        db.disconnect()
+        db.connect(psycopg2.extensions.make_dsn(uri, user="isp_test_clerk"))
+        assert load(file("Bo,555 0101,,,,,,")).new.customers == 1
+    finally:
+        db.disconnect()
+        sql("DROP OWNED BY isp_test_clerk")
+        sql("DROP ROLE isp_test_clerk")
