@@ -3,10 +3,12 @@ from __future__ import annotations
 
 import csv
 import io
+import threading
 
 import psycopg2
 import psycopg2.extensions
 import pytest
+from conftest import wait_for
 
 from tracker import errors
 from tracker.transfer import exporting, importing, mapping, source
@@ -121,6 +123,28 @@ def test_a_price_that_somebody_changes_after_the_check_is_not_overwritten(db, sq
     sql("UPDATE services SET cost = 25")
     with pytest.raises(errors.Conflict, match="changed after the check"):
         importing.load(found, fields, confirmed)
+    assert services(sql) == [("Fibre", "25.00")]
+
+
+def test_a_price_that_somebody_is_changing_is_waited_for_and_not_overwritten(uri, db, sql, file):
+    load(file(f"{ADA},Fibre,20,,,"))
+    path, outcome = file(f"{ADA},Fibre,30,,,"), []
+
+    def try_it():
+        try:
+            outcome.append(load(path))
+        except errors.Conflict as exc:
+            outcome.append(exc)
+
+    other = psycopg2.connect(uri)
+    other.cursor().execute("UPDATE services SET cost = 25")
+    thread = threading.Thread(target=try_it)
+    thread.start()
+    wait_for(lambda: sql("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FOR UPDATE%'"))
+    other.commit()
+    thread.join()
+    other.close()
+    assert "changed after the check" in str(outcome[0])
     assert services(sql) == [("Fibre", "25.00")]
 
 
