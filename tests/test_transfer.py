@@ -380,8 +380,8 @@ def test_rejects_of_rejects_have_the_two_columns_once(db, file):
 @pytest.mark.parametrize("cell", ["=1+1", "'=1", "' ", " x ", 'a "b" c', "a,b", "a\r\nb", "a\0b", "", "é", "\udcff"])
 def test_rejected_cells_come_back_unchanged(db, file, cell):
     text = io.StringIO(newline="")
-    csv.writer(text).writerows([["name", "phone"], [cell, "x"]])
-    path = file(text.getvalue().replace("\udcff", "?"))
+    csv.writer(text).writerows([["name", "phone"], [cell.replace("\0", "\udcfe"), "x"]])  # 3.10 cannot write NUL
+    path = file(text.getvalue().replace("\udcff", "?").replace("\udcfe", "\0"))
     load(path)
     read = [record.row[0] for record in sources.records(sources.open_source(path))]
     again = sources.open_source(path.with_name("in.csv.rejects.csv"))
