@@ -714,10 +714,10 @@ def _rarest(words: list[list[str]], own_text: bool) -> list[list[str]]:
         SELECT word, sum(named.count + addressed.count) AS count
         FROM unnest(%(words)s::integer[], %(patterns)s::text[]) AS given (word, pattern)
         CROSS JOIN LATERAL (
-            SELECT count(*) FROM (SELECT FROM customers WHERE folded(name) LIKE pattern LIMIT %(enough)s) AS few
+            SELECT count(*) FROM (SELECT FROM customers WHERE name_folded LIKE pattern LIMIT %(enough)s) AS few
         ) AS named
         CROSS JOIN LATERAL (
-            SELECT count(*) FROM (SELECT FROM locations WHERE folded(address) LIKE pattern LIMIT %(enough)s) AS few
+            SELECT count(*) FROM (SELECT FROM locations WHERE address_folded LIKE pattern LIMIT %(enough)s) AS few
         ) AS addressed
         GROUP BY word
         HAVING sum(named.count + addressed.count) > 0
@@ -856,8 +856,8 @@ def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
             JOIN customers USING (customer_id)
             GROUP BY customers.customer_id
             HAVING %(every)s::text[] IS NULL OR bool_or(by_number)
-                OR concat_ws(' ', folded(name), translate(phone_number, ' +().-/', ''),
-                                    (SELECT string_agg(folded(address), ' ')
+                OR concat_ws(' ', name_folded, translate(phone_number, ' +().-/', ''),
+                                    (SELECT string_agg(address_folded, ' ')
                                      FROM locations
                                      WHERE locations.customer_id = customers.customer_id)) ~ ALL (%(every)s)
             LIMIT %(most)s
@@ -866,12 +866,12 @@ def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
                (SELECT address
                 FROM locations
                 WHERE locations.customer_id = customers.customer_id
-                ORDER BY folded(address) LIKE ANY (%(words)s) DESC, address
+                ORDER BY address_folded LIKE ANY (%(words)s) DESC, address
                 LIMIT 1) AS address,
                (SELECT count(*) FROM hit) AS hits
         FROM hit
         JOIN customers USING (customer_id)
-        ORDER BY folded(name), customer_id
+        ORDER BY name_folded, customer_id
         OFFSET %(skip)s
         LIMIT %(limit)s
         """,
@@ -889,9 +889,14 @@ def similar_customers(name: str, phone_number: str | None) -> list[Customer]:
              FROM customers
              WHERE phone_key(phone_number) = ANY (phone_keys(%(phone_number)s, %(country)s))
                AND same_phone(phone_number, %(phone_number)s, %(country)s)
+             ORDER BY customer_id
              LIMIT %(most)s)
             UNION
-            (SELECT customer_id, name, phone_number FROM customers WHERE folded(name) = folded(%(name)s) LIMIT %(most)s)
+            (SELECT customer_id, name, phone_number
+             FROM customers
+             WHERE name_folded = folded(%(name)s)
+             ORDER BY customer_id
+             LIMIT %(most)s)
         ) AS similar_customer
         ORDER BY customer_id
         LIMIT %(most)s
@@ -1010,7 +1015,7 @@ def find_locations(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
             JOIN customers USING (customer_id)
             GROUP BY locations.location_id, customers.customer_id
             HAVING %(every)s::text[] IS NULL OR bool_or(by_number)
-                OR concat_ws(' ', folded(address), folded(name), translate(phone_number, ' +().-/', ''))
+                OR concat_ws(' ', address_folded, name_folded, translate(phone_number, ' +().-/', ''))
                    ~ ALL (%(every)s)
             LIMIT %(most)s
         )
@@ -1018,7 +1023,7 @@ def find_locations(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
         FROM hit
         JOIN locations USING (location_id)
         JOIN customers USING (customer_id)
-        ORDER BY folded(name), location_id
+        ORDER BY name_folded, location_id
         OFFSET %(skip)s
         LIMIT %(limit)s
         """,
@@ -1125,7 +1130,11 @@ def find_services(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
                 SELECT service_id, false
                 FROM unnest(%(own_words)s::text[]) AS word (pattern)
                 CROSS JOIN LATERAL (
-                    SELECT service_id FROM services WHERE folded(service_name) LIKE pattern LIMIT %(most)s
+                    SELECT service_id
+                    FROM services
+                    WHERE service_name_folded LIKE pattern
+                      AND (%(every)s::text[] IS NULL OR service_name_folded ~ ALL (%(every)s))
+                    LIMIT %(most)s
                 ) AS named
             ) AS candidate
             JOIN services USING (service_id)
@@ -1133,7 +1142,7 @@ def find_services(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
             JOIN customers USING (customer_id)
             GROUP BY services.service_id, locations.location_id, customers.customer_id
             HAVING %(every)s::text[] IS NULL OR bool_or(by_number)
-                OR concat_ws(' ', folded(service_name), folded(address), folded(name),
+                OR concat_ws(' ', service_name_folded, address_folded, name_folded,
                                     translate(phone_number, ' +().-/', '')) ~ ALL (%(every)s)
             LIMIT %(most)s
         )
@@ -1143,7 +1152,7 @@ def find_services(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
         JOIN services USING (service_id)
         JOIN locations USING (location_id)
         JOIN customers USING (customer_id)
-        ORDER BY folded(name), service_id
+        ORDER BY name_folded, service_id
         OFFSET %(skip)s
         LIMIT %(limit)s
         """,
@@ -1235,7 +1244,11 @@ def find_equipment(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
                 SELECT equipment_id, false
                 FROM unnest(%(own_words)s::text[]) AS word (pattern)
                 CROSS JOIN LATERAL (
-                    SELECT equipment_id FROM equipment WHERE folded(equipment_name) LIKE pattern LIMIT %(most)s
+                    SELECT equipment_id
+                    FROM equipment
+                    WHERE equipment_name_folded LIKE pattern
+                      AND (%(every)s::text[] IS NULL OR equipment_name_folded ~ ALL (%(every)s))
+                    LIMIT %(most)s
                 ) AS named
             ) AS candidate
             JOIN equipment USING (equipment_id)
@@ -1243,7 +1256,7 @@ def find_equipment(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
             JOIN customers USING (customer_id)
             GROUP BY equipment.equipment_id, locations.location_id, customers.customer_id
             HAVING %(every)s::text[] IS NULL OR bool_or(by_number)
-                OR concat_ws(' ', folded(equipment_name), folded(serial_number), folded(address), folded(name),
+                OR concat_ws(' ', equipment_name_folded, folded(serial_number), address_folded, name_folded,
                                     translate(phone_number, ' +().-/', '')) ~ ALL (%(every)s)
             LIMIT %(most)s
         )
@@ -1253,7 +1266,7 @@ def find_equipment(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
         JOIN equipment USING (equipment_id)
         JOIN locations USING (location_id)
         JOIN customers USING (customer_id)
-        ORDER BY folded(name), equipment_id
+        ORDER BY name_folded, equipment_id
         OFFSET %(skip)s
         LIMIT %(limit)s
         """,
@@ -1401,8 +1414,8 @@ def find_bills(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
             JOIN customers USING (customer_id)
             WHERE %(every)s::text[] IS NULL OR by_number
                OR concat_ws(' ', folded(description), folded(due_date || ' ' || amount_billed::numeric(12,2)),
-                                   folded(name), translate(phone_number, ' +().-/', ''),
-                                   (SELECT string_agg(folded(address), ' ')
+                                   name_folded, translate(phone_number, ' +().-/', ''),
+                                   (SELECT string_agg(address_folded, ' ')
                                     FROM locations
                                     WHERE locations.customer_id = customers.customer_id)) ~ ALL (%(every)s)
             UNION

@@ -28,6 +28,7 @@ from tracker.terminal.forms import (
 )
 from tracker.terminal.paging import browse, show_lines
 from tracker.terminal.pick import BILL, CUSTOMER, EQUIPMENT, LOCATION, PAYMENT, SERVICE, pick
+from tracker.terminal.progress import Progress, during
 from tracker.terminal.prompts import ask, confirm, say
 from tracker.transfer import exporting
 
@@ -225,7 +226,7 @@ def record_payment() -> None:
     today = database.today()
     paid = ask("Amount", fields.positive_amount)
     paid_on = ask("Date", fields.past_day(today), shown="today", default=today)
-    print(", ".join(f"{i} {method}" for i, method in enumerate(payments.METHODS, 1)))
+    say(", ".join(f"{i} {method}" for i, method in enumerate(payments.METHODS, 1)))
     method = ask("Method", fields.one_of(payments.METHODS), shown="transfer", default="transfer")
     reference = ask("Reference", fields.text(100), shown="none")
     billing_id = ask_aim(bills) if len(bills) > 1 else None
@@ -270,7 +271,7 @@ def run_bills() -> None:
     period = ask("Month", fields.month, shown=f"{this_month:%Y-%m}", default=this_month)
     default = bill_run.default_due_date(period, today)
     due_date = ask("Due date", fields.day, shown=str(default), default=default)
-    preview = bill_run.preview(period)
+    preview = during("Adding up", lambda: bill_run.preview(period))
     for line in screens.bill_preview_lines(period, due_date, today, preview):
         say(line)
     if commands.confirm_total(preview):
@@ -279,20 +280,22 @@ def run_bills() -> None:
 
 def undo_bills() -> None:
     period = ask("Month", fields.month)
-    preview = bill_run.preview_undo(period)
+    preview = during("Looking for bills", lambda: bill_run.preview_undo(period))
     if not preview["removed"] and not preview["kept"]:
-        print(f"No bills of a bill run for {period:%Y-%m}.")
+        say(f"No bills of a bill run for {period:%Y-%m}.")
         return
-    print(f"This removes {text.plural(preview['removed'], 'bill')} of {period:%Y-%m}, over "
-          f"{text.show_amount(preview['total'])}; {preview['kept']} stay, since they were paid on.")
-    if preview["removed"] and not confirm("Type yes to remove them:"):
-        print("Nothing removed.")
-        return
-    result = bill_run.undo(period)
-    print(f"Removed {text.plural(result['removed'], 'bill')} of {period:%Y-%m}.")
+    if preview["removed"]:
+        say(f"This removes {text.plural(preview['removed'], 'bill')} of {period:%Y-%m}, over "
+            f"{text.show_amount(preview['total'])}; {preview['kept']} stay, since they were paid on.")
+        if not confirm("Type yes to remove them:"):
+            print("Nothing removed.")
+            return
+    result = during("Removing bills", lambda: bill_run.undo(period))
+    print(f"Removed {text.plural(result['removed'], 'bill')} of {period:%Y-%m}." if result["removed"]
+          else "Nothing to remove.")
     if result["bills"]:
-        print(f"{text.plural(result['kept'], 'bill')} stayed, since they were paid on"
-              f"{'; the first are' if result['kept'] > len(result['bills']) else ''}:")
+        say(f"{text.plural(result['kept'], 'bill')} stayed, since they were paid on"
+            f"{'; the first are' if result['kept'] > len(result['bills']) else ''}:")
         print(tables.table(screens.KEPT_BILLS, result["bills"]))
 
 
@@ -316,9 +319,9 @@ def customer_statement() -> None:
 
 def about_database() -> None:
     server = database.describe_server()
-    print(f"Server     {screens.where(server)}")
+    say(f"Server     {screens.where(server)}")
     say(f"Database   {server['database']}, {database.size()}, as {server['login']}")
-    print(f"Today      {server['today']}, in {server['timezone']}")
+    say(f"Today      {server['today']}, in {server['timezone']}")
     say(f"Log        {log.where()}")
     if server["search_is_indexed"]:
         print("Search     indexed by pg_trgm")
@@ -340,12 +343,14 @@ def exporter(what: str, named: str) -> Callable[[], None]:
     def export() -> None:
         path = ask("CSV file", file_path)
         try:
-            count = exporting.export(what, path)
+            with Progress("Exporting") as progress:
+                count = exporting.export(what, path, progress=progress)
         except errors.FileExists as exc:
             if not confirm(text.clean(f"{exc} Type yes to replace it:")):
                 print("Not exported.")
                 return
-            count = exporting.export(what, path, overwrite=True)
+            with Progress("Exporting") as progress:
+                count = exporting.export(what, path, True, progress)
         say(f"Exported {text.plural(count, named)} to {path}.")
 
     return export
@@ -468,13 +473,13 @@ def first_screen() -> None:
     """Say which server and database this is, as whom, and how the business stands."""
     server = database.describe_server()
     print(f"ISP Customer Tracker {VERSION}")
-    print(screens.where(server))
+    say(screens.where(server))
     say(f"Database {server['database']}, as {server['login']}")
     rows, exact = database.count("customers")
     customers = text.plural(rows, "customer") if exact else f"about {rows} customers"
-    print(f"{customers}. {screens.late_footer(reports.late_total())}")
+    say(f"{customers}. {screens.late_footer(reports.late_total())}")
     if prompts.on_terminal():
-        print("A digit and Enter choose; Ctrl-C leaves a form, or a menu.")
+        say("A digit and Enter choose; Ctrl-C leaves a form, or a menu.")
 
 
 def run_menus(arguments: argparse.Namespace) -> int:

@@ -126,6 +126,7 @@ CREATE TABLE customers (
     name          text         NOT NULL,
     phone_number  text,
     created_at    timestamptz  NOT NULL DEFAULT now(),
+    name_folded   text         GENERATED ALWAYS AS (folded(name)) STORED,
     CONSTRAINT customers_pkey         PRIMARY KEY (customer_id),
     CONSTRAINT customers_name_length  CHECK (char_length(name) <= 200 AND name ~ '\S'),
     CONSTRAINT customers_name_nfc     CHECK (name IS NFC NORMALIZED),
@@ -135,12 +136,14 @@ CREATE TABLE customers (
                                                  BETWEEN 3 AND 15)
 );
 COMMENT ON TABLE customers IS 'Somebody who pays for service.';
+COMMENT ON COLUMN customers.name_folded IS 'The name as it is searched and compared.';
 COMMENT ON COLUMN customers.phone_number IS 'As it was written, perhaps with an extension; NULL where there is none.';
 
 CREATE TABLE locations (
-    location_id  bigint  GENERATED ALWAYS AS IDENTITY,
-    customer_id  bigint  NOT NULL,
-    address      text    NOT NULL,
+    location_id     bigint  GENERATED ALWAYS AS IDENTITY,
+    customer_id     bigint  NOT NULL,
+    address         text    NOT NULL,
+    address_folded  text    GENERATED ALWAYS AS (folded(address)) STORED,
     CONSTRAINT locations_pkey            PRIMARY KEY (location_id),
     CONSTRAINT locations_customer        FOREIGN KEY (customer_id) REFERENCES customers ON DELETE CASCADE,
     CONSTRAINT locations_address_length  CHECK (char_length(address) <= 300 AND address ~ '\S'),
@@ -148,12 +151,14 @@ CREATE TABLE locations (
     CONSTRAINT locations_address_once    UNIQUE (customer_id, address)
 );
 COMMENT ON TABLE locations IS 'A site where a customer receives service.';
+COMMENT ON COLUMN locations.address_folded IS 'The address as it is searched and compared.';
 
 CREATE TABLE services (
-    service_id    bigint        GENERATED ALWAYS AS IDENTITY,
-    location_id   bigint        NOT NULL,
-    service_name  text          NOT NULL,
-    cost          money_amount  NOT NULL,
+    service_id           bigint        GENERATED ALWAYS AS IDENTITY,
+    location_id          bigint        NOT NULL,
+    service_name         text          NOT NULL,
+    cost                 money_amount  NOT NULL,
+    service_name_folded  text          GENERATED ALWAYS AS (folded(service_name)) STORED,
     CONSTRAINT services_pkey               PRIMARY KEY (service_id),
     CONSTRAINT services_location           FOREIGN KEY (location_id) REFERENCES locations ON DELETE CASCADE,
     CONSTRAINT services_name_length        CHECK (char_length(service_name) <= 100 AND service_name ~ '\S'),
@@ -162,14 +167,16 @@ CREATE TABLE services (
 );
 COMMENT ON TABLE services IS 'What a location is subscribed to.';
 COMMENT ON COLUMN services.cost IS 'The monthly charge.';
+COMMENT ON COLUMN services.service_name_folded IS 'The name as it is searched and compared.';
 
 CREATE TABLE equipment (
-    equipment_id    bigint        GENERATED ALWAYS AS IDENTITY,
-    location_id     bigint        NOT NULL,
-    equipment_name  text          NOT NULL,
-    serial_number   text,
-    cost            money_amount  NOT NULL,
-    serial_repeat   integer       NOT NULL DEFAULT 0,
+    equipment_id           bigint        GENERATED ALWAYS AS IDENTITY,
+    location_id            bigint        NOT NULL,
+    equipment_name         text          NOT NULL,
+    serial_number          text,
+    cost                   money_amount  NOT NULL,
+    serial_repeat          integer       NOT NULL DEFAULT 0,
+    equipment_name_folded  text          GENERATED ALWAYS AS (folded(equipment_name)) STORED,
     CONSTRAINT equipment_pkey               PRIMARY KEY (equipment_id),
     CONSTRAINT equipment_location           FOREIGN KEY (location_id) REFERENCES locations ON DELETE CASCADE,
     CONSTRAINT equipment_name_length        CHECK (char_length(equipment_name) <= 100 AND equipment_name ~ '\S'),
@@ -181,6 +188,7 @@ COMMENT ON TABLE equipment IS 'A device that stands at a location.';
 COMMENT ON COLUMN equipment.serial_number IS
     'As it was written; no two devices share one, whatever its case and separators. NULL where there is none.';
 COMMENT ON COLUMN equipment.cost IS 'What the device is worth; it is on no bill.';
+COMMENT ON COLUMN equipment.equipment_name_folded IS 'The name as it is searched and compared.';
 COMMENT ON COLUMN equipment.serial_repeat IS
     'Above 0 for a device that shared another''s serial number before version 3 forbade that.';
 
@@ -306,10 +314,10 @@ CREATE INDEX payments_paid_on              ON payments USING brin (paid_on) WITH
 DO $$
 BEGIN
     CREATE EXTENSION IF NOT EXISTS pg_trgm;
-    CREATE INDEX customers_name_search    ON customers USING gin (folded(name) gin_trgm_ops);
-    CREATE INDEX locations_address_search ON locations USING gin (folded(address) gin_trgm_ops);
-    CREATE INDEX services_name_search     ON services USING gin (folded(service_name) gin_trgm_ops);
-    CREATE INDEX equipment_name_search    ON equipment USING gin (folded(equipment_name) gin_trgm_ops);
+    CREATE INDEX customers_name_search    ON customers USING gin (name_folded gin_trgm_ops);
+    CREATE INDEX locations_address_search ON locations USING gin (address_folded gin_trgm_ops);
+    CREATE INDEX services_name_search     ON services USING gin (service_name_folded gin_trgm_ops);
+    CREATE INDEX equipment_name_search    ON equipment USING gin (equipment_name_folded gin_trgm_ops);
     CREATE INDEX billing_description_search
         ON billing USING gin (folded(description) gin_trgm_ops) WHERE period IS NULL;
 EXCEPTION
@@ -371,7 +379,7 @@ CREATE FUNCTION matching_customers(
 AS $$
     SELECT customer_id, false
     FROM unnest(words) AS word (pattern)
-    CROSS JOIN LATERAL (SELECT customer_id FROM customers WHERE folded(name) LIKE pattern LIMIT most) AS named
+    CROSS JOIN LATERAL (SELECT customer_id FROM customers WHERE name_folded LIKE pattern LIMIT most) AS named
     UNION ALL
     SELECT customer_id, true
     FROM unnest(phones) AS phone (digits)
@@ -406,7 +414,7 @@ AS $$
     SELECT location_id, customer_id
     FROM unnest(words) AS word (pattern)
     CROSS JOIN LATERAL (
-        SELECT location_id, customer_id FROM locations WHERE folded(address) LIKE pattern LIMIT most
+        SELECT location_id, customer_id FROM locations WHERE address_folded LIKE pattern LIMIT most
     ) AS addressed
 $$;
 COMMENT ON FUNCTION matching_addresses(text[], integer) IS

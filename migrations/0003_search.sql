@@ -101,13 +101,32 @@ CREATE FUNCTION same_phone(phone text, other text, country text) RETURNS boolean
 COMMENT ON FUNCTION same_phone(text, text, text) IS
     'Whether two phone numbers are one, however they are written; country is the code of numbers that have none, or empty.';
 
+-- These are there only where pg_trgm is, which may have come since.
+DO $$
+BEGIN
+    IF to_regclass('customers_name_search') IS NOT NULL THEN
+        DROP INDEX customers_name_search, locations_address_search;
+    END IF;
+END
+$$;
+-- These write four tables anew, which are small beside the bills; searches read them some ten times as fast as folded().
+ALTER TABLE customers ADD name_folded text GENERATED ALWAYS AS (folded(name)) STORED;
+ALTER TABLE locations ADD address_folded text GENERATED ALWAYS AS (folded(address)) STORED;
+ALTER TABLE services ADD service_name_folded text GENERATED ALWAYS AS (folded(service_name)) STORED;
+ALTER TABLE equipment
+    ADD serial_repeat integer NOT NULL DEFAULT 0,
+    ADD equipment_name_folded text GENERATED ALWAYS AS (folded(equipment_name)) STORED;
+COMMENT ON COLUMN customers.name_folded IS 'The name as it is searched and compared.';
+COMMENT ON COLUMN locations.address_folded IS 'The address as it is searched and compared.';
+COMMENT ON COLUMN services.service_name_folded IS 'The name as it is searched and compared.';
+COMMENT ON COLUMN equipment.equipment_name_folded IS 'The name as it is searched and compared.';
+
 ALTER TABLE customers ALTER phone_number DROP NOT NULL;
 ALTER TABLE customers DROP CONSTRAINT customers_phone_form;
 ALTER TABLE customers ADD CONSTRAINT customers_phone_form CHECK (phone_number ~* '^[0-9 +().\-/]+([ ,;]*(extension|ext\.?|x|#) ?[0-9]{1,6})?$' AND char_length(phone_number) BETWEEN 3 AND 32 AND char_length(regexp_replace(phone_number, '[ ,;]*[a-z#].*|[^0-9]', '', 'gi')) BETWEEN 3 AND 15);
 COMMENT ON COLUMN customers.phone_number IS 'As it was written, perhaps with an extension; NULL where there is none.';
 
 -- Devices of one serial number, written in several ways, stay as they are; from now on there can be no more of them.
-ALTER TABLE equipment ADD serial_repeat integer NOT NULL DEFAULT 0;
 UPDATE equipment
 SET serial_repeat = nth - 1
 FROM (
@@ -140,7 +159,7 @@ CREATE FUNCTION matching_customers(
 AS $$
     SELECT customer_id, false
     FROM unnest(words) AS word (pattern)
-    CROSS JOIN LATERAL (SELECT customer_id FROM customers WHERE folded(name) LIKE pattern LIMIT most) AS named
+    CROSS JOIN LATERAL (SELECT customer_id FROM customers WHERE name_folded LIKE pattern LIMIT most) AS named
     UNION ALL
     SELECT customer_id, true
     FROM unnest(phones) AS phone (digits)
@@ -175,7 +194,7 @@ AS $$
     SELECT location_id, customer_id
     FROM unnest(words) AS word (pattern)
     CROSS JOIN LATERAL (
-        SELECT location_id, customer_id FROM locations WHERE folded(address) LIKE pattern LIMIT most
+        SELECT location_id, customer_id FROM locations WHERE address_folded LIKE pattern LIMIT most
     ) AS addressed
 $$;
 COMMENT ON FUNCTION matching_addresses(text[], integer) IS
@@ -195,21 +214,13 @@ $$;
 COMMENT ON FUNCTION matching_locations(text[], text[], text, integer) IS
     'Locations that match by their address, or their customer as matching_customers() does; some of them twice.';
 
--- These are there only where pg_trgm is, which may have come since.
-DO $$
-BEGIN
-    IF to_regclass('customers_name_search') IS NOT NULL THEN
-        DROP INDEX customers_name_search, locations_address_search;
-    END IF;
-END
-$$;
 DO $$
 BEGIN
     CREATE EXTENSION IF NOT EXISTS pg_trgm;
-    CREATE INDEX customers_name_search    ON customers USING gin (folded(name) gin_trgm_ops);
-    CREATE INDEX locations_address_search ON locations USING gin (folded(address) gin_trgm_ops);
-    CREATE INDEX services_name_search     ON services USING gin (folded(service_name) gin_trgm_ops);
-    CREATE INDEX equipment_name_search    ON equipment USING gin (folded(equipment_name) gin_trgm_ops);
+    CREATE INDEX customers_name_search    ON customers USING gin (name_folded gin_trgm_ops);
+    CREATE INDEX locations_address_search ON locations USING gin (address_folded gin_trgm_ops);
+    CREATE INDEX services_name_search     ON services USING gin (service_name_folded gin_trgm_ops);
+    CREATE INDEX equipment_name_search    ON equipment USING gin (equipment_name_folded gin_trgm_ops);
     CREATE INDEX billing_description_search
         ON billing USING gin (folded(description) gin_trgm_ops) WHERE period IS NULL;
 EXCEPTION

@@ -216,7 +216,7 @@ def terminal(uri: str) -> Iterator[Callable[..., pexpect.spawn]]:
 
     def start(*arguments: str, **env: str) -> pexpect.spawn:
         child = pexpect.spawn(
-            sys.executable, [str(PROJECT / "main.py"), *arguments], env=environment(uri, TERM="xterm", **env),
+            sys.executable, [str(PROJECT / "main.py"), *arguments], env=environment(uri, **{"TERM": "xterm", **env}),
             dimensions=(24, 80), encoding="utf-8", codec_errors="replace", timeout=15,
         )
         child.delaybeforesend = None

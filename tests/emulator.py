@@ -89,11 +89,17 @@ class Terminal:
 
     def _line(self, row: int) -> list[str]:
         cells = [self.screen.buffer[row][column] for column in range(self.columns)]
-        plain = ("default", "default", False, False)
-        assert all((cell.fg, cell.bg, cell.bold, cell.reverse) == plain for cell in cells), "not in plain text"
+        assert all((cell.bg, cell.reverse) == ("default", False) and cell.fg in ("default", "red") for cell in cells)
         shown = "".join(cell.data for cell in cells).rstrip()
         struck = "".join("~" if cell.strikethrough else " " for cell in cells).rstrip()
         return [shown, struck] if struck else [shown]
+
+    def words(self, style: str, first: int, last: int) -> list[str]:
+        """Return what stands in a style, such as bold or red, on each row where something does."""
+        rows = ([cell.data if style in (cell.fg, "bold" * cell.bold, "struck" * cell.strikethrough) else " "
+                 for cell in map(self.screen.buffer[row].__getitem__, range(self.columns))]
+                for row in range(first, last + 1))
+        return [" ".join(shown.split()) for shown in map("".join, rows) if shown.strip()]
 
     def last_lines(self) -> list[str]:
         return self.lines(max(self.screen.cursor.y - LINES, 0), self.screen.cursor.y)

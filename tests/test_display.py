@@ -107,12 +107,13 @@ def test_stored_text_cannot_steer_a_terminal(screen, hostile, terminal):
         child.expect(r": $")
         shown += child.before
         child.send(f"{answer}\r")
-    while child.expect_exact(["Choose: ", "0 back): "]):
+    while child.expect_exact(["Choose: ", "q back): "]):
         shown += child.before
         child.send("0\r")
     shown += child.before
     assert "\N{REPLACEMENT CHARACTER}" in shown
-    assert_harmless(shown.replace("\r\n", "\n"))
+    our_own = "|".join(rf"\x1b\[{code}m" for style in (tables.BOLD, tables.STRUCK, tables.OVERDUE) for code in style)
+    assert_harmless(re.sub(our_own, "", shown).replace("\r\n", "\n"))
 
 
 def test_an_error_does_not_repeat_stored_text(hostile, run):
@@ -226,7 +227,7 @@ def written(write, rows) -> str:
 
 @given(ROWS)
 def test_csv_reads_back(rows):
-    output = written(tables.write_csv, rows)
+    output = written(lambda rows: tables.write_csv(rows, ["name", "cost", "day"]), rows)
     assert_harmless(output)
     for row, read in zip(rows, csv.DictReader(io.StringIO(output))):
         assert read == {"name": spreadsheet_safe(clean(row["name"])), "cost": show_amount(row["cost"]),

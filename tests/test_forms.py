@@ -179,7 +179,7 @@ def test_void_payments_are_struck_out_on_a_terminal_and_others_are_not(ada, term
     payments.void_payment(2, "typo")
     child = terminal()
     open_form(child, "5", "7", "1")
-    struck = re.findall(r"\x1b\[9m(.*?)\x1b\[0m", child.before)
+    struck = re.findall(r"\x1b\[9m(.*?)\x1b\[29m", child.before)
     assert len(struck) == 1
     assert re.match(rf" +2  {ago(0)} +6\.00 .* typo", struck[0])
     assert "7.00" in child.before

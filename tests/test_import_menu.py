@@ -49,8 +49,9 @@ def test_a_header_that_cannot_be_read_asks_for_another_file(menu, tmp_path):
 
 def test_a_wrong_encoding_is_asked_for_again_and_no_option_is_advised(menu, tmp_path, sql):
     child = menu()
-    answer(child, write(tmp_path / "in.csv", "name,phone\nAda,555\nJosé,556\n".encode("cp1252")), "Encoding [utf-8]: ")
-    answer(child, "", "Line 3 of", "is not utf-8.", "Encoding [utf-8]: ")
+    content = "name,phone\n" + "Ada,555\n" * 2_000 + "José,556\n"
+    answer(child, write(tmp_path / "in.csv", content.encode("cp1252")), "Encoding [utf-8]: ")
+    answer(child, "", "Line 2002 of", "is not utf-8.", "Encoding [utf-8]: ")
     assert "--" not in child.before
     answer(child, "runes", "There is no encoding runes; utf-8 and cp1252 are common ones.", "Encoding [utf-8]: ")
     answer(child, "cp1252", "Change (such as name=First+Last; Enter to go on): ")

@@ -16,12 +16,12 @@ from tracker import bill_run, demo, payments, reports
 
 # As PostgreSQL writes them out. Without a column, condition or operator class, an index is useless and nothing fails.
 DEFINITIONS = {
-    "customers_name_search": "ON public.customers USING gin (folded(name) gin_trgm_ops)",
+    "customers_name_search": "ON public.customers USING gin (name_folded gin_trgm_ops)",
     "customers_phone_key": "ON public.customers USING btree (phone_key(phone_number) text_pattern_ops)",
     "customers_phone_reversed": "ON public.customers USING btree (reverse(phone_key(phone_number)) text_pattern_ops)",
-    "locations_address_search": "ON public.locations USING gin (folded(address) gin_trgm_ops)",
-    "services_name_search": "ON public.services USING gin (folded(service_name) gin_trgm_ops)",
-    "equipment_name_search": "ON public.equipment USING gin (folded(equipment_name) gin_trgm_ops)",
+    "locations_address_search": "ON public.locations USING gin (address_folded gin_trgm_ops)",
+    "services_name_search": "ON public.services USING gin (service_name_folded gin_trgm_ops)",
+    "equipment_name_search": "ON public.equipment USING gin (equipment_name_folded gin_trgm_ops)",
     "equipment_serial_once":
         "ON public.equipment USING btree (serial_key(serial_number) text_pattern_ops, serial_repeat)",
     "billing_description_search":

@@ -62,7 +62,7 @@ def show_lines(count):
 def test_a_list_asks_nothing_where_it_and_the_menu_fit_the_screen(rows, asked, screen):
     first, *rest = screen(browse(rows), "0")
     assert shown(first[0]) == list(range(1, rows + 1))
-    assert first[1] == (f"Rows 1 to {rows} of {rows}  (Enter or 0 back): " if asked else None)
+    assert first[1] == (f"Rows 1 to {rows} of {rows}  (Enter, 0 or q back): " if asked else None)
     assert bool(rest) == asked
 
 
@@ -86,10 +86,11 @@ def test_pages_follow_each_other_without_a_gap_and_lead_back(screen):
     assert [shown(lines) for lines, _ in pages[:-1]] == [
         list(range(1, 21)), list(range(21, 41)), list(range(41, 46)), list(range(21, 41)), list(range(41, 46))]
     assert [question for _, question in pages] == [
-        "Rows 1 to 20 of 45  (Enter next, 0 back): ", "Rows 21 to 40 of 45  (Enter next, p previous, 0 back): ",
-        "Rows 41 to 45 of 45  (p previous, Enter or 0 back): ",
-        "Rows 21 to 40 of 45  (Enter next, p previous, 0 back): ",
-        "Rows 41 to 45 of 45  (p previous, Enter or 0 back): ", None]
+        "Rows 1 to 20 of 45  (Enter next, 0 or q back): ",
+        "Rows 21 to 40 of 45  (Enter next, p previous, 0 or q back): ",
+        "Rows 41 to 45 of 45  (p previous, Enter, 0 or q back): ",
+        "Rows 21 to 40 of 45  (Enter next, p previous, 0 or q back): ",
+        "Rows 41 to 45 of 45  (p previous, Enter, 0 or q back): ", None]
 
 
 @pytest.mark.parametrize("rows", [20, 40])
@@ -99,12 +100,41 @@ def test_a_list_that_ends_with_its_page_has_no_empty_page_after_it(rows, screen)
     assert pages[-1][1] is None
 
 
-@pytest.mark.parametrize(("turn", "said"), [("p", "Enter 0 or n."), ("x", "Enter 0 or n."), ("1", "Enter 0 or n.")])
-def test_there_is_no_page_before_the_first(turn, said, screen, monkeypatch):
+@pytest.mark.parametrize("turn", ["p", "x", "1"])
+def test_there_is_no_page_before_the_first(turn, screen, monkeypatch):
     complaints = []
     monkeypatch.setattr("tracker.terminal.prompts.complain", complaints.append)
     pages = screen(browse(45), turn, "0")
-    assert (complaints, len(pages)) == ([said], 3)
+    assert (complaints, len(pages)) == (["Type one of these: Enter next, 0 or q back."], 3)
+
+
+@pytest.mark.parametrize("key", ["0", "q", "Q"])
+def test_a_list_and_a_text_are_left_from_any_page(key, screen):
+    for view in (browse(45), show_lines(50)):
+        for turns in ([], [""], ["", ""]):
+            pages = screen(view, *turns, key)
+            assert len(pages) == len(turns) + 2
+            assert pages[-1] == ([], None)
+
+
+def test_what_is_wrong_below_a_page_is_said_in_the_words_of_its_question(screen, monkeypatch):
+    complaints = []
+    monkeypatch.setattr("tracker.terminal.prompts.complain", complaints.append)
+    pages = screen(browse(45), "x", "", "x", "", "x", "")
+    hints = [question[question.index("(") + 1:question.index(")")] for _, question in pages[:-1:2]]
+    assert complaints == [f"Type one of these: {hint}." for hint in hints]
+    assert hints == ["Enter next, 0 or q back", "Enter next, p previous, 0 or q back", "p previous, Enter, 0 or q back"]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_the_question_below_a_page_fits_the_line_with_its_answer(width, monkeypatch):
+    typed = []
+    monkeypatch.setattr(paging, "on_terminal", lambda: True)
+    monkeypatch.setattr(tables, "terminal_size", lambda: (width, 24))
+    monkeypatch.setattr("builtins.input", lambda prompt: typed.append(prompt) or "")
+    browse(1045)()
+    assert len(typed) > 50
+    assert all(len(prompt) < width for prompt in typed)
 
 
 def test_a_footer_and_a_last_row_stand_below_every_page(screen):
@@ -151,7 +181,7 @@ def test_off_a_terminal_an_empty_list_says_so(capsys):
 def test_a_text_asks_nothing_where_it_and_the_menu_fit_the_screen(count, asked, screen):
     first, *rest = screen(show_lines(count), "0")
     assert len(first[0]) == count
-    assert first[1] == (f"Lines 1 to {count}  (Enter or 0 back): " if asked else None)
+    assert first[1] == (f"Lines 1 to {count}  (Enter, 0 or q back): " if asked else None)
     assert bool(rest) == asked
 
 
@@ -161,9 +191,9 @@ def test_pages_of_a_text_follow_each_other_without_a_gap_and_lead_back(screen):
         ("line 1", "line 22"), ("line 23", "line 44"), ("line 45", "line 50"), ("line 23", "line 44"),
         ("line 45", "line 50")]
     assert [question for _, question in pages] == [
-        "Lines 1 to 22  (Enter next, 0 back): ", "Lines 23 to 44  (Enter next, p previous, 0 back): ",
-        "Lines 45 to 50  (p previous, Enter or 0 back): ", "Lines 23 to 44  (Enter next, p previous, 0 back): ",
-        "Lines 45 to 50  (p previous, Enter or 0 back): ", None]
+        "Lines 1 to 22  (Enter next, 0 or q back): ", "Lines 23 to 44  (Enter next, p previous, 0 or q back): ",
+        "Lines 45 to 50  (p previous, Enter, 0 or q back): ", "Lines 23 to 44  (Enter next, p previous, 0 or q back): ",
+        "Lines 45 to 50  (p previous, Enter, 0 or q back): ", None]
 
 
 def test_a_text_that_ends_with_its_page_has_no_empty_page_after_it(screen):

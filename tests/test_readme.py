@@ -109,11 +109,11 @@ class Reader:
         self._row = 0
 
     def shown(self) -> list[str]:
-        """Return what is on the terminal since the last time, to the question that it ends with."""
+        """Return what is on the terminal since the last time, to the question that it ends with, as text alone."""
         row = self.terminal.row()
         lines = self.terminal.lines(self._row, row)
         self._row = row
-        return lines
+        return [line for line in lines if set(line.strip()) != {"~"}]
 
     def follow(self, paragraph: list[str]) -> None:
         """Type a paragraph's answers and compare what is shown with its lines."""
@@ -222,7 +222,7 @@ def unset(name: str) -> str:
 def test_the_numbers_that_readme_and_the_example_give_are_the_defaults():
     code = (PROJECT / "database.py").read_text(encoding="utf-8")
     in_code = dict(re.findall(r'settings\.whole_number\("([A-Z_]+)", ([0-9]+)\)', code))
-    in_example = dict(re.findall("^#([A-Z_]+)=([0-9]+)$", (PROJECT / ".env.example").read_text(), re.MULTILINE))
+    in_example = dict(re.findall("^#(DB_[A-Z_]+)=([0-9]+)$", (PROJECT / ".env.example").read_text(), re.MULTILINE))
     assert {name: unset(name) for name in in_code} == in_code == in_example
 
 

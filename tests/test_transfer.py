@@ -19,7 +19,6 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tracker import errors, fields, interrupts
-from tracker.terminal import commands
 from tracker.text import spreadsheet_safe
 from tracker.transfer import exporting, importing
 from tracker.transfer import lines as import_lines
@@ -427,11 +426,14 @@ def test_many_customers_get_their_own_sites_across_batches(db, sql, file, monkey
     monkeypatch.setattr(importing, "BATCH", 700)
     seen = []
     path = file("phone,name,address\n" + "".join(f"7{i:06},Ada {i % 7},Site {i}\n" for i in range(3_000)))
-    importing.load(*mapped(path), None, lambda verb, rows: seen.append((verb, rows)))
+    importing.load(*mapped(path), None, lambda *told: seen.append(told))
     assert counts(sql) == (3_000, 3_000, 0, 0)
     assert sql("SELECT 1 FROM customers JOIN locations USING (customer_id) "
                "WHERE address <> 'Site ' || phone_number::int - 7000000") == []
-    assert {("Read", 3_000), ("Added customers:", 3_000), ("Added sites:", 3_000)} <= set(seen)
+    read = [(done, whole) for what, done, whole in seen if what == "Reading the file"]
+    assert read == sorted(read)
+    assert {whole for _, whole in read} == {path.stat().st_size}
+    assert {("Adding customers", 3_000, 6_000), ("Adding sites", 6_000, 6_000)} <= set(seen)
 
 
 @contextlib.contextmanager
@@ -484,21 +486,6 @@ def test_no_transaction_is_open_while_the_question_waits(uri, sql, file, termina
     assert {row["state"] for row in states} == {"idle"}
     child.sendline("yes")
     child.expect("Imported 1 customer, 0 sites")
-
-
-@pytest.mark.parametrize(("on_terminal", "seconds", "shown"), [
-    (True, 2, "\rRead 500 rows, 250 a second \x1b[K\n"), (True, 0.9, ""), (False, 2, ""),
-])
-def test_progress_is_told_on_a_terminal_after_a_second(monkeypatch, on_terminal, seconds, shown):
-    stderr = io.StringIO()
-    stderr.isatty = lambda: on_terminal
-    monkeypatch.setattr(sys, "stderr", stderr)
-    clock = iter([10, 10, 10 + seconds])
-    monkeypatch.setattr(commands.time, "monotonic", lambda: next(clock))
-    with commands.Progress() as progress:
-        progress("Read", 0)
-        progress("Read", 500)
-    assert stderr.getvalue() == shown
 
 
 @pytest.mark.slow

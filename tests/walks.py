@@ -38,9 +38,18 @@ class Walk:
     def shot(self, name: str, *answers: str | Callable[[], object], whole: bool = False,
              by_month: dict[date, str] | None = None) -> None:
         """Type answers and keep what they led to, without the menu that is shown again unless whole."""
+        self._leave_page(answers)
         self.terminal.type(*answers)
         self._keep(name, whole)
         self.by_month[name] = by_month or ({date(self.today.year, 1, 1): "[new year]"} if "statement" in name else {})
+
+    def _leave_page(self, answers: tuple[str | Callable[[], object], ...]) -> None:
+        """Leave a list that only at this width takes several pages: what follows is for the menu."""
+        first = answers[0] if answers else None
+        asks = self.terminal.last_lines()[-1] if self._row else ""
+        if asks.endswith(("back):", "back:")) and isinstance(first, str) and first.isdigit() and first != "0":
+            self.terminal.type("0")
+            self._row = self.terminal.row()
 
     def _keep(self, name: str, whole: bool) -> None:
         assert name not in self.shots
@@ -55,6 +64,7 @@ class Walk:
 
     def go(self, *answers: str) -> None:
         """Type answers that lead to a screen without keeping what is shown on the way."""
+        self._leave_page(answers)
         self.terminal.type(*answers)
         self._row = self.terminal.row()
 

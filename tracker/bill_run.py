@@ -45,6 +45,7 @@ class UndoPreview(TypedDict):
 
 class KeptBill(TypedDict):
     billing_id: int
+    customer_id: int
     name: str
     amount_billed: Decimal
     amount_paid: Decimal
@@ -223,7 +224,8 @@ def undo(period: date) -> UndoResult:
         cur.execute("SELECT apply_credit()")
         cur.execute(
             """
-            SELECT billing_id, name, amount_billed, amount_paid, last_payment_date, count(*) OVER () AS kept
+            SELECT billing_id, customer_id, name, amount_billed, amount_paid, last_payment_date,
+                   count(*) OVER () AS kept
             FROM billing
             JOIN customers USING (customer_id)
             WHERE period = %(period)s

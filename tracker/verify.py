@@ -1,6 +1,7 @@
 """The proof that the money adds up."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypedDict, cast
 
 from database import reading
@@ -13,18 +14,21 @@ class Checked(TypedDict):
     payments: int
 
 
-def verify_books() -> tuple[Checked, list[str]]:
+def verify_books(progress: Callable[[str, int, int], object] = lambda what, done, whole: None
+                 ) -> tuple[Checked, list[str]]:
     """Prove that the money adds up; return what was checked, counted, and a sentence for each finding.
 
-    It reads one snapshot and writes nothing.
+    It reads one snapshot and writes nothing. progress is told which check begins, of how many.
     """
     with reading() as cur:
         cur.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         be_patient(cur)
         cur.execute("SELECT (SELECT count(*) FROM billing) AS bills, (SELECT count(*) FROM payments) AS payments")
         checked = cast(Checked, cur.row())
-        findings = [*_wrong_bills(cur), *_wrong_items(cur), *_wrong_payments(cur), *_wrong_owners(cur),
-                    *_idle_credit(cur), *_wrong_totals(cur)]
+        findings = []
+        for number, (what, check) in enumerate(CHECKS.items(), 1):
+            progress(f"Verifying {what}", number, len(CHECKS))
+            findings += check(cur)
         return checked, findings
 
 
@@ -145,3 +149,13 @@ def _wrong_totals(cur: Cursor) -> list[str]:
     if not late == bills["late"] == aged["total"] - aged["not_due"]:
         findings.append(f"Late report: the total is {late:.2f} and the bills have {bills['late']:.2f} late.")
     return findings
+
+
+CHECKS: dict[str, Callable[[Cursor], list[str]]] = {
+    "bills": _wrong_bills,
+    "bills' lines": _wrong_items,
+    "payments": _wrong_payments,
+    "whose payments pay whose bills": _wrong_owners,
+    "credit": _idle_credit,
+    "the reports' totals": _wrong_totals,
+}

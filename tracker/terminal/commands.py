@@ -4,9 +4,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import database
 from tracker import bill_run, demo, errors, fields, reports, text
 from tracker.terminal import paging, prompts, screens, tables
+from tracker.terminal.progress import Progress, during
 from tracker.terminal.prompts import confirm, say
 from tracker.terminal.tables import Row, numbers, words
 from tracker.transfer import exporting, importing
@@ -102,15 +101,18 @@ def add_export(command: argparse.ArgumentParser) -> None:
     command.add_argument("--yes", action="store_true", help="replace a file that exists")
 
 
-def write(form: str, rows: Iterable[Row]) -> None:
-    {"csv": tables.write_csv, "json": tables.write_json}[form](rows)
+def write(form: str, rows: Iterable[Row], columns: list[tables.Column]) -> None:
+    if form == "csv":
+        tables.write_csv(rows, [column.key for column in columns])
+    else:
+        tables.write_json(rows)
 
 
 def late_report_command(arguments: argparse.Namespace) -> int:
     if arguments.format == "table":
         show_late()
     else:
-        write(arguments.format, reports.stream_late_customers())
+        write(arguments.format, reports.stream_late_customers(), screens.LATE)
     return 0
 
 
@@ -118,7 +120,7 @@ def show_late() -> None:
     """Show the late-payment report, a page at a time on a terminal."""
     total = reports.late_total()
     if not total["customers"]:
-        print(screens.late_footer(total))
+        say(screens.late_footer(total))
         return
     paging.browse(
         screens.LATE, reports.late_customers, lambda row: (row["oldest_due_date"], row["customer_id"]), None,
@@ -132,7 +134,7 @@ def account_report_command(arguments: argparse.Namespace) -> int:
     elif arguments.format == "json":
         tables.write_json(reports.stream_accounts())
     else:
-        tables.write_csv(screens.account_records(reports.stream_accounts()))
+        tables.write_csv(screens.account_records(reports.stream_accounts()), screens.RECORD_KEYS)
     return 0
 
 
@@ -149,18 +151,19 @@ def aging_report_command(arguments: argparse.Namespace) -> int:
     if arguments.format == "table":
         show_aging(arguments.as_of)
     else:
-        write(arguments.format, reports.stream_aging(arguments.as_of))
+        write(arguments.format, reports.stream_aging(arguments.as_of), screens.AGING)
     return 0
 
 
 def show_aging(as_of: date | None) -> None:
     """Show what customers owe by age, on a day or today, who owes most first."""
-    total = reports.aging_total(as_of)
+    total = during("Adding up what is owed", lambda: reports.aging_total(as_of))
     if not total["customers"]:
         print("Nobody owes anything.")
         return
     paging.browse(
-        screens.AGING, lambda after, limit: reports.aging(as_of, after, limit),
+        screens.AGING,
+        lambda after, limit: during("Adding up what is owed", lambda: reports.aging(as_of, after, limit)),
         lambda row: (row["total"], row["customer_id"]), None, str(total["customers"]),
         total_row=screens.aging_total(total), stream=lambda: reports.stream_aging(as_of),
     )
@@ -172,7 +175,8 @@ def revenue_report_command(arguments: argparse.Namespace) -> int:
 
 
 def show_revenue() -> None:
-    paging.show_lines(screens.revenue_lines(reports.recurring_revenue(), reports.monthly_revenue()))
+    recurring, months = during("Adding up", lambda: (reports.recurring_revenue(), reports.monthly_revenue()))
+    paging.show_lines(screens.revenue_lines(recurring, months))
 
 
 def statement_command(arguments: argparse.Namespace) -> int:
@@ -191,7 +195,7 @@ def show_statement(customer_id: int, first: date, last: date) -> None:
 def bill_command(arguments: argparse.Namespace) -> int:
     today = database.today()
     due_date = arguments.due or bill_run.default_due_date(arguments.period, today)
-    preview = bill_run.preview(arguments.period)
+    preview = during("Adding up", lambda: bill_run.preview(arguments.period))
     for line in screens.bill_preview_lines(arguments.period, due_date, today, preview):
         say(line)
     if arguments.dry_run:
@@ -215,10 +219,10 @@ def confirm_total(preview: bill_run.Preview) -> bool:
 
 def run_as_previewed(period: date, due_date: date, preview: bill_run.Preview) -> None:
     """Bill as previewed, and say what was done."""
-    result = bill_run.run(period, due_date, preview["total"])
+    result = during("Billing", lambda: bill_run.run(period, due_date, preview["total"]))
     credit = f", {text.show_amount(result['from_credit'])} paid from credit" if result["from_credit"] else ""
-    print(f"Created {result['created']}, skipped {result['skipped']}; {text.show_amount(result['total'])} billed, "
-          f"due {due_date}{credit}.")
+    say(f"Created {result['created']}, skipped {result['skipped']}; {text.show_amount(result['total'])} billed, "
+        f"due {due_date}{credit}.")
 
 
 def verify_command(arguments: argparse.Namespace) -> int:
@@ -227,9 +231,10 @@ def verify_command(arguments: argparse.Namespace) -> int:
 
 def show_verification() -> list[str]:
     """Verify the books, show the result, and return the findings."""
-    checked, findings = verify_books()
+    with Progress("Verifying") as progress:
+        checked, findings = verify_books(progress)
     for line in screens.verification_lines(checked, findings):
-        print(line)
+        say(line)
     return findings
 
 
@@ -245,7 +250,8 @@ def upgrade_command(arguments: argparse.Namespace) -> int:
         print("Not upgraded.")
         return 1
     try:
-        done = database.upgrade(prompts.note)
+        with Progress("Upgrading") as progress:
+            done = database.upgrade(progress.note)
     except (errors.ConnectionLost, errors.OutcomeUnknown):
         prompts.complain("The connection was lost; run main.py upgrade again, which begins where this one ended.")
         return 1
@@ -254,8 +260,8 @@ def upgrade_command(arguments: argparse.Namespace) -> int:
 
 
 def demo_command(arguments: argparse.Namespace) -> int:
-    demo.fill(demo.DEMO_CUSTOMERS)
-    print(f"Added a made-up provider of {demo.DEMO_CUSTOMERS} customers.")
+    during("Making customers up", lambda: demo.fill(demo.DEMO_CUSTOMERS))
+    say(f"Added a made-up provider of {demo.DEMO_CUSTOMERS} customers.")
     return 0
 
 
@@ -280,7 +286,7 @@ def import_file(arguments: argparse.Namespace) -> int:
     mapping = mappings.match_headers(source.headers, chosen)
     show_mapping(source, mapping)
     if arguments.yes and not arguments.dry_run:
-        with Progress() as progress:
+        with Progress("Importing") as progress:
             outcome = importing.load(source, mapping, None, progress, hold_alike=True)
         show_outcome(outcome)
         say_imported(outcome)
@@ -298,7 +304,8 @@ def import_file(arguments: argparse.Namespace) -> int:
 def export_command(arguments: argparse.Namespace) -> int:
     if arguments.file not in ("", "-"):
         try:
-            exporting.export(arguments.what, Path(arguments.file), arguments.yes)
+            with Progress("Exporting") as progress:
+                exporting.export(arguments.what, Path(arguments.file), arguments.yes, progress)
         except errors.FileExists as exc:
             prompts.complain(f"{exc} Give --yes to replace it.")
             return 1
@@ -312,16 +319,21 @@ def export_command(arguments: argparse.Namespace) -> int:
 
 
 def show_mapping(source: sources.Source, mapping: mappings.Mapping) -> None:
-    rows = [{"field": field, "header": (" or " if field == "phone_number" else " + ").join(
-                source.headers[column] for column in columns)} for field, columns in mapping.items()]
-    print(tables.table([words("Field", "field"), words("Column in the file", "header")], rows))
+    """Show which column is which field; several joined that are too long for the line stand in several lines."""
+    room = (tables.screen_width() or sys.maxsize) - 2 - max(map(len, mappings.SYNONYMS))
+    rows = []
+    for field, columns in mapping.items():
+        sign = " or " if field == "phone_number" else " + "
+        header = text.clean(sign.join(source.headers[column] for column in columns))
+        rows += [{"field": "" if i else field, "header": line} for i, line in enumerate(tables.wrap(header, room))]
+    print(tables.table([tables.codes("Field", "field"), words("Column in the file", "header")], rows))
     if ignored := mappings.ignored_headers(source, mapping):
         say(f"Ignored: {', '.join(ignored)}.")
 
 
 def check_import(source: sources.Source, mapping: mappings.Mapping) -> importing.Outcome | None:
     """Check a file and show what an import would do; None when there is nothing to do."""
-    with Progress() as progress:
+    with Progress("Checking the file") as progress:
         outcome = importing.check(source, mapping, progress)
     show_outcome(outcome)
     if any(outcome.new) or any(outcome.changed) or outcome.rejects:
@@ -379,7 +391,7 @@ def import_confirmed(source: sources.Source, mapping: mappings.Mapping, outcome:
     if not confirm("Type yes to import:"):
         print("Not imported.")
         return False
-    with Progress() as progress:
+    with Progress("Importing") as progress:
         done = importing.load(source, mapping, outcome, progress)
     say_imported(done)
     return True
@@ -393,23 +405,3 @@ def say_imported(outcome: importing.Outcome) -> None:
         say(f"Changed {text.plural(changed, 'price')}.")
     if outcome.rejects:
         say(f"{text.plural(outcome.rejected(), 'line')} rejected, to mend and import: {outcome.rejects_file}")
-
-
-class Progress(AbstractContextManager["Progress"]):
-    """A line on standard error with rows and rate, on a terminal, once the work takes over a second."""
-
-    def __init__(self) -> None:
-        self.verb, self.started, self.shown = "", time.monotonic(), 0.0
-
-    def __call__(self, verb: str, rows: int) -> None:
-        now = time.monotonic()
-        if verb != self.verb:
-            self.verb, self.started = verb, self.started if self.verb == "" else now
-        if now - self.started > 1 and now - self.shown > 0.2 and sys.stderr.isatty():
-            self.shown = now
-            print(f"\r{verb} {rows} rows, {rows / (now - self.started):.0f} a second \x1b[K",
-                  end="", file=sys.stderr, flush=True)
-
-    def __exit__(self, *exc: object) -> None:
-        if self.shown:
-            print(file=sys.stderr)

@@ -47,11 +47,9 @@ def view(
 
 def show_fields(columns: list[tables.Column]) -> Callable[[Row], None]:
     """Make a screen of one record, a line for each of its columns."""
-    room = max(len(column.header) for column in columns) + 2
-
     def show(row: Row) -> None:
-        for column in columns:
-            print(f"{column.header:<{room}}{column.show(row[column.key])}")
+        for line in tables.field_lines(columns, row):
+            print(line)
 
     return show
 
@@ -81,8 +79,8 @@ def show_what_is_owed(customer_id: int) -> list[UnpaidBill]:
     """Show a customer's unpaid bills and credit, and return the bills."""
     bills = payments.unpaid_bills(customer_id)
     print(tables.table(screens.UNPAID_BILLS, bills) if bills else "No unpaid bills.")
-    print(f"To pay {text.show_amount(sum(bill['amount_due'] for bill in bills))}, "
-          f"credit {text.show_amount(payments.credit(customer_id))}.")
+    say(f"To pay {text.show_amount(sum(bill['amount_due'] for bill in bills))}, "
+        f"credit {text.show_amount(payments.credit(customer_id))}.")
     return bills
 
 
@@ -110,7 +108,7 @@ def confirm_repeated_payment(customer_id: int, paid: Decimal, paid_on: date) -> 
     earlier = payments.same_payments(customer_id, paid, paid_on)
     if not earlier:
         return True
-    print("A payment of this amount on this day is recorded already:")
+    say("A payment of this amount on this day is recorded already:")
     print(tables.table(screens.SAME_PAYMENTS, earlier))
     return confirm("Type yes to record another one:")
 
@@ -131,7 +129,7 @@ def save_payment(
     try:
         return save()
     except errors.OutcomeUnknown:
-        print("The connection was lost while saving and the outcome is unknown; looking it up.")
+        say("The connection was lost while saving and the outcome is unknown; looking it up.")
     if payment := look_up_saved_payment(entry_key):
         print("It had been saved.")
         return payment

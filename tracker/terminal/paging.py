@@ -5,12 +5,13 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from tracker.fields import choice
 from tracker.terminal import tables
 from tracker.terminal.prompts import ask, on_terminal
 from tracker.terminal.tables import Row
 
+LEAVE = ("0", "q")  # what leaves a list, in either case
 MENU_LINES = 9  # what a menu may push off the screen
+ROWS_WIDE, LINES_WIDE = 80, 60  # cells that the question below a page may take; with fewer it stands in two lines
 
 
 def browse(
@@ -31,27 +32,40 @@ def browse(
     where that is cheaper than page after page.
     """
     last = [total_row] if total_row else []
+    below = list(map(tables.bold, tables.wrap(footer, tables.terminal_size()[0]))) if footer else []
     if not on_terminal():
         _print_all(columns, stream() if stream else _each_row(fetch, key, start), last, footer)
         return
-    size = tables.terminal_size()[1] - 4 - len(last) - (1 if footer else 0)
-    starts = [start]
+    size = tables.terminal_size()[1] - 4 - len(last) - len(below) - _is_narrower(ROWS_WIDE)
+    starts = [(start, 0)]  # of each page: the key before it, and how many rows
     while True:
-        rows = fetch(starts[-1], size + 1)
-        page, more = list(rows[:size]), len(rows) > size
-        print(tables.table(columns, page + last, struck) if page else "There are none.")
-        if footer:
-            print(footer)
-        if not more and len(starts) == 1 and len(page) <= size - MENU_LINES:
+        rows = fetch(starts[-1][0], size + 1)
+        page, lines = _fitting(columns, list(rows[:size]), last, struck, size + 2 + len(last))
+        more = len(rows) > len(page)
+        print("\n".join([*lines, *below] if page else ["There are none.", *below]))
+        if not more and len(starts) == 1 and len(lines) - 2 - len(last) <= size - MENU_LINES:
             return
-        first = (len(starts) - 1) * size + 1
-        turn = _turn_page(f"Rows {first} to {first + len(page) - 1} of {total}", more, len(starts) > 1)
+        before = starts[-1][1]
+        turn = _turn_page(f"Rows {before + 1} to {before + len(page)} of {total}", more, len(starts) > 1)
         if turn == "next":
-            starts.append(key(page[-1]))
+            starts.append((key(page[-1]), before + len(page)))
         elif turn == "previous":
             starts.pop()
         else:
             return
+
+
+def _fitting(
+    columns: list[tables.Column], rows: list[Row], last: list[Row], struck: Callable[[Row], bool], room: int
+) -> tuple[list[Row], list[str]]:
+    """Return as many rows as fit the screen, which where it is narrow take several lines each, and those lines."""
+    while True:
+        head, records = tables.lay_out(columns, rows + last, struck, len(last))
+        lines = [*head, *itertools.chain.from_iterable(records)]
+        if len(lines) <= room or len(rows) <= 1:
+            return rows, lines
+        each = max(map(len, records))
+        rows = rows[:max(min((room - len(head)) // each - len(last), len(rows) - 1), 1)]
 
 
 def _each_row(
@@ -70,7 +84,7 @@ def _print_all(
         print("There are none.")
     while chunk:
         following = list(itertools.islice(rows, tables.CHUNK))
-        print(tables.table(columns, chunk if following else chunk + last))
+        print(tables.table(columns, chunk if following else chunk + last, totals=0 if following else len(last)))
         if following:
             print()
         chunk = following
@@ -84,7 +98,7 @@ def show_lines(lines: Iterator[str]) -> None:
         for line in lines:
             print(line)
         return
-    size = tables.terminal_size()[1] - 2
+    size = tables.terminal_size()[1] - 2 - _is_narrower(LINES_WIDE)
     seen: list[str] = []
     top = 0
     while True:
@@ -104,13 +118,22 @@ def show_lines(lines: Iterator[str]) -> None:
 
 def _turn_page(position: str, more: bool, earlier: bool) -> str:
     """Ask for the next or the previous page; Enter alone goes on while there is more, then back to the menu."""
-    turns = {"": "next" if more else "back", "0": "back"}
-    hints = []
-    if more:
-        turns["n"] = "next"
-        hints.append("Enter next")
-    if earlier:
-        turns["p"] = "previous"
-        hints.append("p previous")
-    hints.append("0 back" if more else "Enter or 0 back")
-    return ask(f"{position}  ({', '.join(hints)})", choice(turns))
+    hints = [*(["Enter next"] if more else []), *(["p previous"] if earlier else []),
+             "0 or q back" if more else "Enter, 0 or q back"]
+    turns = {"": "next" if more else "back", **dict.fromkeys(LEAVE, "back"), **({"n": "next"} if more else {}),
+             **({"p": "previous"} if earlier else {})}
+
+    def parse(answer: str) -> str:
+        if turn := turns.get(answer.casefold()):
+            return turn
+        raise ValueError(f"Type one of these: {', '.join(hints)}.")
+
+    question = f"{position}  ({', '.join(hints)})"
+    if _is_narrower(len(question) + 3):
+        print(position)
+        question = ", ".join(hints)
+    return ask(question, parse)
+
+
+def _is_narrower(cells: int) -> bool:
+    return tables.terminal_size()[0] < cells

@@ -105,9 +105,12 @@ def choose_hit(kind: Kind[Record], term: str, hits: Sequence[Row]) -> Record | N
 
 
 def pick_hit(kind: Kind[Record], hits: Sequence[Row]) -> Record | None:
-    """List hits and ask for the number of one; IDs are left out, so that there is only one number to type."""
+    """List hits and ask for the number of one; IDs are left out, so that there is only one number to type, unless
+    hits read the same without.
+    """
     shown = hits[:database.MOST_HITS]
-    columns = [numbers("#", "hit"), *(column for column in kind.hits if column.key != kind.key)]
+    columns = [column for column in kind.hits if column.key != kind.key]
+    columns = [numbers("#", "hit"), *(kind.hits if tables.read_alike(columns, shown) else columns)]
     print(tables.table(columns, [{**row, "hit": i} for i, row in enumerate(shown, 1)]))
     if len(hits) > len(shown):
         print(f"These are the first {len(shown)}; a longer search term finds fewer.")

@@ -21,12 +21,28 @@ from tracker.reports import (
     Statement,
 )
 from tracker.terminal import tables
-from tracker.terminal.tables import Row, amounts, dates, numbers, spread, words
-from tracker.text import clean, plural, show_amount, show_days_late
+from tracker.terminal.tables import (
+    BOLD,
+    OVERDUE,
+    STRUCK,
+    Row,
+    amounts,
+    bold,
+    codes,
+    dates,
+    days_late,
+    indented,
+    numbers,
+    spread,
+    styled,
+    words,
+)
+from tracker.text import clean, plural, show_amount
 from tracker.verify import Checked
 
 BAR = 24
-CUSTOMERS = [numbers("ID", "customer_id"), words("Name", "name"), words("Phone number", "phone_number")]
+ENTRY = 20  # how wide a statement's entries must be to stand beside their amounts
+CUSTOMERS = [numbers("ID", "customer_id"), words("Name", "name"), codes("Phone number", "phone_number")]
 CUSTOMER_HITS = [*CUSTOMERS, words("Address", "address")]
 LOCATIONS = [numbers("ID", "location_id"), words("Address", "address"), words("Customer", "name")]
 SERVICES = [
@@ -34,31 +50,31 @@ SERVICES = [
     words("Address", "address"), words("Customer", "name"),
 ]
 EQUIPMENT = [
-    numbers("ID", "equipment_id"), words("Equipment", "equipment_name"), words("Serial number", "serial_number"),
-    amounts("Worth", "cost"), words("Address", "address"), words("Customer", "name"),
+    numbers("ID", "equipment_id"), words("Equipment", "equipment_name"), codes("Serial number", "serial_number"),
+    amounts("Worth", "cost", spare=1), words("Address", "address"), words("Customer", "name"),
 ]
 BILLS = [
     numbers("ID", "billing_id"), words("Customer", "name"), words("Description", "description"),
-    dates("Due", "due_date"), tables.Column("Late", "days_late", show_days_late, right=True),
-    amounts("Billed", "amount_billed"), amounts("To pay", "amount_due"),
+    dates("Due", "due_date"), days_late("Late", spare=2), amounts("Billed", "amount_billed", spare=1),
+    amounts("To pay", "amount_due"),
 ]
 BILL_FIELDS = [
     *BILLS, amounts("Paid", "amount_paid"), dates("Last payment", "last_payment_date"), dates("Issued", "issued_on"),
 ]
 UNPAID_BILLS = [column for column in BILLS if column.key != "name"]
 LATE = [
-    numbers("ID", "customer_id"), words("Customer", "name"), words("Phone number", "phone_number"),
-    amounts("Late", "amount_late"), dates("Oldest due", "oldest_due_date"),
-    tables.Column("Days", "days_late", show_days_late, right=True), dates("Last paid", "last_payment_date"),
+    numbers("ID", "customer_id"), words("Customer", "name"), codes("Phone number", "phone_number"),
+    amounts("Late", "amount_late"), dates("Oldest due", "oldest_due_date"), days_late("Days", spare=2),
+    dates("Last paid", "last_payment_date", spare=1),
 ]
 AGING = [
     numbers("ID", "customer_id"), words("Customer", "name"), amounts("Current", "not_due"), amounts("1-30", "days_30"),
     amounts("31-60", "days_60"), amounts("61-90", "days_90"), amounts("Over 90", "older"), amounts("Total", "total"),
 ]
 PAYMENTS = [
-    numbers("ID", "payment_id"), dates("Paid on", "paid_on"), amounts("Amount", "amount"), words("Method", "method"),
-    words("Reference", "reference"), amounts("Credit", "amount_left"), dates("Void since", "voided_on"),
-    words("Because", "void_reason"),
+    numbers("ID", "payment_id"), dates("Paid on", "paid_on"), amounts("Amount", "amount"),
+    words("Method", "method"), words("Reference", "reference"), amounts("Credit", "amount_left"),
+    dates("Void since", "voided_on"), words("Because", "void_reason"),
 ]
 PAYMENT_HITS = [
     numbers("ID", "payment_id"), words("Customer", "name"), dates("Paid on", "paid_on"), amounts("Amount", "amount"),
@@ -67,16 +83,21 @@ PAYMENT_HITS = [
 SAME_PAYMENTS = [column for column in PAYMENT_HITS if column.key not in ("name", "voided_on")]
 KEPT_BILLS = [
     numbers("ID", "billing_id"), words("Customer", "name"), amounts("Billed", "amount_billed"),
-    amounts("Paid", "amount_paid"), dates("Last payment", "last_payment_date"),
+    amounts("Paid", "amount_paid"), dates("Last payment", "last_payment_date", spare=1),
 ]
 RECURRING = [words("Service", "service_name"), numbers("Services", "services"), amounts("Monthly", "monthly")]
+RECORD_KEYS = [
+    "customer_id", "name", "phone_number", "record", "record_id", "description", "amount", "serial_number", "due_date",
+    "amount_due",
+]
 
 
 def account_lines(row: Account) -> Iterator[str]:
     """Yield an account as lines: the customer, each location with what is there, and the bills."""
-    yield from spread(clean(f"Customer {row['customer_id']}  {row['name']}"), clean(row["phone_number"]))
-    yield (f"  Monthly total {show_amount(row['monthly_total'])}, to pay {show_amount(row['amount_due'])}, "
-           f"credit {show_amount(row['credit'])}")
+    name = clean(f"Customer {row['customer_id']}  {row['name']}")
+    yield from spread(name, clean(row["phone_number"]), left_style=BOLD)
+    yield from map(bold, indented(f"Monthly total {show_amount(row['monthly_total'])}, to pay "
+                                  f"{show_amount(row['amount_due'])}, credit {show_amount(row['credit'])}", 2))
     for site in row["locations"]:
         yield from location_lines(site)
     if not row["locations"]:
@@ -100,10 +121,11 @@ def location_lines(site: Site) -> Iterator[str]:
 
 
 def _unpaid_bills(bills: list[OpenBill]) -> Iterator[str]:
-    yield "  Unpaid bills" if bills else "  No unpaid bills."
+    yield f"  {bold('Unpaid bills')}" if bills else "  No unpaid bills."
     for bill in bills:
         state = f"{plural(bill['days_late'], 'day')} late" if bill["days_late"] else f"due {bill['due_date']}"
-        yield from spread(_bill_name(bill), f"{state}, to pay {show_amount(bill['amount_due']):>10}", 4)
+        yield from spread(_bill_name(bill), f"{state}, to pay {show_amount(bill['amount_due']):>10}", 4,
+                          right_style=OVERDUE if bill["days_late"] else None)
         if bill["days_late"] or bill["payments"]:
             yield from _why(bill)
 
@@ -114,10 +136,13 @@ def _bill_name(bill: OpenBill | SettledBill) -> str:
 
 def _why(bill: OpenBill) -> Iterator[str]:
     """Explain what is to pay on a bill: its due date, today, what was billed, and every payment on it."""
-    yield f"      Due {bill['due_date']}, today {bill['today']}, billed {show_amount(bill['amount_billed'])}."
+    yield from indented(f"Due {bill['due_date']}, today {bill['today']}, billed {show_amount(bill['amount_billed'])}.",
+                        6)
     for payment in bill["payments"]:
         void = f", void since {payment['voided_on']}" if payment["voided_on"] else ""
-        yield f"      Payment {payment['payment_id']} on {payment['paid_on']}: {show_amount(payment['amount'])}{void}."
+        paid = f"Payment {payment['payment_id']} on {payment['paid_on']}: {show_amount(payment['amount'])}{void}."
+        for line in indented(paid, 6):
+            yield line[:6] + styled(line[6:], STRUCK if void else None)
     if not bill["payments"]:
         yield "      No payments on it."
 
@@ -125,7 +150,7 @@ def _why(bill: OpenBill) -> Iterator[str]:
 def _paid_bills(bills: list[SettledBill], count: int) -> Iterator[str]:
     if not bills:
         return
-    yield "  Paid bills"
+    yield f"  {bold('Paid bills')}"
     for bill in bills:
         paid = f"paid {bill['last_payment_date'] or ''} {show_amount(bill['amount_billed']):>10}"
         yield from spread(_bill_name(bill), paid, 4)
@@ -229,51 +254,61 @@ def revenue_lines(recurring: list[RecurringRevenue], months: list[MonthlyRevenue
     """Yield recurring revenue by service, and each month's billed and collected amounts with a bar."""
     total = {"service_name": "Total", "services": sum(row["services"] for row in recurring),
              "monthly": sum((row["monthly"] for row in recurring), Decimal(0))}
-    yield "Monthly recurring revenue"
-    yield from tables.table(RECURRING, [*recurring, total]).split("\n")
+    yield bold("Monthly recurring revenue")
+    yield from tables.table(RECURRING, [*recurring, total], totals=1).split("\n")
     yield ""
-    yield f"Billed (=) and collected (#) in the last {len(months)} months"
+    yield from map(bold, indented(f"Billed (=) and collected (#) in the last {len(months)} months"))
     scale = max(max(row["billed"], row["collected"]) for row in months) or Decimal(1)
+    room = max(14, len(show_amount(scale)))
+    bar = min(BAR, tables.line_width() - room - 11)
     for row in months:
-        yield f"{row['month']:%Y-%m}  {show_amount(row['billed']):>14}  {_bar('=', row['billed'], scale)}".rstrip()
-        yield f"         {show_amount(row['collected']):>14}  {_bar('#', row['collected'], scale)}".rstrip()
+        billed, collected = show_amount(row["billed"]).rjust(room), show_amount(row["collected"]).rjust(room)
+        yield f"{row['month']:%Y-%m}  {billed}  {_bar('=', row['billed'] / scale, bar)}".rstrip()
+        yield f"         {collected}  {_bar('#', row['collected'] / scale, bar)}".rstrip()
 
 
-def _bar(sign: str, value: Decimal, scale: Decimal) -> str:
-    """Draw a value as a bar; anything above nothing shows at least one sign."""
-    length = round(BAR * value / scale)
-    return sign * max(length, 1 if value else 0)
+def _bar(sign: str, share: Decimal, whole: int) -> str:
+    """Draw a share as a bar; anything above nothing shows at least one sign."""
+    length = round(whole * share)
+    return sign * max(length, 1 if share else 0)
 
 
 def statement_lines(statement: Statement, first: date, last: date) -> Iterator[str]:
     """Yield a statement as lines for paper: opening balance, bills with lines, payments, voids, closing balance."""
-    yield from spread(f"Statement from {first} to {last}", f"Customer {statement['customer_id']}")
+    yield from spread(f"Statement from {first} to {last}", f"Customer {statement['customer_id']}", left_style=BOLD)
     yield from spread(clean(statement["name"]), clean(statement["phone_number"]))
     yield ""
     balance = statement["opening"]
-    yield _balance_line(str(first), "Opening balance", "", balance)
+    yield from _balance_lines(str(first), "Opening balance", "", balance)
     for entry in statement["entries"]:
         balance += entry["amount"]
         what = f"{entry['kind'].capitalize()} {entry['record_id']}, {entry['description']}"
         if entry["kind"] == "void":
             what = f"Void {entry['description']}"
-        first_line, *rest = tables.wrap(clean(what), 40)
-        yield _balance_line(entry["day"], first_line, show_amount(entry["amount"]), balance)
-        yield from (f"{'':12}{line}" for line in rest)
+        yield from _balance_lines(entry["day"], clean(what), show_amount(entry["amount"]), balance)
         for item in entry["items"] or []:
-            about = clean(f"{item['description']}: {show_amount(item['amount'])}")
-            yield from (f"{'':14}{line}" for line in tables.wrap(about, 62))
-    yield _balance_line(str(last), "Closing balance", "", statement["closing"])
+            yield from indented(clean(f"{item['description']}: {show_amount(item['amount'])}"), 14)
+    yield from map(bold, _balance_lines(str(last), "Closing balance", "", statement["closing"]))
     if statement["closing"] < 0:
-        yield f"{'':12}{show_amount(-statement['closing'])} is credit for coming bills."
+        yield from indented(f"{show_amount(-statement['closing'])} is credit for coming bills.", 12)
 
 
-def _balance_line(day: str, what: str, change: str, balance: Decimal) -> str:
-    return f"{day:<12}{what}{' ' * (40 - tables.width(what))}{change:>13}{show_amount(balance):>14}"
+def _balance_lines(day: str, what: str, change: str, balance: Decimal) -> Iterator[str]:
+    """Yield a day, what happened, and the amounts: at the right margin, or beneath where there is no room beside."""
+    sums = f"{change:>13}{show_amount(balance):>14}"
+    if len(change) > 12 or len(show_amount(balance)) > 13:
+        sums = f"{change}  {show_amount(balance)}"
+    room = tables.line_width() - 12 - len(sums)
+    beside = room >= ENTRY
+    first, *rest = tables.wrap(what, room if beside else tables.line_width() - 12)
+    yield f"{day:<12}{first}" + (" " * (room - tables.width(first)) + sums if beside else "")
+    yield from (f"{'':12}{line}" for line in rest)
+    if not beside:
+        yield sums.strip().rjust(tables.line_width())
 
 
 def verification_lines(checked: Checked, findings: list[str]) -> Iterator[str]:
     """Yield what verify looked at, and each finding."""
     yield f"Checked {plural(checked['bills'], 'bill')} and {plural(checked['payments'], 'payment')}."
-    yield from map(clean, findings)
+    yield from findings
     yield f"{plural(len(findings), 'finding')}." if findings else "Everything adds up."

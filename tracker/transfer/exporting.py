@@ -13,12 +13,15 @@ from tracker import reports, text
 from tracker.cursor import be_patient
 from tracker.errors import FileExists
 from tracker.transfer.files import device, kind_to_write, part_of, put
+from tracker.transfer.lines import Progress, silent
+
+TOLD_EVERY = 1_000
 
 # All that Python strips, as SQL.
 SPACES = "U&'" + "".join(f"\\{code:04X}" for code in range(0x3001) if chr(code).isspace()) + "'"
 
 
-def export(what: str, path: Path, overwrite: bool = False) -> int:
+def export(what: str, path: Path, overwrite: bool = False, progress: Progress = silent) -> int:
     """Write records to a file and return how many lines; raise FileExists when it may not be replaced.
 
     The file appears when it is whole; a new one is its owner's alone. A device or a pipe is written to as it is.
@@ -28,9 +31,9 @@ def export(what: str, path: Path, overwrite: bool = False) -> int:
         raise FileExists(path)
     if kind == "device":
         with device(path) as file:
-            return export_to(what, file)
+            return export_to(what, Followed(what, file, progress))
     with part_of(path) as part:
-        count = export_to(what, part.file)
+        count = export_to(what, Followed(what, part.file, progress))
         put(part, path, replace=overwrite)
         return count
 
@@ -38,6 +41,33 @@ def export(what: str, path: Path, overwrite: bool = False) -> int:
 def export_to(what: str, file: Any) -> int:
     """Write records as CSV, in UTF-8, to a binary file, and return how many lines after the header."""
     return EXPORTS[what](file)
+
+
+class Followed:
+    """A binary file that tells how many lines were written to it, of about how many."""
+
+    def __init__(self, what: str, file: IO[bytes], progress: Progress) -> None:
+        self._what, self._file, self._progress = what, file, progress
+        self._count = 0
+        self._whole = 0 if progress is silent else _about_how_many(what)
+
+    def write(self, line: bytes) -> int:
+        if self._count % TOLD_EVERY == 0:
+            self._progress(f"Exporting {self._what}", self._count, self._whole)
+        self._count += 1
+        return self._file.write(line)
+
+
+def _about_how_many(what: str) -> int:
+    """Return about how many lines an export has, by what the planner knows; 0 when it does not know."""
+    return database.fetch_value(
+        """
+        SELECT coalesce(max(greatest(reltuples, 0)), 0)::bigint AS lines
+        FROM pg_class
+        WHERE oid = ANY (%(tables)s::regclass[])
+        """,
+        tables=TABLES[what],
+    )
 
 
 class Cleaned:
@@ -161,4 +191,11 @@ EXPORTS = {
     "bills": _export_bills,
     "payments": _export_payments,
     "late": _export_late,
+}
+
+TABLES = {
+    "accounts": ["customers", "locations", "services", "equipment"],
+    "bills": ["billing"],
+    "payments": ["payments"],
+    "late": [],
 }

@@ -31,6 +31,7 @@ from tracker.transfer.people import Alike
 from tracker.transfer.source import NUL, Source, all_records
 
 BATCH = 50_000
+COMPARISONS = 5
 MOST_TOLD = 3  # of the changes and repeats
 CHANGED_SINCE = "The file or the records changed after the check; nothing was imported. Check again."
 
@@ -166,14 +167,24 @@ def _put_rejects(part: Part, source: Source) -> Path:
 def _compare(cur: Cursor, source: Source, mapping: Mapping, progress: Progress, hold_alike: bool = False) -> Outcome:
     """Read the file into temporary tables, and find what of it is stored already."""
     rows = _stage(cur, source, mapping, progress)
+    steps = itertools.count(1)
+
+    def step(what: str) -> None:
+        progress(f"Comparing {what}", next(steps), COMPARISONS)
+
+    step("line with line")
     people.find_persons(cur)
+    step("customers")
     people.find_stored(cur)
     rejects = {**rows.rejects, **_reject_unclear(cur, mapping)}
     if hold_alike:
         rejects.update(people.reject_alike(cur))
     customers = people.match_customers(cur, "customer_id" in mapping)
+    step("sites")
     sites = _match_sites(cur)
+    step("services")
     services = _match_services(cur) if "service_name" in mapping else (0, 0, 0)
+    step("equipment")
     equipment = _match_equipment(cur) if "equipment_name" in mapping else (0, 0, 0)
     new, present, changed = zip((*customers, 0), (*sites, 0), services, equipment)
     alike, first_alike = people.find_alike(cur)
@@ -537,22 +548,26 @@ def _find_repeats(cur: Cursor, outcome: Outcome) -> Outcome:
 
 def _add(cur: Cursor, new: Tally, progress: Progress) -> None:
     """Add what _compare found to be new, parents first, in the order of the file's lines."""
-    with _search_indexes_later(cur, new):
+    done, whole = itertools.accumulate(new, initial=0), sum(new)
+    with _search_indexes_later(cur, new, progress):
+        progress("Adding customers", next(done), whole)
         if new.customers:
             _give_ids(cur)
-            _in_batches(cur, _add_customers, "Added customers:", progress)
+            _in_batches(cur, _add_customers, lambda count: progress("Adding customers", count, whole))
+        before = next(done)
+        progress("Adding sites", before, whole)
         if new.sites:
-            _in_batches(cur, _add_sites, "Added sites:", progress)
+            _in_batches(cur, _add_sites, lambda count: progress("Adding sites", before + count, whole))
+    progress("Adding services", next(done), whole)
     if new.services:
         _add_services(cur)
-        progress("Added services:", new.services)
+    progress("Adding equipment", next(done), whole)
     if new.equipment:
         _add_equipment(cur)
-        progress("Added equipment:", new.equipment)
 
 
 @contextlib.contextmanager
-def _search_indexes_later(cur: Cursor, new: Tally) -> Iterator[None]:
+def _search_indexes_later(cur: Cursor, new: Tally, progress: Progress) -> Iterator[None]:
     """Make the search indexes once the rows are in, where these are most of what there will be.
 
     Keeping a trigram index up to date costs as much as the rest of the import, and making it anew a fifth of that; but
@@ -575,11 +590,12 @@ def _search_indexes_later(cur: Cursor, new: Tally) -> Iterator[None]:
         cur.execute(index["drop_it"])
     yield
     cur.execute("SET LOCAL maintenance_work_mem = '256MB'")
-    for index in indexes:
+    for number, index in enumerate(indexes, 1):
+        progress("Making the search indexes", number, len(indexes))
         cur.execute(index["make_it"])
 
 
-def _in_batches(cur: Cursor, add: Callable[[Cursor, int, int], None], verb: str, progress: Progress) -> None:
+def _in_batches(cur: Cursor, add: Callable[[Cursor, int, int], None], tell: Callable[[int], object]) -> None:
     """Add a range of lines after the other, at most forty, so that progress can be told between them."""
     cur.execute("SELECT min(line) - 1 AS first, max(line) AS last FROM import_lines")
     lines = cur.row()
@@ -588,7 +604,7 @@ def _in_batches(cur: Cursor, add: Callable[[Cursor, int, int], None], verb: str,
     for after in range(lines["first"], lines["last"], step):
         add(cur, after, after + step)
         count += cur.rowcount
-        progress(verb, count)
+        tell(count)
 
 
 def _give_ids(cur: Cursor) -> None:

@@ -5,18 +5,19 @@ import functools
 import itertools
 import re
 from collections.abc import Callable, Iterator
+from typing import TextIO
 
 from tracker import fields, interrupts, text
 from tracker.transfer.mapping import TOGETHER, Mapping
 from tracker.transfer.source import NUL, Record, Source, records
 
-Progress = Callable[[str, int], None]
+Progress = Callable[[str, int, int], object]
 CHUNK = 500
 NOTHING = "\\N"
 USUAL_PHONE = re.compile(r"[+(]?(?:[0-9().\-/]| (?! )){3,19}", re.ASCII)
 
 
-def silent(verb: str, rows: int) -> None:
+def silent(what: str, done: int, whole: int) -> None:
     """Report no progress."""
 
 
@@ -104,8 +105,9 @@ class Rows:
         self._joined = {field: columns for field, columns in mapping.items() if len(columns) > 1}
         self._plan = self._columns_and_parsers()
         self._incomplete = functools.lru_cache(maxsize=None)(self._find_incomplete)
+        self._size = source.path.stat().st_size
+        self._file: TextIO | None = None
         self._good = self._good_lines(source)
-        self._count = 0
 
     def _columns_and_parsers(self) -> list[tuple[int, Callable[[str], str]]]:
         """Return the column and the parser of each field; joined columns follow the file's own."""
@@ -118,15 +120,15 @@ class Rows:
         try:
             interrupts.check()
             lines = list(itertools.islice(self._good, CHUNK))
-            self._count += len(lines)
-            self._progress("Read", self._count)
+            if self._file is not None and not self._file.closed:
+                self._progress("Reading the file", self._file.buffer.tell(), self._size)
             return "".join(lines)
         except BaseException as exc:
             self.error = exc
             raise
 
     def _good_lines(self, source: Source) -> Iterator[str]:
-        for record in records(source):
+        for record in records(source, self._follow):
             try:
                 if record.problem:
                     raise ValueError(record.problem)
@@ -146,6 +148,10 @@ class Rows:
             self.hidden += further
             reason = f"Lines {record.number} to {record.number + further} are read as one. {reason}"
         self.rejects[record.number] = reason
+
+    def _follow(self, file: TextIO) -> None:
+        """Keep the file that is read, which knows how far that has come."""
+        self._file = file
 
     def _squared(self, row: list[str]) -> list[str]:
         """Return a row with as many cells as the header has, and the joined columns after them."""

@@ -106,7 +106,7 @@ def find_stored(cur: Cursor) -> None:
         ANALYZE import_unknown;
 
         CREATE TEMPORARY TABLE import_alike ON COMMIT DROP AS
-        SELECT person, stored.customer_id, folded(stored.name) = folded AS same_name, true AS same_number
+        SELECT person, stored.customer_id, name_folded = folded AS same_name, true AS same_number
         FROM import_unknown
         CROSS JOIN unnest(phone_keys(nullif(import_unknown.phone_number, ''), %(country)s)) AS likely (key)
         JOIN customers AS stored ON phone_key(stored.phone_number) = likely.key
@@ -114,7 +114,7 @@ def find_stored(cur: Cursor) -> None:
         UNION
         SELECT person, stored.customer_id, true, true
         FROM import_unknown
-        JOIN customers AS stored ON folded(stored.name) = folded AND stored.phone_number IS NULL
+        JOIN customers AS stored ON name_folded = folded AND stored.phone_number IS NULL
         WHERE import_unknown.phone_number = ''
         UNION
         SELECT person, namesake.customer_id, true, false
@@ -122,7 +122,7 @@ def find_stored(cur: Cursor) -> None:
         JOIN (
             SELECT wanted.folded, min(customer_id) AS customer_id
             FROM (SELECT DISTINCT folded FROM import_unknown) AS wanted
-            JOIN customers ON folded(customers.name) = wanted.folded
+            JOIN customers ON name_folded = wanted.folded
             GROUP BY wanted.folded
         ) AS namesake USING (folded);
 

@@ -6,9 +6,9 @@ import contextlib
 import csv
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple, TextIO
 
 from tracker.errors import BadEncoding, BadFile, UnclearDelimiter
 from tracker.transfer.files import kind_of
@@ -76,7 +76,7 @@ def _text_encoding(name: str) -> str:
 
 
 @contextlib.contextmanager
-def _opened(path: Path, encoding: str) -> Iterator[IO[str]]:
+def _opened(path: Path, encoding: str) -> Iterator[TextIO]:
     """Open a file to read it as text; what goes wrong with it is a BadFile."""
     try:
         with path.open(encoding=encoding, newline="") as lines:
@@ -113,16 +113,17 @@ def _delimiter(chosen: str, header: str) -> str:
     return best[0]
 
 
-def records(source: Source) -> Iterator[Record]:
-    """Yield the records after the header."""
-    return itertools.islice(all_records(source), 1, None)
+def records(source: Source, opened: Callable[[TextIO], object] = lambda file: None) -> Iterator[Record]:
+    """Yield the records after the header; opened is given the file that they are read from."""
+    return itertools.islice(all_records(source, opened), 1, None)
 
 
-def all_records(source: Source) -> Iterator[Record]:
+def all_records(source: Source, opened: Callable[[TextIO], object] = lambda file: None) -> Iterator[Record]:
     """Yield the header and the records after it, but for blank ones."""
     csv.field_size_limit(LONGEST_FIELD)
     raw: list[str] = []
     with _opened(source.path, source.encoding) as file:
+        opened(file)
         rows = csv.reader(_noted(file, raw), delimiter=source.delimiter, strict=True)
         number = 1
         while True:
@@ -140,7 +141,7 @@ def all_records(source: Source) -> Iterator[Record]:
             number = rows.line_num + 1
 
 
-def _noted(file: IO[str], raw: list[str]) -> Iterator[str]:
+def _noted(file: TextIO, raw: list[str]) -> Iterator[str]:
     """Yield a file's lines, and note them in raw, in case their record is rejected."""
     for line in file:
         whole = line.replace("\0", NUL) if "\0" in line else line
