@@ -729,17 +729,22 @@ def _check_all_changed(cur: Cursor, wanted: int) -> None:
 def _write_rejects(source: Source, rejects: dict[int, str], file: IO[bytes]) -> None:
     """Write the rejected lines as they are, line number and reason before them, in the file's own encoding."""
     lines = io.TextIOWrapper(file, source.encoding, "backslashreplace", newline="")
-    first_cells = csv.writer(lines, delimiter=source.delimiter, lineterminator=source.delimiter)
     for is_header, record in zip(itertools.chain([True], itertools.repeat(False)), all_records(source)):
         if is_header:
-            first_cells.writerow(REJECT_COLUMNS)
+            first = REJECT_COLUMNS
         elif reason := rejects.get(record.number):
-            first_cells.writerow([record.number, reason])
+            first = (str(record.number), reason)
         else:
             continue
-        lines.write(_as_it_was(source, "".join(record.raw)))
+        lines.write(_first_cells(first, source.delimiter) + _as_it_was(source, "".join(record.raw)))
     lines.flush()
     lines.detach()
+
+
+def _first_cells(cells: tuple[str, ...], delimiter: str) -> str:
+    line = io.StringIO()
+    csv.writer(line, delimiter=delimiter, lineterminator="\n").writerow([*cells, ""])
+    return line.getvalue().rstrip("\n")
 
 
 def _as_it_was(source: Source, raw: str) -> str:
