@@ -23,6 +23,7 @@ from tracker.terminal.forms import (
     SERVICE_FIELDS,
     add_location_to,
     ask_aim,
+    ask_import_file,
     change,
     choose_mapping,
     confirm_delete,
@@ -35,7 +36,6 @@ from tracker.terminal.forms import (
     mind_due_date,
     not_before,
     of_whom,
-    open_import_file,
     save_payment,
     show_fields,
     show_what_is_owed,
@@ -394,8 +394,7 @@ def about_database() -> None:
 
 def import_accounts() -> None:
     """Import a CSV file whose columns, once shown, may be changed."""
-    path = ask("CSV file", file_path)
-    source = open_import_file(path, ask("Encoding", fields.text(40), shown="utf-8", default="utf-8"))
+    source = ask_import_file()
     mapping = choose_mapping(source)
     if outcome := commands.check_import(source, mapping):
         commands.import_confirmed(source, mapping, outcome)

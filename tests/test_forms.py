@@ -529,20 +529,19 @@ def test_the_command_replaces_a_file_only_when_told(books, run, tmp_path):
     assert path.read_text().startswith("billing_id,")
 
 
-def test_earlier_rejects_are_kept_beside_the_new_ones(typed, run, tmp_path):
+def test_earlier_rejects_are_left_as_they_are(typed, run, tmp_path):
     path = tmp_path / "in.csv"
-    rejects, old = tmp_path / "in.csv.rejects.csv", tmp_path / "in.csv.rejects.csv.old"
+    earlier, later = tmp_path / "in.csv.rejects.csv", tmp_path / "in.csv.rejects-2.csv"
     path.write_text("name,phone\nAda,5x\n")
     screen = typed("7", "1", str(path), "", "", "yes")
-    assert f"Rejected lines go to {rejects}.\n" in screen
-    assert not old.exists()
-    first = rejects.read_bytes()
+    assert f"Rejected lines go to {earlier}.\n" in screen
+    first = earlier.read_bytes()
     path.write_text("name,phone\nBo,6x\n")
     screen = typed("7", "1", str(path), "", "", "yes")
-    assert f"Rejected lines go to {rejects}; the earlier ones are kept beside it as .old.\n" in screen
-    assert old.read_bytes() == first
-    assert b"Bo,6x" in rejects.read_bytes()
-    assert "1 line rejected, to mend and import: " in screen
+    assert f"Rejected lines go to {later}.\n" in screen
+    assert earlier.read_bytes() == first
+    assert b"Bo,6x" in later.read_bytes()
+    assert f"1 line rejected, to mend and import: {later}\n" in screen
 
 
 def test_no_more_than_ten_reasons_are_shown_and_all_lines_are_counted(run, tmp_path):

@@ -105,8 +105,9 @@ def test_headers_are_matched_loosely(headers):
     assert names(headers) == dict(zip(("name", "phone_number", "address"), headers))
 
 
-def test_every_column_of_an_export_is_matched_to_itself():
-    headers = ["customer_id", *HEADER.split(",")]
+def test_every_column_of_an_export_is_matched_to_itself(db):
+    db.add_customer("Ada", "555")
+    headers = list(exported("accounts")[0])
     assert names(headers) == dict(zip(headers, headers))
 
 
@@ -177,7 +178,7 @@ def test_a_header_with_two_possible_delimiters_is_asked_about(file):
 
 @pytest.mark.parametrize("text", ["", "\n\n  \n", "\ufeff"])
 def test_an_empty_file_is_refused(file, text):
-    with pytest.raises(errors.BadFile, match="The file is empty"):
+    with pytest.raises(errors.BadFile, match=r"is empty\.$"):
         sources.open_source(file(text))
 
 
@@ -192,7 +193,7 @@ def test_a_folder_is_refused(tmp_path):
 
 
 def test_a_header_alone_imports_nothing(db, file):
-    assert load(file(HEADER)) == (importing.Tally(0, 0, 0, 0), importing.Tally(0, 0, 0, 0), {})
+    assert load(file(HEADER)) == importing.Outcome(importing.Tally(0, 0, 0, 0), importing.Tally(0, 0, 0, 0), {})
 
 
 def test_a_name_too_long_for_a_file_is_refused(db, tmp_path):
@@ -211,7 +212,7 @@ def test_every_encoding_that_is_named_is_read(db, sql, file, encoding):
 
 
 def test_what_is_not_utf_8_is_refused_with_its_line(db, sql, file):
-    with pytest.raises(errors.BadFile, match=r"^Line 3 of .* is not utf-8; name its encoding: --encoding cp1252"):
+    with pytest.raises(errors.BadFile, match=r"^Line 3 of .* is not utf-8\.$"):
         load(file(b"name,phone\nAda,555\nJos\xe9,556\n"))
     assert counts(sql) == (0, 0, 0, 0)
 
@@ -232,15 +233,15 @@ def test_every_line_end_is_understood_and_blank_lines_are_skipped(db, sql, file,
 @pytest.mark.slow
 @pytest.mark.parametrize(("line", "reason"), [
     ("Ada,55,,,,,,", "phone_number: Enter a phone number"),
-    ("Ada,2.34E+12,,,,,,", "phone_number: Enter a phone number"),
-    ("Ada,５５５,,,,,,", "phone_number: Enter a phone number"),
+    ("Ada,2.34E+12,,,,,,", "phone_number: Take out E"),
+    ("Ada,５５５,,,,,,", "phone_number: Take out the sign ５"),
     ("Ada", "The line has 1 field, the header 8"),
     ("Ada,555,1 Quay,Fibre,20,Router,R1,30,more", "The line has 9 fields, the header 8"),
     (",555,1 Quay,,,,,", "name: It is missing"),
     ("A\0da,555,,,,,,", r"name: Remove the control character U\+0000"),
     ("A\x1bda,555,,,,,,", r"name: Remove the control character U\+001B"),
     ("A\u202eda,555,,,,,,", r"name: Remove the format character U\+202E"),
-    ('Ada,555,"1 Quay\nLagos",,,,,', "address: It has a line break"),
+    ('Ada,555,"1 Quay\nLagos",,,,,', "Lines 3 to 4 are read as one. address: It has a line break"),
     (f"Ada,555,{'x' * 200_000},,,,,", "address: That is too long"),
     (f"Ada,555,{'x' * 301},,,,,", "address: Enter 1 to 300 characters"),
     ("Ada,555,1 Quay,Fibre,,,,", "service_name has no service_cost"),
@@ -248,7 +249,8 @@ def test_every_line_end_is_understood_and_blank_lines_are_skipped(db, sql, file,
     ("Ada,555,,Fibre,20,,,", "service_name has no address"),
     ('Ada,555,1 Quay,Fibre,"1,000.00",,,', "service_cost: Enter an amount"),
     ("Ada,555,1 Quay,Fibre,0.005,,,", "service_cost: Enter an amount"),
-    ("Ada,555,1 Quay,Fibre,NaN,,,", "service_cost: Enter an amount"),
+    ("Ada,555,1 Quay,Fibre,NaN,,,", "service_name has no service_cost"),
+    ("Ada,555,1 Quay,Fibre,Infinity,,,", "service_cost: Enter an amount"),
     ("Ada,555,1 Quay,,,Router,R1,", "equipment_name has no equipment_cost"),
     ("Ada,555,1 Quay,,,,R1,", "serial_number has no equipment_name"),
     ('"Ada "The" Okafor",555,,,,,,', "A quotation mark inside a quoted field must be doubled"),
@@ -296,16 +298,18 @@ def test_lines_with_the_same_name_and_digits_are_one_customer(db, sql, file):
 
 
 def test_lines_join_a_customer_who_is_there_already(db, sql, file):
-    customer_id = db.add_customer("Ada", "+1 (555)")
+    customer_id = db.add_customer("Ada", "+1 (555) 555-0100")
     db.add_location(customer_id, "1 Quay")
-    outcome = load(file("name,phone,address\nAda,1555,1 Quay\nAda,1555,2 Quay\nAda,999,1 Quay\n"))
+    outcome = load(file("name,phone,address\nAda,15555550100,1 Quay\nAda,15555550100,2 Quay\nAda,999,1 Quay\n"))
     assert (outcome.new[:2], outcome.present[:2]) == ((1, 2), (1, 1))
     assert [row["address"] for row in sql(ACCOUNTS)] == ["1 Quay", "2 Quay", "1 Quay"]
 
 
 def test_the_same_file_twice_adds_nothing(db, sql, file):
-    path = file(f"customer_id,{HEADER}\n1,Ada,555,1 Quay,Fibre,20,Router,R1,30\n1,Ada,555,1 Quay,Fibre,20,Box,,5\n"
-                "1,Ada,555,1 Quay,,,Box,,5\n2,Ada,555,1 Quay,Fibre,20,Box,,5\n3,Bo,556,,,,,,\n")
+    path = file("customer_id,name,phone_number,address,service_id,service_name,service_cost,"
+                "equipment_id,equipment_name,serial_number,equipment_cost\n1,Ada,555,1 Quay,1,Fibre,20,1,Router,R1,30\n"
+                "1,Ada,555,1 Quay,2,Fibre,20,2,Box,,5\n1,Ada,555,1 Quay,,,,3,Box,,5\n"
+                "2,Ada,555,1 Quay,3,Fibre,20,4,Box,,5\n3,Bo,556,,,,,,,,\n")
     first, after = load(path), contents(sql)
     second = load(path)
     assert (first.new, second.new, second.present) == ((3, 2, 3, 4), (0, 0, 0, 0), first.new)
@@ -313,16 +317,11 @@ def test_the_same_file_twice_adds_nothing(db, sql, file):
 
 
 def test_only_as_many_equal_services_are_added_as_are_missing(db, sql, file):
-    header, line = "name,phone,address,plan,fee", "Ada,555,1 Quay,Fibre,20"
-    load(file(f"{header}\n{line}"))
-    outcome = load(file(f"{header}\n{line}\n{line}\n{line}"))
+    header, line = "service_id,name,phone,address,plan,fee", "Ada,555,1 Quay,Fibre,20"
+    load(file(f"{header}\n7,{line}"))
+    outcome = load(file(f"{header}\n7,{line}\n8,{line}\n9,{line}"))
     assert (outcome.new.services, outcome.present.services) == (2, 1)
     assert counts(sql) == (1, 1, 3, 0)
-
-
-def test_a_service_at_another_cost_is_another_service(db, sql, file):
-    load(file("name,phone,address,plan,fee\nAda,555,1 Quay,Fibre,20\n"))
-    assert load(file("name,phone,address,plan,fee\nAda,555,1 Quay,Fibre,20.50\n")).new.services == 1
 
 
 def test_a_device_on_several_lines_is_one_by_its_serial_number(db, sql, file):
@@ -361,10 +360,10 @@ def test_mended_rejects_add_just_what_was_missing(db, sql, file):
     path = file("name;phone;address;notes\nAda;555;1 Quay;x\nAda;555;2 Quay\nBo;5x;3 Quay;=y\nCy;557;4 Quay;z\n")
     load(path)
     rest = path.with_name("in.csv.rejects.csv")
-    rest.write_bytes(rest.read_bytes().replace(b"5x", b"556"))
+    rest.write_bytes(rest.read_bytes().replace(b"5x", b"556").replace(b"2 Quay", b"2 Quay;"))
     again = load(rest)
     assert (again.new, again.rejects) == ((1, 2, 0, 0), {})
-    assert not rest.with_name(rest.name + ".rejects.csv").exists()
+    assert sorted(os.listdir(path.parent)) == ["in.csv", "in.csv.rejects.csv"]
     assert sorted((row["name"], row["address"]) for row in sql(ACCOUNTS)) == [
         ("Ada", "1 Quay"), ("Ada", "2 Quay"), ("Bo", "3 Quay"), ("Cy", "4 Quay")]
 
@@ -372,20 +371,20 @@ def test_mended_rejects_add_just_what_was_missing(db, sql, file):
 def test_rejects_of_rejects_have_the_two_columns_once(db, file):
     path = file("name,phone\nBo,5x\n")
     load(path)
-    rest = path.with_name("in.csv.rejects.csv")
-    load(rest)
-    assert list(rejects(rest)[0]) == ["name", "phone", "line_number", "reason"]
+    load(path.with_name("in.csv.rejects.csv"))
+    [line] = csv.DictReader(path.with_name("in.csv.rejects-2.csv").open(newline="", encoding="utf-8-sig"))
+    assert list(line) == ["line_number", "reason", "name", "phone"]
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "'=1", "' ", " x ", 'a "b" c', "a,b", "a\r\nb", "a\0b", "", "é", "\udcff"])
 def test_rejected_cells_come_back_unchanged(db, file, cell):
     text = io.StringIO(newline="")
-    csv.writer(text).writerows([["name", "phone"], [cell, "x"]])
-    path = file(text.getvalue().replace("\udcff", "?"))
+    csv.writer(text).writerows([["name", "phone"], [cell.replace("\0", "\udcfe"), "x"]])  # 3.10 cannot write NUL
+    path = file(text.getvalue().replace("\udcff", "?").replace("\udcfe", "\0"))
     load(path)
-    read = [row[0] for _, row, _ in sources.records(sources.open_source(path))]
-    again = [row[0] for _, row, _ in sources.records(sources.open_source(importing.rejects_path(mapped(path)[0])))]
-    assert [import_lines.unguarded(cell) for cell in again] == [import_lines.unguarded(cell) for cell in read]
+    read = [record.row[0] for record in sources.records(sources.open_source(path))]
+    again = sources.open_source(path.with_name("in.csv.rejects.csv"))
+    assert [record.row[2] for record in sources.records(again)] == read
 
 
 def test_a_check_writes_nothing(db, sql, file, tmp_path):
@@ -407,15 +406,14 @@ def test_what_changed_after_the_check_is_not_imported(db, sql, file):
 
 
 def test_rejects_that_cannot_be_written_import_nothing(db, sql, file):
-    path = file("name,phone\nAda,555\nBo,x\n")
-    path.with_name("in.csv.rejects.csv").mkdir()
-    with pytest.raises(errors.BadFile, match="is a folder"):
+    path = file("name,phone\nAda,555\nBo,x\n", "x" * 250 + ".csv")
+    with pytest.raises(errors.BadFile, match="File name too long"):
         load(path)
     assert counts(sql) == (0, 0, 0, 0)
 
 
 def test_imports_of_one_file_at_the_same_time_add_it_once(db, sql, file):
-    path = file("name,phone\n" + "".join(f"Ada {i},{i:06}\n" for i in range(500)))
+    path = file("name,phone\n" + "".join(f"Ada {i},7{i:06}\n" for i in range(500)))
     threads = [threading.Thread(target=load, args=(path,)) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -427,11 +425,11 @@ def test_imports_of_one_file_at_the_same_time_add_it_once(db, sql, file):
 def test_many_customers_get_their_own_sites_across_batches(db, sql, file, monkeypatch):
     monkeypatch.setattr(importing, "BATCH", 700)
     seen = []
-    path = file("phone,name,address\n" + "".join(f"{i:06},Ada {i % 7},Site {i}\n" for i in range(3_000)))
+    path = file("phone,name,address\n" + "".join(f"7{i:06},Ada {i % 7},Site {i}\n" for i in range(3_000)))
     importing.load(*mapped(path), None, lambda *told: seen.append(told))
     assert counts(sql) == (3_000, 3_000, 0, 0)
     assert sql("SELECT 1 FROM customers JOIN locations USING (customer_id) "
-               "WHERE address <> 'Site ' || phone_number::int") == []
+               "WHERE address <> 'Site ' || phone_number::int - 7000000") == []
     read = [(done, whole) for what, done, whole in seen if what == "Reading the file"]
     assert read == sorted(read)
     assert {whole for _, whole in read} == {path.stat().st_size}
@@ -461,7 +459,7 @@ def wait_for(sql, condition):
 
 
 def test_a_program_killed_in_the_middle_has_imported_nothing(uri, db, sql, file):
-    path = file("name,phone,address,plan,price\n" + "".join(f"Ada,{i:06},1 Quay,Fibre,9\n" for i in range(1_000)))
+    path = file("name,phone,address,plan,price\n" + "".join(f"Ada,7{i:06},1 Quay,Fibre,9\n" for i in range(1_000)))
     with blocked(uri, "services"):
         child = started(uri, "import", path, "--yes")
         wait_for(sql, "wait_event_type = 'Lock' AND query LIKE '%INSERT INTO services%'")
@@ -488,8 +486,6 @@ def test_no_transaction_is_open_while_the_question_waits(uri, sql, file, termina
     assert {row["state"] for row in states} == {"idle"}
     child.sendline("yes")
     child.expect("Imported 1 customer, 0 sites")
-
-
 
 
 @pytest.mark.slow
@@ -656,7 +652,7 @@ def test_a_terminal_is_shown_no_control_characters(db, sql, terminal):
 
 def test_a_pipe_gets_the_text_as_it_is(sql, run):
     sql("INSERT INTO customers (name, phone_number) VALUES (E'A\\x1bda', '+555')")
-    assert run("export", "accounts").stdout.endswith("\n1,A\x1bda,'+555,,,,,,\n")
+    assert run("export", "accounts").stdout.endswith("\n1,A\x1bda,'+555,,,,,,,,\n")
 
 
 def test_the_command_asks_and_a_dry_run_does_not(sql, run, file):
@@ -675,7 +671,7 @@ def test_the_command_asks_and_a_dry_run_does_not(sql, run, file):
 def test_the_command_fails_when_lines_are_rejected(sql, run, file):
     done = run("import", str(file("Who,Tel\nAda,555\nBo,x\n")), "--yes", "--map", "name=Who")
     assert done.returncode == 1
-    assert "Line 3: phone_number: Enter a phone number" in done.stderr
+    assert "Line 3: phone_number: Take out x" in done.stderr
     assert counts(sql) == (1, 0, 0, 0)
 
 
@@ -693,4 +689,4 @@ def test_the_menu_imports_and_exports(sql, run, file, tmp_path):
     done = run(answers=f"7\n1\n{path}\n\nname=Who\nservice_name=\n\nyes\n2\n{out}\n0\n0\n")
     assert counts(sql) == (1, 0, 0, 0)
     assert "Ignored: Plan." in done.stdout
-    assert out.read_text().endswith("\n1,Ada,555,,,,,,\n")
+    assert out.read_text().endswith("\n1,Ada,555,,,,,,,,\n")

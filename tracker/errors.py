@@ -292,7 +292,19 @@ class BadFile(Error):
 
 class UnclearDelimiter(BadFile):
     def __init__(self) -> None:
-        super().__init__("The header does not show what separates the columns: give --delimiter , or ; or tab.")
+        super().__init__("The header does not show what separates the columns.")
+
+
+class BadEncoding(BadFile):
+    """The file's bytes are no text in the encoding that is given."""
+
+
+class UnclearMapping(BadFile):
+    """Which column is which field must be said; example is how, as FIELD=HEADER."""
+
+    def __init__(self, sentence: str, example: str) -> None:
+        super().__init__(sentence)
+        self.example = example
 
 
 class FileExists(BadFile):

@@ -7,6 +7,13 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+# What begins a formula, also where it is typed in full width, and what keeps a spreadsheet from running it.
+RISKY_SIGNS = tuple("=+-@＝＋－＠'")
+# What other programs write for nothing, in this spelling: Null is somebody's name.
+EMPTY_WORDS = frozenset((
+    "NULL", "null", "(null)", "(NULL)", "[NULL]", "<null>", "<NULL>", "None", "none", "NONE", "NaN", "nan", "NAN",
+    "N/A", "n/a", "#N/A", "\\N", "-", "--", "–", "—",
+))
 HIDDEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 JOINER = re.compile("(?<=[^\\s\u200c\u200d])[\u200c\u200d](?=[^\\s\u200c\u200d])")
 
@@ -43,7 +50,13 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 or noun == "equipment" else f"{count} {noun}s"
 
 
+def is_risky(cell: str) -> bool:
+    """Tell whether a spreadsheet would take a cell for a formula, or an import would take it for none, or for one that
+    an apostrophe keeps from that.
+    """
+    return cell[:1] in ("\t", "\r") or cell.lstrip()[:1] in RISKY_SIGNS or cell in EMPTY_WORDS
+
+
 def spreadsheet_safe(cell: str) -> str:
-    """Put an apostrophe before what a spreadsheet would take for a formula, and before an apostrophe, so that
-    taking one away gives the text back."""
-    return "'" + cell if cell[:1] in ("=", "+", "-", "@", "\t", "\r", "'") else cell
+    """Put an apostrophe before what is risky, so that taking one away gives the text back."""
+    return "'" + cell if is_risky(cell) else cell

@@ -2,9 +2,9 @@
 from __future__ import annotations
 
 import argparse
-import os
+import shlex
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -315,6 +315,17 @@ def demo_command(arguments: argparse.Namespace) -> int:
 
 def import_command(arguments: argparse.Namespace) -> int:
     """Import a file: 0 when all of it is there afterwards, 1 when lines were rejected or nothing was done."""
+    try:
+        return import_file(arguments)
+    except errors.UnclearDelimiter as exc:
+        raise errors.BadFile(f"{exc} Give --delimiter , or ; or tab.") from exc
+    except errors.BadEncoding as exc:
+        raise errors.BadFile(f"{exc} Give the one that it has, as in --encoding cp1252.") from exc
+    except errors.UnclearMapping as exc:
+        raise errors.BadFile(f"{exc} Say which has it, or that none has: --map {shlex.quote(exc.example)}") from exc
+
+
+def import_file(arguments: argparse.Namespace) -> int:
     source = sources.open_source(Path(arguments.file), arguments.encoding, arguments.delimiter)
     try:
         chosen = dict(mappings.parse_choice(source.headers, answer) for answer in arguments.map)
@@ -324,9 +335,9 @@ def import_command(arguments: argparse.Namespace) -> int:
     show_mapping(source, mapping)
     if arguments.yes and not arguments.dry_run:
         with Progress("Importing") as progress:
-            outcome = importing.load(source, mapping, None, progress)
+            outcome = importing.load(source, mapping, None, progress, hold_alike=True)
         show_outcome(outcome)
-        say_imported(source, outcome)
+        say_imported(outcome)
         return 1 if outcome.rejects else 0
     checked = check_import(source, mapping)
     if checked is None:
@@ -360,7 +371,8 @@ def show_mapping(source: sources.Source, mapping: mappings.Mapping) -> None:
     room = (tables.screen_width() or sys.maxsize) - 2 - max(map(len, mappings.SYNONYMS))
     rows = []
     for field, columns in mapping.items():
-        header = text.clean(" + ".join(source.headers[column] for column in columns))
+        sign = " or " if field == "phone_number" else " + "
+        header = text.clean(sign.join(source.headers[column] for column in columns))
         rows += [{"field": "" if i else field, "header": line} for i, line in enumerate(tables.wrap(header, room))]
     print(tables.table([tables.codes("Field", "field"), words("Column in the file", "header")], rows))
     if ignored := mappings.ignored_headers(source, mapping):
@@ -372,40 +384,72 @@ def check_import(source: sources.Source, mapping: mappings.Mapping) -> importing
     with Progress("Checking the file") as progress:
         outcome = importing.check(source, mapping, progress)
     show_outcome(outcome)
-    if any(outcome.new) or outcome.rejects:
+    if any(outcome.new) or any(outcome.changed) or outcome.rejects:
         return outcome
     print("Nothing to import: all of it is there already.")
     return None
 
 
 def show_outcome(outcome: importing.Outcome) -> None:
-    rows = [{"what": what, "new": new, "present": present}
-            for what, new, present in zip(outcome.new._fields, outcome.new, outcome.present)]
-    print(tables.table([words("", "what"), numbers("New", "new"), numbers("Already there", "present")], rows))
+    rows = [{"what": what, "new": new, "changed": changed, "present": present}
+            for what, new, changed, present in zip(outcome.new._fields, outcome.new, outcome.changed, outcome.present)]
+    columns = [words("", "what"), numbers("New", "new"), numbers("Already there", "present")]
+    print(tables.table([*columns, numbers("Changed", "changed")] if any(outcome.changed) else columns, rows))
+    for sentence in outcome_sentences(outcome):
+        say(sentence)
     for line, reason in list(outcome.rejects.items())[:MOST_REASONS]:
         prompts.complain(f"Line {line}: {reason}")
     if outcome.rejects:
-        prompts.complain(f"{text.plural(len(outcome.rejects), 'line')} rejected.")
+        prompts.complain(f"{text.plural(outcome.rejected(), 'line')} rejected.")
+
+
+def outcome_sentences(outcome: importing.Outcome) -> Iterator[str]:
+    """Yield what of an import the administrator should know before it is done."""
+    if count := outcome.repeated:
+        examples = [f"line {again.line} is line {again.earlier} again" for again in outcome.repeats]
+        verb = "is" if count == 1 else "are"
+        yield f"{text.plural(count, 'line')} {verb} repeated and counted once: {listed(examples, count)}"
+    if count := outcome.alike:
+        verb = "looks like one that is" if count == 1 else "look like ones that are"
+        examples = [f"line {new.line} {person(new.name, new.phone_number)} like customer {new.customer_id} "
+                    f"{person(new.stored_name, new.stored_number)}" for new in outcome.first_alike]
+        yield f"{text.plural(count, 'new customer')} {verb} there: {listed(examples, count, '; ')}"
+    for what, noun in (("services", "price"), ("equipment", "value")):
+        if count := getattr(outcome.changed, what):
+            examples = [f"{change.old:.2f} → {change.new:.2f} ({change.name}, line {change.line})"
+                        for change in outcome.changes if change.what == what]
+            yield f"{text.plural(count, noun)} {'changes' if count == 1 else 'change'}, {listed(examples, count)}"
+    if outcome.changed.services > 1:
+        yield f"With the changed prices, {outcome.difference:+.2f} a month."
+
+
+def listed(examples: list[str], count: int, between: str = ", ") -> str:
+    """Join the first examples into the end of a sentence that counts more."""
+    more = f"{between}and {count - len(examples)} more" if count > len(examples) else ""
+    return f"{between.join(examples)}{more}."
+
+
+def person(name: str, phone_number: str | None) -> str:
+    return f"{name}, {phone_number}" if phone_number else f"{name}, without a number"
 
 
 def import_confirmed(source: sources.Source, mapping: mappings.Mapping, outcome: importing.Outcome) -> bool:
-    rejects = importing.rejects_path(source)
     if outcome.rejects:
-        kept = "; the earlier ones are kept beside it as .old" if os.path.exists(rejects) else ""
-        say(f"Rejected lines go to {rejects}{kept}.")
+        say(f"Rejected lines go to {importing.rejects_path(source)}.")
     if not confirm("Type yes to import:"):
         print("Not imported.")
         return False
     with Progress("Importing") as progress:
-        importing.load(source, mapping, outcome, progress)
-    say_imported(source, outcome)
+        done = importing.load(source, mapping, outcome, progress)
+    say_imported(done)
     return True
 
 
-def say_imported(source: sources.Source, outcome: importing.Outcome) -> None:
+def say_imported(outcome: importing.Outcome) -> None:
     added = ", ".join(text.plural(n, what if what == "equipment" else what[:-1])
                       for what, n in zip(outcome.new._fields, outcome.new))
     say(f"Imported {added}.")
+    if changed := sum(outcome.changed):
+        say(f"Changed {text.plural(changed, 'price')}.")
     if outcome.rejects:
-        say(f"{text.plural(len(outcome.rejects), 'line')} rejected, to mend and import: "
-            f"{importing.rejects_path(source)}")
+        say(f"{text.plural(outcome.rejected(), 'line')} rejected, to mend and import: {outcome.rejects_file}")

@@ -336,12 +336,59 @@ def file_path(answer: str) -> Path:
         raise ValueError("There is no such home folder.") from None
 
 
-def open_import_file(path: Path, encoding: str) -> sources.Source:
+def import_path(answer: str) -> Path:
+    """Parse the name of a file that has something to read."""
+    path = file_path(answer)
+    try:
+        sources.check_readable(path)
+    except errors.BadFile as exc:
+        raise ValueError(str(exc)) from exc
+    return path
+
+
+def ask_import_file() -> sources.Source:
+    """Ask for a file and how it is written, until it can be read."""
+    while True:
+        path = ask("CSV file", import_path)
+        try:
+            return open_import_file(path)
+        except errors.BadFile as exc:
+            ask_again(exc)
+
+
+def open_import_file(path: Path) -> sources.Source:
+    while True:
+        encoding = ask("Encoding", fields.text(40), shown="utf-8", default="utf-8")
+        try:
+            source = _opened(path, encoding)
+            sources.check_encoding(source)
+        except errors.BadEncoding as exc:
+            ask_again(exc)
+        else:
+            return source
+
+
+def _opened(path: Path, encoding: str) -> sources.Source:
     try:
         return sources.open_source(path, encoding)
-    except errors.UnclearDelimiter:
-        signs = {",": ",", ";": ";", "tab": "\t"}
-        return sources.open_source(path, encoding, ask("Delimiter (, or ; or tab)", fields.choice(signs)))
+    except errors.UnclearDelimiter as exc:
+        say(str(exc))
+        return sources.open_source(path, encoding, ask("Delimiter (comma, semicolon or tab)", delimiter))
+
+
+def delimiter(answer: str) -> str:
+    """Parse what separates columns, by its name or itself."""
+    signs = {",": ",", "comma": ",", ";": ";", "semicolon": ";", "tab": "\t", "\\t": "\t"}
+    if answer.casefold() not in signs:
+        raise ValueError("Enter comma, semicolon or tab.")
+    return signs[answer.casefold()]
+
+
+def ask_again(refusal: errors.Error) -> None:
+    """Say why an answer was of no use; off a terminal nobody can mend it, and it ends the form."""
+    if not prompts.on_terminal():
+        raise refusal
+    prompts.complain(str(refusal))
 
 
 def choose_mapping(source: sources.Source) -> mappings.Mapping:
@@ -363,7 +410,8 @@ def propose_mapping(source: sources.Source, chosen: mappings.Mapping) -> mapping
     try:
         mapping = mappings.match_headers(source.headers, chosen)
     except errors.BadFile as exc:
-        prompts.complain(str(exc))
+        example = exc.example if isinstance(exc, errors.UnclearMapping) else ""
+        prompts.complain(f"{exc} Say which has it, or that none has: {example}" if example else str(exc))
         say(f"The file's columns: {', '.join(source.headers)}")
         return None
     commands.show_mapping(source, mapping)

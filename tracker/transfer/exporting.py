@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
@@ -13,29 +12,29 @@ import database
 from tracker import reports, text
 from tracker.cursor import be_patient
 from tracker.errors import FileExists
-from tracker.transfer.files import kind_of, part_of, put, writable
+from tracker.transfer.files import device, kind_to_write, part_of, put
 from tracker.transfer.lines import Progress, silent
 
 TOLD_EVERY = 1_000
+
+# All that Python strips, as SQL.
+SPACES = "U&'" + "".join(f"\\{code:04X}" for code in range(0x3001) if chr(code).isspace()) + "'"
 
 
 def export(what: str, path: Path, overwrite: bool = False, progress: Progress = silent) -> int:
     """Write records to a file and return how many lines; raise FileExists when it may not be replaced.
 
-    The file appears when it is whole. A device or a pipe is written to as it is.
+    The file appears when it is whole; a new one is its owner's alone. A device or a pipe is written to as it is.
     """
-    kind = kind_of(path)
+    kind = kind_to_write(path)
     if kind == "file" and not overwrite:
         raise FileExists(path)
     if kind == "device":
-        with writable(path) as file:
+        with device(path) as file:
             return export_to(what, Followed(what, file, progress))
     with part_of(path) as part:
-        with writable(part) as file:
-            count = export_to(what, Followed(what, file, progress))
-            file.flush()
-            os.fsync(file.fileno())
-        put(part, path)
+        count = export_to(what, Followed(what, part.file, progress))
+        put(part, path, replace=overwrite)
         return count
 
 
@@ -96,31 +95,36 @@ def _copy(query: str, file: Any) -> int:
 
 
 def _safe(column: str) -> str:
-    """Return SQL for a column of text as text.spreadsheet_safe shows it: by the first character's number, which is
-    quicker than by itself: tab, CR, ' + - = and @.
+    """Return SQL for a column of text as text.spreadsheet_safe shows it: by the first characters' numbers, which is
+    quicker than by themselves.
     """
-    risky = f"ascii({column}) IN (9, 13, 39, 43, 45, 61, 64)"
+    signs = ", ".join(str(ord(sign)) for sign in text.RISKY_SIGNS)
+    words = ", ".join(f"'{word}'" for word in sorted(text.EMPTY_WORDS))
+    risky = f"ascii({column}) IN (9, 13) OR ascii(ltrim({column}, {SPACES})) IN ({signs}) OR {column} IN ({words})"
     return f"CASE WHEN {risky} THEN '''' || {column} ELSE {column} END AS {column}"
 
 
 def _export_accounts(file: Any) -> int:
-    """Write what an import reads: a line for each site, more where it has several services or devices."""
+    """Write what an import reads: a line for each site, more where it has several services or devices.
+
+    Their IDs tell two equal ones from one that stands in two lines.
+    """
     return _copy(
         f"""
         SELECT customer_id, {_safe('name')}, {_safe('phone_number')}, {_safe('address')},
-               {_safe('service_name')}, service_cost,
-               {_safe('equipment_name')}, {_safe('serial_number')}, equipment_cost
+               service_id, {_safe('service_name')}, service_cost,
+               equipment_id, {_safe('equipment_name')}, {_safe('serial_number')}, equipment_cost
         FROM customers
         LEFT JOIN locations USING (customer_id)
         LEFT JOIN (
             SELECT *
             FROM (
-                SELECT location_id, service_name, cost::numeric(12,2) AS service_cost,
+                SELECT location_id, service_id, service_name, cost::numeric(12,2) AS service_cost,
                        row_number() OVER (PARTITION BY location_id ORDER BY service_id) AS nth
                 FROM services
             ) AS service
             FULL JOIN (
-                SELECT location_id, equipment_name, serial_number, cost::numeric(12,2) AS equipment_cost,
+                SELECT location_id, equipment_id, equipment_name, serial_number, cost::numeric(12,2) AS equipment_cost,
                        row_number() OVER (PARTITION BY location_id ORDER BY equipment_id) AS nth
                 FROM equipment
             ) AS device USING (location_id, nth)
@@ -182,15 +186,16 @@ def _csv_line(cells: Iterable[Any]) -> bytes:
     return line.getvalue().encode("utf-8")
 
 
-TABLES = {
-    "accounts": ["customers", "locations", "services", "equipment"],
-    "bills": ["billing"],
-    "payments": ["payments"],
-    "late": [],
-}
 EXPORTS = {
     "accounts": _export_accounts,
     "bills": _export_bills,
     "payments": _export_payments,
     "late": _export_late,
+}
+
+TABLES = {
+    "accounts": ["customers", "locations", "services", "equipment"],
+    "bills": ["billing"],
+    "payments": ["payments"],
+    "late": [],
 }

@@ -10,24 +10,30 @@ import contextlib
 import csv
 import io
 import itertools
+import re
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import psycopg2
 import psycopg2.extras
 import psycopg2.pool
 
 import database
-from tracker import errors, text
+from tracker import errors
 from tracker.cursor import Cursor, be_patient
-from tracker.transfer.files import part_of, put, writable
-from tracker.transfer.lines import Progress, Rows, silent, unguarded
+from tracker.transfer import people
+from tracker.transfer.files import Part, clear, kind_of, part_of, put
+from tracker.transfer.lines import Progress, Rows, silent
 from tracker.transfer.mapping import REJECT_COLUMNS, Mapping
-from tracker.transfer.source import NUL, Source, records
+from tracker.transfer.people import Alike
+from tracker.transfer.source import NUL, Source, all_records
 
 BATCH = 50_000
 COMPARISONS = 5
+MOST_TOLD = 3  # of the changes and repeats
+CHANGED_SINCE = "The file or the records changed after the check; nothing was imported. Check again."
 
 
 class Tally(NamedTuple):
@@ -37,17 +43,70 @@ class Tally(NamedTuple):
     equipment: int
 
 
+class Change(NamedTuple):
+    """What costs or is worth more or less in a line of the file than it is stored with."""
+
+    what: str
+    line: int
+    name: str
+    old: Decimal
+    new: Decimal
+
+
+class Repeat(NamedTuple):
+    """A line that says what an earlier one says."""
+
+    line: int
+    earlier: int
+
+
 class Outcome(NamedTuple):
-    """What an import adds, what of the file is there already, and why which lines are rejected."""
+    """What an import adds and changes, what of the file is there already, and why which lines are rejected."""
 
     new: Tally
     present: Tally
     rejects: dict[int, str]
+    hidden: int = 0  # further lines of the rejected ones, which a quotation mark made one with them
+    changed: Tally = Tally(0, 0, 0, 0)
+    changes: tuple[Change, ...] = ()  # the first of them, services before equipment
+    difference: Decimal = Decimal(0)  # what the changed services cost more a month, less where below 0
+    repeated: int = 0
+    repeats: tuple[Repeat, ...] = ()  # the first of them
+    alike: int = 0  # new customers who may be stored ones
+    first_alike: tuple[Alike, ...] = ()
+    rejects_file: Path | None = None
+
+    def rejected(self) -> int:
+        """Return how many lines are rejected."""
+        return len(self.rejects) + self.hidden
+
+
+def _refresh_statistics() -> None:
+    """Let the server look anew at the tables that an import is compared with, where a fifth of the rows came or went:
+    on stale statistics it reads a whole table for each line.
+
+    Outside transactions, because the lock that this takes is held to the end of one.
+    """
+    with contextlib.suppress(errors.Busy), database.outside_transactions() as cur:
+        for table in ("customers", "locations", "services", "equipment"):
+            cur.execute(
+                f"""
+                SELECT 1
+                FROM pg_class
+                CROSS JOIN (SELECT count(*) AS rows FROM {table}) AS counted
+                WHERE pg_class.oid = %(table)s::regclass AND pg_has_role(relowner, 'USAGE')
+                  AND abs(rows - reltuples) > 1000 + 0.2 * least(rows, reltuples)
+                """,  # noqa: S608 (the tables are named above)
+                {"table": table},
+            )
+            if cur.fetchone():
+                cur.execute(f"ANALYZE {table}")
 
 
 @database.retried
 def check(source: Source, mapping: Mapping, progress: Progress = silent) -> Outcome:
     """Return what an import would do; write nothing."""
+    _refresh_statistics()
     with database.rehearsal() as cur:
         be_patient(cur)
         return _compare(cur, source, mapping, progress)
@@ -55,62 +114,101 @@ def check(source: Source, mapping: Mapping, progress: Progress = silent) -> Outc
 
 @database.retried
 def load(
-    source: Source, mapping: Mapping, confirmed: Outcome | None = None, progress: Progress = silent
+    source: Source,
+    mapping: Mapping,
+    confirmed: Outcome | None = None,
+    progress: Progress = silent,
+    hold_alike: bool = False,
 ) -> Outcome:
-    """Import a file's good lines, all of them or none, and write the others to rejects_path().
+    """Import a file's good lines, all of them or none, and write the others to a file beside it, named in the outcome.
 
-    Raise Conflict when this is not what was confirmed, because the file or the records have changed since.
+    With hold_alike, lines of new customers who may be stored ones are rejected. Raise Conflict when this is not what
+    was confirmed, because the file or the records have changed since.
     """
-    rejects = rejects_path(source)
-    with part_of(rejects) as part:
+    _refresh_statistics()
+    clear(rejects_path(source))
+    with contextlib.ExitStack() as stack:
         with database.transaction() as cur:
             be_patient(cur)
             cur.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": database.IMPORT_LOCK})
-            outcome = _compare(cur, source, mapping, progress)
+            outcome = _compare(cur, source, mapping, progress, hold_alike)
             if confirmed is not None and outcome != confirmed:
-                raise errors.Conflict("The file or the records changed after the check; nothing was imported. "
-                                        "Check again.")
+                raise errors.Conflict(CHANGED_SINCE)
             if outcome.rejects:
-                _write_rejects(source, outcome.rejects, part)
+                part = stack.enter_context(part_of(rejects_path(source)))
+                _write_rejects(source, outcome.rejects, part.file)
             _add(cur, outcome.new, progress)
-        if outcome.rejects:
-            put(part, rejects, "The good lines were imported, but ")
-    return outcome
+            _change(cur, outcome.changed)
+        return outcome._replace(rejects_file=_put_rejects(part, source)) if outcome.rejects else outcome
 
 
 def rejects_path(source: Source) -> Path:
-    return source.path.with_name(source.path.name + ".rejects.csv")
+    """Return where the rejected lines of a file would go: a name that is free, since an older one may be mended."""
+    name = re.sub(r"\.rejects(-[0-9]+)?\.csv$", "", source.path.name)
+    for number in itertools.count(1):
+        path = source.path.with_name(f"{name}.rejects{f'-{number}' if number > 1 else ''}.csv")
+        if not kind_of(path) and not path.is_symlink():
+            break
+    return path
 
 
-def _compare(cur: Cursor, source: Source, mapping: Mapping, progress: Progress) -> Outcome:
+def _put_rejects(part: Part, source: Source) -> Path:
+    while True:
+        path = rejects_path(source)
+        try:
+            put(part, path, like=source.path)
+        except errors.FileExists:
+            continue  # another import took the name just now
+        except errors.BadFile as exc:
+            raise errors.BadFile(f"The good lines were imported, but {exc}") from exc
+        return path
+
+
+def _compare(cur: Cursor, source: Source, mapping: Mapping, progress: Progress, hold_alike: bool = False) -> Outcome:
     """Read the file into temporary tables, and find what of it is stored already."""
-    rejects = _stage(cur, source, mapping, progress)
+    rows = _stage(cur, source, mapping, progress)
     steps = itertools.count(1)
 
     def step(what: str) -> None:
         progress(f"Comparing {what}", next(steps), COMPARISONS)
 
     step("line with line")
-    if "customer_id" in mapping:
-        rejects.update(_reject_changed_customers(cur))
-    if "serial_number" in mapping:
-        rejects.update(_reject_serials_elsewhere(cur))
-        rejects.update(_reject_serials_repeated(cur))
-    rejects.update(_reject_namesakes(cur))
+    people.find_persons(cur)
     step("customers")
-    customers = _match_customers(cur, "customer_id" in mapping)
+    people.find_stored(cur)
+    rejects = {**rows.rejects, **_reject_unclear(cur, mapping)}
+    if hold_alike:
+        rejects.update(people.reject_alike(cur))
+    customers = people.match_customers(cur, "customer_id" in mapping)
     step("sites")
     sites = _match_sites(cur)
     step("services")
-    services = _match_services(cur) if "service_name" in mapping else (0, 0)
+    services = _match_services(cur) if "service_name" in mapping else (0, 0, 0)
     step("equipment")
-    equipment = _match_equipment(cur) if "equipment_name" in mapping else (0, 0)
-    new, present = zip(customers, sites, services, equipment)
-    return Outcome(Tally(*new), Tally(*present), dict(sorted(rejects.items())))
+    equipment = _match_equipment(cur) if "equipment_name" in mapping else (0, 0, 0)
+    new, present, changed = zip((*customers, 0), (*sites, 0), services, equipment)
+    alike, first_alike = people.find_alike(cur)
+    outcome = Outcome(Tally(*new), Tally(*present), dict(sorted(rejects.items())), rows.hidden, Tally(*changed),
+                      alike=alike, first_alike=first_alike)
+    return _find_repeats(cur, _find_changes(cur, outcome))
 
 
-def _stage(cur: Cursor, source: Source, mapping: Mapping, progress: Progress) -> dict[int, str]:
-    """Copy the good lines into import_lines and return why the others are not."""
+def _reject_unclear(cur: Cursor, mapping: Mapping) -> dict[int, str]:
+    """Take out the lines that contradict what is stored, or each other."""
+    rejects: dict[int, str] = {}
+    if "customer_id" in mapping:
+        rejects.update(people.reject_changed_customers(cur))
+    if "serial_number" in mapping:
+        rejects.update(_reject_serials_elsewhere(cur))
+        rejects.update(_reject_serials_repeated(cur))
+    if "service_id" in mapping:
+        rejects.update(_reject_changed_services(cur))
+    rejects.update(people.reject_namesakes(cur))
+    return rejects
+
+
+def _stage(cur: Cursor, source: Source, mapping: Mapping, progress: Progress) -> Rows:
+    """Copy the good lines into import_lines and return them read, with why the others are not good."""
     cur.execute(
         """
         SET LOCAL work_mem = '64MB';
@@ -119,11 +217,12 @@ def _stage(cur: Cursor, source: Source, mapping: Mapping, progress: Progress) ->
             line            bigint   NOT NULL,
             customer_id     text     NOT NULL DEFAULT '',
             name            text     NOT NULL,
-            phone_number    text     NOT NULL,
-            digits          text     NOT NULL,
+            phone_number    text     NOT NULL DEFAULT '',
             address         text,
+            service_id      text     NOT NULL DEFAULT '',
             service_name    text,
             service_cost    numeric,
+            equipment_id    text     NOT NULL DEFAULT '',
             equipment_name  text,
             serial_number   text,
             equipment_cost  numeric
@@ -138,41 +237,28 @@ def _stage(cur: Cursor, source: Source, mapping: Mapping, progress: Progress) ->
             raise rows.error from None
         raise
     cur.execute("ANALYZE import_lines")
-    return rows.rejects
-
-
-def _reject_changed_customers(cur: Cursor) -> dict[int, str]:
-    """Take out lines whose customer_id stands in an earlier line with another name or phone number."""
-    cur.execute(
-        """
-        DELETE FROM import_lines AS later
-        USING (
-            SELECT DISTINCT ON (customer_id) customer_id, name, digits, line
-            FROM import_lines
-            WHERE customer_id <> ''
-            ORDER BY customer_id, line
-        ) AS first
-        WHERE later.customer_id = first.customer_id AND (later.name, later.digits) <> (first.name, first.digits)
-        RETURNING later.line, first.line AS first_line
-        """
-    )
-    return {
-        row["line"]: f"customer_id: Line {row['first_line']} has it with another name or phone number." for row in cur
-    }
+    return rows
 
 
 def _reject_serials_elsewhere(cur: Cursor) -> dict[int, str]:
     """Take out lines whose serial number is stored at another place."""
     cur.execute(
         """
-        DELETE FROM import_lines AS incoming
-        USING equipment
-        JOIN locations USING (location_id)
-        JOIN customers USING (customer_id)
-        WHERE equipment.serial_number = incoming.serial_number
-          AND (customers.name, translate(customers.phone_number, ' +().-/', ''), locations.address)
-              IS DISTINCT FROM (incoming.name, incoming.digits, incoming.address)
-        RETURNING line, equipment_id, location_id
+        WITH held AS MATERIALIZED (
+            SELECT import_lines.line, min(equipment.equipment_id) AS equipment_id, min(location_id) AS location_id
+            FROM import_lines
+            JOIN import_people USING (customer_id, name, phone_number)
+            JOIN equipment ON serial_key(equipment.serial_number) = serial_key(import_lines.serial_number)
+            JOIN locations USING (location_id)
+            LEFT JOIN import_stored
+              ON import_stored.person = import_people.person AND import_stored.customer_id = locations.customer_id
+            GROUP BY import_lines.line
+            HAVING bool_and(import_stored.person IS NULL OR locations.address IS DISTINCT FROM import_lines.address)
+        )
+        DELETE FROM import_lines
+        USING held
+        WHERE held.line = import_lines.line
+        RETURNING held.line, held.equipment_id, held.location_id
         """
     )
     return {
@@ -182,105 +268,66 @@ def _reject_serials_elsewhere(cur: Cursor) -> dict[int, str]:
 
 
 def _reject_serials_repeated(cur: Cursor) -> dict[int, str]:
-    """Take out lines whose serial number stands in an earlier line at another place."""
+    """Take out lines whose serial number stands in an earlier line at another place, or of another device."""
     cur.execute(
         """
-        DELETE FROM import_lines AS later
-        USING (
-            SELECT DISTINCT ON (serial_number) serial_number, customer_id, name, digits, address, line
-            FROM import_lines
-            WHERE serial_number IS NOT NULL
-            ORDER BY serial_number, line
-        ) AS first
-        WHERE later.serial_number = first.serial_number
-          AND (later.customer_id, later.name, later.digits, later.address)
-              IS DISTINCT FROM (first.customer_id, first.name, first.digits, first.address)
-        RETURNING later.line, first.line AS first_line
-        """
-    )
-    return {row["line"]: f"serial_number: Line {row['first_line']} has it at another place." for row in cur}
-
-
-def _reject_namesakes(cur: Cursor) -> dict[int, str]:
-    """Take out lines that may be of either of several stored customers: those of one name and phone number, when the
-    file does not have them all.
-    """
-    cur.execute(
-        """
-        WITH incoming AS (
-            SELECT name, digits, count(DISTINCT customer_id) AS customers
-            FROM import_lines
-            GROUP BY name, digits
-        ), unclear AS (
-            SELECT incoming.name, incoming.digits, count(*) AS stored
-            FROM incoming
-            JOIN customers ON customers.name = incoming.name
-                          AND translate(customers.phone_number, ' +().-/', '') = incoming.digits
-            GROUP BY incoming.name, incoming.digits, incoming.customers
-            HAVING count(*) > incoming.customers
+        WITH repeated AS MATERIALIZED (
+            SELECT line, first_line, elsewhere
+            FROM (
+                SELECT line, first_value(line) OVER same AS first_line,
+                       (customer_id, person, address) IS DISTINCT FROM
+                       (first_value(customer_id) OVER same, first_value(person) OVER same,
+                        first_value(address) OVER same) AS elsewhere,
+                       (equipment_name, equipment_cost) IS DISTINCT FROM
+                       (first_value(equipment_name) OVER same, first_value(equipment_cost) OVER same) AS differs
+                FROM (
+                    SELECT import_lines.line, customer_id, person, address, equipment_name, equipment_cost,
+                           serial_key(serial_number) AS serial
+                    FROM import_lines
+                    JOIN import_people USING (customer_id, name, phone_number)
+                    WHERE serial_number IS NOT NULL
+                ) AS placed
+                WINDOW same AS (PARTITION BY serial ORDER BY line)
+            ) AS compared
+            WHERE elsewhere OR differs
         )
         DELETE FROM import_lines
-        USING unclear
-        WHERE import_lines.name = unclear.name AND import_lines.digits = unclear.digits
-        RETURNING line, stored
+        USING repeated
+        WHERE repeated.line = import_lines.line
+        RETURNING repeated.line, first_line, elsewhere
         """
     )
-    return {row["line"]: f"name: {row['stored']} stored customers have this name and phone number." for row in cur}
+    return {
+        row["line"]: f"serial_number: Line {row['first_line']} has it "
+                     f"{'at another place' if row['elsewhere'] else 'with another name or cost'}."
+        for row in cur
+    }
 
 
-def _match_customers(cur: Cursor, numbered: bool) -> tuple[int, int]:
-    """Fill import_customers, one for each that the lines speak of, known by its first line, and import_known with
-    the IDs of those that are stored; count new and present.
-
-    When the file has customer IDs, several customers may have one name and phone number: the nth in the file is then
-    the nth stored.
-    """
+def _reject_changed_services(cur: Cursor) -> dict[int, str]:
+    """Take out lines whose service_id stands in an earlier line of the same site with another name or cost."""
     cur.execute(
         """
-        CREATE TEMPORARY TABLE import_customers ON COMMIT DROP AS
-        SELECT min(line) AS first_line, customer_id, name, digits, min(phone_number) AS phone_number, 1 AS nth
-        FROM import_lines
-        GROUP BY customer_id, name, digits
+        WITH changed AS MATERIALIZED (
+            SELECT line, first_line
+            FROM (
+                SELECT import_lines.line, first_value(import_lines.line) OVER same AS first_line,
+                       (service_name, service_cost) <> (first_value(service_name) OVER same,
+                                                        first_value(service_cost) OVER same) AS differs
+                FROM import_lines
+                JOIN import_people USING (customer_id, name, phone_number)
+                WHERE service_id <> '' AND service_name IS NOT NULL
+                WINDOW same AS (PARTITION BY customer_id, person, address, service_id ORDER BY import_lines.line)
+            ) AS compared
+            WHERE differs
+        )
+        DELETE FROM import_lines
+        USING changed
+        WHERE changed.line = import_lines.line
+        RETURNING changed.line, changed.first_line
         """
     )
-    if numbered:
-        _number_namesakes(cur)
-    cur.execute(
-        """
-        ANALYZE import_customers;
-
-        CREATE TEMPORARY TABLE import_known ON COMMIT DROP AS
-        SELECT first_line, customer_id, false AS is_new
-        FROM (
-            SELECT incoming.first_line, incoming.nth, stored.customer_id,
-                   row_number() OVER (PARTITION BY incoming.first_line ORDER BY stored.customer_id) AS stored_nth
-            FROM import_customers AS incoming
-            JOIN customers AS stored
-              ON stored.name = incoming.name AND translate(stored.phone_number, ' +().-/', '') = incoming.digits
-        ) AS pair
-        WHERE nth = stored_nth;
-
-        ANALYZE import_known;
-
-        SELECT (SELECT count(*) FROM import_customers) - (SELECT count(*) FROM import_known) AS new,
-               (SELECT count(*) FROM import_known)                                           AS present
-        """
-    )
-    return _new_and_present(cur)
-
-
-def _number_namesakes(cur: Cursor) -> None:
-    cur.execute(
-        """
-        UPDATE import_customers
-        SET nth = numbered.nth
-        FROM (
-            SELECT first_line, row_number() OVER (PARTITION BY name, digits ORDER BY first_line) AS nth
-            FROM import_customers
-        ) AS numbered
-        WHERE numbered.first_line = import_customers.first_line AND numbered.nth > 1
-        """
-    )
+    return {row["line"]: f"service_id: Line {row['first_line']} has it with another name or cost." for row in cur}
 
 
 def _new_and_present(cur: Cursor) -> tuple[int, int]:
@@ -297,7 +344,7 @@ def _match_sites(cur: Cursor) -> tuple[int, int]:
         FROM (
             SELECT first_line, address, min(line) AS site_line
             FROM import_lines
-            JOIN import_customers USING (customer_id, name, digits)
+            JOIN import_spellings USING (customer_id, name, phone_number)
             WHERE address IS NOT NULL
             GROUP BY first_line, address
         ) AS site
@@ -313,72 +360,190 @@ def _match_sites(cur: Cursor) -> tuple[int, int]:
     return _new_and_present(cur)
 
 
-def _match_services(cur: Cursor) -> tuple[int, int]:
-    """Fill import_services with each line's service, and whether it is stored; count new and present.
+def _match_services(cur: Cursor) -> tuple[int, int, int]:
+    """Fill import_services, each known by its first line, with the one stored that it is; count new, present, changed.
 
-    Of several of one name and cost at a site, the nth in the file is the nth stored.
+    At a site, one name and cost is one service, however many lines have it, unless the file tells several apart by
+    their service_id. The nth of a name and cost is the nth stored. What is left of a name is then the nth left of
+    those stored, at another cost.
     """
     cur.execute(
         """
         CREATE TEMPORARY TABLE import_services ON COMMIT DROP AS
         WITH incoming AS (
-            SELECT line, site_line, location_id, service_name, service_cost AS cost,
-                   row_number() OVER (PARTITION BY site_line, service_name, service_cost ORDER BY line) AS nth
+            SELECT min(line) AS line, site_line, location_id, service_id, service_name, service_cost AS cost,
+                   row_number() OVER (PARTITION BY site_line, service_name, service_cost
+                                      ORDER BY service_id = '', min(line)) AS nth
             FROM import_lines
-            JOIN import_customers USING (customer_id, name, digits)
+            JOIN import_spellings USING (customer_id, name, phone_number)
             JOIN import_sites USING (first_line, address)
             WHERE service_name IS NOT NULL
+            GROUP BY site_line, location_id, service_id, service_name, service_cost
         ), stored AS (
-            SELECT location_id, service_name, cost,
+            SELECT service_id, location_id, service_name, cost,
                    row_number() OVER (PARTITION BY location_id, service_name, cost ORDER BY service_id) AS nth
             FROM services
             JOIN import_sites USING (location_id)
         )
-        SELECT line, site_line, service_name, cost, stored.location_id IS NOT NULL AS present
+        SELECT line, site_line, location_id, service_name, incoming.cost, stored.service_id, stored.cost AS old_cost
         FROM incoming
-        LEFT JOIN stored USING (location_id, service_name, cost, nth);
+        LEFT JOIN stored USING (location_id, service_name, cost, nth)
+        WHERE incoming.service_id <> '' OR nth = 1;
 
-        SELECT count(*) FILTER (WHERE NOT present) AS new, count(*) FILTER (WHERE present) AS present
+        ANALYZE import_services;
+
+        UPDATE import_services
+        SET service_id = stored.service_id, old_cost = stored.cost
+        FROM (
+            SELECT line, location_id, service_name,
+                   row_number() OVER (PARTITION BY location_id, service_name ORDER BY line) AS nth
+            FROM import_services
+            WHERE service_id IS NULL AND location_id IS NOT NULL
+        ) AS incoming
+        JOIN (
+            SELECT service_id, location_id, service_name, cost,
+                   row_number() OVER (PARTITION BY location_id, service_name ORDER BY service_id) AS nth
+            FROM services
+            JOIN import_sites USING (location_id)
+            WHERE NOT EXISTS (SELECT FROM import_services WHERE import_services.service_id = services.service_id)
+        ) AS stored USING (location_id, service_name, nth)
+        WHERE import_services.line = incoming.line;
+
+        SELECT count(*) FILTER (WHERE service_id IS NULL)  AS new,
+               count(*) FILTER (WHERE old_cost = cost)     AS present,
+               count(*) FILTER (WHERE old_cost <> cost)    AS changed
         FROM import_services
         """
     )
-    return _new_and_present(cur)
+    return _new_present_and_changed(cur)
 
 
-def _match_equipment(cur: Cursor) -> tuple[int, int]:
+def _match_equipment(cur: Cursor) -> tuple[int, int, int]:
     """Fill import_equipment as import_services; a serial number is one device, however many lines have it."""
     cur.execute(
         """
         CREATE TEMPORARY TABLE import_equipment ON COMMIT DROP AS
         WITH incoming AS (
-            SELECT line, site_line, location_id, equipment_name, serial_number, equipment_cost AS cost,
-                   row_number() OVER (PARTITION BY site_line, equipment_name, equipment_cost, serial_number
-                                      ORDER BY line) AS nth
+            SELECT min(line) AS line, site_line, location_id, equipment_id, equipment_name,
+                   min(serial_number) AS serial_number, serial_key(serial_number) AS serial, equipment_cost AS cost,
+                   row_number() OVER (PARTITION BY site_line, equipment_name, equipment_cost, serial_key(serial_number)
+                                      ORDER BY equipment_id = '', min(line)) AS nth
             FROM import_lines
-            JOIN import_customers USING (customer_id, name, digits)
+            JOIN import_spellings USING (customer_id, name, phone_number)
             JOIN import_sites USING (first_line, address)
             WHERE equipment_name IS NOT NULL
+            GROUP BY site_line, location_id, equipment_id, equipment_name, serial_key(serial_number), equipment_cost
+        ), numbered AS (
+            SELECT DISTINCT ON (location_id, serial_key(serial_number))
+                   equipment_id, location_id, serial_key(serial_number) AS serial, cost
+            FROM equipment
+            JOIN import_sites USING (location_id)
+            WHERE serial_number IS NOT NULL
+            ORDER BY location_id, serial_key(serial_number), equipment_id
         ), stored AS (
-            SELECT location_id, equipment_name, cost,
+            SELECT equipment_id, location_id, equipment_name, cost,
                    row_number() OVER (PARTITION BY location_id, equipment_name, cost ORDER BY equipment_id) AS nth
             FROM equipment
             JOIN import_sites USING (location_id)
-            WHERE equipment.serial_number IS NULL
+            WHERE serial_number IS NULL
         )
-        SELECT DISTINCT ON (incoming.serial_number, CASE WHEN incoming.serial_number IS NULL THEN line END)
-               line, site_line, equipment_name, serial_number, cost,
-               CASE WHEN incoming.serial_number IS NULL THEN stored.location_id IS NOT NULL
-                    ELSE EXISTS (SELECT FROM equipment WHERE equipment.serial_number = incoming.serial_number)
-               END AS present
+        SELECT incoming.line, incoming.site_line, incoming.location_id, incoming.equipment_name, incoming.serial_number,
+               incoming.cost,
+               coalesce(numbered.equipment_id, stored.equipment_id) AS equipment_id,
+               coalesce(numbered.cost, stored.cost)                 AS old_cost
         FROM incoming
-        LEFT JOIN stored USING (location_id, equipment_name, cost, nth)
-        ORDER BY incoming.serial_number, CASE WHEN incoming.serial_number IS NULL THEN line END, line;
+        LEFT JOIN numbered ON numbered.location_id = incoming.location_id AND numbered.serial = incoming.serial
+        LEFT JOIN stored
+          ON incoming.serial IS NULL
+         AND (stored.location_id, stored.equipment_name, stored.cost, stored.nth)
+             = (incoming.location_id, incoming.equipment_name, incoming.cost, incoming.nth)
+        WHERE incoming.nth = 1 OR incoming.serial IS NULL AND incoming.equipment_id <> '';
 
-        SELECT count(*) FILTER (WHERE NOT present) AS new, count(*) FILTER (WHERE present) AS present
+        ANALYZE import_equipment;
+
+        UPDATE import_equipment
+        SET equipment_id = stored.equipment_id, old_cost = stored.cost
+        FROM (
+            SELECT line, location_id, equipment_name,
+                   row_number() OVER (PARTITION BY location_id, equipment_name ORDER BY line) AS nth
+            FROM import_equipment
+            WHERE equipment_id IS NULL AND serial_number IS NULL AND location_id IS NOT NULL
+        ) AS incoming
+        JOIN (
+            SELECT equipment_id, location_id, equipment_name, cost,
+                   row_number() OVER (PARTITION BY location_id, equipment_name ORDER BY equipment_id) AS nth
+            FROM equipment
+            JOIN import_sites USING (location_id)
+            WHERE serial_number IS NULL
+              AND NOT EXISTS (SELECT FROM import_equipment WHERE import_equipment.equipment_id = equipment.equipment_id)
+        ) AS stored USING (location_id, equipment_name, nth)
+        WHERE import_equipment.line = incoming.line;
+
+        SELECT count(*) FILTER (WHERE equipment_id IS NULL)  AS new,
+               count(*) FILTER (WHERE old_cost = cost)       AS present,
+               count(*) FILTER (WHERE old_cost <> cost)      AS changed
         FROM import_equipment
         """
     )
-    return _new_and_present(cur)
+    return _new_present_and_changed(cur)
+
+
+def _new_present_and_changed(cur: Cursor) -> tuple[int, int, int]:
+    row = cur.row()
+    return row["new"], row["present"], row["changed"]
+
+
+def _find_changes(cur: Cursor, outcome: Outcome) -> Outcome:
+    """Note the first changes, and what all of them make a month."""
+    changes: list[Change] = []
+    difference = Decimal(0)
+    if outcome.changed.services:
+        cur.execute(
+            """
+            SELECT line, service_name, old_cost, cost, sum(cost - old_cost) OVER () AS difference
+            FROM import_services
+            WHERE old_cost <> cost
+            ORDER BY line
+            LIMIT %(most)s
+            """,
+            {"most": MOST_TOLD},
+        )
+        for row in cur:
+            changes.append(Change("services", row["line"], row["service_name"], row["old_cost"], row["cost"]))
+            difference = row["difference"]
+    if outcome.changed.equipment:
+        cur.execute(
+            """
+            SELECT line, equipment_name, old_cost, cost
+            FROM import_equipment
+            WHERE old_cost <> cost
+            ORDER BY line
+            LIMIT %(most)s
+            """,
+            {"most": MOST_TOLD},
+        )
+        changes += [Change("equipment", row["line"], row["equipment_name"], row["old_cost"], row["cost"])
+                    for row in cur]
+    return outcome._replace(changes=tuple(changes), difference=difference)
+
+
+def _find_repeats(cur: Cursor, outcome: Outcome) -> Outcome:
+    """Count the lines that say what an earlier one says, and note the first."""
+    cur.execute(
+        """
+        SELECT max(line) AS line, min(line) AS earlier, sum(count(*) - 1) OVER () AS repeated
+        FROM import_lines
+        GROUP BY customer_id, name, phone_number, address, service_id, service_name, service_cost,
+                 equipment_id, equipment_name, serial_number, equipment_cost
+        HAVING count(*) > 1
+        ORDER BY min(line)
+        LIMIT %(most)s
+        """,
+        {"most": MOST_TOLD},
+    )
+    rows = cur.fetchall()
+    repeated = int(rows[0]["repeated"]) if rows else 0
+    return outcome._replace(repeated=repeated, repeats=tuple(Repeat(row["line"], row["earlier"]) for row in rows))
 
 
 def _add(cur: Cursor, new: Tally, progress: Progress) -> None:
@@ -465,7 +630,7 @@ def _add_customers(cur: Cursor, after: int, upto: int) -> None:
         """
         INSERT INTO customers (customer_id, name, phone_number)
         OVERRIDING SYSTEM VALUE
-        SELECT known.customer_id, name, phone_number
+        SELECT known.customer_id, name, nullif(phone_number, '')
         FROM import_customers
         JOIN import_known AS known USING (first_line)
         WHERE first_line > %(after)s AND first_line <= %(upto)s AND is_new
@@ -498,7 +663,7 @@ def _add_services(cur: Cursor) -> None:
         JOIN import_sites USING (site_line)
         JOIN import_known USING (first_line)
         JOIN locations USING (customer_id, address)
-        WHERE NOT present
+        WHERE service_id IS NULL
         ORDER BY line
         """
     )
@@ -513,26 +678,78 @@ def _add_equipment(cur: Cursor) -> None:
         JOIN import_sites USING (site_line)
         JOIN import_known USING (first_line)
         JOIN locations USING (customer_id, address)
-        WHERE NOT present
+        WHERE equipment_id IS NULL
         ORDER BY line
         """
     )
 
 
-def _write_rejects(source: Source, rejects: dict[int, str], part: Path) -> None:
-    """Write the rejected lines as they are, line number and reason after them, in the file's own encoding."""
-    width = len(source.headers)
-    kept = [column for column, header in enumerate(source.headers) if header not in REJECT_COLUMNS]
-    with writable(part) as binary, io.TextIOWrapper(binary, source.encoding, "backslashreplace", newline="") as file:
-        # \r\n, because the writer quotes what stands in its line end
-        writer = csv.writer(file, delimiter=source.delimiter, lineterminator="\r\n")
-        writer.writerow([*(source.headers[column] for column in kept), *REJECT_COLUMNS])
-        for number, row, _ in records(source):
-            if reason := rejects.get(number):
-                cells = [_as_it_was(cell) for cell in row] + [""] * (width - len(row))
-                writer.writerow([*(cells[column] for column in kept), number, reason, *cells[width:]])
+def _change(cur: Cursor, changed: Tally) -> None:
+    """Give services and equipment the costs that the file has for them; raise Conflict when they have others by now."""
+    if changed.services:
+        cur.execute(
+            """
+            SELECT FROM services
+            JOIN import_services USING (service_id)
+            WHERE old_cost <> import_services.cost
+            ORDER BY service_id
+            FOR UPDATE OF services;
+
+            UPDATE services
+            SET cost = incoming.cost
+            FROM import_services AS incoming
+            WHERE services.service_id = incoming.service_id AND services.cost = old_cost AND old_cost <> incoming.cost
+            """
+        )
+        _check_all_changed(cur, changed.services)
+    if changed.equipment:
+        cur.execute(
+            """
+            SELECT FROM equipment
+            JOIN import_equipment USING (equipment_id)
+            WHERE old_cost <> import_equipment.cost
+            ORDER BY equipment_id
+            FOR UPDATE OF equipment;
+
+            UPDATE equipment
+            SET cost = incoming.cost
+            FROM import_equipment AS incoming
+            WHERE equipment.equipment_id = incoming.equipment_id AND equipment.cost = old_cost
+              AND old_cost <> incoming.cost
+            """
+        )
+        _check_all_changed(cur, changed.equipment)
 
 
-def _as_it_was(cell: str) -> str:
-    """Return a cell that is safe in a spreadsheet and means on import what it meant in the file."""
-    return text.spreadsheet_safe(unguarded(cell).replace(NUL, "\0"))
+def _check_all_changed(cur: Cursor, wanted: int) -> None:
+    if cur.rowcount != wanted:
+        raise errors.Conflict(CHANGED_SINCE)
+
+
+def _write_rejects(source: Source, rejects: dict[int, str], file: IO[bytes]) -> None:
+    """Write the rejected lines as they are, line number and reason before them, in the file's own encoding."""
+    lines = io.TextIOWrapper(file, source.encoding, "backslashreplace", newline="")
+    for is_header, record in zip(itertools.chain([True], itertools.repeat(False)), all_records(source)):
+        if is_header:
+            first = REJECT_COLUMNS
+        elif reason := rejects.get(record.number):
+            first = (str(record.number), reason)
+        else:
+            continue
+        lines.write(_first_cells(first, source.delimiter) + _as_it_was(source, "".join(record.raw)))
+    lines.flush()
+    lines.detach()
+
+
+def _first_cells(cells: tuple[str, ...], delimiter: str) -> str:
+    line = io.StringIO()
+    csv.writer(line, delimiter=delimiter, lineterminator="\n").writerow([*cells, ""])
+    return line.getvalue().rstrip("\n")
+
+
+def _as_it_was(source: Source, raw: str) -> str:
+    """Return a record as it stands in its file, less an earlier line number and reason."""
+    if tuple(source.headers[:2]) == REJECT_COLUMNS:
+        cell = rf'("([^"]|"")*"|[^"{source.delimiter}]*){source.delimiter}'
+        raw = re.sub(rf"\A{cell}{cell}", "", raw)
+    return raw.replace(NUL, "\0") + ("" if raw.endswith(("\n", "\r")) else "\n")

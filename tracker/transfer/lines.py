@@ -3,17 +3,18 @@ from __future__ import annotations
 
 import functools
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from tracker import fields, interrupts, text
 from tracker.transfer.mapping import TOGETHER, Mapping
-from tracker.transfer.source import NUL, Source, records
+from tracker.transfer.source import NUL, Record, Source, records
 
 Progress = Callable[[str, int, int], object]
 CHUNK = 500
 NOTHING = "\\N"
-GUARDED = ("=", "+", "-", "@", "\t", "\r", "'")
+USUAL_PHONE = re.compile(r"[+(]?(?:[0-9().\-/]| (?! )){3,19}", re.ASCII)
 
 
 def silent(what: str, done: int, whole: int) -> None:
@@ -23,7 +24,12 @@ def silent(what: str, done: int, whole: int) -> None:
 def unguarded(cell: str) -> str:
     """Strip a cell, and take away the apostrophe that keeps a spreadsheet from running what follows."""
     value = cell.strip()
-    return value[1:] if value.startswith("'") and value[1:2] in GUARDED else value
+    return value[1:] if value.startswith("'") and text.is_risky(value[1:]) else value
+
+
+def _value(cell: str) -> str:
+    """Return what a cell says: nothing, too, where it has another program's word for that."""
+    return "" if cell.strip() in text.EMPTY_WORDS else unguarded(cell)
 
 
 def _text(limit: int) -> Callable[[str], str]:
@@ -35,9 +41,9 @@ def _text(limit: int) -> Callable[[str], str]:
 
     def read(cell: str) -> str:
         is_plain = cell.isascii() and cell.isprintable() and "\\" not in cell and 0 < len(cell) <= limit
-        if is_plain and cell[0] not in " '" and cell[-1] != " ":
+        if is_plain and cell[0] not in " '" and cell[-1] != " " and cell not in text.EMPTY_WORDS:
             return cell
-        value = unguarded(cell).replace(NUL, "\0")
+        value = _value(cell).replace(NUL, "\0")
         if not value:
             raise ValueError("It is missing.")
         if "\n" in value or "\r" in value:
@@ -48,22 +54,19 @@ def _text(limit: int) -> Callable[[str], str]:
 
 
 def _phone(cell: str) -> str:
-    """Parse a phone number, with the rule of fields.phone, to two columns: its digits alone, and as it is."""
-    value = unguarded(cell)
-    digits = value.replace(" ", "").replace("+", "").replace("-", "")
-    if not digits.isdigit():
-        digits = digits.replace("(", "").replace(")", "").replace(".", "").replace("/", "")
-    if not (digits.isascii() and digits.isdigit() and 3 <= len(digits) <= 15 and len(value) <= 20):
-        fields.phone(value)
-    return f"{digits}\t{value}"
+    """Parse a phone number, with the rule of fields.phone; the usual ones are told by a look at the signs alone."""
+    # A program that takes it for a number with decimals has added them.
+    value = re.sub(r"\A(\+?[0-9]{3,15})\.0{1,2}\Z", r"\1", _value(cell))
+    usual = USUAL_PHONE.fullmatch(value) and 3 <= sum(map(value.count, "0123456789")) <= 15
+    return value if usual else fields.phone(value)
 
 
 def _money(cell: str) -> str:
-    return str(fields.amount(unguarded(cell)))
+    return str(fields.amount(_value(cell)))
 
 
 def _or(nothing: str, parse: Callable[[str], str]) -> Callable[[str], str]:
-    return lambda cell: parse(cell) if cell and not cell.isspace() else nothing
+    return lambda cell: parse(cell) if _value(cell) else nothing
 
 
 def _parsers() -> dict[str, Callable[[str], str]]:
@@ -72,14 +75,21 @@ def _parsers() -> dict[str, Callable[[str], str]]:
     return {
         "customer_id": _or("", _text(100)),
         "name": _text(200),
-        "phone_number": _phone,
+        "phone_number": _or("", _phone),
         "address": _or(NOTHING, _text(300)),
+        "service_id": _or("", _text(100)),
         "service_name": remember(_or(NOTHING, _text(100))),
         "service_cost": remember(_or(NOTHING, _money)),
+        "equipment_id": _or("", _text(100)),
         "equipment_name": remember(_or(NOTHING, _text(100))),
         "serial_number": _or(NOTHING, _text(100)),
         "equipment_cost": remember(_or(NOTHING, _money)),
     }
+
+
+def _joined(field: str, cells: list[str]) -> str:
+    """Join what is filled of a field's columns; of several phone numbers the first is the customer's."""
+    return "".join(cells[:1]) if field == "phone_number" else " ".join(cells)
 
 
 class Rows:
@@ -87,11 +97,12 @@ class Rows:
 
     def __init__(self, source: Source, mapping: Mapping, progress: Progress) -> None:
         self.rejects: dict[int, str] = {}
+        self.hidden = 0  # further lines that a rejected one took in, by a quotation mark
         self.error: BaseException | None = None
-        self.columns = ["line", *(field.replace("phone_number", "digits, phone_number") for field in mapping)]
+        self.columns = ["line", *mapping]
         self._mapping, self._progress = mapping, progress
         self._width = len(source.headers)
-        self._joined = [columns for columns in mapping.values() if len(columns) > 1]
+        self._joined = {field: columns for field, columns in mapping.items() if len(columns) > 1}
         self._plan = self._columns_and_parsers()
         self._incomplete = functools.lru_cache(maxsize=None)(self._find_incomplete)
         self._size = source.path.stat().st_size
@@ -117,19 +128,26 @@ class Rows:
             raise
 
     def _good_lines(self, source: Source) -> Iterator[str]:
-        for number, row, problem in records(source, self._follow):
+        for record in records(source, self._follow):
             try:
-                if problem:
-                    raise ValueError(problem)
+                if record.problem:
+                    raise ValueError(record.problem)
+                row = record.row
                 cells = row if len(row) == self._width and not self._joined else self._squared(row)
                 values = [parse(cells[column]) for column, parse in self._plan]
             except ValueError:
-                self.rejects[number] = problem or self._why_rejected(row)
+                self._reject(record, record.problem or self._why_rejected(record.row))
                 continue
             if problem := self._incomplete(tuple([value is NOTHING for value in values])):
-                self.rejects[number] = problem
+                self._reject(record, problem)
                 continue
-            yield f"{number}\t" + "\t".join(values) + "\n"
+            yield f"{record.number}\t" + "\t".join(values) + "\n"
+
+    def _reject(self, record: Record, reason: str) -> None:
+        if further := len(record.raw) - 1:
+            self.hidden += further
+            reason = f"Lines {record.number} to {record.number + further} are read as one. {reason}"
+        self.rejects[record.number] = reason
 
     def _follow(self, file: TextIO) -> None:
         """Keep the file that is read, which knows how far that has come."""
@@ -139,8 +157,9 @@ class Rows:
         """Return a row with as many cells as the header has, and the joined columns after them."""
         if len(row) < self._width or any(cell.strip() for cell in row[self._width:]):
             raise ValueError(f"The line has {text.plural(len(row), 'field')}, the header {self._width}.")
-        cells = [unguarded(cell) for cell in row]
-        joined = [" ".join(filter(None, (cells[column] for column in columns))) for columns in self._joined]
+        cells = [_value(cell) for cell in row]
+        joined = [_joined(field, [cells[column] for column in columns if cells[column]])
+                  for field, columns in self._joined.items()]
         return row[:self._width] + [text.spreadsheet_safe(cell) for cell in joined]
 
     def _why_rejected(self, row: list[str]) -> str:

@@ -2,16 +2,18 @@
 from __future__ import annotations
 
 import itertools
+import re
 import unicodedata
 from collections.abc import Sequence
 
-from tracker.errors import BadFile
+from tracker.errors import BadFile, UnclearMapping
 from tracker.transfer.source import Source
 
 Mapping = dict[str, tuple[int, ...]]
 REJECT_COLUMNS = ("line_number", "reason")
 REQUIRED = ("name", "phone_number")
 TOGETHER = (("service_name", "service_cost"), ("equipment_name", "equipment_cost"))
+NUMBERS = (("service_id", "service_name"), ("equipment_id", "equipment_name"))
 # The fields of an import, each with the headers that mean it: in small letters, without spaces and signs.
 SYNONYMS = {
     "customer_id": "customerid",
@@ -20,9 +22,11 @@ SYNONYMS = {
                     "telno telephone telephoneno telephonenumber contactnumber contactno msisdn gsm",
     "address": "address street streetaddress siteaddress serviceaddress installationaddress customeraddress location "
                "site premises",
+    "service_id": "serviceid",
     "service_name": "servicename service plan planname package packagename tariff product subscription bundle",
     "service_cost": "servicecost monthlyfee monthlycost monthlycharge monthlyprice monthlyrate price fee planprice "
                     "plancost packageprice packagecost serviceprice servicefee",
+    "equipment_id": "equipmentid",
     "equipment_name": "equipmentname equipment device devicename devicemodel router modem cpe hardware",
     "serial_number": "serialnumber serial serialno sn deviceserial routerserial",
     "equipment_cost": "equipmentcost equipmentprice equipmentvalue devicecost deviceprice devicevalue worth",
@@ -34,30 +38,35 @@ LAST_NAME = ("lastname", "last", "surname", "familyname")
 def parse_choice(headers: Sequence[str], answer: str) -> tuple[str, tuple[int, ...]]:
     """Parse what the administrator says of a field, field=Header, field=First+Last or field= for none, to its columns.
 
-    Raise ValueError, as parsers do.
+    Of a phone number's columns, Phone+Mobile or Phone|Mobile, the first that is filled counts. Raise ValueError, as
+    parsers do.
     """
     field, equals, wanted = answer.partition("=")
     field = field.strip().casefold()
     if not equals or field not in SYNONYMS:
         raise ValueError(f"Write it as name=Header; the fields are {', '.join(SYNONYMS)}.")
-    parts = [wanted] if wanted.strip() in headers else wanted.split("+")
+    signs = "[+|]" if field == "phone_number" else "[+]"
+    parts = [wanted] if wanted.strip() in headers else re.split(signs, wanted)
     return field, tuple(_column(headers, part) for part in parts if part.strip())
 
 
 def match_headers(headers: Sequence[str], chosen: Mapping | None = None) -> Mapping:
     """Return the columns of each field: those chosen, else the column whose header means it.
 
-    Raise BadFile, before anything is read, when a required field has no column, or it is not clear which.
+    Raise UnclearMapping, before anything is read, when a required field has no column, or it is not clear which.
     """
     mapping = dict(chosen or {})
     for field in SYNONYMS:
         if field not in mapping:
             mapping[field] = _best_columns(headers, field, mapping)
     mapping = {field: mapping[field] for field in SYNONYMS if mapping[field]}
+    for number, name in NUMBERS:
+        if name not in mapping:
+            mapping.pop(number, None)
     for column in itertools.chain(*mapping.values()):
         if sum(header.casefold() == headers[column].casefold() for header in headers) > 1:
             raise BadFile(f"The header {headers[column]} stands more than once; rename all but one of them.")
-    _check_complete(mapping)
+    _check_complete(mapping, chosen or {})
     return mapping
 
 
@@ -76,7 +85,7 @@ def _best_columns(headers: Sequence[str], field: str, taken: Mapping) -> tuple[i
     fitting = exact or [column for column in free if _words(headers[column]) in SYNONYMS[field].split()]
     if len({headers[column] for column in fitting}) > 1:
         names = " and ".join(headers[column] for column in fitting)
-        raise BadFile(f"{names} could all be {field}: say which it is, as in --map {field}={headers[fitting[0]]}.")
+        raise UnclearMapping(f"{names} could all be {field}.", f"{field}={headers[fitting[0]]}")
     if not fitting and field == "name":
         return tuple(c for known in (FIRST_NAME, LAST_NAME) for c in free if _words(headers[c]) in known)
     return tuple(fitting[:1])
@@ -87,18 +96,16 @@ def _words(header: str) -> str:
     return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", header).casefold()))
 
 
-def _check_complete(mapping: Mapping) -> None:
+def _check_complete(mapping: Mapping, chosen: Mapping) -> None:
     for field in REQUIRED:
-        if field not in mapping:
-            raise BadFile(f"No column looks like {field}: say which it is, as in --map {field}=Header.")
+        if field not in mapping and (field == "name" or field not in chosen):
+            raise UnclearMapping(f"No column looks like {field}.", f"{field}=Header")
     if "serial_number" in mapping and "equipment_name" not in mapping:
-        raise BadFile("There is a column for serial_number but none for equipment_name: add it with --map, or leave "
-                      "the first out with --map serial_number=")
+        raise UnclearMapping("There is a column for serial_number but none for equipment_name.", "serial_number=")
     for name, cost in TOGETHER:
         if (name in mapping) != (cost in mapping):
             there, missing = (name, cost) if name in mapping else (cost, name)
-            raise BadFile(f"There is a column for {there} but none for {missing}: add it with --map, or leave the "
-                          f"first out with --map {there}=")
+            raise UnclearMapping(f"There is a column for {there} but none for {missing}.", f"{there}=")
 
 
 def ignored_headers(source: Source, mapping: Mapping) -> list[str]:

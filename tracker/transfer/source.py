@@ -10,13 +10,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from tracker.errors import BadFile, UnclearDelimiter
+from tracker.errors import BadEncoding, BadFile, UnclearDelimiter
 from tracker.transfer.files import kind_of
 
-Record = tuple[int, list[str], str]
 LONGEST_FIELD = 10_000_000
 DELIMITERS = ",;\t"
 NUL = "\udc00"  # stands for NUL, which csv refuses before Python 3.11; no decoded text can hold it
+
+
+class Record(NamedTuple):
+    """What is between two delimiters of lines: its first line's number, its cells, what is wrong with its quotes, and
+    the lines as they are, until the next record is read."""
+
+    number: int
+    row: list[str]
+    problem: str
+    raw: list[str]
 
 
 class Source(NamedTuple):
@@ -30,16 +39,31 @@ class Source(NamedTuple):
 
 def open_source(path: Path, encoding: str = "utf-8", delimiter: str = "") -> Source:
     """Read the header of a CSV file; raise BadFile when it has none that can be read."""
+    check_readable(path)
     encoding = _text_encoding(encoding)
-    if (kind := kind_of(path)) != "file":
-        raise BadFile(f"{path} is a {kind}, not a file." if kind else f"There is no file {path}.")
     with _opened(path, encoding) as lines:
         first = next((line for line in lines if line.strip()), "")
     source = Source(path, encoding, _delimiter(delimiter, first), [])
-    _, headers, problem = next(_filled_records(source), (1, [], "The file is empty."))
-    if problem:
-        raise BadFile(f"{path} has no header that can be read. {problem}")
-    return source._replace(headers=[header.strip() for header in headers])
+    header = next(all_records(source), Record(1, [], "The file is empty.", []))
+    if header.problem:
+        raise BadFile(f"{path} has no header that can be read. {header.problem}")
+    return source._replace(headers=[name.strip() for name in header.row])
+
+
+def check_readable(path: Path) -> None:
+    """Raise BadFile when there is no file to read, or nothing in it."""
+    if (kind := kind_of(path)) != "file":
+        raise BadFile(f"{path} is a {kind}, not a file." if kind else f"There is no file {path}.")
+    with _opened(path, "latin-1") as lines:
+        if not lines.read(1):
+            raise BadFile(f"{path} is empty.")
+
+
+def check_encoding(source: Source) -> None:
+    """Read a file to its end; raise BadEncoding when that is not in its encoding."""
+    with _opened(source.path, source.encoding) as lines:
+        while lines.read(1 << 20):
+            pass
 
 
 def _text_encoding(name: str) -> str:
@@ -47,7 +71,7 @@ def _text_encoding(name: str) -> str:
         found = codecs.lookup(name)
         "".encode(name)
     except (LookupError, ValueError):
-        raise BadFile(f"There is no encoding {name[:40]}; utf-8 and cp1252 are common ones.") from None
+        raise BadEncoding(f"There is no encoding {name[:40]}; utf-8 and cp1252 are common ones.") from None
     return "utf-8-sig" if found.name == "utf-8" else found.name
 
 
@@ -61,7 +85,7 @@ def _opened(path: Path, encoding: str) -> Iterator[TextIO]:
         raise BadFile(f"{path} cannot be read: {exc.strerror}.") from exc
     except UnicodeError as exc:
         number, name = _undecodable_line(path, encoding), encoding.replace("-sig", "")
-        raise BadFile(f"Line {number} of {path} is not {name}; name its encoding: --encoding cp1252, say.") from exc
+        raise BadEncoding(f"Line {number} of {path} is not {name}.") from exc
 
 
 def _undecodable_line(path: Path, encoding: str) -> int:
@@ -91,11 +115,11 @@ def _delimiter(chosen: str, header: str) -> str:
 
 def records(source: Source, opened: Callable[[TextIO], object] = lambda file: None) -> Iterator[Record]:
     """Yield the records after the header; opened is given the file that they are read from."""
-    return itertools.islice(_filled_records(source, opened), 1, None)
+    return itertools.islice(all_records(source, opened), 1, None)
 
 
-def _filled_records(source: Source, opened: Callable[[TextIO], object] = lambda file: None) -> Iterator[Record]:
-    """Yield the line number, the cells, and what is wrong with the quotes, of each record that is not blank."""
+def all_records(source: Source, opened: Callable[[TextIO], object] = lambda file: None) -> Iterator[Record]:
+    """Yield the header and the records after it, but for blank ones."""
     csv.field_size_limit(LONGEST_FIELD)
     raw: list[str] = []
     with _opened(source.path, source.encoding) as file:
@@ -109,25 +133,25 @@ def _filled_records(source: Source, opened: Callable[[TextIO], object] = lambda 
             except StopIteration:
                 return
             except csv.Error as exc:
-                problem = _quoting_problem(source.path, number, rows.line_num, str(exc))
+                problem = _quoting_problem(source.path, number, str(exc))
                 row = next(csv.reader(raw, delimiter=source.delimiter))
             if any(map(str.strip, row)):
-                yield number, row, problem
+                yield Record(number, row, problem, raw)
             raw.clear()
             number = rows.line_num + 1
 
 
 def _noted(file: TextIO, raw: list[str]) -> Iterator[str]:
-    """Yield a file's lines, and note them in raw, in case their record cannot be read."""
+    """Yield a file's lines, and note them in raw, in case their record is rejected."""
     for line in file:
         whole = line.replace("\0", NUL) if "\0" in line else line
         raw.append(whole)
         yield whole
 
 
-def _quoting_problem(path: Path, first: int, last: int, error: str) -> str:
+def _quoting_problem(path: Path, first: int, error: str) -> str:
     if "limit" in error:
         raise BadFile(f"Line {first} of {path} has a field of over {LONGEST_FIELD} characters: is a quote missing?")
     if "end of data" in error:
-        return f"A quotation mark is opened and not closed up to the end of the file, line {last}."
+        return "A quotation mark is opened and not closed up to the end of the file."
     return "A quotation mark inside a quoted field must be doubled."
