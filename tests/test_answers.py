@@ -337,7 +337,7 @@ def test_a_paste_after_half_a_key_is_a_paste_all_the_same(key, terminal):
     question(child)
     child.send(key.decode())
     paste(child, "1\n1\n")
-    child.expect_exact("Enter a number from 0 to 8")
+    child.expect_exact("No customer matches 1 1.")
 
 
 ENDS = {

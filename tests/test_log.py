@@ -80,8 +80,8 @@ def test_a_fault_in_any_room_is_one_sentence_on_the_screen_and_a_traceback_in_th
 
 
 def test_a_fault_after_something_was_saved_says_so(db, folder, monkeypatch, capsys):
-    monkeypatch.setattr(main, "saved_before", database.saved)
-    monkeypatch.setattr(main, "unknown_before", database.unknown)
+    monkeypatch.setattr(main.menus, "saved_before", database.saved)
+    monkeypatch.setattr(main.menus, "unknown_before", database.unknown)
     db.add_customer("Ada Okafor", "+44 20 7946 0958")
     main.say_fault(KeyError, KeyError("x"), None)
     assert capsys.readouterr().err.endswith("program.log. What was saved before it stays.\n")

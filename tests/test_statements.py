@@ -12,7 +12,7 @@ import pytest
 import database
 import main
 from tracker import bill_run, errors, payments, reports
-from tracker.terminal import forms, menus
+from tracker.terminal import forms, menus, prompts
 from tracker.transfer import importing, mapping, source
 from tracker.verify import verify_books
 
@@ -198,6 +198,7 @@ def test_stopping_after_a_lost_reply_does_not_say_that_nothing_changed(db, capsy
         monkeypatch.setattr(database, "unknown", database.unknown + 1)
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(prompts, "attended", lambda: True)
     menus.run_action("An action", action)
     assert capsys.readouterr().out.endswith(
         "Stopped; whether that was saved is not known: look before you enter it again.\n")

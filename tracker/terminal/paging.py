@@ -159,7 +159,7 @@ def turn_page(
 
     def parse(answer: str) -> str:
         turn = answer if answer in picks else turns.get(answer.casefold())
-        if turn and (answer or attended()):  # an empty line of a script is rather a number that it did not have
+        if turn and (answer or not picks or attended()):  # a script's empty line is a number that it did not have
             return turn
         raise ValueError(f"Type one of these: {', '.join(hints)}.")
 
