@@ -38,7 +38,8 @@ def test_a_bill_run_goes_on_when_its_total_is_typed(billing):
 
 
 def test_a_bill_run_stops_when_another_total_is_typed(billing, sql):
-    assert "nobody was billed" in billing("9", "2026-10", "", "yes")
+    assert "Type 49.90 in full, or no." in billing("9", "2026-10", "", "yes")
+    assert "That is not the total; nobody was billed." in billing("9", "2026-10", "", "no")
     assert sql("SELECT 1 FROM billing") == []
 
 
@@ -67,10 +68,9 @@ def test_a_payment_can_be_aimed_at_a_bill_by_its_id(billing, sql):
     assert [str(row["amount_due"]) for row in due] == ["49.90", "0.00"]
 
 
-def test_a_payment_of_tomorrow_is_refused_and_asked_again(billing):
-    screen = billing(*BILL_OCTOBER, *PAY, "20", "2199-01-01", "", "", "")
-    assert "Enter today, yesterday, or a date up to" in screen
-    assert "Recorded payment 1" in screen
+def test_a_payment_of_tomorrow_is_refused(billing, sql):
+    assert "Enter today, yesterday, or a date up to" in billing(*BILL_OCTOBER, *PAY, "20", "2199-01-01", "", "", "")
+    assert sql("SELECT 1 FROM payments") == []
 
 
 def test_a_voided_payment_stays_in_the_list_with_its_reason(billing):
@@ -106,5 +106,5 @@ def test_reports_and_administration_lead_somewhere(billing, run):
 
 def test_searches_work_without_their_indexes_and_administration_says_so(billing, run, sql):
     sql("DROP EXTENSION pg_trgm CASCADE")
-    assert "Customer 1, Ada Okafor, 5550100." in run(answers="1\n2\nkafo\n0\n0\n").stdout
+    assert "Customer 1  Ada Okafor" in run(answers="1\n2\nkafo\n0\n0\n").stdout
     assert "Search     not indexed" in run(answers="8\n2\n0\n0\n").stdout

@@ -32,7 +32,7 @@ TERMINATE = """
     FROM pg_stat_activity
     WHERE datname = current_database() AND application_name = 'isp-customer-tracker'
 """
-PROMPT = r": $"
+PROMPT = r": [^\r\n]*$|\): [^\r\n]*$"
 
 
 @pytest.fixture
@@ -123,17 +123,17 @@ def fill_pool(size: int) -> None:
 
 FORMS = {
     "customers": [
-        "1", "1", "Ada", "+44 123", "1", "Bob", "+44 123", "yes", "2", "1", "2", "", "n", "p", "0", "3", "customer",
-        "2", "New name", "", "4", "1", "no", "0",
+        "1", "1", "Ada", "+44 999", "0", "1", "Bob", "+44 999", "yes", "0", "2", "1", "0", "2", "", "n", "p", "0",
+        "3", "customer", "2", "New name", "", "4", "1", "no", "0",
     ],
-    "locations": ["2", "1", "1", "Elsewhere", "2", "1", "2", "", "3", "1", "New address", "4", "1", "yes", "0"],
-    "services": ["3", "1", "1", "Fibre", "49.90", "2", "1", "2", "", "3", "1", "", "", "4", "1", "yes", "0"],
+    "locations": ["2", "1", "1", "Elsewhere", "2", "1", "2", "", "0", "3", "1", "New address", "4", "1", "yes", "0"],
+    "services": ["3", "1", "1", "Fibre", "49.90", "2", "1", "2", "", "0", "3", "1", "", "", "4", "1", "yes", "0"],
     "equipment": [
-        "4", "1", "1", "Router", "S-2", "10", "2", "1", "2", "", "3", "1", "", "", "", "4", "1", "yes", "0",
+        "4", "1", "1", "Router", "S-2", "10", "2", "1", "2", "", "0", "3", "1", "", "", "", "4", "1", "yes", "0",
     ],
     "billing": [
-        "5", "1", "2", "1", "Repair", "10", "2030-01-01", "3", "1", "3", "", "4", "1", "", "", "", "5", "1", "yes",
-        "0",
+        "5", "1", "0", "2", "1", "Repair", "10", "2030-01-01", "3", "1", "3", "", "0", "4", "1", "", "", "", "5", "1",
+        "yes", "0",
     ],
     "reporting": ["6", "1", "n", "p", "n", "0", "0"],
 }
@@ -429,8 +429,8 @@ def test_ctrl_c_ends_a_running_query_and_keeps_its_connection(db, sql, terminal)
     db.add_customer("Ada Okafor", "123")
     db.disconnect()
     sql("CREATE OR REPLACE FUNCTION matching_customers("
-        "whole text, word text, phone text, reversed_phone text, most integer) "
-        "RETURNS TABLE (customer_id bigint) "
+        "words text[], phones text[], phone_inside text, most integer) "
+        "RETURNS TABLE (customer_id bigint, by_number boolean) "
         "LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); END $$")
     child = terminal(DB_STATEMENT_TIMEOUT="90")
     child.send("1\r3\rAda\r")
@@ -659,7 +659,7 @@ def test_a_login_that_may_only_look_is_told_so(clerk, sql, run):
     name, clerks_uri = clerk
     sql(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}")
     done = run(answers=lines("1", "1", "Ada", "123", "0", "0"), DATABASE_URI=clerks_uri)
-    assert (done.returncode, done.stderr) == (1, "This login may look, not change.\n")
+    assert (done.returncode, done.stderr) == (1, "Stopped at input line 4: This login may look, not change.\n")
 
 
 def test_a_database_newer_than_the_program_is_refused(sql, run):

@@ -543,8 +543,9 @@ def test_a_signal_while_the_server_is_stopped_ends_the_program_without_a_word(fo
 
 
 @pytest.mark.parametrize(("number", "said"),
-                         [(signal.SIGINT, "Cancelled.\n"), (signal.SIGTERM, ""), (signal.SIGHUP, "")])
-def test_a_signal_while_the_server_is_started_ends_the_program_in_one_sentence_or_none(folder, number, said):
+                         [(signal.SIGINT, "Cancelled.\n"), (signal.SIGTERM, "Cancelled, nothing changed.\n"),
+                          (signal.SIGHUP, "Cancelled, nothing changed.\n")])
+def test_a_signal_while_the_server_is_started_ends_the_program_in_one_sentence(folder, number, said):
     with embedded._alone(folder):
         program = subprocess.Popen([sys.executable, str(PROJECT / "main.py"), "verify"], text=True,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -178,7 +178,7 @@ def test_the_menu_goes_on_after_a_failover(servers, uri, terminal):
     child.send("1\r1\rBo Li\r124\r")
     child.expect_exact("Added customer")
     child.expect_exact("Choose: ")
-    child.send("2\r\r")
+    child.send("0\r2\r\r")
     child.expect_exact("Ada Okafor")
 
 

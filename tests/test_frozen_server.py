@@ -24,8 +24,8 @@ WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 WAITING_LONG = "SELECT pid FROM pg_locks WHERE NOT granted AND clock_timestamp() - waitstart > '3 seconds'"
 SLOW_SEARCH = """
     CREATE OR REPLACE FUNCTION matching_customers(
-        whole text, word text, phone text, reversed_phone text, most integer
-    ) RETURNS TABLE (customer_id bigint) LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); END $$
+        words text[], phones text[], phone_inside text, most integer
+    ) RETURNS TABLE (customer_id bigint, by_number boolean) LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); END $$
 """
 ON_COMMIT = """
     CREATE FUNCTION on_commit() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -89,7 +89,7 @@ def own_server():
 @pytest.fixture
 def uri(own_server):
     """A fresh database on the server that can be frozen."""
-    name = f"isp_test_{next(numbers)}"
+    name = f"isp_test_{os.getpid()}_{next(numbers)}"
     with contextlib.closing(psycopg2.connect(named(own_server.uri, "postgres"))) as conn:
         conn.autocommit = True
         conn.cursor().execute(f"CREATE DATABASE {name}")
@@ -183,7 +183,7 @@ def test_a_statement_far_past_its_time_limit_is_given_up(whose, own_server, uri,
     own_server.freeze(*[backend["pid"]] * (whose == "backend"))
     said, complaints = child.communicate(timeout=30)
     assert (said, sentence(complaints)) == (
-        "", "The server does not answer; nothing was written. Try again when it does.")
+        "", "The server does not answer; not everything was read. Try again when it does.")
     assert child.returncode == 2
     own_server.thaw()
     held.close()
@@ -200,7 +200,7 @@ def test_long_work_notices_a_frozen_server(arguments, own_server, uri, sql):
     own_server.freeze()
     _, complaints = child.communicate(timeout=30)
     assert sentence(complaints.splitlines()[-1]) == (
-        "The server does not answer; nothing was written. Try again when it does.")
+        "The server does not answer; not everything was read. Try again when it does.")
     assert child.returncode == 2
     own_server.thaw()
     held.close()

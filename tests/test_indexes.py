@@ -120,7 +120,7 @@ def explain(provider_uri, monkeypatch) -> Iterator[Callable[..., str]]:
             function()
         plans = []
         with conn.cursor() as cur:
-            for statement in (statement for statement in ran if not statement.startswith("SET ")):
+            for statement in (statement for statement in ran if not statement.lstrip().startswith("SET ")):
                 cur.execute(f"EXPLAIN {statement}")
                 plans += [line for line, in cur]
         return "\n".join(plans)

@@ -544,7 +544,8 @@ def test_a_payment_that_cannot_wait_for_a_bill_run_says_so_and_is_not_recorded(s
     done = run(answers=lines("5", "6", str(second), "50", "", "", ""), DB_LOCK_TIMEOUT="1")
     assert done.returncode == 1
     assert sentence(done.stderr) == (
-        "Somebody else is changing the same record; nothing was written. Try again in a moment."
+        "Stopped at input line 7: Somebody else is changing the same record; nothing was written. "
+        "Try again in a moment."
     )
     assert payments.list_payments(second) == []
     held.rollback()

@@ -56,7 +56,7 @@ sys.exit(main.main([]))
     ("tracker.reports.late_total", ["5", "1"]),
     ("tracker.verify.verify_books", ["8", "1"]),
     ("tracker.transfer.exporting.export", ["7", "2", "out.csv"]),
-    ("tracker.transfer.source.open_source", ["7", "1", "in.csv", ""]),
+    ("tracker.transfer.source.open_source", ["7", "1", str(PROJECT / "README.md"), ""]),
     ("tracker.terminal.pick.pick", ["1", "3"]),
     ("tracker.terminal.paging.browse", ["1", "2", ""]),
     ("tracker.terminal.screens.account_lines", ["1", "2", "1"]),
@@ -259,7 +259,7 @@ def test_a_slow_stream_and_a_slow_commit_are_logged(db, sql, folder):
 def test_without_a_folder_for_the_log_the_program_works_and_says_so(home, uri):
     done = run_program(uri, answers=lines("8", "2", "0", "0"), ISP_DATA_DIR=home)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "Log        none. There is no home folder for the data; set ISP_DATA_DIR to a folder." in done.stdout
+    assert f"Log        none. ISP_DATA_DIR is {home}, but there is no such home folder;" in done.stdout
 
 
 def test_a_pipe_in_the_place_of_the_log_holds_nobody_up(folder):

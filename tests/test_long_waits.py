@@ -1,6 +1,7 @@
 """Long work that somebody keeps waiting: it says whom it waits for, and ends."""
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import database
 from tracker import cursor
 
 pytestmark = pytest.mark.slow
+ANN = f"ann_{os.getpid()}"
 
 # The program, less patient.
 HURRIED = """
@@ -37,11 +39,11 @@ HOLD = {
 @pytest.fixture
 def ann(uri, sql):
     """Another login, in psql."""
-    sql("CREATE ROLE ann LOGIN SUPERUSER PASSWORD 'zq81'")
-    conn = psycopg2.connect(psycopg2.extensions.make_dsn(uri, user="ann", password="zq81", application_name="psql"))
+    sql(f"CREATE ROLE {ANN} LOGIN SUPERUSER PASSWORD 'zq81'")
+    conn = psycopg2.connect(psycopg2.extensions.make_dsn(uri, user=ANN, password="zq81", application_name="psql"))
     yield conn.cursor()
     conn.close()
-    sql("DROP ROLE ann")
+    sql(f"DROP ROLE {ANN}")
 
 
 @pytest.fixture
@@ -73,7 +75,7 @@ def test_long_work_says_whom_it_waits_for_and_ends(held, arguments, ann, subscri
     ann.execute(HOLD[held])
     done = hurried(uri, *[str(tmp_path / "in.csv") if word == "FILE" else word for word in arguments])
     waiting, ended = done.stderr.splitlines()
-    assert re.fullmatch(r"Waiting for the session of ann in psql \(process [0-9]+, in a transaction since "
+    assert re.fullmatch(rf"Waiting for the session of {ANN} in psql \(process [0-9]+, in a transaction since "
                         r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}\), for 5 minutes at most\.", waiting)
     assert (ended, done.returncode) == (ENDED, 1)
     ann.connection.rollback()
@@ -85,8 +87,8 @@ def test_an_undo_says_whom_it_waits_for_and_ends(ann, subscriber, uri, sql):
     ann.execute(HOLD["customer"])
     done = hurried(uri, answers="5\n10\n2026-12\nyes\n")
     waiting, ended = done.stderr.splitlines()
-    assert waiting.startswith("Waiting for the session of ann in psql")
-    assert (ended, done.returncode) == (ENDED, 1)
+    assert waiting.startswith(f"Waiting for the session of {ANN} in psql")
+    assert (ended, done.returncode) == (f"Stopped at input line 4: {ENDED}", 1)
 
 
 def test_a_prepared_transaction_is_named_as_what_is_waited_for():
@@ -102,7 +104,7 @@ def test_a_wait_that_ends_in_time_is_no_failure(ann, subscriber, uri, sql):
     ann.execute(HOLD["customer"])
     child = subprocess.Popen([sys.executable, "-c", HURRIED, "bill", "--period", "2026-12", "--yes"], cwd=PROJECT,
                              env=environment(uri), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert child.stderr.readline().startswith("Waiting for the session of ann")
+    assert child.stderr.readline().startswith(f"Waiting for the session of {ANN}")
     ann.connection.rollback()
     said, complaints = child.communicate(timeout=20)
     assert ("Created 1" in said, complaints, child.returncode) == (True, "", 0)

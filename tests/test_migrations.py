@@ -492,8 +492,12 @@ def gate(old: str, psql: Sql) -> Iterator[Callable[[int], None]]:
     return close
 
 
+AT_THE_GATE = ("FROM pg_locks JOIN pg_database ON pg_database.oid = database "
+               "WHERE datname = current_database() AND objid = %s AND NOT granted")
+
+
 def is_stopped(psql: Sql) -> bool:
-    return psql("SELECT count(*) FROM pg_locks WHERE objid = %s AND NOT granted", GATE)[0]["count"] == 1
+    return psql(f"SELECT count(*) {AT_THE_GATE}", GATE)[0]["count"] == 1
 
 
 def open_gate(psql: Sql) -> None:
@@ -537,7 +541,7 @@ def test_a_connection_lost_in_the_middle_of_an_upgrade_is_one_sentence_that_says
     gate(20)
     upgrade = start(old, "upgrade", "--yes")
     wait_for(lambda: is_stopped(psql))
-    psql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE objid = %s AND NOT granted", GATE)
+    psql(f"SELECT pg_terminate_backend(pid) {AT_THE_GATE}", GATE)
     code, _, stderr = outcome(upgrade)
     assert code == 1
     assert sentence(stderr) == "The connection was lost; run main.py upgrade again, which begins where this one ended."

@@ -56,7 +56,7 @@ def explain(provider, provider_uri, monkeypatch) -> Callable[..., str]:
         conn = psycopg2.connect(provider_uri)
         with conn.cursor() as cur:
             plans = []
-            for statement in (statement for statement in ran if not statement.startswith("SET ")):
+            for statement in (statement for statement in ran if not statement.lstrip().startswith("SET ")):
                 cur.execute(f"EXPLAIN {statement}")
                 plans += [line for line, in cur]
         conn.close()

@@ -461,7 +461,7 @@ CALLS = {
 NOT_IN_ONE_GO = {"connect", "disconnect", "transaction", "reading", "streaming", "be_patient", "retried", "search",
                  "rehearsal", "outside_transactions", "fetch_one", "fetch_all", "fetch_value", "write_one",
                  "write_value", "only", "existing", "apply_credit", "sum_late", "sum_aged", "default_due_date",
-                 "plan_upgrade", "upgrade"}
+                 "plan_upgrade", "upgrade", "too_large"}
 
 
 def test_every_function_that_reads_or_writes_is_tried_again_after_a_deadlock(account, monkeypatch):

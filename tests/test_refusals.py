@@ -34,14 +34,15 @@ OVERPAID = "More would be paid on the bill than was billed."
 # said then.
 REFUSALS = {
     "a new address": (["2", "1", "1", "2 Quay"], ADDRESS, "Address", "3 Quay", "Added location 4, 3 Quay, to Ada"),
-    "an address": (["2", "3", "2", "\x151 Harbour Street"], ADDRESS, "Address: 2 Quay", "\x7f!",
+    "an address": (["2", "3", "location 2", "\x151 Harbour Street"], ADDRESS, "Address: 2 Quay", "\x7f!",
                    "Saved location 2, 2 Qua!."),
-    "a new serial number": (["4", "1", "2", "Antenna", "aabbcc112233", "80"], HOLDER, "Serial number [none]", "A-1",
+    "a new serial number": (["4", "1", "location 2", "Antenna", "aabbcc112233", "80"], HOLDER,
+                            "Serial number [none]", "A-1",
                             "Added equipment 4, Antenna, worth 80.00, to 2 Quay."),
-    "a new serial number, left out": (["4", "1", "2", "Antenna", "aa-bb-cc-11-22-33", "80"], HOLDER,
+    "a new serial number, left out": (["4", "1", "location 2", "Antenna", "aa-bb-cc-11-22-33", "80"], HOLDER,
                                       "Serial number [none]", "", "Added equipment 4, Antenna, worth 80.00"),
-    "a serial number": (["4", "3", "2", "\x15Antenna", "\x15AA.BB.CC.11.22.33", "\x1580"], HOLDER, "Serial number: M-1",
-                        "2", "Saved equipment 2, Antenna, worth 80.00."),
+    "a serial number": (["4", "3", "equipment 2", "\x15Antenna", "\x15AA.BB.CC.11.22.33", "\x1580"], HOLDER,
+                        "Serial number: M-1", "2", "Saved equipment 2, Antenna, worth 80.00."),
     "an amount": (["5", "4", "1", "\x15Repair", "\x1520", ""], OVERPAID, "Amount: 30.00", "\x1525",
                   "Saved bill 1, Repair, 25.00"),
 }
@@ -104,7 +105,7 @@ def test_each_rule_about_one_field_names_a_field_of_a_form():
 
 YES_QUESTIONS = {
     "deletion": (["1", "4", "2"], "Type yes to delete:", "Deleted customer 2"),
-    "known phone": (["1", "1", "Cy", "5550101"], "Type yes to add another customer with it:", "Added customer 3"),
+    "known phone": (["1", "1", "Cy", "5550101"], "Type yes to add another customer:", "Added customer 3"),
     "odd payment": (["5", "6", "1", "600", "", "", ""], "Type yes if that is right:", "Recorded payment 2"),
     "repeated payment": (["5", "6", "1", "25", "", "", ""], "Type yes to record another one:", "Recorded payment 2"),
     "void": (["5", "8", "1", "typo"], "Type yes to void it:", "Voided payment 1"),
@@ -153,9 +154,9 @@ def test_a_customer_who_is_called_no_is_deleted_by_name(records, terminal, sql):
     child.expect_exact("Deleted customer 1, No")
 
 
-def test_a_total_that_is_not_the_one_is_asked_for_once_more(records, terminal, sql):
+def test_yes_for_a_total_is_asked_about_once_more(records, terminal, sql):
     child = terminal()
-    answer_all(child, ["5", "9", "2030-12", "", "49"])
+    answer_all(child, ["5", "9", "2030-12", "", "yes"])
     child.expect_exact("Type 49.90 in full, or no.")
     answer_all(child, ["49.90"])
     child.expect_exact("Created 1")

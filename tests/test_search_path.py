@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 
 import psycopg2
 import psycopg2.extensions
@@ -28,7 +29,7 @@ PLANTED = {
 @pytest.fixture
 def owner(uri, sql):
     """The login that owns database and tables, in a server that lets everybody create in public, as 14 does."""
-    name, dbname = f"isp_owner_{next(numbers)}", psycopg2.extensions.parse_dsn(uri)["dbname"]
+    name, dbname = f"isp_owner_{os.getpid()}_{next(numbers)}", psycopg2.extensions.parse_dsn(uri)["dbname"]
     sql(f"CREATE ROLE {name} LOGIN PASSWORD 'x'")
     sql(f"ALTER DATABASE {dbname} OWNER TO {name}; GRANT CREATE ON SCHEMA public TO PUBLIC")
     sql("CREATE TABLE caught (who text); GRANT ALL ON caught TO PUBLIC")
@@ -46,7 +47,7 @@ def owner(uri, sql):
 @pytest.fixture
 def mallory(uri, sql):
     """A login without any right, which may create in public all the same."""
-    name = f"isp_mallory_{next(numbers)}"
+    name = f"isp_mallory_{os.getpid()}_{next(numbers)}"
     sql(f"CREATE ROLE {name} LOGIN PASSWORD 'x'")
     with contextlib.closing(psycopg2.connect(psycopg2.extensions.make_dsn(uri, user=name, password="x"))) as conn:
         conn.autocommit = True

@@ -123,7 +123,8 @@ def test_each_kind_of_error_has_its_exit_code_and_its_http_status():
         for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.Error)
     }
     assert kinds == {
-        "Error": (1, 400), "NotFound": (1, 404), "Conflict": (1, 409), "Forbidden": (1, 403), "Busy": (1, 503),
+        "Error": (1, 400), "NotFound": (1, 404), "Conflict": (1, 409), "Changed": (1, 409),
+        "Forbidden": (1, 403), "Busy": (1, 503),
         "Deadlock": (1, 503), "Unavailable": (2, 503), "ConnectionLost": (2, 503), "NoAnswer": (2, 503),
         "ServerError": (2, 503),
         "OutcomeUnknown": (1, 503), "Refused": (1, 500), "BadFile": (1, 400), "UnclearDelimiter": (1, 400),
@@ -184,7 +185,9 @@ def test_a_payment_that_others_hold_up_is_looked_up_until_there_is_an_answer(db,
     holder.close()
 
 
-def test_an_error_after_something_was_saved_says_so(db, capsys):
+def test_an_error_after_something_was_saved_says_so(db, capsys, monkeypatch):
+    monkeypatch.setattr(prompts, "attended", lambda: True)
+
     def action() -> None:
         db.add_customer("Ada", "12345")
         db.get_customer(7)

@@ -174,7 +174,9 @@ def aging_report_command(arguments: argparse.Namespace) -> int:
     if arguments.format == "table":
         show_aging(as_of)
     else:
-        write(arguments.format, reports.stream_aging(as_of), screens.AGING)
+        rows: Iterable[Row] = reports.stream_aging(as_of)
+        write(arguments.format, ({column.key: row[column.key] for column in screens.AGING} for row in rows),
+              screens.AGING)
     return 0
 
 
