@@ -18,6 +18,7 @@ from benchmarks.measure import Missing, Row, median, seconds_of
 from benchmarks.replay import replay, statements_of
 from benchmarks.screens import Timing, growth_rows, in_turns
 from benchmarks.server import Server
+from tracker.errors import WrongAnswer
 from tracker.terminal import menus
 
 
@@ -40,21 +41,21 @@ class Action(NamedTuple):
 
 
 ACTIONS = [
-    Action("add customer", "11", lambda at, n: [f"Benchmark {n}", f"+999 {n}"]),
+    Action("add customer", "11", lambda at, n: [f"Benchmark {n}", f"+999 123{n:06}"]),
     Action("update customer", "13", lambda at, n: [at.customer_id, f"Benchmark again {n}", ""]),
     Action("delete customer", "14", lambda at, n: [at.customer_id, f"Benchmark {at.customer_id}"]),
     Action("add location", "21", lambda at, n: [at.customer_id, f"{n} New Street"]),
-    Action("update location", "23", lambda at, n: [at.location_id, f"{n} Newer Street"]),
-    Action("delete location", "24", lambda at, n: [at.location_id, "yes"]),
-    Action("add service", "31", lambda at, n: [at.location_id, "Fibre 300", "39.90"]),
-    Action("update service", "33", lambda at, n: [at.service_id, f"Fibre {n}", "29.90"]),
-    Action("delete service", "34", lambda at, n: [at.service_id, "yes"]),
-    Action("add equipment", "41", lambda at, n: [at.location_id, "Router AX3000", f"BENCH-{n}", "89.00"]),
-    Action("update equipment", "43", lambda at, n: [at.equipment_id, "Router AX6000", f"BENCH-{n}", "99.00"]),
-    Action("delete equipment", "44", lambda at, n: [at.equipment_id, "yes"]),
+    Action("update location", "23", lambda at, n: [f"location {at.location_id}", f"{n} Newer Street"]),
+    Action("delete location", "24", lambda at, n: [f"location {at.location_id}", "yes"]),
+    Action("add service", "31", lambda at, n: [f"location {at.location_id}", "Fibre 300", "39.90"]),
+    Action("update service", "33", lambda at, n: [f"service {at.service_id}", f"Fibre {n}", "29.90"]),
+    Action("delete service", "34", lambda at, n: [f"service {at.service_id}", "yes"]),
+    Action("add equipment", "41", lambda at, n: [f"location {at.location_id}", "Router AX3000", f"BENCH-{n}", "89.00"]),
+    Action("update equipment", "43", lambda at, n: [f"equipment {at.equipment_id}", "Router AX6000", f"BENCH-{n}", "99.00"]),
+    Action("delete equipment", "44", lambda at, n: [f"equipment {at.equipment_id}", "yes"]),
     Action("add bill", "52", lambda at, n: [at.customer_id, f"Installation {n}", "49.00", "2199-01-15"]),
-    Action("update bill", "54", lambda at, n: [at.billing_id, f"Visit {n}", "59.00", "2199-02-15"]),
-    Action("delete bill", "55", lambda at, n: [at.billing_id, "yes"]),
+    Action("update bill", "54", lambda at, n: [f"bill {at.billing_id}", f"Visit {n}", "59.00", "2199-02-15"]),
+    Action("delete bill", "55", lambda at, n: [f"bill {at.billing_id}", "yes"]),
 ]
 
 numbers = itertools.count(1)
@@ -152,7 +153,10 @@ def choose(digits: str, answers: list[object]) -> None:
     complaints = io.StringIO()
     with mock.patch.object(sys, "stdin", typed), contextlib.redirect_stdout(io.StringIO()), \
             contextlib.redirect_stderr(complaints):
-        menus.run_action(label, action)
+        try:
+            menus.run_action(label, action)
+        except WrongAnswer as exc:
+            raise Missing(f"{label} said: {exc}") from exc
     if complaints.getvalue():
         raise Missing(f"{label} said: {complaints.getvalue().strip()}")
 

@@ -128,7 +128,7 @@ def account(customer_id: int) -> object:
 
 
 def search(term: str) -> object:
-    return tables.table(screens_of.CUSTOMERS, database.find_customers(term))
+    return tables.table(screens_of.CUSTOMERS, database.find_customers(term).rows)
 
 
 def screen_rows(server: Server, large: str, small: str, samples: int) -> list[Row]:

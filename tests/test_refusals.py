@@ -154,7 +154,7 @@ def test_a_customer_who_is_called_no_is_deleted_by_name(records, terminal, sql):
     child.expect_exact("Deleted customer 1, No")
 
 
-def test_yes_for_a_total_is_asked_about_once_more(records, terminal, sql):
+def test_a_total_that_is_not_the_one_is_asked_for_once_more(records, terminal, sql):
     child = terminal()
     answer_all(child, ["5", "9", "2030-12", "", "yes"])
     child.expect_exact("Type 49.90 in full, or no.")

@@ -232,6 +232,8 @@ def test_the_bill_command_wants_the_total_typed(db, run, sql):
     location_id = db.add_location(db.add_customer("Ada", "5550100"), "Here")
     db.add_service(location_id, "Fiber", Decimal("49.90"))
     refused = run("bill", "--period", "2026-12", answers="49\n")
+    assert (refused.returncode, refused.stderr) == (1, "Stopped at input line 1: Type 49.90 in full, or no.\n")
+    refused = run("bill", "--period", "2026-12", answers="no\n")
     assert (refused.returncode, refused.stderr) == (1, "That is not the total; nobody was billed.\n")
     assert sql("SELECT 1 FROM billing") == []
     assert run("bill", "--period", "2026-12", answers="49.90\n").returncode == 0

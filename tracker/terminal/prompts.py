@@ -192,12 +192,12 @@ def edit(
 
 
 def confirm(question: str, wanted: str = "yes") -> bool:
-    """Ask for a word to be typed in full; y for yes is asked about once more."""
+    """Ask for a word to be typed in full; what is neither that nor no, such as y, is asked about once more."""
     for _ in range(2):
         answer = _folded(read_line(f"{question} "))
         if answer == _folded(wanted):
             return True
-        if answer in ("", "n", "no") or (wanted != "yes" and answer not in ("y", "ye", "yes")):
+        if answer in ("", "n", "no"):
             return False
         refuse(f"Type {wanted.strip()} in full, or no.")
     return False
