@@ -41,7 +41,7 @@ class Action(NamedTuple):
 
 
 ACTIONS = [
-    Action("add customer", "11", lambda at, n: [f"Benchmark {n}", f"+999 123{n:06}"]),
+    Action("add customer", "11", lambda at, n: [f"Benchmark new {n}", f"+999 123{n:06}"]),
     Action("update customer", "13", lambda at, n: [at.customer_id, f"Benchmark again {n}", ""]),
     Action("delete customer", "14", lambda at, n: [at.customer_id, f"Benchmark {at.customer_id}"]),
     Action("add location", "21", lambda at, n: [at.customer_id, f"{n} New Street"]),
@@ -50,8 +50,10 @@ ACTIONS = [
     Action("add service", "31", lambda at, n: [f"location {at.location_id}", "Fibre 300", "39.90"]),
     Action("update service", "33", lambda at, n: [f"service {at.service_id}", f"Fibre {n}", "29.90"]),
     Action("delete service", "34", lambda at, n: [f"service {at.service_id}", "yes"]),
-    Action("add equipment", "41", lambda at, n: [f"location {at.location_id}", "Router AX3000", f"BENCH-{n}", "89.00"]),
-    Action("update equipment", "43", lambda at, n: [f"equipment {at.equipment_id}", "Router AX6000", f"BENCH-{n}", "99.00"]),
+    Action("add equipment", "41",
+           lambda at, n: [f"location {at.location_id}", "Router AX3000", f"BENCH-{n}", "89.00"]),
+    Action("update equipment", "43",
+           lambda at, n: [f"equipment {at.equipment_id}", "Router AX6000", f"BENCH-{n}", "99.00"]),
     Action("delete equipment", "44", lambda at, n: [f"equipment {at.equipment_id}", "yes"]),
     Action("add bill", "52", lambda at, n: [at.customer_id, f"Installation {n}", "49.00", "2199-01-15"]),
     Action("update bill", "54", lambda at, n: [f"bill {at.billing_id}", f"Visit {n}", "59.00", "2199-02-15"]),

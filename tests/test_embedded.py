@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from conftest import in_memory
 
 from tracker import embedded, errors, settings
 
@@ -67,7 +68,7 @@ class Program:
 @pytest.fixture
 def empty():
     """A data folder yet to be made, where the server's user can reach it (tmp_path is for root alone)."""
-    base = Path(tempfile.mkdtemp(prefix="isp-", dir="/tmp"))
+    base = Path(tempfile.mkdtemp(prefix="isp-", dir=in_memory() or "/tmp"))
     base.chmod(0o755)
     yield base / "data"
     embedded.stop()
@@ -81,7 +82,7 @@ def empty():
 @pytest.fixture(scope="module")
 def made():
     """A data folder whose database exists, to copy."""
-    base = Path(tempfile.mkdtemp(prefix="isp-", dir="/tmp"))
+    base = Path(tempfile.mkdtemp(prefix="isp-", dir=in_memory() or "/tmp"))
     base.chmod(0o755)
     program = Program(base / "data")
     program.uri()

@@ -454,7 +454,9 @@ def test_a_lost_migration_is_missed_before_anything_is_done(make_program, old):
 
 @pytest.fixture
 def gate(old: str, psql: Sql) -> Iterator[Callable[[int], None]]:
-    """Make an upgrade stop before the statement of that number, at its record, or at its COMMIT, which come last."""
+    """Make an upgrade stop before the statement of that number, comments left out, at its record, or at its COMMIT,
+    which come last.
+    """
     psql(f"""
         CREATE SCHEMA gate;
         CREATE SEQUENCE gate.steps;
@@ -469,7 +471,9 @@ def gate(old: str, psql: Sql) -> Iterator[Callable[[int], None]]:
         $$;
         CREATE FUNCTION gate.on_command() RETURNS event_trigger LANGUAGE plpgsql AS $$
         BEGIN
-            PERFORM gate.pass();
+            IF tg_tag <> 'COMMENT' THEN
+                PERFORM gate.pass();
+            END IF;
         END
         $$;
         CREATE FUNCTION gate.on_row() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -520,7 +524,7 @@ def test_an_upgrade_killed_at_any_statement_leaves_all_or_nothing_and_can_be_run
         ends.append(versions(old)[-1])
         if ends[-1] == 1:
             assert differences(before, objects(old)) == []
-    assert len(ends) > sum(each.statements().count("COMMENT ON") for each in migrate.migrations())
+    assert len(ends) > 30
     assert ends[-2:] == [NEWEST - 1, NEWEST]
     assert rows(old) == kept
     assert outcome(start(old, "upgrade")) == (0, f"Already at version {NEWEST}.\n", "")
@@ -528,7 +532,7 @@ def test_an_upgrade_killed_at_any_statement_leaves_all_or_nothing_and_can_be_run
 
 def test_ctrl_c_in_the_middle_of_an_upgrade_takes_it_back(gate, old, psql):
     before = objects(old)
-    gate(20)
+    gate(1)
     upgrade = start(old, "upgrade", "--yes")
     wait_for(lambda: is_stopped(psql))
     upgrade.send_signal(signal.SIGINT)
@@ -538,7 +542,7 @@ def test_ctrl_c_in_the_middle_of_an_upgrade_takes_it_back(gate, old, psql):
 
 
 def test_a_connection_lost_in_the_middle_of_an_upgrade_is_one_sentence_that_says_to_run_it_again(gate, old, psql):
-    gate(20)
+    gate(1)
     upgrade = start(old, "upgrade", "--yes")
     wait_for(lambda: is_stopped(psql))
     psql(f"SELECT pg_terminate_backend(pid) {AT_THE_GATE}", GATE)
