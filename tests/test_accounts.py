@@ -343,7 +343,7 @@ def test_a_customers_number_never_leads_to_a_strangers_record_unasked(where, kin
     said = run(answers=lines(menu, last, "302")).stdout if where == "piped" else shown(screen, menu, last, "302")
     words = " ".join(said.split())
     assert f"302 is {kind} 302, " in words
-    assert "customer 302, Ada Okafor, who has the others:" in words
+    assert "customer 302, Ada Okafor, has the other:" in words
     assert re.search(r"^ *1  .*Björn", said, re.MULTILINE)
     assert re.search(r"^ *2  .*Ada", said, re.MULTILINE)
     assert "This deletes" not in said
