@@ -208,7 +208,7 @@ def question(child):
 
 @pytest.mark.parametrize("form", [form for form in FORMS if "menu" not in form])
 def test_a_paste_is_one_answer_at_every_question(form, books, script, terminal, sql, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # it is also the name of a file
+    monkeypatch.chdir(tmp_path)  # an export takes what is pasted for the name of its file
     way, answers = FORMS[form]
     typed, _ = script(form, 0)
     good = [*typed[:len(way)], *(answer for answer, _, _ in answers)]

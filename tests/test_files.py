@@ -307,7 +307,6 @@ def test_mended_rejects_are_imported(db, sql, tmp_path):
     rest.write_text(rest.read_text().replace("Bo,x", "Bo,556").replace('"Cy', "Cy"))
     with open(rest, newline="") as file:
         lines = list(csv.reader(file))
-    assert [len(line) for line in lines] == [4, 4, 4, 2]
-    rest.write_text(rest.read_text().replace("Di,558", "5,,Di,558"))
+    assert [len(line) for line in lines] == [4, 4, 4, 4]
     assert load(rest).rejects == {}
     assert [row["name"] for row in sql("SELECT name FROM customers ORDER BY phone_number")] == ["Ada", "Bo", "Cy", "Di"]

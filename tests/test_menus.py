@@ -172,6 +172,17 @@ def test_delete_counts_and_wants_yes(kind, counted, records, run, sql):
     assert count(sql, kind) == before - 1
 
 
+@pytest.mark.parametrize(("name", "typed"), [
+    ("Máire O’Brien‐Núñez", "máire o'brien-núñez"), ("Jürgen\u00a0Weiß", "jürgen weiss"),
+])
+def test_a_name_with_signs_that_a_keyboard_lacks_can_be_typed_to_delete(name, typed, records, run, sql):
+    sql("UPDATE customers SET name = %s WHERE customer_id = 1", name)
+    done = run(answers=lines("1", "4", "1", typed, "0", "0"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Deleted customer 1, " in done.stdout
+    assert sql("SELECT 1 FROM customers WHERE customer_id = 1") == []
+
+
 def test_deleting_a_customer_with_bills_wants_the_name(records, run, sql):
     account = "customer 1, Ada Okafor, +44 20 7946 0958 with 2 locations, 1 service, 1 equipment, 1 bill over 30.00"
     done = run(answers=lines("1", "4", "1", "yes", "0", "0"))

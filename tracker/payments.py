@@ -347,8 +347,8 @@ def _first(parse: Callable[[str], Value], term: str) -> Value | None:
 
 
 def _exact_amount(word: str) -> Decimal:
-    """Parse an amount that is written with its cents, which tells it from a house number."""
-    if not re.search(r"[.,][0-9]{2}$", word, re.ASCII):
+    """Parse an amount that is written with a point, which tells it from a house number."""
+    if not re.search(r"[.,][0-9]{1,2}$", word, re.ASCII):
         raise ValueError
     return fields.positive_amount(word.replace(",", "."))
 

@@ -451,7 +451,8 @@ def say_imported(outcome: importing.Outcome) -> None:
     added = ", ".join(text.plural(n, what if what == "equipment" else what[:-1])
                       for what, n in zip(outcome.new._fields, outcome.new))
     say(f"Imported {added}.")
-    if changed := sum(outcome.changed):
-        say(f"Changed {text.plural(changed, 'price')}.")
+    for changed, what in ((outcome.changed.services, "price"), (outcome.changed.equipment, "value")):
+        if changed:
+            say(f"Changed {text.plural(changed, what)}.")
     if outcome.rejects:
         say(f"{text.plural(outcome.rejected(), 'line')} rejected, to mend and import: {outcome.rejects_file}")

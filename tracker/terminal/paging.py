@@ -161,7 +161,8 @@ def turn_page(
         turn = answer if answer in picks else turns.get(answer.casefold())
         if turn and (answer or not picks or attended()):  # a script's empty line is a number that it did not have
             return turn
-        raise ValueError(f"Type one of these: {', '.join(hints)}.")
+        absent = f"{answer} is not shown here. " if picks and answer.isdecimal() else ""
+        raise ValueError(f"{absent}Type one of these: {', '.join(hints)}.")
 
     question = f"{position}  ({', '.join(hints)})"
     if _is_narrower(len(question) + 3):

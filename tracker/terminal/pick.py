@@ -159,7 +159,7 @@ def _which_is_meant(
     if row is None:
         return f"There is no {kind.noun} {number}; {who}, has:"
     if theirs:
-        return f"{number} is {kind.name(row)}, and {who}, who has the others:"
+        return f"{number} is {kind.name(row)}, and {who}, has the other{'s' if len(theirs) > 1 else ''}:"
     return f"{number} is {kind.name(row)}; {who}, has no {kind.plural()}."
 
 

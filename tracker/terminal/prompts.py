@@ -13,6 +13,8 @@ from tracker import text
 from tracker.errors import Cancelled, WrongAnswer
 from tracker.terminal import editor, tables
 
+PLAIN_SIGNS = str.maketrans("\u2018\u2019\u02bc\u00b4`\u2010\u2011\u2012\u2013\u2014\u2212", "'''''------")
+
 Value = TypeVar("Value")
 LONGEST_KEPT = 1_000  # characters of a refused answer that stay on the line to be mended
 AT_QUESTION = "at a question"  # a Ctrl-C after which the cursor stands on a new line already
@@ -204,4 +206,5 @@ def confirm(question: str, wanted: str = "yes") -> bool:
 
 
 def _folded(answer: str) -> str:
-    return unicodedata.normalize("NFC", answer.strip()).casefold()
+    """Fold case, and the apostrophes, dashes and spaces of print, which a keyboard lacks."""
+    return unicodedata.normalize("NFC", " ".join(answer.translate(PLAIN_SIGNS).split())).casefold()

@@ -28,7 +28,7 @@ from tracker.transfer.files import Part, clear, kind_of, part_of, put
 from tracker.transfer.lines import Progress, Rows, silent
 from tracker.transfer.mapping import REJECT_COLUMNS, Mapping
 from tracker.transfer.people import Alike
-from tracker.transfer.source import NUL, Source, all_records
+from tracker.transfer.source import NUL, Record, Source, all_records
 
 BATCH = 50_000
 COMPARISONS = 5
@@ -736,7 +736,7 @@ def _write_rejects(source: Source, rejects: dict[int, str], file: IO[bytes]) -> 
             first = (str(record.number), reason)
         else:
             continue
-        lines.write(_first_cells(first, source.delimiter) + _as_it_was(source, "".join(record.raw)))
+        lines.write(_first_cells(first, source.delimiter) + _as_it_was(source, record))
     lines.flush()
     lines.detach()
 
@@ -747,9 +747,19 @@ def _first_cells(cells: tuple[str, ...], delimiter: str) -> str:
     return line.getvalue().rstrip("\n")
 
 
-def _as_it_was(source: Source, raw: str) -> str:
+def _as_it_was(source: Source, record: Record) -> str:
     """Return a record as it stands in its file, less an earlier line number and reason."""
-    if tuple(source.headers[:2]) == REJECT_COLUMNS:
+    again = tuple(source.headers[:2]) == REJECT_COLUMNS
+    hidden = _numbered(record, source.delimiter, again) if record.problem else record.raw[1:]
+    raw = "".join([record.raw[0], *hidden])
+    if again:
         cell = rf'("([^"]|"")*"|[^"{source.delimiter}]*){source.delimiter}'
         raw = re.sub(rf"\A{cell}{cell}", "", raw)
     return raw.replace(NUL, "\0") + ("" if raw.endswith(("\n", "\r")) else "\n")
+
+
+def _numbered(record: Record, delimiter: str, again: bool) -> list[str]:
+    """Return the lines that a wrong quotation mark hid, each with its number, so that mending the mark mends all."""
+    earlier = rf"\A[0-9]+{re.escape(delimiter)}{{2}}" if again else r"\A"
+    return [f"{number}{delimiter}{delimiter}{re.sub(earlier, '', line)}"
+            for number, line in enumerate(record.raw[1:], record.number + 1)]
