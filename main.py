@@ -459,6 +459,7 @@ REPORTING_MENU = Menu("Reporting", {
     "2": ("Late payments by age", aging_report),
     "3": ("Revenue", commands.show_revenue),
     "4": ("Statement of a customer", customer_statement),
+    "5": ("Revenue by date of issue", lambda: commands.show_revenue("issue")),
 })
 ADMINISTRATION_MENU = Menu("Administration", {
     "1": ("Verify that the money adds up", commands.show_verification),

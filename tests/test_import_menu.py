@@ -66,20 +66,21 @@ def test_a_delimiter_that_is_not_clear_is_asked_for_by_its_name(menu, tmp_path, 
     answer(child, write(tmp_path / "in.csv", "name,a;phone\n"), "Encoding [utf-8]: ")
     answer(child, "", "The header does not show what separates the columns.", "Delimiter (comma, semicolon or tab): ")
     answer(child, "x", "Enter comma, semicolon or tab.", "Delimiter (comma, semicolon or tab): ")
-    answer(child, sign, "No column looks like name.")
+    answer(child, sign, "No column looks like name.", "Which column (name=Header): ")
 
 
 def test_a_column_that_is_not_clear_is_said_as_it_is_answered(menu, tmp_path):
     child = menu()
     answer(child, write(tmp_path / "in.csv", "name,phone,mobile\nAda,,555\n"), "Encoding [utf-8]: ")
-    answer(child, "", "phone and mobile could all be phone_number.", "phone_number=phone", "Change (such as")
+    answer(child, "", "phone and mobile could both be phone_number.",
+           "Which column (phone_number=phone+mobile; phone_number= for none): ")
     assert "--map" not in child.before
     answer(child, "phone_number=phone+mobile", "phone or mobile", "Change (such as")
 
 
 @pytest.mark.parametrize(("content", "sentence"), [
-    ("name,phone,mobile\n", "phone and mobile could all be phone_number. Say which has it, or that none has: "
-                            "--map phone_number=phone\n"),
+    ("name,phone,mobile\n", "phone and mobile could both be phone_number. Say which has it, or that none has: "
+                            "--map phone_number=phone+mobile\n"),
     ("name,site phone\n", "No column looks like phone_number. Say which has it, or that none has: "
                           "--map phone_number=Header\n"),
     ("name,phone,serial\n", "There is a column for serial_number but none for equipment_name. Say which has it, or "

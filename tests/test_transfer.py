@@ -129,8 +129,8 @@ def test_joined_columns_are_joined_by_one_space(db, sql, file):
 @pytest.mark.parametrize(("headers", "sentence"), [
     ("name,address", "No column looks like phone_number"),
     ("phone,address", "No column looks like name"),
-    ("name,phone,mobile", "phone and mobile could all be phone_number"),
-    ("name,phone,Phone", "phone and Phone could all be phone_number"),
+    ("name,phone,mobile", "phone and mobile could both be phone_number"),
+    ("name,phone,Phone", "phone and Phone could both be phone_number"),
     ("name,name,phone", "The header name stands more than once"),
     ("name,phone,plan", "a column for service_name but none for service_cost"),
     ("name,phone,serial", "a column for serial_number but none for equipment_name"),

@@ -395,24 +395,30 @@ def choose_mapping(source: sources.Source) -> mappings.Mapping:
     """Show which column is which field until the administrator is content."""
     chosen: mappings.Mapping = {}
     while True:
-        mapping = propose_mapping(source, chosen)
-        change = ask("Change (such as name=First+Last; Enter to go on)",
-                     fields.optional(lambda answer: mappings.parse_choice(source.headers, answer)))
+        mapping, question = propose_mapping(source, chosen)
+        change = ask(question, fields.optional(lambda answer: mappings.parse_choice(source.headers, answer)))
         if change:
             chosen.update([change])
         elif mapping:
             return mapping
         else:
-            prompts.refuse("Name the columns first, such as name=First+Last.")
+            prompts.refuse("Name the column first.")
 
 
-def propose_mapping(source: sources.Source, chosen: mappings.Mapping) -> mappings.Mapping | None:
+def propose_mapping(source: sources.Source, chosen: mappings.Mapping) -> tuple[mappings.Mapping | None, str]:
+    """Show which column is which field, or why that is not clear; return it, and the question that follows."""
     try:
         mapping = mappings.match_headers(source.headers, chosen)
     except errors.BadFile as exc:
-        example = exc.example if isinstance(exc, errors.UnclearMapping) else ""
-        prompts.complain(f"{exc} Say which has it, or that none has: {example}" if example else str(exc))
+        prompts.complain(str(exc))
         say(f"The file's columns: {', '.join(source.headers)}")
-        return None
+        return None, which_column(exc.example if isinstance(exc, errors.UnclearMapping) else "name=First+Last")
     commands.show_mapping(source, mapping)
-    return mapping
+    return mapping, "Change (such as name=First+Last; Enter to go on)"
+
+
+def which_column(example: str) -> str:
+    """Return the question for the column of a field, with how to answer it; a name there must be."""
+    field, _, column = example.partition("=")
+    ways = [f"{field}={column or 'Header'}", *([] if field == "name" else [f"{field}= for none"])]
+    return f"Which column ({'; '.join(ways)})"

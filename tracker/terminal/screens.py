@@ -288,7 +288,7 @@ def revenue_lines(recurring: list[RecurringRevenue], months: list[MonthlyRevenue
     yield ""
     yield from map(bold, indented(f"Billed (=), bills by {REVENUE_BY[by]}, and collected (#) since "
                                   f"{months[0]['month']:%Y-%m}"))
-    yield from indented(f"Bills by {REVENUE_BY[other]}: main.py revenue-report --by {other}")
+    yield from indented(f"The other view counts bills by {REVENUE_BY[other]}.")
     scale = max(max(row["billed"], row["collected"]) for row in months) or Decimal(1)
     room = max(14, len(show_amount(scale)))
     bar = min(BAR, tables.line_width() - room - 11)

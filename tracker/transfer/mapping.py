@@ -84,8 +84,10 @@ def _best_columns(headers: Sequence[str], field: str, taken: Mapping) -> tuple[i
     exact = [column for column in free if _words(headers[column]) == _words(field)]
     fitting = exact or [column for column in free if _words(headers[column]) in SYNONYMS[field].split()]
     if len({headers[column] for column in fitting}) > 1:
-        names = " and ".join(headers[column] for column in fitting)
-        raise UnclearMapping(f"{names} could all be {field}.", f"{field}={headers[fitting[0]]}")
+        names = [headers[column] for column in fitting]
+        joined = "+".join(names) if field == "phone_number" else names[0]
+        raise UnclearMapping(f"{' and '.join(names)} could {'both' if len(names) == 2 else 'all'} be {field}.",
+                             f"{field}={joined}")
     if not fitting and field == "name":
         return tuple(c for known in (FIRST_NAME, LAST_NAME) for c in free if _words(headers[c]) in known)
     return tuple(fitting[:1])
