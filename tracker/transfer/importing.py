@@ -176,6 +176,7 @@ def _compare(cur: Cursor, source: Source, mapping: Mapping, progress: Progress, 
     people.find_persons(cur)
     step("customers")
     people.find_stored(cur)
+    _spell_sites_as_stored(cur)
     rejects = {**rows.rejects, **_reject_unclear(cur, mapping)}
     if hold_alike:
         rejects.update(people.reject_alike(cur))
@@ -333,6 +334,35 @@ def _reject_changed_services(cur: Cursor) -> dict[int, str]:
 def _new_and_present(cur: Cursor) -> tuple[int, int]:
     row = cur.row()
     return row["new"], row["present"]
+
+
+def _spell_sites_as_stored(cur: Cursor) -> None:
+    """Give lines the stored address where that reads the same: another spelling is no other site, billed once more."""
+    cur.execute(
+        """
+        WITH unknown AS MATERIALIZED (
+            SELECT import_lines.line, person, folded(address) AS address_folded
+            FROM import_lines
+            JOIN import_people USING (customer_id, name, phone_number)
+            WHERE person IN (SELECT person FROM import_stored)
+              AND NOT EXISTS (
+                  SELECT FROM import_stored
+                  JOIN locations USING (customer_id)
+                  WHERE import_stored.person = import_people.person AND locations.address = import_lines.address
+              )
+        )
+        UPDATE import_lines
+        SET address = stored.address
+        FROM (
+            SELECT unknown.line, min(locations.address) AS address
+            FROM unknown
+            JOIN import_stored USING (person)
+            JOIN locations USING (customer_id, address_folded)
+            GROUP BY unknown.line
+        ) AS stored
+        WHERE stored.line = import_lines.line
+        """
+    )
 
 
 def _match_sites(cur: Cursor) -> tuple[int, int]:
