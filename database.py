@@ -1546,16 +1546,17 @@ def find_bills(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
             ) AS candidate
             GROUP BY customer_id
         ), hit AS MATERIALIZED (
-            SELECT billing_id
-            FROM account
-            JOIN billing USING (customer_id)
-            JOIN customers USING (customer_id)
-            WHERE %(every)s::text[] IS NULL OR by_number
-               OR concat_ws(' ', folded(description), folded(due_date || ' ' || amount_billed::numeric(12,2)),
-                                   name_folded, translate(phone_number, ' +().-/', ''),
-                                   (SELECT string_agg(address_folded, ' ')
-                                    FROM locations
-                                    WHERE locations.customer_id = customers.customer_id)) ~ ALL (%(every)s)
+            (SELECT billing_id
+             FROM account
+             JOIN billing USING (customer_id)
+             JOIN customers USING (customer_id)
+             WHERE %(every)s::text[] IS NULL OR by_number
+                OR concat_ws(' ', folded(description), folded(due_date || ' ' || amount_billed::numeric(12,2)),
+                                    name_folded, translate(phone_number, ' +().-/', ''),
+                                    (SELECT string_agg(address_folded, ' ')
+                                     FROM locations
+                                     WHERE locations.customer_id = customers.customer_id)) ~ ALL (%(every)s)
+             LIMIT %(most)s)
             UNION
             (SELECT billing_id
              FROM unnest(%(own_words)s::text[]) AS word (pattern)

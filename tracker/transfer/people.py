@@ -285,10 +285,7 @@ def _know_the_rest(cur: Cursor, spelling: str) -> None:
                    row_number() OVER (PARTITION BY person, {spelling} ORDER BY customer_id) AS nth
             FROM import_stored
             JOIN customers USING (customer_id)
-            WHERE NOT EXISTS (
-                SELECT FROM import_known
-                WHERE (import_known.person, import_known.customer_id) = (import_stored.person, import_stored.customer_id)
-            )
+            WHERE (person, customer_id) NOT IN (SELECT person, customer_id FROM import_known)
         ) AS stored USING (person, spelling, nth)
         """,  # noqa: S608 (the spellings stand above)
     )
