@@ -113,6 +113,7 @@ def test_what_a_device_is_worth_changes_likewise(db, sql, run, file):
     load(file(f"{ADA},,,Router,R1,30", f"{ADA},,,Box,,5"))
     done = run("import", str(file(f"{ADA},,,Router,R1,25", f"{ADA},,,Box,,4")), "--yes")
     assert "2 values change, 30.00 → 25.00 (Router, line 2), 5.00 → 4.00 (Box, line 3).\n" in done.stdout
+    assert done.stdout.endswith("Changed 2 values.\n")
     assert devices(sql) == [("Router", "R1", "25.00"), ("Box", None, "4.00")]
 
 
