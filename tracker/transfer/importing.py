@@ -340,25 +340,31 @@ def _spell_sites_as_stored(cur: Cursor) -> None:
     """Give lines the stored address where that reads the same: another spelling is no other site, billed once more."""
     cur.execute(
         """
-        WITH unknown AS MATERIALIZED (
-            SELECT import_lines.line, person, folded(address) AS address_folded
-            FROM import_lines
-            JOIN import_people USING (customer_id, name, phone_number)
-            WHERE person IN (SELECT person FROM import_stored)
-              AND NOT EXISTS (
-                  SELECT FROM import_stored
-                  JOIN locations USING (customer_id)
-                  WHERE import_stored.person = import_people.person AND locations.address = import_lines.address
-              )
-        )
+        CREATE TEMPORARY TABLE import_addresses ON COMMIT DROP AS
+        SELECT person, address, address_folded
+        FROM import_stored
+        JOIN locations USING (customer_id);
+
+        ANALYZE import_addresses;
+
+        CREATE TEMPORARY TABLE import_respelt ON COMMIT DROP AS
+        SELECT import_lines.line, person, folded(address) AS address_folded
+        FROM import_lines
+        JOIN import_people USING (customer_id, name, phone_number)
+        WHERE NOT EXISTS (
+            SELECT FROM import_addresses AS exact
+            WHERE exact.person = import_people.person AND exact.address = import_lines.address
+        );
+
+        ANALYZE import_respelt;
+
         UPDATE import_lines
         SET address = stored.address
         FROM (
-            SELECT unknown.line, min(locations.address) AS address
-            FROM unknown
-            JOIN import_stored USING (person)
-            JOIN locations USING (customer_id, address_folded)
-            GROUP BY unknown.line
+            SELECT line, min(address) AS address
+            FROM import_respelt
+            JOIN import_addresses USING (person, address_folded)
+            GROUP BY line
         ) AS stored
         WHERE stored.line = import_lines.line
         """

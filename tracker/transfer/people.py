@@ -272,6 +272,8 @@ def _know_the_rest(cur: Cursor, spelling: str) -> None:
     """Pair those who are not known yet, of one person and spelling, with those stored: the nth with the nth."""
     cur.execute(
         f"""
+        ANALYZE import_known;
+
         INSERT INTO import_known
         SELECT first_line, stored.customer_id, person, false
         FROM (
@@ -285,7 +287,10 @@ def _know_the_rest(cur: Cursor, spelling: str) -> None:
                    row_number() OVER (PARTITION BY person, {spelling} ORDER BY customer_id) AS nth
             FROM import_stored
             JOIN customers USING (customer_id)
-            WHERE (person, customer_id) NOT IN (SELECT person, customer_id FROM import_known)
+            WHERE NOT EXISTS (
+                SELECT FROM import_known AS known
+                WHERE known.person = import_stored.person AND known.customer_id = import_stored.customer_id
+            )
         ) AS stored USING (person, spelling, nth)
         """,  # noqa: S608 (the spellings stand above)
     )
