@@ -1305,11 +1305,17 @@ def delete_service(service_id: int) -> None:
 
 
 def add_equipment(location_id: int, equipment_name: str, serial_number: str | None, cost: Decimal) -> int:
-    """Place equipment at a location and return the new ID; raise Conflict when its serial number is taken."""
+    """Place equipment at a location and return the new ID; raise Conflict when its serial number is taken.
+
+    It is so, too, by one of several devices that shared it before, whose serial_repeat the new one would then have.
+    """
     return write_value(
         """
-        INSERT INTO equipment (location_id, equipment_name, serial_number, cost)
-        VALUES (%(location_id)s, %(equipment_name)s, %(serial_number)s, %(cost)s)
+        INSERT INTO equipment (location_id, equipment_name, serial_number, cost, serial_repeat)
+        VALUES (%(location_id)s, %(equipment_name)s, %(serial_number)s, %(cost)s,
+                coalesce((SELECT min(serial_repeat)
+                          FROM equipment
+                          WHERE serial_key(serial_number) = serial_key(%(serial_number)s)), 0))
         RETURNING equipment_id
         """,
         location_id=location_id, equipment_name=equipment_name, serial_number=serial_number, cost=cost,
@@ -1426,6 +1432,13 @@ def update_equipment(
         UPDATE equipment
         SET equipment_name = coalesce(%(equipment_name)s, equipment_name),
             serial_number = nullif(coalesce(%(serial_number)s, serial_number), ''),
+            serial_repeat = CASE
+                WHEN %(serial_number)s IS NULL OR serial_key(%(serial_number)s) = serial_key(serial_number)
+                THEN serial_repeat
+                ELSE coalesce((SELECT min(other.serial_repeat)
+                               FROM equipment AS other
+                               WHERE serial_key(other.serial_number) = serial_key(%(serial_number)s)), 0)
+            END,
             cost = coalesce(%(cost)s, cost)
         WHERE equipment_id = %(equipment_id)s
           AND (%(unseen)s OR %(equipment_name)s IS NULL
@@ -1546,16 +1559,17 @@ def find_bills(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
             ) AS candidate
             GROUP BY customer_id
         ), hit AS MATERIALIZED (
-            SELECT billing_id
-            FROM account
-            JOIN billing USING (customer_id)
-            JOIN customers USING (customer_id)
-            WHERE %(every)s::text[] IS NULL OR by_number
-               OR concat_ws(' ', folded(description), folded(due_date || ' ' || amount_billed::numeric(12,2)),
-                                   name_folded, translate(phone_number, ' +().-/', ''),
-                                   (SELECT string_agg(address_folded, ' ')
-                                    FROM locations
-                                    WHERE locations.customer_id = customers.customer_id)) ~ ALL (%(every)s)
+            (SELECT billing_id
+             FROM account
+             JOIN billing USING (customer_id)
+             JOIN customers USING (customer_id)
+             WHERE %(every)s::text[] IS NULL OR by_number
+                OR concat_ws(' ', folded(description), folded(due_date || ' ' || amount_billed::numeric(12,2)),
+                                    name_folded, translate(phone_number, ' +().-/', ''),
+                                    (SELECT string_agg(address_folded, ' ')
+                                     FROM locations
+                                     WHERE locations.customer_id = customers.customer_id)) ~ ALL (%(every)s)
+             LIMIT %(most)s)
             UNION
             (SELECT billing_id
              FROM unnest(%(own_words)s::text[]) AS word (pattern)

@@ -78,6 +78,14 @@ def test_what_was_saved_stays_when_it_cannot_be_shown(uri, db, sql):
     assert len(sql("SELECT billing_id FROM billing")) == 1
 
 
+@pytest.mark.parametrize("redirection", ["0>/dev/null", "0<&-"], ids=["under nohup", "closed"])
+def test_a_question_that_nobody_can_answer_is_cancelled(redirection, uri, db, sql):
+    db.add_service(db.add_location(db.add_customer("Ada Okafor", "123"), "1 Quay"), "Fibre", 50)
+    done = shell(uri, redirection, "bill", "--period", "2026-12")
+    assert (done.stderr, done.returncode) == ("Cancelled, nothing changed.\n", 1)
+    assert sql("SELECT billing_id FROM billing") == []
+
+
 @pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-"])
 def test_complaints_that_nobody_can_hear_change_no_exit_code(redirection, uri):
     assert shell(uri, redirection, "statement", "7", "--from", "2026-01-01").returncode == 1

@@ -256,3 +256,23 @@ def test_an_update_writes_only_over_what_was_seen(update, records, db):
         assert get(1)[column] == THEIRS[column]
     with pytest.raises(errors.NotFound):
         change(99, **{name: MINE[column]}, seen=seen)
+
+
+def test_devices_that_shared_a_serial_number_before_let_no_other_have_it_or_take_anothers(records, db, sql):
+    db.add_equipment(1, "Modem", "M-1", Decimal(20))
+    sql("INSERT INTO equipment (location_id, equipment_name, serial_number, cost, serial_repeat) "
+        "VALUES (1, 'Twin', 's1', 5, 1)")
+    db.update_equipment(3, serial_number="s-1")
+    with pytest.raises(errors.Conflict):
+        db.update_equipment(3, serial_number="m1")
+    db.delete_equipment(1)
+    with pytest.raises(errors.Conflict):
+        db.add_equipment(1, "Third", "S1", Decimal(5))
+    with pytest.raises(errors.Conflict):
+        db.update_equipment(2, serial_number="S1")
+    db.update_equipment(3, serial_number="")
+    db.update_equipment(3, serial_number="S 1")
+    db.update_equipment(2, serial_number="m-1", equipment_name="Bridge")
+    assert sql("SELECT serial_number, serial_repeat FROM equipment ORDER BY 1") == [
+        {"serial_number": "S 1", "serial_repeat": 0}, {"serial_number": "m-1", "serial_repeat": 0},
+    ]

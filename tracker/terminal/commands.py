@@ -451,8 +451,8 @@ def say_imported(outcome: importing.Outcome) -> None:
     added = ", ".join(text.plural(n, what if what == "equipment" else what[:-1])
                       for what, n in zip(outcome.new._fields, outcome.new))
     say(f"Imported {added}.")
-    for changed, what in ((outcome.changed.services, "price"), (outcome.changed.equipment, "value")):
-        if changed:
-            say(f"Changed {text.plural(changed, what)}.")
+    counts = ((outcome.changed.services, "price"), (outcome.changed.equipment, "value"))
+    if changed := " and ".join(text.plural(count, noun) for count, noun in counts if count):
+        say(f"Changed {changed}.")
     if outcome.rejects:
         say(f"{text.plural(outcome.rejected(), 'line')} rejected, to mend and import: {outcome.rejects_file}")

@@ -126,9 +126,11 @@ def read_line(prompt: str, value: str = "", line_break: str = " ") -> str:
     global lines_read
     try:
         answer = editor.read(prompt, value, line_break) if can_edit() else input(prompt)
-    except EOFError:
+    except (EOFError, OSError) as exc:  # under nohup, standard input cannot be read at all
+        if _Output.lost:
+            raise
         print()
-        raise Cancelled from None
+        raise Cancelled from exc
     except KeyboardInterrupt:
         print()
         raise KeyboardInterrupt(AT_QUESTION) from None

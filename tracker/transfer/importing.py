@@ -176,6 +176,7 @@ def _compare(cur: Cursor, source: Source, mapping: Mapping, progress: Progress, 
     people.find_persons(cur)
     step("customers")
     people.find_stored(cur)
+    _spell_sites_as_stored(cur)
     rejects = {**rows.rejects, **_reject_unclear(cur, mapping)}
     if hold_alike:
         rejects.update(people.reject_alike(cur))
@@ -333,6 +334,41 @@ def _reject_changed_services(cur: Cursor) -> dict[int, str]:
 def _new_and_present(cur: Cursor) -> tuple[int, int]:
     row = cur.row()
     return row["new"], row["present"]
+
+
+def _spell_sites_as_stored(cur: Cursor) -> None:
+    """Give lines the stored address where that reads the same: another spelling is no other site, billed once more."""
+    cur.execute(
+        """
+        CREATE TEMPORARY TABLE import_addresses ON COMMIT DROP AS
+        SELECT person, address, address_folded
+        FROM import_stored
+        JOIN locations USING (customer_id);
+
+        ANALYZE import_addresses;
+
+        CREATE TEMPORARY TABLE import_respelt ON COMMIT DROP AS
+        SELECT import_lines.line, person, folded(address) AS address_folded
+        FROM import_lines
+        JOIN import_people USING (customer_id, name, phone_number)
+        WHERE NOT EXISTS (
+            SELECT FROM import_addresses AS exact
+            WHERE exact.person = import_people.person AND exact.address = import_lines.address
+        );
+
+        ANALYZE import_respelt;
+
+        UPDATE import_lines
+        SET address = stored.address
+        FROM (
+            SELECT line, min(address) AS address
+            FROM import_respelt
+            JOIN import_addresses USING (person, address_folded)
+            GROUP BY line
+        ) AS stored
+        WHERE stored.line = import_lines.line
+        """
+    )
 
 
 def _match_sites(cur: Cursor) -> tuple[int, int]:

@@ -221,13 +221,13 @@ def match_customers(cur: Cursor, numbered: bool) -> tuple[int, int]:
     """Fill import_customers, one for each that the lines speak of, known by its first line, import_spellings with that
     line for every spelling, and import_known with the IDs of those that are stored; count new and present.
 
-    When the file has customer IDs, several customers may have one name and phone number: the nth in the file is then
-    the nth stored.
+    When the file has customer IDs, several customers may have one name and phone number: of those stored, each is then
+    the one of its ID, else one that is spelt as it is, and what is left goes by its order in the file.
     """
     cur.execute(
         """
         CREATE TEMPORARY TABLE import_customers ON COMMIT DROP AS
-        SELECT first_line, customer_id, person, import_lines.name, import_lines.phone_number, 1 AS nth
+        SELECT first_line, customer_id, person, import_lines.name, import_lines.phone_number
         FROM (
             SELECT min(import_lines.line) AS first_line, customer_id, person
             FROM import_lines
@@ -235,13 +235,8 @@ def match_customers(cur: Cursor, numbered: bool) -> tuple[int, int]:
             GROUP BY customer_id, person
         ) AS customer
         JOIN import_lines USING (customer_id)
-        WHERE import_lines.line = first_line
-        """
-    )
-    if numbered:
-        _number_namesakes(cur)
-    cur.execute(
-        """
+        WHERE import_lines.line = first_line;
+
         ANALYZE import_customers;
 
         CREATE TEMPORARY TABLE import_spellings ON COMMIT DROP AS
@@ -252,13 +247,17 @@ def match_customers(cur: Cursor, numbered: bool) -> tuple[int, int]:
         ANALYZE import_spellings;
 
         CREATE TEMPORARY TABLE import_known ON COMMIT DROP AS
-        SELECT first_line, stored.customer_id, false AS is_new
+        SELECT first_line, stored.customer_id, person, false AS is_new
         FROM import_customers
-        JOIN (
-            SELECT person, customer_id, row_number() OVER (PARTITION BY person ORDER BY customer_id) AS nth
-            FROM import_stored
-        ) AS stored USING (person, nth);
-
+        JOIN import_stored AS stored USING (person)
+        WHERE import_customers.customer_id = stored.customer_id::text
+        """
+    )
+    if numbered:
+        _know_the_rest(cur, "concat_ws(' ', name, phone_number)")
+    _know_the_rest(cur, "''")
+    cur.execute(
+        """
         ANALYZE import_known;
 
         SELECT (SELECT count(*) FROM import_customers) - (SELECT count(*) FROM import_known) AS new,
@@ -269,17 +268,31 @@ def match_customers(cur: Cursor, numbered: bool) -> tuple[int, int]:
     return row["new"], row["present"]
 
 
-def _number_namesakes(cur: Cursor) -> None:
+def _know_the_rest(cur: Cursor, spelling: str) -> None:
+    """Pair those who are not known yet, of one person and spelling, with those stored: the nth with the nth."""
     cur.execute(
-        """
-        UPDATE import_customers
-        SET nth = numbered.nth
+        f"""
+        ANALYZE import_known;
+
+        INSERT INTO import_known
+        SELECT first_line, stored.customer_id, person, false
         FROM (
-            SELECT first_line, row_number() OVER (PARTITION BY person ORDER BY first_line) AS nth
+            SELECT first_line, person, {spelling} AS spelling,
+                   row_number() OVER (PARTITION BY person, {spelling} ORDER BY first_line) AS nth
             FROM import_customers
-        ) AS numbered
-        WHERE numbered.first_line = import_customers.first_line AND numbered.nth > 1
-        """
+            WHERE NOT EXISTS (SELECT FROM import_known WHERE import_known.first_line = import_customers.first_line)
+        ) AS incoming
+        JOIN (
+            SELECT person, customer_id, {spelling} AS spelling,
+                   row_number() OVER (PARTITION BY person, {spelling} ORDER BY customer_id) AS nth
+            FROM import_stored
+            JOIN customers USING (customer_id)
+            WHERE NOT EXISTS (
+                SELECT FROM import_known AS known
+                WHERE known.person = import_stored.person AND known.customer_id = import_stored.customer_id
+            )
+        ) AS stored USING (person, spelling, nth)
+        """,  # noqa: S608 (the spellings stand above)
     )
 
 
