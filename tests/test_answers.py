@@ -32,7 +32,8 @@ FORMS = {
         ("1", "77", "There is no customer 77."), ("Ada Obi", LONG, "Enter 1 to 200"), ("555", "x", "Take out x")]),
     "view customer": (["1", "2"], [("1", "nobody", "No customer matches nobody.")]),
     "several hits": (["1", "3", "okafor"], [
-        ("1", "3", "Type one of these: number picks, "), ("Ada", LONG, "Enter 1 to 200"), ("555", "x", "Take out x")]),
+        ("1", "3", "3 is not shown here. Type one of these: number picks, "),
+        ("Ada", LONG, "Enter 1 to 200"), ("555", "x", "Take out x")]),
     "delete customer": (["1", "4", "3"], [("yes", "y", "Type yes in full, or no.")]),
     "delete customer with money": (["1", "4", "1"], [("Ada Okafor", "yes", "Type Ada Okafor in full, or no.")]),
     "add location": (["2", "1"], [("1", "77", "There is no customer 77."), ("9 Mill Lane", LONG, "Enter 1 to 300")]),

@@ -32,7 +32,7 @@ TERMINATE = """
     FROM pg_stat_activity
     WHERE datname = current_database() AND application_name = 'isp-customer-tracker'
 """
-PROMPT = r": [^\r\n]*$|\): [^\r\n]*$"
+PROMPT = r"\?2004h[^\r\n]*: [^\r\n]*$"
 
 
 @pytest.fixture

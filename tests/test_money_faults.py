@@ -273,8 +273,8 @@ def test_a_run_made_before_its_month_is_that_month_s_revenue(ada, run):
     assert [f"{month(0):%Y-%m}           10.00  ===" in screen for screen in shown] == [False, False, True]
     for screen in shown[:2]:
         assert f"Billed (=), bills by the month they are for, and collected (#) since {month(-11):%Y-%m}" in screen
-        assert "Bills by date of issue: main.py revenue-report --by issue\n" in screen
-    assert "Bills by the month they are for: main.py revenue-report --by period\n" in shown[2]
+        assert "The other view counts bills by date of issue.\n" in screen
+    assert "The other view counts bills by the month they are for.\n" in shown[2]
 
 
 @pytest.mark.parametrize(("option", "command"), [

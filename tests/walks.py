@@ -475,6 +475,8 @@ def revenue(walk: Walk) -> None:
     walk.shot("revenue", "3")
     walk.shot("revenue-next-page", ENTER)
     walk.shot("revenue-previous-page", "p")
+    walk.go("0")
+    walk.shot("revenue-by-date-of-issue", "5")
 
 
 def searches(walk: Walk) -> None:

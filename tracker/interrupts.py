@@ -134,6 +134,7 @@ def _raise(stop: BaseException) -> None:
 
 
 def _watch(reader: int) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are to interrupt the main thread's reads
     while True:
         select.select([reader], [], [], TICK)
         with _running_lock:
