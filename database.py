@@ -515,6 +515,8 @@ def _connection(commits: bool = False, readonly: bool = False, autocommit: bool 
                 _commit(conn)
                 committed = True
         except psycopg2.Error as exc:
+            if isinstance(exc.__context__, (KeyboardInterrupt, SystemExit)):  # the cancel struck what tidies up
+                raise exc.__context__ from None
             log.server_error(exc, getattr(exc.cursor, "statement", ""))
             raise _translated(exc, conn, readonly) from exc
         finally:
