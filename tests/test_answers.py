@@ -215,14 +215,13 @@ def test_a_paste_is_one_answer_at_every_question(form, books, script, terminal, 
     good = [*typed[:len(way)], *(answer for answer, _, _ in answers)]
     child = terminal()
     child.setwinsize(24, 200)
-    for answer in good:
+    for place, answer in enumerate(good, 1):
         asked = question(child)
         paste(child, PASTE)
         child.expect_exact("4, 3, yes, 1, 1, Intruder, 123" if asked == "Address" else "4 3 yes 1 1 Intruder 123")
-        if question(child) == asked:
-            child.send(f"\x15{answer}\r")
-        else:
+        if question(child) != asked or place == len(good):  # the last one would do what the form is for
             break
+        child.send(f"\x15{answer}\r")
     child.sendintr()
     assert not sql("SELECT 1 FROM customers WHERE customer_id > 3 OR name = 'Intruder'")
     assert len(sql("SELECT 1 FROM customers")) == 3
