@@ -4,6 +4,7 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -78,7 +79,7 @@ def find_customer(answer: str) -> None:
 
 def may_be_new(answer: str) -> bool:
     """Tell whether an answer that led to no customer may be the name of one who is not there yet."""
-    is_name = len(answer) > 1 and answer.replace(" ", "").isalpha()
+    is_name = len(answer) > 1 and re.sub(r"[ '’.&,-]", "", answer).isalpha()
     return is_name and not database.find_customers(answer, 0, 1).total
 
 
