@@ -203,6 +203,7 @@ def apply(cur: Cursor, migration: Migration, say: Callable[[str], object]) -> No
             say("Others are using the tables; trying again for up to a minute.")
             told = True
         time.sleep(0.5)
+    _keep_others_from_planting(cur)
     cur.execute("INSERT INTO schema_version (version) VALUES (%(version)s)", {"version": migration.version})
 
 
