@@ -79,7 +79,7 @@ def find_customer(answer: str) -> None:
 
 def may_be_new(answer: str) -> bool:
     """Tell whether an answer that led to no customer may be the name of one who is not there yet."""
-    is_name = len(answer) > 1 and re.sub(r"[ '’.&,-]", "", answer).isalpha()
+    is_name = len(answer) > 1 and re.sub(r"[ '\u2019.&,-]", "", answer).isalpha()
     return is_name and not database.find_customers(answer, 0, 1).total
 
 
