@@ -8,6 +8,7 @@ import subprocess
 import pytest
 from conftest import PROJECT
 
+pytestmark = pytest.mark.slow
 PAGES = ["CONTRIBUTING.md", "docs/DESIGN.md", "docs/STYLE.md", "docs/RELIABILITY.md", "docs/DECISIONS.md"]
 
 

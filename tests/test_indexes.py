@@ -14,6 +14,8 @@ from conftest import named
 import database
 from tracker import bill_run, demo, payments, reports
 
+pytestmark = pytest.mark.slow
+
 # As PostgreSQL writes them out. Without a column, condition or operator class, an index is useless and nothing fails.
 DEFINITIONS = {
     "customers_name_search": "ON public.customers USING gin (name_folded gin_trgm_ops)",

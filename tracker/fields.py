@@ -50,6 +50,8 @@ def optional(parse: Callable[[str], Value]) -> Callable[[str], Value | None]:
 
 def phone(answer: str) -> str:
     """Parse a phone number, perhaps with an extension; it is kept as typed, but for odd signs that a paste brings."""
+    if len(answer) > LONGEST_ANSWER:
+        raise ValueError(f"Enter a phone number of at most {LONGEST_PHONE} characters.")
     number = _plain_phone(answer)
     without_extension = EXTENSION.sub("", number)
     if wrong := re.search(r"[^0-9 +().\-/]", without_extension, re.ASCII):
