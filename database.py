@@ -928,9 +928,7 @@ def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
             SELECT customers.customer_id
             FROM (
                 SELECT customer_id, by_number
-                FROM matching_customers(%(words)s, %(phones)s, %(phone_inside)s, %(most)s)
-                UNION ALL
-                SELECT customer_id, false FROM matching_addresses(%(words)s, %(most)s)
+                FROM matching_accounts(%(words)s, %(phones)s, %(phone_inside)s, %(most)s)
                 UNION ALL
                 SELECT customer_id, true
                 FROM equipment
@@ -1553,12 +1551,7 @@ def find_bills(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
         """
         WITH account AS (
             SELECT customer_id, bool_or(by_number) AS by_number
-            FROM (
-                SELECT customer_id, by_number
-                FROM matching_customers(%(words)s, %(phones)s, %(phone_inside)s, %(most)s)
-                UNION ALL
-                SELECT customer_id, false FROM matching_addresses(%(words)s, %(most)s)
-            ) AS candidate
+            FROM matching_accounts(%(words)s, %(phones)s, %(phone_inside)s, %(most)s)
             GROUP BY customer_id
         ), hit AS MATERIALIZED (
             (SELECT billing_id

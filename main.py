@@ -43,7 +43,7 @@ from tracker.terminal.forms import (
     view,
 )
 from tracker.terminal.menus import AccountMenu, run_account
-from tracker.terminal.paging import browse, show_lines
+from tracker.terminal.paging import LEAVE, browse, show_lines
 from tracker.terminal.pick import BILL, CUSTOMER, EQUIPMENT, LOCATION, PAYMENT, SERVICE, look_up, pick, say_record
 from tracker.terminal.progress import Progress, during
 from tracker.terminal.prompts import ask, confirm, say
@@ -68,7 +68,7 @@ def find_customer(answer: str) -> None:
         if not may_be_new(answer):
             return
         again = ask("Search again, or yes to add a customer of that name", fields.text(300), shown="back")
-        if again is None or again.casefold() in ("0", "q"):
+        if again is None or again.casefold() in LEAVE:
             return
         if again.casefold() == "yes":
             add_customer(name=answer)
@@ -198,7 +198,7 @@ def add_equipment(customer: Customer | None = None) -> None:
         say(f"Added equipment {equipment_id}, {new['equipment_name']}, worth {text.show_amount(new['cost'])}, "
             f"to {location['address']}.")
         name = ask("Another equipment name", fields.text(100), shown="no more") if customer else None
-        if name is None:
+        if name is None or name.casefold() in LEAVE:
             return
         given = {"equipment_name": name}
 

@@ -50,6 +50,8 @@ CREATE FUNCTION phone_country(phone text) RETURNS text
     );
 COMMENT ON FUNCTION phone_country(text) IS 'The country code of a phone number that begins with + or 00; else NULL.';
 
+-- The codes stand here again, because what an index calls can call no function of ours: while its rows are analysed or
+-- restored, the server looks into pg_catalog alone.
 CREATE FUNCTION phone_key(phone text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
 AS $$
@@ -199,6 +201,17 @@ AS $$
 $$;
 COMMENT ON FUNCTION matching_addresses(text[], integer) IS
     'Locations whose address has one of these LIKE patterns, and their customers; some of them twice.';
+
+CREATE FUNCTION matching_accounts(words text[], phones text[], phone_inside text, most integer)
+    RETURNS TABLE (customer_id bigint, by_number boolean)
+    LANGUAGE sql STABLE
+AS $$
+    SELECT customer_id, by_number FROM matching_customers(words, phones, phone_inside, most)
+    UNION ALL
+    SELECT customer_id, false FROM matching_addresses(words, most)
+$$;
+COMMENT ON FUNCTION matching_accounts(text[], text[], text, integer) IS
+    'Customers that match as matching_customers() does, or by an address; some of them twice.';
 
 CREATE FUNCTION matching_locations(
     words text[], phones text[], phone_inside text, most integer

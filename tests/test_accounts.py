@@ -137,6 +137,21 @@ def test_piped_what_finds_nobody_at_the_main_menu_ends_the_program(answer, two, 
     assert sentence(done.stderr).startswith("Stopped at input line 1: ")
 
 
+@pytest.mark.parametrize("name", ["O'Brien", "Séan O’Brien", "Anna-Maria Li", "Smith & Sons, Ltd."])
+def test_a_name_with_signs_in_it_is_one_that_may_be_added(name, screen, sql):
+    assert "yes to add a customer of that name" in shown(screen, name)
+    screen.type("yes", "555 0100")
+    assert sql("SELECT name FROM customers") == [{"name": name}]
+
+
+@pytest.mark.parametrize("leave", ["0", "q", "Q", ""])
+def test_what_leaves_a_list_is_no_name_of_another_device(leave, two, screen, sql):
+    before = sql("SELECT count(*) FROM equipment")
+    screen.type("302", "5", "Antenna", "", "5")
+    assert has_actions(shown(screen, leave))
+    assert sql("SELECT count(*) FROM equipment")[0]["count"] == before[0]["count"] + 1
+
+
 def test_a_name_that_nobody_has_can_be_searched_again_or_left(two, screen):
     assert "No customer matches zzz." in shown(screen, "zzz")
     assert "Customer 302  Ada Okafor" in shown(screen, "okafor")

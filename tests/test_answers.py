@@ -390,3 +390,15 @@ def test_a_program_that_was_stopped_goes_on_where_it_was(terminal, sql):
     child.send("\x7fi\r123\r")
     child.expect_exact("Added customer 1")
     assert sql("SELECT name FROM customers") == [{"name": "Adi"}]
+
+
+def test_a_signal_always_reaches_the_thread_that_reads(terminal):
+    child = terminal()
+    question(child)
+    blocked = {
+        int(path.parent.name): int(re.findall(r"^SigBlk:\t(\w+)$", path.read_text(), re.MULTILINE)[0], 16)
+        for path in Path(f"/proc/{child.pid}/task").glob("*/status")
+    }
+    assert len(blocked) > 1
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCONT):
+        assert {thread for thread, mask in blocked.items() if not mask >> (number - 1) & 1} == {child.pid}

@@ -568,6 +568,16 @@ def test_ctrl_c_at_a_prompt_does_not_cancel_the_next_query(uri):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_what_stops_a_report_is_not_lost_where_the_server_fails_what_tidies_up_after_it(stop, db, sql):
+    with pytest.raises(stop), database.streaming() as cur:
+        cur.execute("SELECT generate_series(1, 5000)")
+        sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND application_name = 'isp-customer-tracker'")
+        raise stop
+    assert db.list_customers() == []
+
+
 def test_ctrl_c_in_a_report_leaves_no_traceback(sql, uri):
     sql("INSERT INTO customers (name, phone_number) "
         "SELECT 'customer ' || i, 1000 + i FROM generate_series(1, 5000) AS i")

@@ -81,6 +81,26 @@ def test_a_change_is_said_before_it_is_made(db, sql, run, file):
     assert "all of it is there already" in run("import", path).stdout
 
 
+@pytest.mark.parametrize(("cost", "changed"), [("49.90", 0), ("54.90", 1)])
+def test_a_service_or_device_written_otherwise_is_the_one_that_is_there(cost, changed, db, sql, file):
+    load(file(f"{ADA},Fibre 500,49.90,Box “S”,,49.90"))
+    outcome = load(file(f"{ADA},FIBRE–500,{cost},box s,,{cost}", f"{ADA},fibre 500,{cost},Box S,,{cost}"))
+    assert (outcome.new, outcome.changed[2:]) == ((0, 0, 0, 0), (changed, changed))
+    assert services(sql) == [("Fibre 500", cost)]
+    assert devices(sql) == [("Box “S”", None, cost)]
+
+
+def test_services_of_one_name_in_two_spellings_come_back_as_they_are(db, sql, tmp_path):
+    location_id = db.add_location(db.add_customer("Ada", "555 0100"), "1 Quay")
+    for name in ("Fibre", "FIBRE", "Fibre"):
+        db.add_service(location_id, name, "20")
+    exporting.export("accounts", tmp_path / "out.csv")
+    assert load(tmp_path / "out.csv").new == (0, 0, 0, 0)
+    db.delete_customer(1)
+    load(tmp_path / "out.csv")
+    assert services(sql) == [("Fibre", "20.00"), ("FIBRE", "20.00"), ("Fibre", "20.00")]
+
+
 def test_of_many_changes_the_first_are_listed_and_all_are_counted(db, run, file):
     load(file(*(f"Ada {i},555 010{i},1 Quay,Fibre,20,,," for i in range(5))))
     done = run("import", str(file(*(f"Ada {i},555 010{i},1 Quay,Fibre,21.5,,," for i in range(5)))), "--dry-run")

@@ -279,6 +279,13 @@ def test_a_payment_that_was_void_before_keeps_the_day_that_was_shown(run_old, ps
     assert any(row["voided_on"] for row in days)
 
 
+def test_an_upgrade_takes_what_version_14_gives_everybody_to_create_beside_the_tables(run_old, old, psql):
+    psql("GRANT CREATE ON SCHEMA public TO PUBLIC")
+    assert run_old("upgrade", "--yes").returncode == 0
+    assert psql("SELECT 1 FROM pg_namespace CROSS JOIN LATERAL aclexplode(nspacl) AS granted "
+                "WHERE nspname = 'public' AND grantee = 0 AND privilege_type = 'CREATE'") == []
+
+
 def test_the_next_customer_after_an_upgrade_gets_the_next_id(run_old):
     assert run_old("upgrade", "--yes").returncode == 0
     assert "Added customer 121, Grace." in run_old(answers=lines("1", "1", "Grace", "123", "0", "0")).stdout

@@ -399,16 +399,17 @@ def _match_sites(cur: Cursor) -> tuple[int, int]:
 def _match_services(cur: Cursor) -> tuple[int, int, int]:
     """Fill import_services, each known by its first line, with the one stored that it is; count new, present, changed.
 
-    At a site, one name and cost is one service, however many lines have it, unless the file tells several apart by
-    their service_id. The nth of a name and cost is the nth stored. What is left of a name is then the nth left of
-    those stored, at another cost.
+    At a site, one name, however it is written, and cost is one service, however many lines have it, unless the file
+    tells several apart by their service_id. The nth of a name and cost is the nth stored. What is left of a name is
+    then the nth left of those stored, at another cost.
     """
     cur.execute(
         """
         CREATE TEMPORARY TABLE import_services ON COMMIT DROP AS
         WITH incoming AS (
-            SELECT min(line) AS line, site_line, location_id, service_id, service_name, service_cost AS cost,
-                   row_number() OVER (PARTITION BY site_line, service_name, service_cost
+            SELECT min(line) AS line, site_line, location_id, service_id, service_name, folded(service_name) AS folded,
+                   service_cost AS cost,
+                   row_number() OVER (PARTITION BY site_line, folded(service_name), service_cost
                                       ORDER BY service_id = '', min(line)) AS nth
             FROM import_lines
             JOIN import_spellings USING (customer_id, name, phone_number)
@@ -416,14 +417,15 @@ def _match_services(cur: Cursor) -> tuple[int, int, int]:
             WHERE service_name IS NOT NULL
             GROUP BY site_line, location_id, service_id, service_name, service_cost
         ), stored AS (
-            SELECT service_id, location_id, service_name, cost,
-                   row_number() OVER (PARTITION BY location_id, service_name, cost ORDER BY service_id) AS nth
+            SELECT service_id, location_id, service_name_folded AS folded, cost,
+                   row_number() OVER (PARTITION BY location_id, service_name_folded, cost ORDER BY service_id) AS nth
             FROM services
             JOIN import_sites USING (location_id)
         )
-        SELECT line, site_line, location_id, service_name, incoming.cost, stored.service_id, stored.cost AS old_cost
+        SELECT line, site_line, location_id, service_name, folded, incoming.cost, stored.service_id,
+               stored.cost AS old_cost
         FROM incoming
-        LEFT JOIN stored USING (location_id, service_name, cost, nth)
+        LEFT JOIN stored USING (location_id, folded, cost, nth)
         WHERE incoming.service_id <> '' OR nth = 1;
 
         ANALYZE import_services;
@@ -431,18 +433,18 @@ def _match_services(cur: Cursor) -> tuple[int, int, int]:
         UPDATE import_services
         SET service_id = stored.service_id, old_cost = stored.cost
         FROM (
-            SELECT line, location_id, service_name,
-                   row_number() OVER (PARTITION BY location_id, service_name ORDER BY line) AS nth
+            SELECT line, location_id, folded,
+                   row_number() OVER (PARTITION BY location_id, folded ORDER BY line) AS nth
             FROM import_services
             WHERE service_id IS NULL AND location_id IS NOT NULL
         ) AS incoming
         JOIN (
-            SELECT service_id, location_id, service_name, cost,
-                   row_number() OVER (PARTITION BY location_id, service_name ORDER BY service_id) AS nth
+            SELECT service_id, location_id, service_name_folded AS folded, cost,
+                   row_number() OVER (PARTITION BY location_id, service_name_folded ORDER BY service_id) AS nth
             FROM services
             JOIN import_sites USING (location_id)
             WHERE NOT EXISTS (SELECT FROM import_services WHERE import_services.service_id = services.service_id)
-        ) AS stored USING (location_id, service_name, nth)
+        ) AS stored USING (location_id, folded, nth)
         WHERE import_services.line = incoming.line;
 
         SELECT count(*) FILTER (WHERE service_id IS NULL)  AS new,
@@ -461,8 +463,10 @@ def _match_equipment(cur: Cursor) -> tuple[int, int, int]:
         CREATE TEMPORARY TABLE import_equipment ON COMMIT DROP AS
         WITH incoming AS (
             SELECT min(line) AS line, site_line, location_id, equipment_id, equipment_name,
+                   folded(equipment_name) AS folded,
                    min(serial_number) AS serial_number, serial_key(serial_number) AS serial, equipment_cost AS cost,
-                   row_number() OVER (PARTITION BY site_line, equipment_name, equipment_cost, serial_key(serial_number)
+                   row_number() OVER (PARTITION BY site_line, folded(equipment_name), equipment_cost,
+                                                   serial_key(serial_number)
                                       ORDER BY equipment_id = '', min(line)) AS nth
             FROM import_lines
             JOIN import_spellings USING (customer_id, name, phone_number)
@@ -477,22 +481,23 @@ def _match_equipment(cur: Cursor) -> tuple[int, int, int]:
             WHERE serial_number IS NOT NULL
             ORDER BY location_id, serial_key(serial_number), equipment_id
         ), stored AS (
-            SELECT equipment_id, location_id, equipment_name, cost,
-                   row_number() OVER (PARTITION BY location_id, equipment_name, cost ORDER BY equipment_id) AS nth
+            SELECT equipment_id, location_id, equipment_name_folded AS folded, cost,
+                   row_number() OVER (PARTITION BY location_id, equipment_name_folded, cost
+                                      ORDER BY equipment_id) AS nth
             FROM equipment
             JOIN import_sites USING (location_id)
             WHERE serial_number IS NULL
         )
-        SELECT incoming.line, incoming.site_line, incoming.location_id, incoming.equipment_name, incoming.serial_number,
-               incoming.cost,
+        SELECT incoming.line, incoming.site_line, incoming.location_id, incoming.equipment_name, incoming.folded,
+               incoming.serial_number, incoming.cost,
                coalesce(numbered.equipment_id, stored.equipment_id) AS equipment_id,
                coalesce(numbered.cost, stored.cost)                 AS old_cost
         FROM incoming
         LEFT JOIN numbered ON numbered.location_id = incoming.location_id AND numbered.serial = incoming.serial
         LEFT JOIN stored
           ON incoming.serial IS NULL
-         AND (stored.location_id, stored.equipment_name, stored.cost, stored.nth)
-             = (incoming.location_id, incoming.equipment_name, incoming.cost, incoming.nth)
+         AND (stored.location_id, stored.folded, stored.cost, stored.nth)
+             = (incoming.location_id, incoming.folded, incoming.cost, incoming.nth)
         WHERE incoming.nth = 1 OR incoming.serial IS NULL AND incoming.equipment_id <> '';
 
         ANALYZE import_equipment;
@@ -500,19 +505,19 @@ def _match_equipment(cur: Cursor) -> tuple[int, int, int]:
         UPDATE import_equipment
         SET equipment_id = stored.equipment_id, old_cost = stored.cost
         FROM (
-            SELECT line, location_id, equipment_name,
-                   row_number() OVER (PARTITION BY location_id, equipment_name ORDER BY line) AS nth
+            SELECT line, location_id, folded,
+                   row_number() OVER (PARTITION BY location_id, folded ORDER BY line) AS nth
             FROM import_equipment
             WHERE equipment_id IS NULL AND serial_number IS NULL AND location_id IS NOT NULL
         ) AS incoming
         JOIN (
-            SELECT equipment_id, location_id, equipment_name, cost,
-                   row_number() OVER (PARTITION BY location_id, equipment_name ORDER BY equipment_id) AS nth
+            SELECT equipment_id, location_id, equipment_name_folded AS folded, cost,
+                   row_number() OVER (PARTITION BY location_id, equipment_name_folded ORDER BY equipment_id) AS nth
             FROM equipment
             JOIN import_sites USING (location_id)
             WHERE serial_number IS NULL
               AND NOT EXISTS (SELECT FROM import_equipment WHERE import_equipment.equipment_id = equipment.equipment_id)
-        ) AS stored USING (location_id, equipment_name, nth)
+        ) AS stored USING (location_id, folded, nth)
         WHERE import_equipment.line = incoming.line;
 
         SELECT count(*) FILTER (WHERE equipment_id IS NULL)  AS new,
