@@ -62,7 +62,9 @@ class Server:
         self.frozen = list(pids) or [family.pid, *(child.pid for child in family.children())]
         for pid in self.frozen:
             os.kill(pid, signal.SIGSTOP)
-        wait_for(lambda: all(psutil.Process(pid).status() == psutil.STATUS_STOPPED for pid in self.frozen))
+        # One that was about to end has: a frozen postmaster does not ask how.
+        still = (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
+        wait_for(lambda: all(psutil.Process(pid).status() in still for pid in self.frozen))
 
     def thaw(self) -> None:
         for pid in self.frozen:
