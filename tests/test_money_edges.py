@@ -474,6 +474,15 @@ def test_bills_are_due_on_the_15th_or_14_days_from_now_when_that_is_past(today, 
     assert bill_run.default_due_date(MONTH, today) == expected
 
 
+def test_a_run_makes_bills_in_the_order_of_its_customers_wherever_they_stand(ada, bo, sql, rewritten):
+    for customer_id in (ada, bo):
+        subscribe(customer_id, "10.00")
+    rewritten("customers", ada)
+    rewritten("services", 1)
+    bill_run.run(MONTH, DUE)
+    assert [row["customer_id"] for row in sql("SELECT customer_id FROM billing ORDER BY billing_id")] == [ada, bo]
+
+
 def test_a_run_bills_each_service_of_each_site_on_a_bill_of_the_month(ada, bo, sql):
     fibre = subscribe(ada, "49.90")
     phone = subscribe(ada, "0.10", "2 Dock Road", "Phone")

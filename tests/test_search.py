@@ -91,6 +91,23 @@ def test_a_phone_number_is_one_number_however_it_is_typed_or_stored(typed, store
     assert known == ([customer_id] if is_whole else [])
 
 
+def test_the_number_of_another_country_is_another_number(db, monkeypatch):
+    monkeypatch.setenv("COUNTRY_CODE", "44")
+    db.add_customer("Ada", "+49 20 7946 0963")
+    assert db.similar_customers("", "+44 20 7946 0963") == db.similar_customers("", "020 7946 0963") == []
+    assert [row["name"] for row in db.similar_customers("", "0049 (0)20 79460963")] == ["Ada"]
+
+
+@pytest.mark.parametrize("name", ["José García", "jose  garcia", "JOSÉ GARCÍA", "Jose\u0301 Garcia"])
+def test_a_customer_of_the_same_name_is_asked_about_however_it_is_written(name, people, run, sql):
+    assert [row["customer_id"] for row in people.similar_customers(name, "999 9999")] == [1]
+    done = run(answers=lines("1", "1", name, "999 9999", "no", "1", name, "999 9999", "yes", "0", "0"))
+    assert done.stderr == ""
+    assert done.stdout.count("This name or phone number is known already:") == 2
+    assert len(sql("SELECT 1 FROM customers")) == len(PEOPLE) + 1
+    assert people.similar_customers("Jos", "999 9998") == []
+
+
 @pytest.mark.parametrize(("country", "one", "other", "same"), [
     ("44", "020 7946 0963", "+44 20 7946 0963", True), ("44", "020 7946 0963", "+49 20 7946 0963", False),
     ("49", "020 7946 0963", "+44 20 7946 0963", False), ("", "020 7946 0963", "+44 20 7946 0963", True),
