@@ -185,6 +185,8 @@ def test_the_menu_goes_on_after_a_failover(servers, uri, terminal):
 def test_what_no_standby_got_is_gone_after_a_failover_and_is_not_shown(servers, uri):
     primary, standby = servers
     database.connect(uri)
+    written, = primary.sql("SELECT pg_current_wal_lsn()::text")[0]
+    wait_for(lambda: standby.sql(f"SELECT 1 WHERE pg_last_wal_replay_lsn() >= '{written}'"))
     standby.sql("ALTER SYSTEM SET primary_conninfo = ''")
     standby.sql("SELECT pg_reload_conf()")
     wait_for(lambda: not primary.sql("SELECT pid FROM pg_stat_replication"))

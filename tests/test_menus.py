@@ -259,7 +259,9 @@ def test_a_number_that_is_not_listed_is_asked_for_again(terminal, sql):
     child = terminal()
     child.send("1\r3\rberg\r3\r")
     child.expect_exact("Type one of these: number picks, Enter, 0 or q back.")
-    child.send("2\r\x15New name\r\r")
+    child.send("2\r")
+    child.expect_exact("Name: Bo Berg")
+    child.send("\x15New name\r\r")
     child.expect_exact("Saved customer 1, New name, 123.")
 
 

@@ -56,6 +56,14 @@ def open_update(child, table):
         child.send(f"{answer}\r")
 
 
+def answer_in_turn(child, table, answers):
+    """Answer each question of an update form when it stands there: what erases a line too early erases nothing."""
+    for label, shown, column, *_ in FORMS[table][1]:
+        child.expect_exact(f"{label}: {shown}")
+        yield
+        child.send(f"\x15{answers[column]}\r" if column in answers else "\r")
+
+
 @pytest.mark.parametrize("table", FORMS)
 def test_enter_keeps_each_value_that_stands_on_the_line(table, records, terminal, sql):
     before = sql(f"SELECT * FROM {table}")
@@ -153,10 +161,8 @@ def test_what_somebody_else_changed_meanwhile_is_told_and_asked_about(
         table, column, answer, kept, records, terminal, sql):
     child = terminal()
     open_update(child, table)
-    child.expect_exact(f"{FORMS[table][1][0][0]}: {FORMS[table][1][0][1]}")
-    sql(f"UPDATE {table} SET {column} = %s", THEIRS[column])
-    for _, _, of, *_ in FORMS[table][1]:
-        child.send(f"\x15{MINE[column]}\r" if of == column else "\r")
+    for _ in answer_in_turn(child, table, {column: MINE[column]}):
+        sql(f"UPDATE {table} SET {column} = %s", THEIRS[column])
     label, = (label for label, _, of, *_ in FORMS[table][1] if of == column)
     child.expect_exact(f"Meanwhile somebody changed {label} to {THEIRS[column]}.")
     child.expect_exact("Type yes to overwrite that:")
@@ -169,14 +175,12 @@ def test_what_somebody_else_changed_meanwhile_is_told_and_asked_about(
 def test_a_field_left_alone_does_not_take_back_what_somebody_else_made_of_it(table, column, records, terminal, sql):
     child = terminal()
     open_update(child, table)
-    child.expect_exact(f"{FORMS[table][1][0][0]}: {FORMS[table][1][0][1]}")
-    sql(f"UPDATE {table} SET {column} = %s", THEIRS[column])
-    for _, _, of, *_ in FORMS[table][1]:
-        child.send("\r" if of == column else f"\x15{MINE[of]}\r")
+    mine = {of: MINE[of] for _, _, of, *_ in FORMS[table][1] if of != column}
+    for _ in answer_in_turn(child, table, mine):
+        sql(f"UPDATE {table} SET {column} = %s", THEIRS[column])
     child.expect_exact("Saved")
     row, = sql(f"SELECT * FROM {table}")
-    assert {of: row[of] for _, _, of, *_ in FORMS[table][1]} == {
-        of: (THEIRS if of == column else MINE)[of] for _, _, of, *_ in FORMS[table][1]}
+    assert {of: row[of] for of in (*mine, column)} == {**mine, column: THEIRS[column]}
 
 
 def test_no_keeps_theirs_and_saves_the_other_fields(records, terminal, sql):
