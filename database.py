@@ -50,7 +50,7 @@ from tracker.errors import (
 
 # Amounts inside JSON stay exact.
 psycopg2.extras.register_default_json(globally=True, loads=functools.partial(json.loads, parse_float=Decimal))
-SCHEMA_LOCK, BILL_RUN_LOCK, IMPORT_LOCK = migrate.SCHEMA_LOCK, 49_952, 49_953  # the same in every copy of the program
+SCHEMA_LOCK = migrate.SCHEMA_LOCK
 MOST_HITS = 20
 MOST_COUNTED = 100_000
 RARE = 20_000
@@ -497,6 +497,25 @@ def outside_transactions() -> Iterator[Cursor]:
     """Lend a cursor for what PostgreSQL runs in no transaction, such as VACUUM."""
     with _connection(autocommit=True) as conn, conn.cursor() as cur:
         yield cur
+
+
+def take_turn(cur: Cursor, work: str) -> None:
+    """Wait, with all the time there is, until nobody else does this work, bill run or import; it ends with the
+    transaction.
+    """
+    be_patient(cur)
+    cur.execute(
+        """
+        UPDATE work_locks SET taken_at = now(), taken_by = acting_person() WHERE work = %(work)s RETURNING work
+        """,
+        {"work": work},
+    )
+    cur.row()
+
+
+def give_reason(cur: Cursor, reason: str) -> None:
+    """Say what this transaction is for; the trail has it with each change."""
+    cur.execute("SELECT set_config('isp.reason', %(reason)s, true)", {"reason": reason})
 
 
 @contextmanager

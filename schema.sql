@@ -7,7 +7,7 @@ CREATE TABLE schema_version (
     installed_at  timestamptz  NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE schema_version IS 'The versions that these tables have had; the highest is the present one.';
-INSERT INTO schema_version (version) VALUES (4);
+INSERT INTO schema_version (version) VALUES (5);
 
 -- Not numeric(12,2): a cast to that rounds 0.005 up to 0.01 before any CHECK can see it. min_scale() is NULL for NaN and
 -- Infinity, which BETWEEN refuses.
@@ -122,6 +122,25 @@ CREATE FUNCTION same_phone(phone text, other text, country text) RETURNS boolean
              = coalesce(phone_country(other), nullif(country, ''), phone_country(phone), ''));
 COMMENT ON FUNCTION same_phone(text, text, text) IS
     'Whether two phone numbers are one, however they are written; country is the code of numbers that have none, or empty.';
+
+-- Where one login serves several people, the session says whom it serves; of any but the owner's login that is a claim,
+-- and shown as one.
+CREATE FUNCTION acting_person() RETURNS text
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    person text := left(coalesce(current_setting('isp.person', true), ''), 100);
+BEGIN
+    IF person IN ('', session_user) THEN
+        RETURN session_user;
+    ELSIF session_user = (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = 'payments'::regclass) THEN
+        RETURN person;
+    END IF;
+    RETURN person || ' (as ' || session_user || ')';
+END
+$$;
+COMMENT ON FUNCTION acting_person() IS
+    'Who works here: the login, or the person that the login says it serves, with the login unless it is the owner''s.';
 
 CREATE TABLE customers (
     customer_id   bigint       GENERATED ALWAYS AS IDENTITY,
@@ -253,7 +272,7 @@ CREATE TABLE payments (
     reference         text,
     entry_key         uuid          NOT NULL DEFAULT gen_random_uuid(),
     recorded_at       timestamptz   NOT NULL DEFAULT now(),
-    recorded_by       text          NOT NULL DEFAULT session_user,
+    recorded_by       text          NOT NULL DEFAULT acting_person(),
     voided_at         timestamptz,
     void_reason       text,
     voided_on         date,
@@ -275,7 +294,7 @@ COMMENT ON COLUMN payments.amount_left IS
 COMMENT ON COLUMN payments.paid_on IS 'The day the money came.';
 COMMENT ON COLUMN payments.reference IS 'The number of a receipt or transfer, as typed; NULL for none.';
 COMMENT ON COLUMN payments.entry_key IS 'Made when the form opens: the same form can never pay twice.';
-COMMENT ON COLUMN payments.recorded_by IS 'The login that recorded it.';
+COMMENT ON COLUMN payments.recorded_by IS 'Who recorded it, as acting_person() says.';
 COMMENT ON COLUMN payments.voided_at IS 'When it was voided, and ceased to count; NULL for one that counts.';
 COMMENT ON COLUMN payments.voided_on IS 'The day of that, by the calendar of who voided it; kept by a trigger.';
 
@@ -295,6 +314,48 @@ COMMENT ON TABLE payment_allocations IS
 COMMENT ON COLUMN payment_allocations.amount IS 'How much of the bill it paid.';
 COMMENT ON COLUMN payment_allocations.from_credit IS 'True where the money was there before, as credit.';
 
+-- Not an advisory lock, which a login that may only look could take and keep.
+CREATE TABLE work_locks (
+    work      text         NOT NULL,
+    taken_at  timestamptz,
+    taken_by  text,
+    CONSTRAINT work_locks_pkey PRIMARY KEY (work)
+);
+COMMENT ON TABLE work_locks IS 'Work that one session does at a time: whoever does it holds the row of it.';
+INSERT INTO work_locks (work) VALUES ('bill run'), ('import');
+
+-- What one statement did to a table is one row where it can be: added records are only counted, since they are there;
+-- records changed from the same to the same are together; deleted ones are whole, a thousand to a row.
+CREATE TABLE trail (
+    trail_id        bigint          GENERATED ALWAYS AS IDENTITY,
+    changed_at      timestamptz     NOT NULL DEFAULT now(),
+    transaction_id  bigint          NOT NULL DEFAULT pg_current_xact_id()::text::bigint,
+    login           text            NOT NULL DEFAULT session_user,
+    person          text            NOT NULL DEFAULT acting_person(),
+    program         text            NOT NULL DEFAULT current_setting('application_name'),
+    reason          text            DEFAULT nullif(left(current_setting('isp.reason', true), 500), ''),
+    table_name      text            NOT NULL,
+    kind            text            NOT NULL,
+    ids             int8multirange  NOT NULL,
+    parent_ids      int8multirange,
+    row_count       bigint          NOT NULL,
+    old             jsonb,
+    new             jsonb,
+    CONSTRAINT trail_pkey        PRIMARY KEY (trail_id),
+    CONSTRAINT trail_kind_known  CHECK (kind IN ('added', 'changed', 'deleted'))
+);
+COMMENT ON TABLE trail IS 'Every change of the business''s tables, written by their triggers; nobody but the owner can change it.';
+COMMENT ON COLUMN trail.changed_at IS 'When the transaction began; with its ID the key of a transaction, since IDs begin anew.';
+COMMENT ON COLUMN trail.login IS 'The login of the session.';
+COMMENT ON COLUMN trail.person IS 'Who that was, as acting_person() says.';
+COMMENT ON COLUMN trail.program IS 'What the session calls its program, which anybody can choose.';
+COMMENT ON COLUMN trail.reason IS 'What the session said it was for, in isp.reason; NULL for nothing.';
+COMMENT ON COLUMN trail.ids IS 'The IDs of the records.';
+COMMENT ON COLUMN trail.parent_ids IS
+    'The IDs of what changed and deleted records belong to: a location''s customer, a service''s location, an item''s bill.';
+COMMENT ON COLUMN trail.old IS 'Of changed records the old values of what changed; of deleted ones a list of whole rows.';
+COMMENT ON COLUMN trail.new IS 'Of changed records the new values of what changed.';
+
 -- A caller's number is searched by its last digits, or its first.
 CREATE INDEX customers_phone_key           ON customers (phone_key(phone_number) text_pattern_ops);
 CREATE INDEX customers_phone_reversed      ON customers (reverse(phone_key(phone_number)) text_pattern_ops);
@@ -312,6 +373,13 @@ CREATE INDEX billing_unpaid                ON billing (due_date, customer_id) IN
 -- Bills and payments arrive in the order of their months, so a BRIN of a few pages finds a month among millions.
 CREATE INDEX billing_period                ON billing USING brin (period) WITH (pages_per_range = 32);
 CREATE INDEX payments_paid_on              ON payments USING brin (paid_on) WITH (pages_per_range = 32);
+
+-- Changes arrive in the order of their times.
+CREATE INDEX trail_changed_at              ON trail USING brin (changed_at) WITH (pages_per_range = 32);
+CREATE INDEX trail_login                   ON trail (login, changed_at);
+CREATE INDEX trail_deletions               ON trail (changed_at, transaction_id) WHERE kind = 'deleted';
+CREATE INDEX trail_ids                     ON trail USING gist (ids);
+CREATE INDEX trail_parent_ids              ON trail USING gist (parent_ids);
 
 -- Search by any part of a name or address. pg_trgm is trusted since PostgreSQL 13, but a server may
 -- not have it; then the same searches read the whole table.
@@ -637,3 +705,243 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION apply_credit(bigint[], bigint) IS 'Spend credit on unpaid bills, of these customers or of all.';
+
+-- The trail. Records of a range without gaps, as statements mostly make them, need no list.
+CREATE FUNCTION trail_added() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    first  bigint;
+    last   bigint;
+    many   bigint;
+    ids    int8multirange;
+BEGIN
+    CASE TG_TABLE_NAME
+        WHEN 'customers' THEN
+            SELECT min(customer_id), max(customer_id), count(*) INTO first, last, many FROM added;
+        WHEN 'locations' THEN
+            SELECT min(location_id), max(location_id), count(*) INTO first, last, many FROM added;
+        WHEN 'services' THEN
+            SELECT min(service_id), max(service_id), count(*) INTO first, last, many FROM added;
+        WHEN 'equipment' THEN
+            SELECT min(equipment_id), max(equipment_id), count(*) INTO first, last, many FROM added;
+        WHEN 'billing' THEN
+            SELECT min(billing_id), max(billing_id), count(*) INTO first, last, many FROM added;
+        WHEN 'billing_items' THEN
+            SELECT min(billing_item_id), max(billing_item_id), count(*) INTO first, last, many FROM added;
+        WHEN 'payments' THEN
+            SELECT min(payment_id), max(payment_id), count(*) INTO first, last, many FROM added;
+        WHEN 'payment_allocations' THEN
+            SELECT min(payment_allocation_id), max(payment_allocation_id), count(*) INTO first, last, many FROM added;
+    END CASE;
+    IF many = last - first + 1 THEN
+        ids := int8multirange(int8range(first, last, '[]'));
+    ELSIF many > 0 THEN
+        SELECT range_agg(int8range(id, id, '[]')) INTO ids
+        FROM (SELECT (to_jsonb(added) ->> TG_ARGV[0])::bigint AS id FROM added) AS record;
+    ELSE
+        RETURN NULL;
+    END IF;
+    INSERT INTO trail (table_name, kind, ids, row_count) VALUES (TG_TABLE_NAME, 'added', ids, many);
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION trail_added() IS 'Write down which records a statement added.';
+
+-- Spellings and sums are left out: they follow from what is noted.
+CREATE FUNCTION trail_changed() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM old_rows) THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO trail (table_name, kind, ids, parent_ids, row_count, old, new)
+    SELECT TG_TABLE_NAME, 'changed', range_agg(int8range(id, id, '[]')),
+           range_agg(int8range(parent_id, parent_id, '[]')) FILTER (WHERE parent_id IS NOT NULL), count(*), was, is_now
+    FROM (
+        SELECT (before.line ->> TG_ARGV[0])::bigint AS id,
+               (before.line ->> TG_ARGV[1])::bigint AS parent_id,
+               (SELECT jsonb_object_agg(key, value)
+                FROM jsonb_each(before.line)
+                WHERE value IS DISTINCT FROM after.line -> key) AS was,
+               (SELECT jsonb_object_agg(key, value)
+                FROM jsonb_each(after.line)
+                WHERE value <> before.line -> key) AS is_now
+        FROM (SELECT to_jsonb(old_rows) - TG_ARGV[2]::text[] - TG_ARGV[3]::text[] AS line FROM old_rows) AS before
+        LEFT JOIN (SELECT to_jsonb(new_rows) - TG_ARGV[2]::text[] - TG_ARGV[3]::text[] AS line FROM new_rows) AS after
+          ON after.line -> TG_ARGV[0] = before.line -> TG_ARGV[0]
+        WHERE before.line IS DISTINCT FROM after.line
+    ) AS change
+    GROUP BY was, is_now;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION trail_changed() IS 'Write down what a statement changed.';
+
+CREATE FUNCTION trail_deleted() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM old_rows) THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO trail (table_name, kind, ids, parent_ids, row_count, old)
+    SELECT TG_TABLE_NAME, 'deleted', range_agg(int8range(id, id, '[]')),
+           range_agg(int8range(parent_id, parent_id, '[]')) FILTER (WHERE parent_id IS NOT NULL), count(*),
+           jsonb_agg(line)
+    FROM (
+        SELECT line, (line ->> TG_ARGV[0])::bigint AS id, (line ->> TG_ARGV[1])::bigint AS parent_id,
+               (row_number() OVER () - 1) / 1000 AS part
+        FROM (SELECT to_jsonb(old_rows) - TG_ARGV[2]::text[] AS line FROM old_rows) AS whole
+    ) AS record
+    GROUP BY part;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION trail_deleted() IS 'Write down the rows that a statement deleted.';
+
+CREATE FUNCTION never_emptied() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    RAISE EXCEPTION 'the trail would not know what was there'
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'trail_knows_deletions';
+END
+$$;
+COMMENT ON FUNCTION never_emptied() IS 'Refuse TRUNCATE, which tells no trigger what it took.';
+
+-- Each table's key, what its records belong to, and its columns that follow from others: spellings, and sums.
+DO $$
+DECLARE
+    of record;
+BEGIN
+    FOR of IN
+        SELECT *
+        FROM (VALUES
+            ('customers', 'customer_id', '', '{name_folded}', '{}'),
+            ('locations', 'location_id', 'customer_id', '{address_folded}', '{}'),
+            ('services', 'service_id', 'location_id', '{service_name_folded}', '{}'),
+            ('equipment', 'equipment_id', 'location_id', '{equipment_name_folded}', '{}'),
+            ('billing', 'billing_id', 'customer_id', '{}', '{amount_paid,amount_due,last_payment_date}'),
+            ('billing_items', 'billing_item_id', 'billing_id', '{}', '{}'),
+            ('payments', 'payment_id', 'customer_id', '{}', '{amount_allocated,amount_left}'),
+            ('payment_allocations', 'payment_allocation_id', 'payment_id', '{}', '{}')
+        ) AS noted (name, key, parent, spellings, sums)
+    LOOP
+        EXECUTE format(
+            'CREATE TRIGGER trail_added AFTER INSERT ON %I REFERENCING NEW TABLE AS added
+             FOR EACH STATEMENT EXECUTE FUNCTION trail_added(%L)', of.name, of.key);
+        EXECUTE format(
+            'CREATE TRIGGER trail_changed AFTER UPDATE ON %I REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+             FOR EACH STATEMENT EXECUTE FUNCTION trail_changed(%L, %L, %L, %L)',
+            of.name, of.key, of.parent, of.spellings, of.sums);
+        EXECUTE format(
+            'CREATE TRIGGER trail_deleted AFTER DELETE ON %I REFERENCING OLD TABLE AS old_rows
+             FOR EACH STATEMENT EXECUTE FUNCTION trail_deleted(%L, %L, %L)',
+            of.name, of.key, of.parent, of.spellings);
+        EXECUTE format(
+            'CREATE TRIGGER trail_emptied BEFORE TRUNCATE ON %I
+             FOR EACH STATEMENT EXECUTE FUNCTION never_emptied()', of.name);
+    END LOOP;
+END
+$$;
+
+-- Undoing a deletion. What follows from other columns is left to the triggers.
+CREATE FUNCTION restore_rows(into_table text, lines jsonb) RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    columns text;
+BEGIN
+    SELECT string_agg(quote_ident(attname), ', ') INTO columns
+    FROM pg_attribute
+    WHERE attrelid = into_table::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
+      AND attname <> ALL (ARRAY['amount_paid', 'last_payment_date', 'amount_allocated'])
+      AND lines -> 0 ? attname;
+    EXECUTE format(
+        'INSERT INTO %1$I (%2$s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM jsonb_populate_recordset(NULL::%1$I, $1)',
+        into_table, columns
+    ) USING lines;
+END
+$$;
+COMMENT ON FUNCTION restore_rows(text, jsonb) IS 'Add rows as the trail has them, with their IDs.';
+
+CREATE FUNCTION deleted_rows(in_transaction bigint, at timestamptz, from_table text) RETURNS TABLE (line jsonb)
+    LANGUAGE sql STABLE
+AS $$
+    SELECT jsonb_array_elements(old)
+    FROM trail
+    WHERE kind = 'deleted' AND changed_at = at AND transaction_id = in_transaction AND table_name = from_table
+    ORDER BY trail_id
+$$;
+COMMENT ON FUNCTION deleted_rows(bigint, timestamptz, text) IS 'The rows that a transaction deleted from a table.';
+
+-- An allocation to a bill that others have paid since, or of money that is elsewhere now, comes back as far as it can. Of
+-- a void payment none can be added, so such a one counts again until it has its own.
+CREATE FUNCTION restore_deleted(in_transaction bigint, at timestamptz, without_taken_serials boolean) RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    name   text;
+    lines  jsonb;
+    void   record;
+BEGIN
+    PERFORM 1
+    FROM customers
+    WHERE customer_id IN (SELECT (line ->> 'customer_id')::bigint FROM deleted_rows(in_transaction, at, 'billing'))
+    ORDER BY customer_id
+    FOR UPDATE;
+    FOREACH name IN ARRAY ARRAY[
+        'customers', 'locations', 'services', 'equipment', 'billing', 'billing_items', 'payments'
+    ] LOOP
+        SELECT jsonb_agg(
+            CASE WHEN name = 'equipment' AND without_taken_serials AND EXISTS (
+                SELECT FROM equipment WHERE serial_key(serial_number) = serial_key(line ->> 'serial_number')
+            ) THEN line || '{"serial_number": null, "serial_repeat": 0}' ELSE line END
+        ) INTO lines
+        FROM deleted_rows(in_transaction, at, name);
+        IF lines IS NOT NULL THEN
+            PERFORM restore_rows(name, lines);
+        END IF;
+    END LOOP;
+    FOR void IN
+        SELECT payment.payment_id, voided_at, void_reason, voided_on, jsonb_agg(line) AS allocations
+        FROM deleted_rows(in_transaction, at, 'payment_allocations')
+        JOIN payments AS payment ON payment.payment_id = (line ->> 'payment_id')::bigint
+        WHERE voided_at IS NOT NULL
+        GROUP BY payment.payment_id
+        ORDER BY payment.payment_id
+    LOOP
+        BEGIN
+            UPDATE payments SET voided_at = NULL, void_reason = NULL WHERE payment_id = void.payment_id;
+            PERFORM restore_rows('payment_allocations', void.allocations);
+            UPDATE payments
+            SET voided_at = void.voided_at, void_reason = void.void_reason
+            WHERE payment_id = void.payment_id;
+            UPDATE payments SET voided_on = void.voided_on WHERE payment_id = void.payment_id;
+        EXCEPTION WHEN check_violation THEN
+            NULL;
+        END;
+    END LOOP;
+    INSERT INTO payment_allocations (payment_allocation_id, payment_id, billing_id, amount, from_credit)
+    OVERRIDING SYSTEM VALUE
+    SELECT payment_allocation_id, payment_id, billing_id, possible, from_credit
+    FROM (
+        SELECT kept.*, least(kept.amount, amount_left - sum(kept.amount) OVER of_payment + kept.amount,
+                                          amount_due - sum(kept.amount) OVER of_bill + kept.amount) AS possible
+        FROM deleted_rows(in_transaction, at, 'payment_allocations')
+        CROSS JOIN LATERAL jsonb_populate_record(NULL::payment_allocations, line) AS kept
+        JOIN payments ON payments.payment_id = kept.payment_id AND voided_at IS NULL
+        JOIN billing ON billing.billing_id = kept.billing_id
+        WINDOW of_payment AS (PARTITION BY kept.payment_id ORDER BY kept.payment_allocation_id),
+               of_bill AS (PARTITION BY kept.billing_id ORDER BY kept.payment_allocation_id)
+    ) AS allocation
+    WHERE possible > 0;
+    PERFORM apply_credit(ARRAY(
+        SELECT DISTINCT (line ->> 'customer_id')::bigint FROM deleted_rows(in_transaction, at, 'billing')
+    ));
+END
+$$;
+COMMENT ON FUNCTION restore_deleted(bigint, timestamptz, boolean) IS
+    'Add again, with their IDs, the rows that a transaction deleted; devices without the serial numbers that others have.';

@@ -30,8 +30,7 @@ ENDED = ("Another session kept what this needs for 5 minutes; nothing was writte
          "End that session, or wait for it, and try again.")
 HOLD = {
     "customer": "SELECT FROM customers FOR UPDATE",
-    "advisory lock": f"SELECT pg_advisory_xact_lock({database.BILL_RUN_LOCK}), "
-                     f"pg_advisory_xact_lock({database.IMPORT_LOCK}), pg_advisory_xact_lock({database.SCHEMA_LOCK})",
+    "turn": f"SELECT pg_advisory_xact_lock({database.SCHEMA_LOCK}) FROM work_locks FOR UPDATE",
     "tables": "LOCK TABLE customers, locations, services, billing, payments, payment_allocations",
 }
 
@@ -62,9 +61,9 @@ def hurried(uri, *arguments, answers=""):
 
 @pytest.mark.parametrize(("held", "arguments"), [
     ("customer", ["bill", "--period", "2026-12", "--yes"]),
-    ("advisory lock", ["bill", "--period", "2026-12", "--yes"]),
+    ("turn", ["bill", "--period", "2026-12", "--yes"]),
     ("tables", ["bill", "--period", "2026-12", "--yes"]),
-    ("advisory lock", ["import", "FILE", "--yes"]),
+    ("turn", ["import", "FILE", "--yes"]),
     ("tables", ["import", "FILE", "--yes"]),
     ("tables", ["verify"]),
     ("tables", ["export", "bills"]),

@@ -98,7 +98,7 @@ def psql(old: str) -> Iterator[Sql]:
 def make_program(tmp_path: Path) -> Callable[..., Path]:
     """Make a copy of the program with other migrations: by name, their statements, or None for one that it lacks."""
     def make(**changed: str | None) -> Path:
-        for part in ("main.py", "database.py", "schema.sql", "tracker", "migrations"):
+        for part in ("main.py", "database.py", "schema.sql", "roles.sql", "tracker", "migrations"):
             copy = shutil.copytree if (PROJECT / part).is_dir() else shutil.copy
             copy(PROJECT / part, tmp_path / part)
         for name, statements in changed.items():
@@ -195,7 +195,7 @@ def dumped(uri: str) -> list[str]:
     ("ALTER FUNCTION owed_on(date) VOLATILE", "function owed_on(date)"),
     ("ALTER FUNCTION owed_on(date) SET search_path = public", "function owed_on(date)"),
     ("ALTER FUNCTION owed_on(date) SECURITY DEFINER", "function owed_on(date)"),
-    ("REVOKE ALL ON FUNCTION owed_on(date) FROM PUBLIC", "function owed_on(date)"),
+    ("GRANT EXECUTE ON FUNCTION owed_on(date) TO PUBLIC", "function owed_on(date)"),
     ("CREATE FUNCTION digits(integer) RETURNS integer LANGUAGE sql AS 'SELECT 1'", "function digits(integer)"),
     ("DROP TRIGGER payments_changed ON payments", "trigger payments_changed on payments"),
     ("ALTER TABLE payments DISABLE TRIGGER payments_changed", "trigger payments_changed on payments"),

@@ -5,8 +5,8 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, TypedDict
 
-from database import BILL_RUN_LOCK, fetch_one, retried, transaction
-from tracker.cursor import Cursor, Row, be_patient, only
+from database import fetch_one, retried, take_turn, transaction
+from tracker.cursor import Cursor, Row, only
 from tracker.errors import Conflict
 
 SHOWN_KEPT = 100
@@ -140,7 +140,7 @@ def run(period: date, due_date: date, expected_total: Decimal | None = None) -> 
     too large. Whoever is deleted meanwhile is left out.
     """
     with transaction() as cur:
-        _lock_bill_run(cur)
+        take_turn(cur, "bill run")
         row = _bill_accounts(cur, period, due_date)
         if row["too_large"]:
             raise Conflict(f"{too_large(row['too_large'][0])} Nobody was billed.")
@@ -217,12 +217,6 @@ def _spend_all_credit(cur: Cursor) -> Decimal:
     return spent
 
 
-def _lock_bill_run(cur: Cursor) -> None:
-    """Wait for another bill run to end."""
-    be_patient(cur)
-    cur.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": BILL_RUN_LOCK})
-
-
 def preview_undo(period: date) -> UndoPreview:
     """Say what undoing a month's bill run would do: removed and their total, and kept, those somebody has paid on."""
     return only(fetch_one(
@@ -252,7 +246,7 @@ def undo(period: date) -> UndoResult:
     and what was paid. Credit that the removed bills had used is credit again, and pays older bills first.
     """
     with transaction() as cur:
-        _lock_bill_run(cur)
+        take_turn(cur, "bill run")
         _lock_period(cur, period)
         cur.execute(
             """

@@ -57,6 +57,10 @@ RULES = {
     "payment_allocations_amount_positive": "An allocation's amount is more than 0.",
     "payment_allocations_own_bill": "A payment pays only its own customer's bills, and a void one none.",
     "payment_allocations_rule_sums": "Paid sums follow the payments' allocations and are not changed by hand.",
+    "work_locks_pkey": "That work is known already.",
+    "trail_pkey": "A change with that ID is noted already.",
+    "trail_kind_known": "A change is added, changed or deleted.",
+    "trail_knows_deletions": "Tables are emptied by DELETE, which the trail knows of, and not by TRUNCATE.",
     "payment_allocations_never_edited": "Allocations are never edited; void the payment instead.",
 }
 

@@ -159,6 +159,11 @@ def _keep_others_from_planting(cur: Cursor) -> None:
         cur.execute(row["statement"])
 
 
+def give_rights(cur: Cursor) -> None:
+    """Say anew, as the tables' owner, what the groups of people may do, and make the groups where this login may."""
+    cur.execute((PROJECT / "roles.sql").read_text(encoding="utf-8"))
+
+
 def lock(cur: Cursor, say: Callable[[str], object] | None = None) -> None:
     """Lift the time limits of this transaction, and keep all who would change the schema out until it ends.
 
@@ -181,6 +186,7 @@ def create(cur: Cursor) -> int:
     try:
         _keep_others_from_planting(cur)
         cur.execute((PROJECT / "schema.sql").read_text(encoding="utf-8"))
+        give_rights(cur)
     except (psycopg2.errors.DuplicateTable, psycopg2.errors.DuplicateObject) as exc:
         log.server_error(exc, "schema.sql")
         raise Unavailable("That database holds other tables already; use an empty one.") from exc
@@ -204,6 +210,8 @@ def apply(cur: Cursor, migration: Migration, say: Callable[[str], object]) -> No
             told = True
         time.sleep(0.5)
     _keep_others_from_planting(cur)
+    if migration.version == program_version():
+        give_rights(cur)
     cur.execute("INSERT INTO schema_version (version) VALUES (%(version)s)", {"version": migration.version})
 
 

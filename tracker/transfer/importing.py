@@ -129,8 +129,7 @@ def load(
     clear(rejects_path(source))
     with contextlib.ExitStack() as stack:
         with database.transaction() as cur:
-            be_patient(cur)
-            cur.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": database.IMPORT_LOCK})
+            database.take_turn(cur, "import")
             outcome = _compare(cur, source, mapping, progress, hold_alike)
             if confirmed is not None and outcome != confirmed:
                 raise errors.Conflict(CHANGED_SINCE)

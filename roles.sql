@@ -1,0 +1,108 @@
+-- Who may do what: the groups isp_readonly and isp_admin, of which people are members, beside the owner of the tables.
+-- It runs after schema.sql and after each migration, as the owner, and says all of it anew. Where the groups are not
+-- there and this login may not make them, they come later: main.py upgrade runs it again.
+
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['isp_readonly', 'isp_admin'] LOOP
+        CONTINUE WHEN EXISTS (SELECT FROM pg_roles WHERE rolname = name);
+        BEGIN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', name);
+        EXCEPTION WHEN insufficient_privilege OR duplicate_object OR unique_violation THEN
+            RAISE NOTICE 'the group % was not made here', name;
+        END;
+    END LOOP;
+    IF NOT pg_has_role('isp_admin', 'isp_readonly', 'USAGE') THEN
+        GRANT isp_readonly TO isp_admin;
+    END IF;
+EXCEPTION WHEN undefined_object OR insufficient_privilege OR unique_violation OR internal_error THEN
+    RAISE NOTICE 'isp_admin does not include isp_readonly';  -- or another database of this server has seen to that just now
+END
+$$;
+
+-- Functions: nobody's but the owner's, now and later. Those that triggers run and that write what the person may not
+-- write have the owner's rights, and look for tables where nobody else may put any.
+DO $$
+DECLARE
+    function regprocedure;
+BEGIN
+    ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+    FOR function IN
+        SELECT oid
+        FROM pg_proc
+        WHERE pronamespace = current_schema()::regnamespace
+          AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+    LOOP
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', function);
+    END LOOP;
+    FOREACH function IN ARRAY ARRAY[
+        'allocations_changed()', 'payment_changed()', 'trail_added()', 'trail_changed()', 'trail_deleted()',
+        'restore_deleted(bigint, timestamptz, boolean)', 'acting_person()'
+    ]::regprocedure[] LOOP
+        EXECUTE format('ALTER FUNCTION %s SECURITY DEFINER SET search_path = pg_catalog, %I, pg_temp',
+                       function, current_schema());
+    END LOOP;
+END
+$$;
+
+DO $$
+DECLARE
+    object text;
+BEGIN
+    IF pg_has_role((SELECT datdba FROM pg_database WHERE datname = current_database()), 'USAGE') THEN
+        EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+    END IF;
+    IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN  -- large objects, which anybody could fill a disk with
+        FOR object IN
+            SELECT oid::regprocedure
+            FROM pg_proc
+            WHERE pronamespace = 'pg_catalog'::regnamespace
+              AND proname IN ('lo_creat', 'lo_create', 'lo_from_bytea', 'pg_logical_emit_message')
+        LOOP
+            EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', object);
+        END LOOP;
+    END IF;
+    IF (SELECT count(*) FROM pg_roles WHERE rolname IN ('isp_readonly', 'isp_admin')) < 2 THEN
+        RAISE NOTICE 'the groups are not there yet';
+        RETURN;
+    END IF;
+
+    EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %1$I FROM isp_readonly, isp_admin;
+                    REVOKE ALL ON ALL SEQUENCES IN SCHEMA %1$I FROM isp_readonly, isp_admin;
+                    REVOKE ALL ON ALL FUNCTIONS IN SCHEMA %1$I FROM isp_readonly, isp_admin;
+                    GRANT USAGE ON SCHEMA %1$I TO isp_readonly;
+                    GRANT SELECT ON ALL SEQUENCES IN SCHEMA %1$I TO isp_readonly', current_schema());  -- as pg_dump needs
+
+    -- Looking.
+    GRANT SELECT ON schema_version, customers, locations, services, equipment, billing, billing_items, payments,
+                    payment_allocations, work_locks, trail, billing_status, customer_credit TO isp_readonly;
+    GRANT EXECUTE ON FUNCTION
+        folded(text), serial_key(text), phone_country(text), phone_key(text), phone_keys(text, text),
+        same_phone(text, text, text), acting_person(), owed_on(date),
+        matching_customers(text[], text[], text, integer), matching_addresses(text[], integer),
+        matching_accounts(text[], text[], text, integer), matching_locations(text[], text[], text, integer),
+        deleted_rows(bigint, timestamptz, text)
+    TO isp_readonly;
+
+    -- Changing. Sums and what tells who did something are no admin's to write; rows go with what they belong to.
+    GRANT INSERT (customer_id, name, phone_number), UPDATE (name, phone_number), DELETE ON customers TO isp_admin;
+    GRANT USAGE ON SEQUENCE customers_customer_id_seq TO isp_admin;  -- for an import, which knows the IDs beforehand
+    GRANT INSERT (customer_id, address), UPDATE (address), DELETE ON locations TO isp_admin;
+    GRANT INSERT (location_id, service_name, cost), UPDATE (service_name, cost), DELETE ON services TO isp_admin;
+    GRANT INSERT (location_id, equipment_name, serial_number, cost, serial_repeat),
+          UPDATE (equipment_name, serial_number, cost, serial_repeat), DELETE ON equipment TO isp_admin;
+    GRANT INSERT (customer_id, description, period, issued_on, due_date, amount_billed),
+          UPDATE (description, due_date, amount_billed), DELETE ON billing TO isp_admin;
+    GRANT INSERT (billing_id, service_id, description, amount) ON billing_items TO isp_admin;
+    GRANT INSERT (customer_id, amount, paid_on, method, reference, entry_key), UPDATE (voided_at, void_reason), DELETE
+        ON payments TO isp_admin;
+    GRANT INSERT (payment_id, billing_id, amount, from_credit) ON payment_allocations TO isp_admin;
+    GRANT UPDATE (taken_at, taken_by) ON work_locks TO isp_admin;
+    GRANT EXECUTE ON FUNCTION apply_credit(bigint[], bigint), restore_deleted(bigint, timestamptz, boolean) TO isp_admin;
+    IF pg_has_role((SELECT datdba FROM pg_database WHERE datname = current_database()), 'USAGE') THEN
+        EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO isp_admin', current_database());  -- for an import
+    END IF;
+END
+$$;
