@@ -10,6 +10,8 @@ import contextlib
 import functools
 import itertools
 import json
+import os
+import pwd
 import random
 import re
 import select
@@ -27,6 +29,7 @@ import psycopg2
 import psycopg2.extensions
 import psycopg2.extras
 import psycopg2.pool
+import psycopg2.sql
 
 from tracker import fields, interrupts, log, migrate, settings
 from tracker.cursor import LOCK_PATIENCE, Cursor, Record, Row, be_patient, only
@@ -49,7 +52,8 @@ from tracker.errors import (
 )
 
 # Amounts inside JSON stay exact.
-psycopg2.extras.register_default_json(globally=True, loads=functools.partial(json.loads, parse_float=Decimal))
+for register in (psycopg2.extras.register_default_json, psycopg2.extras.register_default_jsonb):
+    register(globally=True, loads=functools.partial(json.loads, parse_float=Decimal))
 SCHEMA_LOCK = migrate.SCHEMA_LOCK
 MOST_HITS = 20
 MOST_COUNTED = 100_000
@@ -75,6 +79,15 @@ class Server(TypedDict):
     today: date
     search_is_indexed: bool
     folder: Path | None
+
+
+class Rights(TypedDict):
+    """What this session may do with the tables; why_not says why it may change nothing, and is empty where it may."""
+
+    login: str
+    owner: str
+    is_owner: bool
+    why_not: str
 
 
 class Customer(TypedDict):
@@ -190,6 +203,7 @@ _parameters: Row = {}  # of every connection
 _slots = threading.BoundedSemaphore(1)
 _slot_wait = 30
 _data_folder: Path | None = None  # of the embedded server, while that is the one in use
+_read_only = False  # opened so, whatever the login may
 unknown = 0  # transactions whose COMMIT got no reply
 saved = 0  # writing transactions committed so far, so that an action that was stopped can say whether it saved anything
 
@@ -201,15 +215,22 @@ def _nobody(sentence: str) -> None:
 _say: Callable[[str], object] = _nobody  # whom to tell what takes time
 
 
-def connect(uri: str | None = None, *, allow_older: bool = False, say: Callable[[str], object] = _nobody) -> None:
+def connect(
+    uri: str | None = None,
+    *,
+    allow_older: bool = False,
+    read_only: bool = False,
+    say: Callable[[str], object] = _nobody,
+) -> None:
     """Open the pool, on uri, DATABASE_URI or the embedded database, and create the schema on first run.
 
     An embedded database of an older version is upgraded; with allow_older, older ones are left alone. That, and
-    what else takes time from here on, say is told. Raise Unavailable when the server cannot be reached or its database
-    cannot be used.
+    what else takes time from here on, say is told. With read_only, or READ_ONLY, every session begins with writes off.
+    Raise Unavailable when the server cannot be reached or its database cannot be used.
     """
-    global _pool, _parameters, _slots, _slot_wait, _data_folder, _say
+    global _pool, _parameters, _slots, _slot_wait, _data_folder, _read_only, _say
     _data_folder, _say = None, say
+    _read_only = settings.is_set("READ_ONLY") or read_only
     settings.country_code()  # a wrong one is said now, not at the first search
     size = settings.whole_number("DB_POOL_SIZE", 4)
     _slot_wait = settings.whole_number("DB_POOL_WAIT", 30)
@@ -297,6 +318,8 @@ def _settings() -> str:
     if not re.fullmatch(r"[A-Za-z0-9_+\-/:]{0,60}", timezone, re.ASCII):
         raise Unavailable("TIMEZONE must be a name such as Europe/Paris.")
     limits = f"SET lock_timeout = {lock_ms}; SET statement_timeout = {statement_ms}"
+    if _read_only:
+        limits += "; SET default_transaction_read_only = on"
     return f"{limits}; SET TimeZone = '{timezone}'" if timezone else limits
 
 
@@ -342,8 +365,18 @@ def _opened(dsn: str, *, settle: str) -> _Session:
         cur.execute("SELECT pg_catalog.pg_backend_pid()")
         conn.pooled = only(cur.fetchone())[0] != conn.info.backend_pid
     conn.settings = f"{settle}; SET search_path = {', '.join(path) or 'pg_catalog'}"
+    if _data_folder:
+        conn.settings += f"; SET isp.person = {psycopg2.sql.Literal(_system_user()).as_string(conn)}"
     conn.settle()
     return conn
+
+
+def _system_user() -> str:
+    """Return whose session of the system this is: the embedded database has one login for all."""
+    try:
+        return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return ""
 
 
 def _say_who_is_in_the_way(conn: interrupts.Connection) -> None:
@@ -387,6 +420,7 @@ def _prepare_schema(allow_older: bool, say: Callable[[str], object]) -> None:
         migrate.check_trust(cur)
         version = migrate.database_version(cur)
     if version is None:
+        _check_writable("The tables are not there yet")
         with transaction() as cur:
             version = migrate.create(cur)
     if migrate.pending(version) and not allow_older:
@@ -395,7 +429,13 @@ def _prepare_schema(allow_older: bool, say: Callable[[str], object]) -> None:
                 f"The database is at version {version} and this program needs version {migrate.program_version()}: "
                 "run python main.py upgrade, which brings it there."
             )
+        _check_writable("The database is of an older version")
         upgrade(say)
+
+
+def _check_writable(why: str) -> None:
+    if _read_only:
+        raise Unavailable(f"{why}, and READ_ONLY or --read-only keeps everything as it is: start once without.")
 
 
 class Upgrade(NamedTuple):
@@ -651,8 +691,9 @@ def _translated(exc: psycopg2.Error, conn: _Session, readonly: bool) -> Error:
         return Deadlock("Others are working on the same records; nothing was written. Try again.")
     return {
         "22003": Conflict("The sum is too large to store."),
-        "25006": Forbidden("This server takes no changes now: it is a standby, or read-only."),
-        "42501": Forbidden("This login may look, not change."),
+        "25006": Forbidden("Nothing is changed here: READ_ONLY or --read-only opened it so." if _read_only else
+                           "This server takes no changes now: it is a standby, or read-only."),
+        "42501": Forbidden("This login may not look at that." if readonly else "This login may not do that."),
         "53100": Unavailable("The server's disk is full; nothing was written."),
         "55P03": Busy(f"Another session kept what this needs for {LOCK_PATIENCE // 60} minutes; nothing was written. "
                       "End that session, or wait for it, and try again." if conn.patient else
@@ -708,6 +749,11 @@ def write_one(statement: str, /, **values: object) -> Record | None:
             return existing("row", 0, cur.fetchone())  # type: ignore[return-value]
     except NotFound:
         return None
+
+
+def as_json(value: object) -> psycopg2.extras.Json:
+    """Wrap what travels to the server as JSON."""
+    return psycopg2.extras.Json(value)
 
 
 def fetch_value(statement: str, /, patient: bool = False, **values: object) -> Value:  # type: ignore[type-var]
@@ -858,6 +904,18 @@ def describe_server() -> Server:
         """
     ))
     return cast(Server, {**row, "folder": _data_folder})
+
+
+@retried
+def rights() -> Rights:
+    """Return what this session may do."""
+    with reading() as cur:
+        row = migrate.rights(cur)
+    why_not = ("this server is a standby" if row["is_standby"] else
+               "opened so by READ_ONLY or --read-only, which is a seat belt and no lock" if _read_only else
+               "the database is set so" if row["is_closed"] else
+               "" if row["may_change"] else f"the login {row['login']} may look, not change")
+    return {"login": row["login"], "owner": row["owner"], "is_owner": row["is_owner"], "why_not": why_not}
 
 
 def size() -> str:

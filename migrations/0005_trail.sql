@@ -71,7 +71,7 @@ CREATE INDEX trail_changed_at              ON trail USING brin (changed_at) WITH
 CREATE INDEX trail_login                   ON trail (login, changed_at);
 CREATE INDEX trail_deletions               ON trail (changed_at, transaction_id) WHERE kind = 'deleted';
 CREATE INDEX trail_ids                     ON trail USING gist (ids);
-CREATE INDEX trail_parent_ids              ON trail USING gist (parent_ids);
+CREATE INDEX trail_parent_ids              ON trail USING gist (parent_ids) WHERE parent_ids IS NOT NULL;
 
 -- The trail. Records of a range without gaps, as statements mostly make them, need no list.
 CREATE FUNCTION trail_added() RETURNS trigger

@@ -33,11 +33,23 @@ def owner(uri, sql):
     sql(f"CREATE ROLE {name} LOGIN PASSWORD 'x'")
     sql(f"ALTER DATABASE {dbname} OWNER TO {name}; GRANT CREATE ON SCHEMA public TO PUBLIC")
     sql("CREATE TABLE caught (who text); GRANT ALL ON caught TO PUBLIC")
-    for kind, relation in [("TABLE", "schema_version"), ("TABLE", "customers"), ("TABLE", "payments"),
-                           ("TABLE", "billing"), ("TABLE", "locations"), ("TABLE", "services"),
-                           ("TABLE", "equipment"), ("TABLE", "billing_items"), ("TABLE", "payment_allocations"),
-                           ("VIEW", "billing_status"), ("VIEW", "customer_credit")]:
-        sql(f"ALTER {kind} {relation} OWNER TO {name}")
+    sql(f"""
+        DO $$
+        DECLARE object record;
+        BEGIN
+            FOR object IN
+                SELECT 'TABLE' AS kind, oid::regclass::text AS name FROM pg_class
+                WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v') AND relname <> 'caught'
+                UNION ALL
+                SELECT 'FUNCTION', oid::regprocedure::text FROM pg_proc
+                WHERE pronamespace = 'public'::regnamespace
+                  AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+            LOOP
+                EXECUTE format('ALTER %s %s OWNER TO {name}', object.kind, object.name);
+            END LOOP;
+        END
+        $$
+    """)
     yield psycopg2.extensions.make_dsn(uri, user=name, password="x")
     database.disconnect()
     sql(f"ALTER DATABASE {dbname} OWNER TO postgres; REASSIGN OWNED BY {name} TO postgres; DROP OWNED BY {name}")

@@ -14,10 +14,14 @@ from typing import NamedTuple
 import psycopg2
 
 from tracker import log
-from tracker.cursor import Cursor, be_patient
+from tracker.cursor import Cursor, Row, be_patient
 from tracker.errors import Busy, Forbidden, Unavailable
 
 PROJECT = Path(__file__).parents[1]
+TABLES = [
+    "schema_version", "customers", "locations", "services", "equipment", "billing", "billing_items", "payments",
+    "payment_allocations",
+]
 SCHEMA_LOCK = 49_951  # any number, the same in every copy of the program
 LOCK_PATIENCE = 60
 OTHERS_PATIENCE = 10
@@ -71,19 +75,46 @@ def database_version(cur: Cursor) -> int | None:
         raise Unavailable("The server is older than PostgreSQL 14; use a newer one.")
     if server.parameter_status("server_encoding") != "UTF8":
         raise Unavailable("The database does not store UTF-8; create one with ENCODING 'UTF8'.")
-    # Not to_regclass(), which can repeat from a cache what was true before this transaction waited for SCHEMA_LOCK.
-    cur.execute(
-        """
-        SELECT EXISTS (
-            SELECT FROM pg_class WHERE relname = 'schema_version' AND pg_table_is_visible(oid)
-        ) AS installed
-        """
-    )
-    if not cur.row()["installed"]:
+    found = rights(cur)
+    if not found["owner"]:
         return None
+    if not found["may_look"]:
+        raise Unavailable(f"The login {found['login']} may not look at the tables of {found['owner']}, who can allow it: "
+                          f"GRANT isp_readonly TO {found['quoted']}, or isp_admin to change them, too.")
     cur.execute("SELECT max(version) AS version FROM schema_version")
     version: int | None = cur.row()["version"]
     return version
+
+
+def rights(cur: Cursor) -> Row:
+    """Return what this login may do with the tables, and whose they are: nobody's where there are none.
+
+    Tables are also found in a schema of the search path that the login may not use. Not by to_regclass(), which can
+    repeat from a cache what was true before this transaction waited for SCHEMA_LOCK.
+    """
+    cur.execute(
+        """
+        SELECT current_user                                                                      AS login,
+               quote_ident(current_user)                                                         AS quoted,
+               coalesce(min(pg_get_userbyid(relowner)), '')                                      AS owner,
+               coalesce(bool_and(pg_has_role(relowner, 'USAGE')), false)                         AS is_owner,
+               bool_and(has_schema_privilege(relnamespace, 'USAGE') AND has_table_privilege(oid, 'SELECT')) AS may_look,
+               bool_and(has_any_column_privilege(oid, 'INSERT')) FILTER (WHERE relname <> 'schema_version') AS may_change,
+               pg_is_in_recovery()                                                               AS is_standby,
+               current_setting('default_transaction_read_only')::boolean                         AS is_closed
+        FROM pg_class
+        WHERE relkind = 'r'
+          AND relname = ANY (%(tables)s)
+          AND (pg_table_is_visible(oid)
+               OR NOT has_schema_privilege(relnamespace, 'USAGE')
+                  AND relnamespace = ANY (SELECT oid
+                                          FROM pg_namespace
+                                          WHERE quote_ident(nspname) = ANY (string_to_array(current_setting('search_path'),
+                                                                                            ', '))))
+        """,
+        {"tables": TABLES},
+    )
+    return cur.row()
 
 
 def check_trust(cur: Cursor) -> None:

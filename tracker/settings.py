@@ -58,6 +58,14 @@ def whole_number(name: str, default: int) -> int:
     return int(value)
 
 
+def is_set(name: str) -> bool:
+    """Return whether a setting that is yes or no is yes; raise Unavailable when it is neither."""
+    value = get(name, "no").casefold()
+    if value not in ("yes", "no"):
+        raise Unavailable(f"{name} must be yes or no.")
+    return value == "yes"
+
+
 def country_code() -> str:
     """Return the digits of COUNTRY_CODE, which phone numbers have that are written without one; nothing when unset."""
     code = get("COUNTRY_CODE")

@@ -1,0 +1,396 @@
+"""The trail: who changed what, and how a deletion or a change is undone. Triggers write it; see schema.sql."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import Any, NamedTuple, TypedDict
+
+import database
+from database import fetch_all, fetch_one, give_reason, retried, streaming, transaction
+from tracker import settings
+from tracker.cursor import Row, be_patient, only
+from tracker.errors import Conflict, Forbidden, NotFound
+
+MOST_DELETIONS = 20
+TRAIL_YEARS = 10
+KINDS = ("added", "changed", "deleted")
+# Each table and its key, parents first.
+KEYS = {
+    "customers": "customer_id", "locations": "location_id", "services": "service_id", "equipment": "equipment_id",
+    "billing": "billing_id", "billing_items": "billing_item_id", "payments": "payment_id",
+    "payment_allocations": "payment_allocation_id",
+}
+
+
+class Change(TypedDict):
+    """What a statement did to one record; record is that as it is now, or as it was deleted."""
+
+    trail_id: int
+    changed_at: datetime
+    person: str
+    login: str
+    program: str
+    reason: str | None
+    table_name: str
+    kind: str
+    record_id: int
+    old: Row | None
+    new: Row | None
+    record: Row | None
+
+
+class StatementChange(TypedDict):
+    """What a statement did to one or more records of a table; ids are ranges, as 1, 3-7."""
+
+    trail_id: int
+    changed_at: datetime
+    login: str
+    person: str
+    program: str
+    reason: str | None
+    transaction_id: int
+    table_name: str
+    kind: str
+    ids: str
+    row_count: int
+    old: Any
+    new: Any
+
+
+class Deletion(TypedDict):
+    """What a transaction deleted: how many rows of each table, and the first row of the topmost of these tables."""
+
+    changed_at: datetime
+    transaction_id: int
+    person: str
+    reason: str | None
+    table_name: str
+    record: Row
+    counts: dict[str, int]
+    is_back: bool
+
+
+class Obstacle(NamedTuple):
+    """What keeps a deletion from being undone; a serial number that another device has, only in part."""
+
+    kind: str
+    record_id: int
+    what: str
+    holder: Row | None
+
+
+# The records that are or were a customer's, deleted ones as the trail has them.
+OF_CUSTOMER = """
+    site AS (
+        SELECT location_id FROM locations WHERE customer_id = %(customer_id)s
+        UNION
+        SELECT (line ->> 'location_id')::bigint
+        FROM trail
+        CROSS JOIN LATERAL jsonb_array_elements(old) AS line
+        WHERE kind = 'deleted' AND table_name = 'locations' AND parent_ids @> %(customer_id)s::bigint
+          AND (line ->> 'customer_id')::bigint = %(customer_id)s
+    ), sites AS (
+        SELECT coalesce(range_agg(int8range(location_id, location_id, '[]')), '{}') AS ids FROM site
+    ), record (table_name, record_id) AS (
+        SELECT 'customers', %(customer_id)s::bigint
+        UNION ALL
+        SELECT 'locations', location_id FROM site
+        UNION
+        SELECT 'services', service_id FROM services JOIN site USING (location_id)
+        UNION
+        SELECT 'equipment', equipment_id FROM equipment JOIN site USING (location_id)
+        UNION
+        SELECT table_name, (line ->> CASE table_name WHEN 'services' THEN 'service_id' ELSE 'equipment_id' END)::bigint
+        FROM sites
+        JOIN trail ON parent_ids && sites.ids
+        CROSS JOIN LATERAL jsonb_array_elements(old) AS line
+        WHERE kind = 'deleted' AND table_name IN ('services', 'equipment')
+          AND (line ->> 'location_id')::bigint IN (SELECT location_id FROM site)
+        UNION
+        SELECT 'billing', billing_id FROM billing WHERE customer_id = %(customer_id)s
+        UNION
+        SELECT 'payments', payment_id FROM payments WHERE customer_id = %(customer_id)s
+        UNION
+        SELECT table_name, (line ->> CASE table_name WHEN 'billing' THEN 'billing_id' ELSE 'payment_id' END)::bigint
+        FROM trail
+        CROSS JOIN LATERAL jsonb_array_elements(old) AS line
+        WHERE kind = 'deleted' AND table_name IN ('billing', 'payments') AND parent_ids @> %(customer_id)s::bigint
+          AND (line ->> 'customer_id')::bigint = %(customer_id)s
+    )
+"""
+ONE_RECORD = "record (table_name, record_id) AS (SELECT %(table)s::text, %(record_id)s::bigint)"
+
+
+def history_of_customer(
+    customer_id: int, before: tuple[int, str, int] | None = None, limit: int = 100
+) -> list[Change]:
+    """Return the changes of a customer and of all that is or was theirs, newest first.
+
+    before is trail_id, table_name and record_id of the last one shown.
+    """
+    return _history(OF_CUSTOMER, before, limit, customer_id=customer_id)
+
+
+def history_of(table: str, record_id: int, before: tuple[int, str, int] | None = None, limit: int = 100) -> list[Change]:
+    """Return the changes of one record, newest first; before as in history_of_customer."""
+    return _history(ONE_RECORD, before, limit, table=table, record_id=record_id)
+
+
+def _history(records: str, before: tuple[int, str, int] | None, limit: int, **values: object) -> list[Change]:
+    before_id, before_table, before_record = before or (2**62, "", 0)
+    return fetch_all(
+        f"""
+        WITH {records}, page AS MATERIALIZED (
+            SELECT trail_id, changed_at, person, login, program, reason, trail.table_name, kind, record_id, old, new
+            FROM record
+            JOIN trail ON trail.table_name = record.table_name AND ids @> record_id
+            WHERE (trail_id, trail.table_name, record_id) < (%(before_id)s, %(before_table)s, %(before_record)s)
+            ORDER BY trail_id DESC, trail.table_name DESC, record_id DESC
+            LIMIT %(limit)s
+        )
+        SELECT trail_id, changed_at, person, login, program, reason, table_name, kind, record_id,
+               CASE kind WHEN 'changed' THEN old END AS old, new,
+               coalesce(
+                   CASE table_name
+                       WHEN 'customers' THEN (SELECT to_jsonb(customers) FROM customers WHERE customer_id = record_id)
+                       WHEN 'locations' THEN (SELECT to_jsonb(locations) FROM locations WHERE location_id = record_id)
+                       WHEN 'services' THEN (SELECT to_jsonb(services) FROM services WHERE service_id = record_id)
+                       WHEN 'equipment' THEN (SELECT to_jsonb(equipment) FROM equipment WHERE equipment_id = record_id)
+                       WHEN 'billing' THEN (SELECT to_jsonb(billing) FROM billing WHERE billing_id = record_id)
+                       WHEN 'payments' THEN (SELECT to_jsonb(payments) FROM payments WHERE payment_id = record_id)
+                   END,
+                   (SELECT line
+                    FROM trail AS deleted
+                    CROSS JOIN LATERAL jsonb_array_elements(deleted.old) AS line
+                    WHERE deleted.kind = 'deleted' AND deleted.table_name = page.table_name AND deleted.ids @> record_id
+                      AND (line ->> (%(keys)s::jsonb ->> page.table_name))::bigint = record_id
+                    ORDER BY deleted.trail_id DESC
+                    LIMIT 1)
+               ) AS record
+        FROM page
+        ORDER BY trail_id DESC, table_name DESC, record_id DESC
+        """,  # noqa: S608 (records is one of the two above)
+        **values, before_id=before_id, before_table=before_table, before_record=before_record, limit=limit,
+        keys=database.as_json(KEYS),
+    )
+
+
+CHANGES = """
+    SELECT trail_id, changed_at, login, person, program, reason, transaction_id, table_name, kind,
+           (SELECT string_agg(concat_ws('-', lower(range), nullif(upper(range) - 1, lower(range))), ', ' ORDER BY range)
+            FROM unnest(ids) AS range) AS ids,
+           row_count, old, new
+    FROM trail
+    WHERE (%(first)s::date IS NULL OR changed_at >= %(first)s::date)
+      AND (%(last)s::date IS NULL OR changed_at < %(last)s::date + 1)
+      AND (%(person)s::text IS NULL OR folded(person) = folded(%(person)s) OR login = %(person)s)
+      AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+      AND (%(table)s::text IS NULL OR table_name = %(table)s)
+      AND (%(before)s::bigint = 0 OR trail_id < %(before)s)
+    ORDER BY trail_id DESC
+"""
+
+
+class Wanted(NamedTuple):
+    """Which changes are meant: by day, person, kind and table, each None for all."""
+
+    first: date | None = None
+    last: date | None = None
+    person: str | None = None
+    kind: str | None = None
+    table: str | None = None
+
+
+def changes(wanted: Wanted, before: int = 0, limit: int = 100) -> list[StatementChange]:
+    """Return changes, newest first; before is the trail_id of the last one shown."""
+    return fetch_all(f"{CHANGES} LIMIT %(limit)s", **wanted._asdict(), before=before, limit=limit)
+
+
+def stream_changes(wanted: Wanted) -> Iterator[StatementChange]:
+    """Yield all changes, newest first."""
+    with streaming() as cur:
+        cur.execute(CHANGES, {**wanted._asdict(), "before": 0})
+        yield from cur  # type: ignore[misc]
+
+
+def count_changes(wanted: Wanted) -> int:
+    return database.fetch_value(
+        f"SELECT count(*) FROM ({CHANGES}) AS change", **wanted._asdict(), before=0  # noqa: S608 (CHANGES holds no value)
+    )
+
+
+def deletions(limit: int = MOST_DELETIONS) -> list[Deletion]:
+    """Return the last transactions that deleted records, newest first."""
+    return fetch_all(
+        """
+        WITH latest AS MATERIALIZED (
+            SELECT changed_at, transaction_id
+            FROM trail
+            WHERE kind = 'deleted'
+            GROUP BY changed_at, transaction_id
+            ORDER BY changed_at DESC, transaction_id DESC
+            LIMIT %(limit)s
+        ), part AS (
+            SELECT changed_at, transaction_id, table_name, min(person) AS person, min(reason) AS reason,
+                   sum(row_count)::bigint AS rows, min(trail_id) AS first_id,
+                   array_position(%(tables)s, table_name) AS place
+            FROM latest
+            JOIN trail USING (changed_at, transaction_id)
+            WHERE kind = 'deleted'
+            GROUP BY changed_at, transaction_id, table_name
+        ), top AS (
+            SELECT DISTINCT ON (changed_at, transaction_id) changed_at, transaction_id, person, reason, table_name, first_id
+            FROM part
+            ORDER BY changed_at, transaction_id, place
+        )
+        SELECT top.changed_at, top.transaction_id, top.person, top.reason, top.table_name, first.old -> 0 AS record,
+               (SELECT json_object_agg(part.table_name, part.rows ORDER BY place)
+                FROM part
+                WHERE (part.changed_at, part.transaction_id) = (top.changed_at, top.transaction_id)) AS counts,
+               EXISTS (
+                   SELECT FROM trail AS again
+                   WHERE again.kind = 'added' AND again.table_name = top.table_name AND again.trail_id > first_id
+                     AND again.ids @> (first.old -> 0 ->> (%(keys)s::jsonb ->> top.table_name))::bigint
+               ) AS is_back
+        FROM top
+        JOIN trail AS first ON first.trail_id = first_id
+        ORDER BY top.changed_at DESC, top.transaction_id DESC
+        """,
+        limit=limit, tables=list(KEYS), keys=database.as_json(KEYS),
+    )
+
+
+def obstacles(deletion: Deletion) -> list[Obstacle]:
+    """Return what keeps a deletion from being undone: what it belongs to is gone, or its place is taken since."""
+    rows: list[Row] = fetch_all(
+        """
+        WITH lost AS (
+            SELECT name, line
+            FROM unnest(%(tables)s) AS name
+            CROSS JOIN LATERAL deleted_rows(%(transaction_id)s, %(changed_at)s, name)
+        )
+        SELECT 'customer' AS kind, (line ->> 'customer_id')::bigint AS record_id, name AS what, NULL::jsonb AS holder
+        FROM lost
+        WHERE name IN ('locations', 'billing', 'payments')
+          AND NOT EXISTS (SELECT FROM customers WHERE customer_id = (line ->> 'customer_id')::bigint)
+          AND NOT EXISTS (SELECT FROM lost AS parent
+                          WHERE parent.name = 'customers' AND parent.line -> 'customer_id' = lost.line -> 'customer_id')
+        UNION
+        SELECT 'location', (line ->> 'location_id')::bigint, name, NULL
+        FROM lost
+        WHERE name IN ('services', 'equipment')
+          AND NOT EXISTS (SELECT FROM locations WHERE location_id = (line ->> 'location_id')::bigint)
+          AND NOT EXISTS (SELECT FROM lost AS parent
+                          WHERE parent.name = 'locations' AND parent.line -> 'location_id' = lost.line -> 'location_id')
+        UNION
+        SELECT 'address', locations.location_id, locations.address, to_jsonb(customers)
+        FROM lost
+        JOIN locations ON customer_id = (line ->> 'customer_id')::bigint AND address = line ->> 'address'
+        JOIN customers USING (customer_id)
+        WHERE lost.name = 'locations'
+        UNION
+        SELECT 'month', billing.billing_id, billing.description, NULL
+        FROM lost
+        JOIN billing ON customer_id = (line ->> 'customer_id')::bigint AND period = (line ->> 'period')::date
+        WHERE lost.name = 'billing'
+        UNION
+        SELECT 'serial', holder.equipment_id, lost.line ->> 'serial_number',
+               to_jsonb(holder) || jsonb_build_object('address', address, 'name', customers.name)
+        FROM lost
+        JOIN equipment AS holder ON serial_key(holder.serial_number) = serial_key(lost.line ->> 'serial_number')
+        JOIN locations USING (location_id)
+        JOIN customers USING (customer_id)
+        WHERE lost.name = 'equipment'
+        ORDER BY kind, record_id
+        """,
+        tables=list(KEYS), transaction_id=deletion["transaction_id"], changed_at=deletion["changed_at"],
+    )
+    return [Obstacle(**row) for row in rows]
+
+
+@retried
+def restore(deletion: Deletion, without_taken_serials: bool = False) -> None:
+    """Bring back what a transaction deleted, with its IDs, in one transaction.
+
+    Raise Conflict when its place is taken, as obstacles() says; without_taken_serials leaves out the serial numbers
+    that other devices have by now.
+    """
+    with transaction() as cur:
+        be_patient(cur)
+        give_reason(cur, f"undo of the deletion of {deletion['changed_at']:%Y-%m-%d %H:%M}")
+        cur.execute(
+            "SELECT restore_deleted(%(transaction_id)s, %(changed_at)s, %(without)s)",
+            {"transaction_id": deletion["transaction_id"], "changed_at": deletion["changed_at"],
+             "without": without_taken_serials},
+        )
+
+
+UPDATES = {
+    "customers": (database.update_customer, {"name": "name", "phone_number": "phone_number"}),
+    "locations": (database.update_location, {"address": "address"}),
+    "services": (database.update_service, {"service_name": "service_name", "cost": "cost"}),
+    "equipment": (database.update_equipment,
+                  {"equipment_name": "equipment_name", "serial_number": "serial_number", "cost": "cost"}),
+    "billing": (database.update_bill,
+                {"description": "description", "amount_billed": "amount", "due_date": "due_date"}),
+}
+
+
+def can_undo(change: Change) -> bool:
+    """Tell whether a change is one of fields that the forms change, and can be undone as they are."""
+    if change["kind"] != "changed" or change["table_name"] not in UPDATES:
+        return False
+    return set(change["old"] or {}) - {"serial_repeat"} <= set(UPDATES[change["table_name"]][1])
+
+
+def undo(change: Change) -> Row:
+    """Give a record's fields their values from before a change, and return it as the update functions do.
+
+    Raise Changed when somebody has changed one of the fields since, NotFound when the record is gone, and Conflict when
+    its old value breaks a rule by now.
+    """
+    update, names = UPDATES[change["table_name"]]
+    old, new = change["old"] or {}, change["new"] or {}
+    given = {names[column]: "" if value is None else _from_json(column, value)
+             for column, value in old.items() if column in names}
+    seen = {column: _from_json(column, new.get(column)) for column in names}
+    row: Row = update(change["record_id"], **given, seen=seen)  # type: ignore[operator]
+    return row
+
+
+def _from_json(column: str, value: Any) -> Any:
+    return date.fromisoformat(value) if column == "due_date" and value else value
+
+
+def years_kept() -> int:
+    """Return for how many years the trail is kept: TRAIL_YEARS."""
+    return settings.whole_number("TRAIL_YEARS", TRAIL_YEARS)
+
+
+@retried
+def thin() -> int:
+    """Delete what of the trail is older than it is kept, note that in the trail, and return how many rows it was.
+
+    Raise Forbidden for any but the owner of the tables.
+    """
+    years = years_kept()
+    with transaction() as cur:
+        be_patient(cur)
+        give_reason(cur, f"older than {years} years")
+        cur.execute(
+            """
+            WITH gone AS (
+                DELETE FROM trail
+                WHERE changed_at < CURRENT_DATE - make_interval(years => %(years)s)
+                RETURNING trail_id
+            )
+            INSERT INTO trail (table_name, kind, ids, row_count)
+            SELECT 'trail', 'deleted', range_agg(int8range(trail_id, trail_id, '[]')), count(*)
+            FROM gone
+            HAVING count(*) > 0
+            RETURNING row_count
+            """,
+            {"years": years},
+        )
+        row = cur.fetchone()
+        return row["row_count"] if row else 0
