@@ -918,6 +918,10 @@ def rights() -> Rights:
     return {"login": row["login"], "owner": row["owner"], "is_owner": row["is_owner"], "why_not": why_not}
 
 
+def is_embedded() -> bool:
+    return _data_folder is not None
+
+
 def size() -> str:
     """Return how large the database is, such as 8 MB."""
     return fetch_value("SELECT pg_size_pretty(pg_database_size(current_database())) AS size")

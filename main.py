@@ -65,7 +65,7 @@ class Menu(NamedTuple):
 def find_customer(answer: str) -> None:
     """Open the account that an answer at the main menu leads to; a name that nobody has may be a new customer's."""
     while not (customer := look_up(CUSTOMER, answer)):
-        if not may_be_new(answer):
+        if not menus.may_run(add_customer) or not may_be_new(answer):
             return
         again = ask("Search again, or yes to add a customer of that name", fields.text(300), shown="back")
         if again is None or again.casefold() in LEAVE:
@@ -95,6 +95,7 @@ def open_account(row: Mapping[str, Any]) -> bool:
     return True
 
 
+@menus.changes
 def add_customer(**given: str) -> None:
     """Add a customer, asking for what is not given, and on a terminal go on with the account."""
     customer_id, new = fill_in(CUSTOMER_FIELDS, add_new_customer, **given)
@@ -120,12 +121,14 @@ def view_customer() -> None:
     view(CUSTOMER, screens.CUSTOMERS, database.list_customers, open_account)
 
 
+@menus.changes
 def update_customer(customer: Customer | None = None) -> None:
     customer = of_whom(customer)
     if row := change(CUSTOMER_FIELDS, customer, database.update_customer, customer["customer_id"]):
         say(f"Saved {CUSTOMER.name(row)}.")
 
 
+@menus.changes
 def delete_customer() -> None:
     customer = pick(CUSTOMER)
     contents = database.customer_contents(customer["customer_id"])
@@ -136,6 +139,7 @@ def delete_customer() -> None:
         say(f"Deleted {CUSTOMER.name(customer)}{deleted_with(contents)}.")
 
 
+@menus.changes
 def add_location(customer: Customer | None = None) -> None:
     add_location_to(of_whom(customer))
 
@@ -151,12 +155,14 @@ def show_location(location: Location) -> None:
     show_lines(line for site in sites for line in screens.location_lines(site))
 
 
+@menus.changes
 def update_location() -> None:
     location = pick(LOCATION)
     if row := change(LOCATION_FIELDS, location, database.update_location, location["location_id"]):
         say(f"Saved location {row['location_id']}, {row['address']}.")
 
 
+@menus.changes
 def delete_location() -> None:
     location = pick(LOCATION)
     contents = database.location_contents(location["location_id"])
@@ -165,6 +171,7 @@ def delete_location() -> None:
         say(f"Deleted {LOCATION.name(location)}{deleted_with(contents)}.")
 
 
+@menus.changes
 def add_service(customer: Customer | None = None) -> None:
     location = location_of(customer)
     service_id, new = fill_in(SERVICE_FIELDS, database.add_service, location["location_id"])
@@ -176,12 +183,14 @@ def view_service() -> None:
     view(SERVICE, screens.SERVICES, database.list_services, show_fields(screens.SERVICES))
 
 
+@menus.changes
 def update_service() -> None:
     service = pick(SERVICE)
     if row := change(SERVICE_FIELDS, service, database.update_service, service["service_id"]):
         say(f"Saved service {row['service_id']}, {row['service_name']}, at {text.show_amount(row['cost'])} a month.")
 
 
+@menus.changes
 def delete_service() -> None:
     service = pick(SERVICE)
     if confirm_delete(SERVICE.name(service), {}):
@@ -189,6 +198,7 @@ def delete_service() -> None:
         say(f"Deleted {SERVICE.name(service)}.")
 
 
+@menus.changes
 def add_equipment(customer: Customer | None = None) -> None:
     """Add a device to a location; in an account one after another, since a new site has several."""
     location = location_of(customer)
@@ -207,12 +217,14 @@ def view_equipment() -> None:
     view(EQUIPMENT, screens.EQUIPMENT, database.list_equipment, show_fields(screens.EQUIPMENT))
 
 
+@menus.changes
 def update_equipment() -> None:
     device = pick(EQUIPMENT)
     if row := change(EQUIPMENT_FIELDS, device, database.update_equipment, device["equipment_id"]):
         say(f"Saved equipment {row['equipment_id']}, {row['equipment_name']}, worth {text.show_amount(row['cost'])}.")
 
 
+@menus.changes
 def delete_equipment() -> None:
     device = pick(EQUIPMENT)
     if confirm_delete(EQUIPMENT.name(device), {}):
@@ -220,6 +232,7 @@ def delete_equipment() -> None:
         say(f"Deleted {EQUIPMENT.name(device)}.")
 
 
+@menus.changes
 def add_bill(customer: Customer | None = None) -> None:
     customer = of_whom(customer)
     (billing_id, credit), new = fill_in(BILL_FIELDS, add_new_bill, customer["customer_id"])
@@ -252,6 +265,7 @@ def show_bill(bill: Bill) -> None:
             print(line)
 
 
+@menus.changes
 def update_bill() -> None:
     bill = pick(BILL)
     if row := change(BILL_FIELDS, bill, database.update_bill, bill["billing_id"]):
@@ -261,6 +275,7 @@ def update_bill() -> None:
             f"due {row['due_date']}, {text.show_amount(row['amount_due'])} to pay.")
 
 
+@menus.changes
 def delete_bill() -> None:
     bill = pick(BILL)
     if bill["amount_paid"]:
@@ -271,6 +286,7 @@ def delete_bill() -> None:
         say(f"Deleted {BILL.name(bill)}.")
 
 
+@menus.changes
 def record_payment(customer: Customer | None = None) -> None:
     customer = of_whom(customer)
     customer_id = customer["customer_id"]
@@ -310,6 +326,7 @@ def show_payment(row: Mapping[str, Any]) -> None:
         print(line)
 
 
+@menus.changes
 def void_payment() -> None:
     payment = pick(PAYMENT)
     if payment["voided_on"]:
@@ -326,6 +343,7 @@ def void_payment() -> None:
         print("Not voided.")
 
 
+@menus.changes
 def run_bills() -> None:
     today = database.today()
     this_month = today.replace(day=1)
@@ -339,6 +357,7 @@ def run_bills() -> None:
         commands.run_bills(period, due_date, preview["total"])
 
 
+@menus.changes
 def undo_bills() -> None:
     period = ask("Month", fields.month)
     preview = during("Looking for bills", lambda: bill_run.preview_undo(period))
@@ -393,6 +412,7 @@ def about_database() -> None:
             "the extension pg_trgm was not there at the first start")
 
 
+@menus.changes
 def import_accounts() -> None:
     """Import a CSV file whose columns, once shown, may be changed."""
     source = ask_import_file()
@@ -498,7 +518,7 @@ ACCOUNT_MENU = AccountMenu({
 
 def run_menu(menu: Menu) -> None:
     """Show a menu and run what is chosen from it, until it is left."""
-    labels = {**{digit: label for digit, (label, _) in menu.entries.items()}, "0": menu.leave}
+    labels = {**{digit: label for digit, (label, _) in menus.allowed(menu.entries).items()}, "0": menu.leave}
     lines = [f"{digit:>3}  {label}" for digit, label in labels.items()]
     shown = lines
     while True:
@@ -530,6 +550,8 @@ def first_screen() -> None:
     print(f"ISP Customer Tracker {VERSION}")
     say(screens.where(server))
     say(f"Database {server['database']}, as {server['login']}")
+    if menus.why_not:
+        say(f"Read-only: {menus.why_not}.")
     rows, exact = database.count("customers")
     customers = text.plural(rows, "customer") if exact else f"about {rows} customers"
     say(f"{customers}. {screens.late_footer(reports.late_total())}")
@@ -538,6 +560,7 @@ def first_screen() -> None:
 
 
 def run_menus(arguments: argparse.Namespace) -> int:
+    menus.why_not = database.rights()["why_not"]
     first_screen()
     run_menu(MAIN_MENU)
     if not prompts.on_terminal() and prompts.complaints:
@@ -551,7 +574,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = commands.parser(VERSION, run_menus).parse_args(argv)
     interrupts.install()
     try:
-        database.connect(allow_older=arguments.allow_older, say=prompts.note)
+        database.connect(allow_older=arguments.allow_older, read_only=arguments.read_only, say=prompts.note)
     except errors.Error as exc:
         log.note(f"Not started: {exc}")
         prompts.complain(str(exc))

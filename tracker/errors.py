@@ -208,7 +208,7 @@ class WrongAnswer(Exception):
 class NotFound(Error):
     http_status = 404
 
-    def __init__(self, kind: str, row_id: int) -> None:
+    def __init__(self, kind: str, row_id: int | str) -> None:
         super().__init__(f"There is no {kind} {row_id}.")
 
 

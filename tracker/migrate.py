@@ -79,8 +79,8 @@ def database_version(cur: Cursor) -> int | None:
     if not found["owner"]:
         return None
     if not found["may_look"]:
-        raise Unavailable(f"The login {found['login']} may not look at the tables of {found['owner']}, who can allow it: "
-                          f"GRANT isp_readonly TO {found['quoted']}, or isp_admin to change them, too.")
+        raise Unavailable(f"The login {found['login']} may not look at the tables of {found['owner']}, who can allow "
+                          f"that: GRANT isp_readonly TO {found['quoted']}, or isp_admin to change them, too.")
     cur.execute("SELECT max(version) AS version FROM schema_version")
     version: int | None = cur.row()["version"]
     return version
@@ -94,23 +94,27 @@ def rights(cur: Cursor) -> Row:
     """
     cur.execute(
         """
-        SELECT current_user                                                                      AS login,
-               quote_ident(current_user)                                                         AS quoted,
-               coalesce(min(pg_get_userbyid(relowner)), '')                                      AS owner,
-               coalesce(bool_and(pg_has_role(relowner, 'USAGE')), false)                         AS is_owner,
-               bool_and(has_schema_privilege(relnamespace, 'USAGE') AND has_table_privilege(oid, 'SELECT')) AS may_look,
-               bool_and(has_any_column_privilege(oid, 'INSERT')) FILTER (WHERE relname <> 'schema_version') AS may_change,
-               pg_is_in_recovery()                                                               AS is_standby,
-               current_setting('default_transaction_read_only')::boolean                         AS is_closed
-        FROM pg_class
-        WHERE relkind = 'r'
-          AND relname = ANY (%(tables)s)
-          AND (pg_table_is_visible(oid)
-               OR NOT has_schema_privilege(relnamespace, 'USAGE')
-                  AND relnamespace = ANY (SELECT oid
-                                          FROM pg_namespace
-                                          WHERE quote_ident(nspname) = ANY (string_to_array(current_setting('search_path'),
-                                                                                            ', '))))
+        WITH ours AS (
+            SELECT oid, relname, relnamespace, relowner
+            FROM pg_class
+            WHERE relkind = 'r'
+              AND relname = ANY (%(tables)s)
+              AND (pg_table_is_visible(oid)
+                   OR NOT has_schema_privilege(relnamespace, 'USAGE')
+                      AND (SELECT quote_ident(nspname) FROM pg_namespace WHERE pg_namespace.oid = relnamespace)
+                          = ANY (string_to_array(current_setting('search_path'), ', ')))
+        )
+        SELECT current_user                                                              AS login,
+               quote_ident(current_user)                                                 AS quoted,
+               coalesce(min(pg_get_userbyid(relowner)), '')                              AS owner,
+               coalesce(bool_and(pg_has_role(relowner, 'USAGE')), false)                 AS is_owner,
+               bool_and(has_schema_privilege(relnamespace, 'USAGE')
+                        AND has_table_privilege(oid, 'SELECT'))                          AS may_look,
+               bool_and(has_any_column_privilege(oid, 'INSERT'))
+                   FILTER (WHERE relname <> 'schema_version')                            AS may_change,
+               pg_is_in_recovery()                                                       AS is_standby,
+               current_setting('default_transaction_read_only')::boolean                 AS is_closed
+        FROM ours
         """,
         {"tables": TABLES},
     )

@@ -6,10 +6,9 @@ from datetime import date, datetime
 from typing import Any, NamedTuple, TypedDict
 
 import database
-from database import fetch_all, fetch_one, give_reason, retried, streaming, transaction
+from database import fetch_all, give_reason, retried, streaming, transaction
 from tracker import settings
-from tracker.cursor import Row, be_patient, only
-from tracker.errors import Conflict, Forbidden, NotFound
+from tracker.cursor import Row, be_patient
 
 MOST_DELETIONS = 20
 TRAIL_YEARS = 10
@@ -131,12 +130,14 @@ def history_of_customer(
     return _history(OF_CUSTOMER, before, limit, customer_id=customer_id)
 
 
-def history_of(table: str, record_id: int, before: tuple[int, str, int] | None = None, limit: int = 100) -> list[Change]:
+def history_of(
+    table: str, record_id: int, before: tuple[int, str, int] | None = None, limit: int = 100
+) -> list[Change]:
     """Return the changes of one record, newest first; before as in history_of_customer."""
     return _history(ONE_RECORD, before, limit, table=table, record_id=record_id)
 
 
-def _history(records: str, before: tuple[int, str, int] | None, limit: int, **values: object) -> list[Change]:
+def _history(records: str, before: tuple[int, str, int] | None, limit: int, **values: Any) -> list[Change]:
     before_id, before_table, before_record = before or (2**62, "", 0)
     return fetch_all(
         f"""
@@ -210,7 +211,7 @@ def stream_changes(wanted: Wanted) -> Iterator[StatementChange]:
     """Yield all changes, newest first."""
     with streaming() as cur:
         cur.execute(CHANGES, {**wanted._asdict(), "before": 0})
-        yield from cur  # type: ignore[misc]
+        yield from cur
 
 
 def count_changes(wanted: Wanted) -> int:
@@ -239,7 +240,8 @@ def deletions(limit: int = MOST_DELETIONS) -> list[Deletion]:
             WHERE kind = 'deleted'
             GROUP BY changed_at, transaction_id, table_name
         ), top AS (
-            SELECT DISTINCT ON (changed_at, transaction_id) changed_at, transaction_id, person, reason, table_name, first_id
+            SELECT DISTINCT ON (changed_at, transaction_id)
+                   changed_at, transaction_id, person, reason, table_name, first_id
             FROM part
             ORDER BY changed_at, transaction_id, place
         )

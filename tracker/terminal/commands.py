@@ -33,6 +33,8 @@ def parser(version: str, run_menus: Command) -> argparse.ArgumentParser:
         epilog="Without a command, the menus open. Settings stand in .env; .env.example lists them.",
     )
     top.add_argument("--version", action="version", version=f"ISP Customer Tracker {version}")
+    top.add_argument("--read-only", action="store_true",
+                     help="open the database with writes off: a seat belt, while a login's rights are a lock")
     top.set_defaults(run=run_menus, allow_older=False)
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
 
@@ -117,6 +119,12 @@ def add_export(command: argparse.ArgumentParser) -> None:
     command.add_argument("what", choices=exporting.EXPORTS)
     command.add_argument("file", nargs="?", default="", metavar="FILE", help="else standard output")
     command.add_argument("--yes", action="store_true", help="replace a file that exists")
+
+
+def check_may_change() -> None:
+    """Raise Forbidden where nothing may be changed, before anything is asked or read."""
+    if why_not := database.rights()["why_not"]:
+        raise errors.Forbidden(f"That changes the database, and this is read-only: {why_not}.")
 
 
 def write(form: str, rows: Iterable[Row], columns: list[tables.Column]) -> None:
@@ -230,6 +238,8 @@ def show_statement(customer_id: int, first: date, last: date) -> None:
 
 
 def bill_command(arguments: argparse.Namespace) -> int:
+    if not arguments.dry_run:
+        check_may_change()
     today = database.today()
     due_date = arguments.due(today) if arguments.due else bill_run.default_due_date(arguments.period, today)
     preview = during("Adding up", lambda: bill_run.preview(arguments.period))
@@ -310,6 +320,7 @@ def upgrade_command(arguments: argparse.Namespace) -> int:
 
 
 def demo_command(arguments: argparse.Namespace) -> int:
+    check_may_change()
     during("Making customers up", lambda: demo.fill(demo.DEMO_CUSTOMERS))
     say(f"Added a made-up provider of {demo.DEMO_CUSTOMERS} customers.")
     return 0
@@ -317,6 +328,7 @@ def demo_command(arguments: argparse.Namespace) -> int:
 
 def import_command(arguments: argparse.Namespace) -> int:
     """Import a file: 0 when all of it is there afterwards, 1 when lines were rejected or nothing was done."""
+    check_may_change()  # a dry run, too: its temporary tables are no reader's to make
     try:
         return import_file(arguments)
     except errors.UnclearDelimiter as exc:

@@ -1,8 +1,8 @@
 """What is chosen and run: an entry of a menu, and what can be done to the account that is shown."""
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 import database
 from database import Customer
@@ -12,8 +12,28 @@ from tracker.terminal import prompts, screens, tables
 from tracker.terminal.paging import show_lines
 from tracker.terminal.prompts import ask
 
+Action = Callable[..., object]
+Entries = Mapping[str, tuple[str, Any]]
 # What database.saved and database.unknown were when the action that runs began.
 saved_before = unknown_before = 0
+why_not = ""  # why nothing may be changed here, which is known at the start
+_changing: set[Action] = set()
+Changing = TypeVar("Changing", bound=Action)
+
+
+def changes(action: Changing) -> Changing:
+    """Mark an action that writes: where nothing may be changed, its entry is left out."""
+    _changing.add(action)
+    return action
+
+
+def may_run(action: Action) -> bool:
+    return not why_not or action not in _changing
+
+
+def allowed(entries: Entries) -> dict[str, tuple[str, Any]]:
+    """Return the entries that this login may run, with the digits that they always have."""
+    return {digit: (label, action) for digit, (label, action) in entries.items() if may_run(action)}
 
 
 class AccountMenu(NamedTuple):
@@ -78,14 +98,15 @@ def run_account(customer_id: int, menu: AccountMenu) -> None:
 
     After an action only the account's head and the actions are shown, so that what the action said stays in sight.
     """
-    labels = {**{digit: label for digit, (label, _) in menu.entries.items()}, "0": "Back"}
+    entries = allowed(menu.entries)
+    labels = {**{digit: label for digit, (label, _) in entries.items()}, "0": "Back"}
     show_account(reports.get_account(customer_id), labels)
     while (answer := choose(labels)) != "0":
         if answer == "?":
             print()
             show_account(reports.get_account(customer_id), labels)
         else:
-            label, action = menu.entries[answer]
+            label, action = entries[answer]
             run_action(label, lambda action=action: action(database.get_customer(customer_id)))  # type: ignore[misc]
             print()
             show_head(reports.get_account(customer_id), labels)
