@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import database
 from database import Bill, Customer, Location
 from tracker import bill_run, errors, fields, interrupts, log, payments, reports, text
-from tracker.terminal import commands, menus, prompts, screens, tables
+from tracker.terminal import commands, history, menus, prompts, screens, tables
 from tracker.terminal.forms import (
     BILL_FIELDS,
     CUSTOMER_FIELDS,
@@ -399,6 +399,10 @@ def customer_statement(customer: Customer | None = None) -> None:
     commands.show_statement(customer["customer_id"], first, last)
 
 
+def customer_history(customer: Customer | None = None) -> None:
+    history.show_history_of_customer(of_whom(customer))
+
+
 def about_database() -> None:
     server = database.describe_server()
     say(f"Server     {screens.where(server)}")
@@ -444,24 +448,28 @@ CUSTOMERS_MENU = Menu("Manage Customers", {
     "2": ("View customer", view_customer),
     "3": ("Update customer", update_customer),
     "4": ("Delete customer", delete_customer),
+    "5": ("History of a customer", customer_history),
 })
 LOCATIONS_MENU = Menu("Manage Locations", {
     "1": ("Add location to a customer", add_location),
     "2": ("View location", view_location),
     "3": ("Update location", update_location),
     "4": ("Delete location", delete_location),
+    "5": ("History of a location", lambda: history.show_history(LOCATION)),
 })
 SERVICES_MENU = Menu("Manage Services", {
     "1": ("Add service to a location", add_service),
     "2": ("View service", view_service),
     "3": ("Update service", update_service),
     "4": ("Delete service", delete_service),
+    "5": ("History of a service", lambda: history.show_history(SERVICE)),
 })
 EQUIPMENT_MENU = Menu("Manage Equipment", {
     "1": ("Add equipment to a location", add_equipment),
     "2": ("View equipment", view_equipment),
     "3": ("Update equipment", update_equipment),
     "4": ("Delete equipment", delete_equipment),
+    "5": ("History of equipment", lambda: history.show_history(EQUIPMENT)),
 })
 BILLING_MENU = Menu("Billing", {
     "1": ("Customers late on payments", late_customers),
@@ -474,6 +482,8 @@ BILLING_MENU = Menu("Billing", {
     "8": ("Void payment", void_payment),
     "9": ("Bill run", run_bills),
     "10": ("Undo a bill run", undo_bills),
+    "11": ("History of a bill", lambda: history.show_history(BILL)),
+    "12": ("History of a payment", lambda: history.show_history(PAYMENT)),
 })
 REPORTING_MENU = Menu("Reporting", {
     "1": ("All customers with full details", commands.show_accounts),
@@ -481,10 +491,12 @@ REPORTING_MENU = Menu("Reporting", {
     "3": ("Revenue", commands.show_revenue),
     "4": ("Statement of a customer", customer_statement),
     "5": ("Revenue by date of issue", lambda: commands.show_revenue("issue")),
+    "6": ("Changes", history.changes_menu),
 })
 ADMINISTRATION_MENU = Menu("Administration", {
     "1": ("Verify that the money adds up", commands.show_verification),
     "2": ("About this database", about_database),
+    "4": ("Undo a deletion", history.undo_deletion),
 })
 TRANSFER_MENU = Menu("Import & Export", {
     "1": ("Import customers from a CSV file", import_accounts),
@@ -513,6 +525,7 @@ ACCOUNT_MENU = AccountMenu({
     "7": ("All bills", view_bills_of),
     "8": ("All payments", view_payments),
     "9": ("Statement", customer_statement),
+    "10": ("History", customer_history),
 })
 
 

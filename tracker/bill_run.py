@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, TypedDict
 
-from database import fetch_one, retried, take_turn, transaction
+from database import fetch_one, give_reason, retried, take_turn, transaction
 from tracker.cursor import Cursor, Row, only
 from tracker.errors import Conflict
 
@@ -141,6 +141,7 @@ def run(period: date, due_date: date, expected_total: Decimal | None = None) -> 
     """
     with transaction() as cur:
         take_turn(cur, "bill run")
+        give_reason(cur, f"bill run {period:%Y-%m}")
         row = _bill_accounts(cur, period, due_date)
         if row["too_large"]:
             raise Conflict(f"{too_large(row['too_large'][0])} Nobody was billed.")
@@ -247,6 +248,7 @@ def undo(period: date) -> UndoResult:
     """
     with transaction() as cur:
         take_turn(cur, "bill run")
+        give_reason(cur, f"undo of the bill run {period:%Y-%m}")
         _lock_period(cur, period)
         cur.execute(
             """

@@ -12,7 +12,19 @@ import psycopg2
 import psycopg2.extras
 import psycopg2.pool
 
-from database import MOST_HITS, Hits, existing, fetch_all, fetch_one, fetch_value, reading, retried, search, transaction
+from database import (
+    MOST_HITS,
+    Hits,
+    existing,
+    fetch_all,
+    fetch_one,
+    fetch_value,
+    give_reason,
+    reading,
+    retried,
+    search,
+    transaction,
+)
 from tracker import fields
 from tracker.cursor import Cursor
 from tracker.errors import Conflict, NotFound
@@ -378,6 +390,7 @@ def void_payment(payment_id: int, reason: str) -> Payment:
     """
     with transaction() as cur:
         payment = _payment(cur, payment_id)
+        give_reason(cur, reason)
         # Not their key, which a bill run holds until its end: a void brings no credit that the run could miss.
         cur.execute(
             "SELECT 1 FROM customers WHERE customer_id = %(customer_id)s FOR NO KEY UPDATE",

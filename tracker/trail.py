@@ -176,6 +176,24 @@ def _history(records: str, before: tuple[int, str, int] | None, limit: int, **va
     )
 
 
+def count_history_of_customer(customer_id: int) -> int:
+    return _count_history(OF_CUSTOMER, customer_id=customer_id)
+
+
+def count_history_of(table: str, record_id: int) -> int:
+    return _count_history(ONE_RECORD, table=table, record_id=record_id)
+
+
+def _count_history(records: str, **values: Any) -> int:
+    return database.fetch_value(
+        f"""
+        WITH {records}
+        SELECT count(*) FROM record JOIN trail ON trail.table_name = record.table_name AND ids @> record_id
+        """,  # noqa: S608 (records is one of the two above)
+        **values,
+    )
+
+
 CHANGES = """
     SELECT trail_id, changed_at, login, person, program, reason, transaction_id, table_name, kind,
            (SELECT string_agg(concat_ws('-', lower(range), nullif(upper(range) - 1, lower(range))), ', ' ORDER BY range)
@@ -319,7 +337,7 @@ def restore(deletion: Deletion, without_taken_serials: bool = False) -> None:
     """
     with transaction() as cur:
         be_patient(cur)
-        give_reason(cur, f"undo of the deletion of {deletion['changed_at']:%Y-%m-%d %H:%M}")
+        give_reason(cur, "undo of a deletion")
         cur.execute(
             "SELECT restore_deleted(%(transaction_id)s, %(changed_at)s, %(without)s)",
             {"transaction_id": deletion["transaction_id"], "changed_at": deletion["changed_at"],

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import database
-from tracker import bill_run, demo, errors, fields, reports, text
-from tracker.terminal import paging, prompts, screens, tables
+from tracker import access, bill_run, demo, errors, fields, reports, text, trail
+from tracker.terminal import history, paging, prompts, screens, tables
 from tracker.terminal.progress import Progress, during
 from tracker.terminal.prompts import confirm, say
 from tracker.terminal.tables import Row, numbers, words
@@ -60,6 +60,8 @@ def parser(version: str, run_menus: Command) -> argparse.ArgumentParser:
     add_bill_run(add("bill", bill_command, "bill every customer with services for a month, once"))
     add_import(add("import", import_command, "add customers with sites, services and equipment from a CSV file"))
     add_export(add("export", export_command, "write accounts, bills, payments or late customers as CSV"))
+    add_wanted(add("changes", changes_command, "who changed what, newest first"))
+    add("thin-trail", thin_command, "delete what of the trail is older than TRAIL_YEARS; for the tables' owner")
     add("demo", demo_command, f"fill an empty database with {demo.DEMO_CUSTOMERS} made-up customers")
     add("verify", verify_command, "prove that the money adds up; exit with 1 if anything is off")
     upgrade = add("upgrade", upgrade_command, "bring the database of an older program to this one's version")
@@ -119,6 +121,36 @@ def add_export(command: argparse.ArgumentParser) -> None:
     command.add_argument("what", choices=exporting.EXPORTS)
     command.add_argument("file", nargs="?", default="", metavar="FILE", help="else standard output")
     command.add_argument("--yes", action="store_true", help="replace a file that exists")
+
+
+def add_wanted(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--from", dest="first", type=day, metavar="DATE")
+    command.add_argument("--to", dest="last", type=day, metavar="DATE")
+    command.add_argument("--person", help="a name that screens show, or a login")
+    command.add_argument("--kind", choices=trail.KINDS)
+    command.add_argument("--table", choices=trail.KEYS)
+    add_format(command)
+
+
+def changes_command(arguments: argparse.Namespace) -> int:
+    today = database.today()
+    first, last = (chosen and chosen(today) for chosen in (arguments.first, arguments.last))
+    wanted = trail.Wanted(first, last, arguments.person, arguments.kind, arguments.table)
+    if arguments.format == "table":
+        history.show_changes(wanted)
+    elif arguments.format == "csv":
+        tables.write_csv(history.exported(trail.stream_changes(wanted)), history.CHANGE_KEYS)
+    else:
+        tables.write_json(trail.stream_changes(wanted))
+    return 0
+
+
+def thin_command(arguments: argparse.Namespace) -> int:
+    check_may_change()
+    gone = during("Thinning the trail", trail.thin)
+    say(f"Deleted {text.plural(gone, 'row')} of the trail older than {trail.years_kept()} years." if gone
+        else f"Nothing of the trail is older than {trail.years_kept()} years.")
+    return 0
 
 
 def check_may_change() -> None:
@@ -302,6 +334,9 @@ def upgrade_command(arguments: argparse.Namespace) -> int:
     """Upgrade the database, once what that does was shown and agreed to."""
     plan = database.plan_upgrade()
     if not plan.pending:
+        rights = database.rights()
+        if rights["is_owner"] and not rights["why_not"]:
+            access.give_rights()
         print(f"Already at version {plan.version}.")
         return 0
     for line in screens.upgrade_lines(database.describe_server(), plan):

@@ -76,7 +76,7 @@ def _turn_or_open(
         return turn_page(position, more, earlier)
     by_id = {columns[0].show(row[columns[0].key]): row for row in page}
     while True:
-        turn = turn_page(position, more, earlier, by_id, "ID opens")
+        turn = turn_page(position, more, earlier, by_id, f"{'number' if columns[0].header == '#' else 'ID'} opens")
         if turn not in by_id or opens(by_id[turn]):
             return turn
 

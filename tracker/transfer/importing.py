@@ -130,6 +130,7 @@ def load(
     with contextlib.ExitStack() as stack:
         with database.transaction() as cur:
             database.take_turn(cur, "import")
+            database.give_reason(cur, f"import of {source.path.name}")
             outcome = _compare(cur, source, mapping, progress, hold_alike)
             if confirmed is not None and outcome != confirmed:
                 raise errors.Conflict(CHANGED_SINCE)

@@ -1,0 +1,290 @@
+"""The trail in words: the history of a record or account, all changes, and what of them is undone."""
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import database
+from tracker import fields, trail
+from tracker.terminal import menus, prompts, tables
+from tracker.terminal.paging import browse
+from tracker.terminal.pick import Kind, pick
+from tracker.terminal.progress import during
+from tracker.terminal.prompts import ask, confirm, say
+from tracker.terminal.tables import Row, codes, numbers, words
+from tracker.text import clean, plural, show_amount
+from tracker.trail import Change, Deletion, StatementChange, Wanted
+
+OURS = "isp-customer-tracker"
+NOUNS = {
+    "customers": "customer", "locations": "location", "services": "service", "equipment": "equipment",
+    "billing": "bill", "billing_items": "bill line", "payments": "payment", "payment_allocations": "allocation",
+    "trail": "row of the trail",
+}
+# What tells a record from others of its table.
+NAMES = {
+    "customers": "name", "locations": "address", "services": "service_name", "equipment": "equipment_name",
+    "billing": "description",
+}
+LABELS = {
+    "service_name": "name", "equipment_name": "name", "amount_billed": "amount", "services.cost": "monthly cost",
+    "equipment.cost": "worth",
+}
+AMOUNTS = ("cost", "amount", "amount_billed", "amount_paid", "amount_allocated", "amount_left", "amount_due")
+FOLLOWS = ("serial_repeat", "voided_on", "void_reason")  # from a change that the line tells
+LINES = [numbers("#", "number"), words("Change", "line")]
+DELETIONS = [
+    numbers("#", "number"), codes("When", "when"), words("Who", "person"), words("Deleted", "what"),
+    words("With", "along"), codes("Back", "back"),
+]
+TOLD_BY_OTHERS = ("billing_items", "payment_allocations")  # a bill's lines, and what payments paid
+CHANGE_KEYS = [
+    "trail_id", "changed_at", "login", "person", "program", "transaction_id", "reason", "table_name", "kind", "ids",
+    "row_count", "old", "new",
+]
+
+
+def noun(table: str, count: int = 1) -> str:
+    """Return what a table's records are called, counted when there are several."""
+    name = NOUNS.get(table, table)
+    if count == 1:
+        return name
+    return f"{count} equipment" if table == "equipment" else plural(count, name)
+
+
+def record_name(table: str, record_id: object, record: Row | None) -> str:
+    """Return a record as sentences name it: service 12, Fibre 100."""
+    if record and table == "payments":
+        return f"payment {record_id}, {show_amount(_money(record['amount']))} on {record['paid_on']}"
+    name = record and record.get(NAMES.get(table, ""))
+    return f"{noun(table)} {record_id}, {name}" if name else f"{noun(table)} {record_id}"
+
+
+def _money(value: Any) -> Decimal:
+    return Decimal(value)
+
+
+def shown(column: str, value: Any) -> str:
+    """Return a value of the trail as screens show it."""
+    if value is None:
+        return "none"
+    return show_amount(_money(value)) if column in AMOUNTS else str(value)
+
+
+def differences(table: str, old: Row, new: Row) -> str:
+    """Say which fields were changed: phone number 0201 555001 → 0201 555002."""
+    if "voided_at" in old or "voided_at" in new:
+        return f"voided: {new['void_reason']}" if new.get("voided_at") else "void taken back"
+    return "; ".join(
+        f"{LABELS.get(f'{table}.{column}', LABELS.get(column, column.replace('_', ' ')))} "
+        f"{shown(column, old.get(column))} → {shown(column, new.get(column))}"
+        for column in old if column not in FOLLOWS or len(old) == 1
+    )
+
+
+def who(change: Mapping[str, Any]) -> str:
+    """Say when and who, and with what where that was not this program."""
+    beside = f" in {change['program'] or 'a program without a name'}" if change["program"] != OURS else ""
+    return f"{change['changed_at']:%Y-%m-%d %H:%M} {change['person']}{beside}"
+
+
+def change_line(change: Mapping[str, Any], name: str) -> str:
+    """Return a change as one line; name is the record's, empty where all lines are of that one."""
+    if change["kind"] == "changed":
+        said = differences(change["table_name"], change["old"] or {}, change["new"] or {})
+        what = f"{name}: {said}" if name else said
+    else:
+        what = f"{change['kind']} {name}".strip()
+    reason = change["reason"] if change["reason"] != (change["new"] or {}).get("void_reason") else None
+    return clean(f"{who(change)}: {what}{f' ({reason})' if reason else ''}")
+
+
+def show_history(kind: Kind[Any]) -> None:
+    """Ask for a record and show its changes."""
+    row = pick(kind)
+    record_id = row[kind.key]
+    browse_history(
+        functools.partial(trail.history_of, kind.table, record_id),
+        trail.count_history_of(kind.table, record_id), lambda change: "",
+    )
+
+
+def show_history_of_customer(customer: database.Customer) -> None:
+    """Show the changes of an account, and of what was there and is gone."""
+    customer_id = customer["customer_id"]
+
+    def name(change: Change) -> str:
+        own = change["table_name"] == "customers" and change["kind"] == "changed"
+        return "" if own else record_name(change["table_name"], change["record_id"], change["record"])
+
+    browse_history(
+        functools.partial(trail.history_of_customer, customer_id), trail.count_history_of_customer(customer_id), name
+    )
+
+
+def browse_history(
+    fetch: Callable[[Any, int], Sequence[Change]], count: int, name: Callable[[Change], str]
+) -> None:
+    """Show changes a page at a time; one whose number is typed is shown in full, and undone where it can be."""
+    def page(after: tuple[tuple[int, str, int] | None, int], limit: int) -> list[Row]:
+        key, number = after
+        return [{"number": i, "line": change_line(change, name(change)), "change": change}
+                for i, change in enumerate(fetch(key, limit), number + 1)]
+
+    def key(row: Row) -> tuple[tuple[int, str, int], int]:
+        change = row["change"]
+        return (change["trail_id"], change["table_name"], change["record_id"]), row["number"]
+
+    browse(LINES, page, key, (None, 0), str(count), opens=lambda row: open_change(row["change"]))
+
+
+def open_change(change: Change) -> bool:
+    """Show a change in full, and undo it if that is wanted; True when it was undone."""
+    for line in change_lines(change):
+        say(line)
+    if change["kind"] == "deleted" and menus.may_run(undo_deletion):
+        print("Administration, Undo a deletion, brings back what was deleted.")
+    if not menus.may_run(undo_deletion) or not trail.can_undo(change) or not confirm("Type yes to undo this change:"):
+        return False
+    trail.undo(change)
+    say(f"Undone: {record_name(change['table_name'], change['record_id'], change['record'])} is as it was before.")
+    return True
+
+
+def change_lines(change: Change) -> Iterator[str]:
+    """Yield a change in full: who, by what, what for, and each field."""
+    table, old, new = change["table_name"], change["old"] or {}, change["new"] or {}
+    yield (f"{change['kind'].capitalize()} {record_name(table, change['record_id'], change['record'])}, "
+           f"{change['changed_at']:%Y-%m-%d %H:%M:%S}")
+    yield f"By {change['person']}, login {change['login']}, program {change['program'] or 'without a name'}"
+    if change["reason"]:
+        yield f"For {change['reason']}"
+    for column in old:
+        yield f"  {column.replace('_', ' ')}: {shown(column, old[column])} → {shown(column, new.get(column))}"
+
+
+def statement_line(change: StatementChange) -> str:
+    """Return what one statement did, which may be to many records, as one line."""
+    table, count = change["table_name"], change["row_count"]
+    if count == 1:
+        record = change["old"][0] if change["kind"] == "deleted" and change["old"] else None
+        whose = of_what(table, record) if record else ""
+        return change_line(change, f"{record_name(table, change['ids'], record)}{whose}")
+    return change_line(change, f"{noun(table, count)}, {tables.shortened(change['ids'], 40)}")
+
+
+def ask_wanted() -> Wanted:
+    """Ask which changes are meant: by day, person and kind."""
+    today = database.today()
+    first = ask("From", fields.past_day(today), shown="today", default=today)
+    last = ask("To", fields.past_day(today), shown="today", default=today)
+    person = ask("Person", fields.text(100), shown="all")
+    kind = ask("Kind (added, changed, deleted)", fields.one_of(trail.KINDS), shown="all")
+    return Wanted(first, last, person, kind)
+
+
+def changes_menu() -> None:
+    show_changes(ask_wanted())
+
+
+def show_changes(wanted: Wanted) -> None:
+    """Show all changes, newest first, a page at a time on a terminal."""
+    counted = during("Counting changes", lambda: trail.count_changes(wanted))
+    browse(
+        [codes("ID", "trail_id"), words("Change", "line")],
+        lambda before, limit: [with_line(change) for change in trail.changes(wanted, before, limit)],
+        lambda row: row["trail_id"], 0, str(counted),
+        stream=lambda: map(with_line, trail.stream_changes(wanted)),
+    )
+
+
+def with_line(change: StatementChange) -> Row:
+    return {**change, "line": statement_line(change)}
+
+
+def exported(changes: Iterable[StatementChange]) -> Iterator[Row]:
+    """Yield changes as rows for CSV: values as JSON texts, times to the microsecond."""
+    for change in changes:
+        texts = {side: None if change[side] is None else json.dumps(change[side], default=str, ensure_ascii=False)
+                 for side in ("old", "new")}
+        yield {**change, **texts, "changed_at": change["changed_at"].isoformat()}
+
+
+@menus.changes
+def undo_deletion() -> None:
+    """Show the last deletions, and bring back the one that is picked."""
+    def page(after: int, limit: int) -> list[Row]:
+        rows = [deletion_row(number, deletion) for number, deletion in enumerate(trail.deletions(), 1)]
+        return rows[after:after + limit]
+
+    shown_rows = page(0, trail.MOST_DELETIONS)
+    browse(DELETIONS, page, lambda row: row["number"], 0, str(len(shown_rows)),
+           opens=lambda row: bring_back(row["deletion"]))
+    if shown_rows and not prompts.on_terminal():
+        by_number = {str(row["number"]): row for row in shown_rows}
+        bring_back(ask("Deletion (its number)", fields.choice(by_number))["deletion"])
+
+
+def deleted_name(deletion: Deletion) -> str:
+    """Return what a deletion was of, as its form named it, or how many where it was of several."""
+    table, record = deletion["table_name"], deletion["record"]
+    if (count := deletion["counts"][table]) > 1:
+        return noun(table, count)
+    return f"{record_name(table, record[trail.KEYS[table]], record)}{of_what(table, record)}"
+
+
+def of_what(table: str, record: Row) -> str:
+    """Say what a deleted record belonged to, by its ID: that may be gone, too."""
+    if table == "customers":
+        return ""
+    return (f", of customer {record['customer_id']}" if "customer_id" in record else
+            f", at location {record['location_id']}" if "location_id" in record else "")
+
+
+def deletion_row(number: int, deletion: Deletion) -> Row:
+    along = [noun(table, count) if count > 1 else f"1 {noun(table)}"
+             for table, count in deletion["counts"].items() if table not in (deletion["table_name"], *TOLD_BY_OTHERS)]
+    return {
+        "number": number, "when": f"{deletion['changed_at']:%Y-%m-%d %H:%M}", "person": deletion["person"],
+        "what": deleted_name(deletion), "along": ", ".join(along), "back": "yes" if deletion["is_back"] else "",
+        "deletion": deletion,
+    }
+
+
+def bring_back(deletion: Deletion) -> bool:
+    """Say what stands in the way of undoing a deletion; undo it if that is little and wanted, and return whether."""
+    what = deleted_name(deletion)
+    if deletion["is_back"]:
+        prompts.refuse(f"{what[0].upper()}{what[1:]}, is back already.")
+        return False
+    found = trail.obstacles(deletion)
+    for obstacle in found:
+        say(OBSTACLES[obstacle.kind](obstacle))
+    if any(obstacle.kind != "serial" for obstacle in found):
+        prompts.refuse("Nothing was brought back.")
+        return False
+    without = " without what others have by now" if found else ""
+    if not confirm(f"Type yes to bring back {clean(what)}{without}:"):
+        print("Nothing was brought back.")
+        return False
+    during("Bringing back", lambda: trail.restore(deletion, without_taken_serials=bool(found)))
+    say(f"Brought back {what}.")
+    return True
+
+
+def _serial(obstacle: trail.Obstacle) -> str:
+    holder = obstacle.holder or {}
+    return (f"Serial number {obstacle.what} is now that of equipment {obstacle.record_id}, "
+            f"{holder.get('equipment_name')}, at {holder.get('address')}, of {holder.get('name')}.")
+
+
+OBSTACLES: dict[str, Callable[[trail.Obstacle], str]] = {
+    "customer": lambda it: f"Customer {it.record_id} is gone; bring that back first.",
+    "location": lambda it: f"Location {it.record_id} is gone; bring that back first.",
+    "address": lambda it: f"The customer has another location {it.record_id} with the address {it.what} by now.",
+    "month": lambda it: f"The customer has another bill for that month by now, bill {it.record_id}, {it.what}.",
+    "serial": _serial,
+}
