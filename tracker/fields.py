@@ -218,5 +218,8 @@ def choice(options: dict[str, Value], sentence: str = "") -> Callable[[str], Val
 
 def _either(words: list[str]) -> str:
     if all(map(str.isdigit, words)) and len(words) > 2:
-        return f"a number from {min(map(int, words))} to {max(map(int, words))}"
+        least, *_, most = sorted(map(int, words))
+        if most - least + 1 == len(words):
+            return f"a number from {least} to {most}"
+        words = sorted(words, key=int)
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"

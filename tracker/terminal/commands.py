@@ -147,6 +147,8 @@ def changes_command(arguments: argparse.Namespace) -> int:
 
 def thin_command(arguments: argparse.Namespace) -> int:
     check_may_change()
+    if not (rights := database.rights())["is_owner"]:
+        raise errors.Forbidden(f"That is for the owner of the tables, {rights['owner']}.")
     gone = during("Thinning the trail", trail.thin)
     say(f"Deleted {text.plural(gone, 'row')} of the trail older than {trail.years_kept()} years." if gone
         else f"Nothing of the trail is older than {trail.years_kept()} years.")

@@ -27,8 +27,9 @@ def changes(action: Changing) -> Changing:
     return action
 
 
-def may_run(action: Action) -> bool:
-    return not why_not or action not in _changing
+def may_run(action: Any) -> bool:
+    """Tell whether an entry's action, or menu, is one that this login may run."""
+    return not why_not or not callable(action) or action not in _changing
 
 
 def allowed(entries: Entries) -> dict[str, tuple[str, Any]]:
