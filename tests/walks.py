@@ -703,13 +703,11 @@ def administration(walk: Walk) -> None:
 
 
 def trail(walk: Walk) -> None:
-    """What was changed, by whom, and how it is undone."""
+    """What was changed, by whom, and how a change is undone."""
     provider(walk)
     walk.set_trail()
     walk.start()
-    walk.go("8")
-    walk.shot("nothing-deleted", "4")
-    walk.go("0", "1", "3", "1", ENTER, instead("0201 555001"), "0")
+    walk.go("1", "3", "1", ENTER, instead("0201 555001"), "0")
     walk.go("3", "3", "service 1", instead("Fibre 1000"), instead("54.90"), "0")
     walk.go("5", "8", "payment 2", "wrong customer", "yes", "5", "bill 3", "yes", "0")
     walk.go("4", "4", "equipment 1", "yes", "1", "location 2", "Router", "rt9e3779b1", "95", "0")
@@ -747,8 +745,19 @@ def trail(walk: Walk) -> None:
     walk.stays = False
     walk.go("0")
     walk.shot("changes-of-nobody", "6", walk.day(-3), ENTER, "nobody", "deleted")
-    walk.go("0", "8")
-    walk.shot("deletions", "4")
+
+
+def deletions(walk: Walk) -> None:
+    """How a deletion is undone."""
+    provider(walk)
+    walk.set_trail()
+    walk.start()
+    walk.go("8")
+    walk.shot("nothing-deleted", "4")
+    walk.go("0", "5", "5", "bill 3", "yes", "0")
+    walk.go("4", "4", "equipment 1", "yes", "1", "location 2", "Router", "rt9e3779b1", "95", "0")
+    walk.go("1", "4", "6", "yes", "0", "8")
+    walk.shot("list", "4")
     walk.stays = True
     walk.shot("brought-back", "1", "yes")
     walk.shot("back-already", "1")
@@ -773,4 +782,4 @@ def read_only(walk: Walk) -> None:
 
 
 WALKS = (nothing, customers, locations, services, equipment, bills, payments, bill_run, reports, revenue, searches,
-         accounts, paging, imports, exports, administration, trail, read_only)
+         accounts, paging, imports, exports, administration, trail, deletions, read_only)

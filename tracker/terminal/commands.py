@@ -139,9 +139,9 @@ def changes_command(arguments: argparse.Namespace) -> int:
     if arguments.format == "table":
         history.show_changes(wanted)
     elif arguments.format == "csv":
-        tables.write_csv(history.exported(trail.stream_changes(wanted)), history.CHANGE_KEYS)
+        tables.write_csv(history.as_texts(history.exported(trail.stream_changes(wanted))), history.CHANGE_KEYS)
     else:
-        tables.write_json(trail.stream_changes(wanted))
+        tables.write_json(history.exported(trail.stream_changes(wanted)))
     return 0
 
 

@@ -237,11 +237,24 @@ def with_line(change: StatementChange) -> Row:
 
 
 def exported(changes: Iterable[StatementChange]) -> Iterator[Row]:
-    """Yield changes as rows for CSV: values as JSON texts, times to the microsecond."""
+    """Yield changes as rows for JSON: amounts with two decimals, times to the microsecond."""
     for change in changes:
-        texts = {side: None if change[side] is None else json.dumps(change[side], default=str, ensure_ascii=False)
-                 for side in ("old", "new")}
-        yield {**change, **texts, "changed_at": change["changed_at"].isoformat()}
+        yield {**change, "changed_at": change["changed_at"].isoformat(), "old": _exact(change["old"]),
+               "new": _exact(change["new"])}
+
+
+def _exact(values: Any) -> Any:
+    if isinstance(values, list):
+        return list(map(_exact, values))
+    return values and {column: show_amount(_money(value)) if column in AMOUNTS and value is not None else value
+                       for column, value in values.items()}
+
+
+def as_texts(rows: Iterable[Row]) -> Iterator[Row]:
+    """Yield exported changes as rows for CSV, with their values as JSON texts."""
+    for row in rows:
+        texts = {side: row[side] and json.dumps(row[side], ensure_ascii=False) for side in ("old", "new")}
+        yield {**row, **texts}
 
 
 @menus.changes
