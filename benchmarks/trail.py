@@ -27,10 +27,9 @@ def trail_rows(server: Server, provider: str, customers: int, runs: int, samples
     with pair(server, provider) as (noted, bare):
         rows = [*action_rows(server, noted, bare, samples), bill_run_row(server, noted, bare, runs)]
     empty = server.empty()
-    with pair(server, empty) as (noted, bare):
-        with tempfile.TemporaryDirectory() as folder:
-            people, _ = write_people(server, provider, customers, Path(folder))
-            rows.append(import_row(server, noted, bare, people, runs))
+    with pair(server, empty) as (noted, bare), tempfile.TemporaryDirectory() as folder:
+        people, _ = write_people(server, provider, customers, Path(folder))
+        rows.append(import_row(server, noted, bare, people, runs))
     return [*rows, *room_rows(server, empty)]
 
 
