@@ -2,8 +2,8 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from decimal import Decimal
+from uuid import UUID
 
 import psycopg2
 import pytest
@@ -51,13 +51,7 @@ GRANT isp_readonly TO {nobody}
 REVOKE isp_admin FROM {admin}
 GRANT pg_write_all_data TO {me}
 GRANT pg_execute_server_program TO {me}
-GRANT SELECT ON customers TO {nobody}
-GRANT UPDATE ON billing TO {me}
 GRANT EXECUTE ON FUNCTION settle_bills(bigint[]) TO {me}
-GRANT CREATE ON SCHEMA public TO {me}
-GRANT CREATE ON DATABASE {db} TO {me}
-REVOKE SELECT ON customers FROM isp_readonly
-REVOKE CONNECT ON DATABASE {db} FROM {other}
 ALTER ROLE {me} CREATEROLE
 ALTER ROLE {me} SUPERUSER
 ALTER ROLE {me} BYPASSRLS
@@ -123,7 +117,7 @@ CREATE OR REPLACE FUNCTION folded(line text) RETURNS text LANGUAGE sql IMMUTABLE
 CREATE OR REPLACE FUNCTION trail_added() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$
 CREATE OR REPLACE FUNCTION settle_bills(ids bigint[]) RETURNS void LANGUAGE sql AS ''
 CREATE OR REPLACE VIEW billing_status AS SELECT * FROM billing
-CREATE OPERATOR public.= (LEFTARG = text, RIGHTARG = bigint, FUNCTION = texteq)
+CREATE OPERATOR public.= (LEFTARG = text, RIGHTARG = text, FUNCTION = texteq)
 CREATE SCHEMA mine
 CREATE SCHEMA {me}
 DROP SCHEMA public CASCADE
@@ -134,8 +128,6 @@ CREATE EXTENSION postgres_fdw
 DROP EXTENSION pg_trgm CASCADE
 ALTER EXTENSION pg_trgm UPDATE
 CREATE FOREIGN DATA WRAPPER mine
-CREATE SERVER mine FOREIGN DATA WRAPPER postgres_fdw
-CREATE LANGUAGE plpgsql
 CREATE EVENT TRIGGER mine ON ddl_command_start EXECUTE FUNCTION trail_added()
 CREATE PUBLICATION mine FOR TABLE customers
 CREATE ACCESS METHOD mine TYPE TABLE HANDLER heap_tableam_handler
@@ -199,17 +191,16 @@ TRUNCATE trail
 TRUNCATE work_locks
 TRUNCATE schema_version
 REINDEX TABLE trail
-REFRESH MATERIALIZED VIEW billing_status
-LOCK TABLE trail IN ACCESS EXCLUSIVE MODE
-LOCK TABLE trail IN SHARE MODE
-LOCK TABLE schema_version IN ROW EXCLUSIVE MODE
+BEGIN; LOCK TABLE trail IN ACCESS EXCLUSIVE MODE
+BEGIN; LOCK TABLE trail IN SHARE MODE
+BEGIN; LOCK TABLE schema_version IN ROW EXCLUSIVE MODE
 SELECT * FROM trail FOR UPDATE
 SELECT * FROM trail FOR KEY SHARE
 SELECT * FROM schema_version FOR UPDATE
 SELECT * FROM billing_status FOR UPDATE
 INSERT INTO trail (table_name, kind, ids, row_count) VALUES ('billing', 'added', '{{}}', 1)
 INSERT INTO trail DEFAULT VALUES
-INSERT INTO trail SELECT * FROM trail ON CONFLICT (trail_id) DO UPDATE SET login = 'x'
+INSERT INTO trail OVERRIDING SYSTEM VALUE SELECT * FROM trail ON CONFLICT (trail_id) DO UPDATE SET login = 'x'
 UPDATE trail SET login = 'x'
 UPDATE trail SET person = 'x' WHERE false
 UPDATE trail SET changed_at = now() - interval '11 years'
@@ -239,7 +230,6 @@ PREPARE mine AS UPDATE billing SET amount_paid = 5; EXECUTE mine
 DO $$ BEGIN UPDATE billing SET amount_paid = 5; END $$
 INSERT INTO billing (customer_id, description, due_date, amount_billed, amount_paid) VALUES (1, 'x', '2026-01-31', 5, 5)
 INSERT INTO billing (billing_id, customer_id, description, due_date, amount_billed) OVERRIDING SYSTEM VALUE VALUES (9, 1, 'x', '2026-01-31', 5)
-INSERT INTO billing SELECT * FROM billing
 INSERT INTO billing (customer_id, period, description, due_date, amount_billed) VALUES (1, '2026-01-01', 'x', '2026-01-31', 5) ON CONFLICT (customer_id, period) DO UPDATE SET amount_paid = 5
 UPDATE payments SET amount_allocated = 0
 UPDATE payments SET amount = 500
@@ -288,7 +278,6 @@ SELECT nextval('trail_trail_id_seq')
 SELECT nextval('billing_billing_id_seq')
 SELECT nextval('payments_payment_id_seq')
 SECURITY LABEL ON TABLE trail IS 'mine'
-PREPARE TRANSACTION 'mine'
 LISTEN mine; NOTIFY mine; DELETE FROM trail
 """
 # What a reader tries beside that, most of which an admin may.
@@ -330,11 +319,11 @@ SELECT * FROM work_locks FOR UPDATE
 SELECT * FROM work_locks FOR KEY SHARE
 SELECT * FROM work_locks FOR UPDATE SKIP LOCKED
 BEGIN; DECLARE mine CURSOR FOR SELECT * FROM customers FOR UPDATE
-LOCK TABLE customers
-LOCK TABLE customers IN ROW SHARE MODE
-LOCK TABLE customers IN ROW EXCLUSIVE MODE
-LOCK TABLE work_locks IN SHARE MODE
-LOCK TABLE billing IN SHARE UPDATE EXCLUSIVE MODE
+BEGIN; LOCK TABLE customers
+BEGIN; LOCK TABLE customers IN ROW SHARE MODE
+BEGIN; LOCK TABLE customers IN ROW EXCLUSIVE MODE
+BEGIN; LOCK TABLE work_locks IN SHARE MODE
+BEGIN; LOCK TABLE billing IN SHARE UPDATE EXCLUSIVE MODE
 UPDATE work_locks SET taken_by = 'x'
 SELECT apply_credit()
 SELECT apply_credit(ARRAY[1])
@@ -362,24 +351,57 @@ CREATE TEMPORARY VIEW mine AS SELECT * FROM trail; DELETE FROM mine
 CREATE FUNCTION pg_temp.pay() RETURNS void LANGUAGE sql SECURITY DEFINER AS 'DELETE FROM public.trail'; SELECT pg_temp.pay()
 CREATE TEMPORARY TABLE mine AS SELECT * FROM billing; CREATE RULE mine AS ON DELETE TO mine DO INSTEAD UPDATE billing SET amount_paid = 5; DELETE FROM mine
 GRANT isp_admin TO {me} WITH ADMIN OPTION
-GRANT UPDATE (name) ON customers TO {reader}
-GRANT EXECUTE ON FUNCTION restore_deleted(bigint, timestamptz, boolean) TO {reader}
 SET ROLE isp_admin; ALTER TABLE trail OWNER TO isp_admin
 SET ROLE isp_admin; DELETE FROM trail
 SET ROLE isp_readonly; INSERT INTO customers (name) VALUES ('x')
 SET ROLE isp_admin; GRANT isp_admin TO {reader}
 ALTER TABLE customers ALTER customer_id RESTART WITH 1
-LOCK TABLE trail IN ROW EXCLUSIVE MODE
+BEGIN; LOCK TABLE trail IN ROW EXCLUSIVE MODE
 """
-# What is refused for another reason than the lack of a right.
-REASONS = {}
+# What the server refuses for another reason than the lack of a right.
+REASONS = {
+    "ALTER ROLE {me} RENAME TO isp_mine": "0A000", "SECURITY LABEL ON TABLE trail IS 'mine'": "22023",
+    "CREATE TEMPORARY TABLE mine (billing_id bigint REFERENCES billing)": "42P16",
+}
+# What the server lets pass with a warning, or without, and does not do.
+WITHOUT_EFFECT = """
+GRANT SELECT ON customers TO {nobody}
+GRANT ALL ON customers TO {me}
+GRANT UPDATE ON billing TO {me}
+GRANT UPDATE (amount_paid) ON billing TO {me}
+GRANT EXECUTE ON FUNCTION folded(text) TO {nobody}
+GRANT USAGE ON SCHEMA public TO {nobody}
+GRANT CREATE ON SCHEMA public TO {me}
+GRANT CREATE ON DATABASE {db} TO {me}
+REVOKE SELECT ON customers FROM isp_readonly
+REVOKE ALL ON trail FROM {owner}
+REVOKE CONNECT ON DATABASE {db} FROM PUBLIC
+REVOKE USAGE ON SCHEMA public FROM isp_readonly
+ANALYZE trail
+ANALYZE customers
+VACUUM trail
+VACUUM FULL customers
+NOTIFY mine
+LISTEN mine
+SELECT pg_notify('mine', 'x')
+SET isp.person = 'x'
+SET application_name = 'x'
+BEGIN; LOCK TABLE trail IN ACCESS SHARE MODE
+SELECT pg_advisory_lock(49952)
+SELECT pg_terminate_backend(0)
+SELECT set_config('isp.reason', 'x', false)
+RESET ALL
+RESET ROLE
+RESET SESSION AUTHORIZATION
+DISCARD ALL
+"""
 
 
 @pytest.fixture(scope="module")
 def logins(server_uri, template, admin):
     with four_logins(server_uri, admin) as uris:
         fill(uris["superuser"])
-        with contextlib.closing(session(uris["owner"])):  # which others try to end
+        with contextlib.closing(session(uris["owner"])):  # for others to try and end
             yield {**uris, "state": everything(uris["superuser"])}
 
 
@@ -390,13 +412,170 @@ def attempts():
             yield pytest.param(who, statement, id=f"{who}: {statement}")
 
 
+def asked(statement, who, logins):
+    names = {kind: name_of(logins[kind]) for kind in KINDS}
+    return statement.format(me=names[who], other=names["admin" if who == "reader" else "reader"],
+                            db=psycopg2.extensions.parse_dsn(logins["superuser"])["dbname"], **names)
+
+
+def changes(logins):
+    """Return what has changed since this was asked last."""
+    before, logins["state"] = logins["state"], everything(logins["superuser"])
+    return differences(before, logins["state"])
+
+
 @pytest.mark.parametrize(("who", "statement"), attempts())
 def test_an_attempt_is_refused_and_changes_nothing(who, statement, logins):
-    names = {kind: name_of(logins[kind]) for kind in KINDS}
-    asked = statement.format(me=names[who], other=names["admin" if who == "reader" else "reader"],
-                             db=psycopg2.extensions.parse_dsn(logins["superuser"])["dbname"], **names)
-    with contextlib.closing(session(logins[who])) as conn, conn.cursor() as cur, pytest.raises(psycopg2.Error) as said:
-        cur.execute(asked)
-    before, logins["state"] = logins["state"], everything(logins["superuser"])
-    assert differences(before, logins["state"]) == []
-    assert said.value.pgcode in REASONS.get(statement, (NOT_ALLOWED,))
+    with pytest.raises(psycopg2.Error) as said:
+        run(logins[who], asked(statement, who, logins))
+    assert changes(logins) == []
+    assert said.value.pgcode == REASONS.get(statement, NOT_ALLOWED)
+
+
+@pytest.mark.parametrize("who", ["reader", "admin"])
+@pytest.mark.parametrize("statement", WITHOUT_EFFECT.strip().splitlines())
+def test_what_the_server_lets_pass_has_no_effect(who, statement, logins):
+    run(logins[who], asked(statement, who, logins))
+    assert changes(logins) == []
+
+
+TRAP = "RAISE EXCEPTION 'caught'"
+SHADOWS = f"""
+    CREATE TEMPORARY TABLE payments (payment_id bigint, customer_id bigint, amount_left numeric, voided_at timestamptz);
+    CREATE TEMPORARY TABLE billing (billing_id bigint, customer_id bigint, amount_due numeric);
+    CREATE TEMPORARY TABLE customers (customer_id bigint);
+    CREATE TEMPORARY TABLE equipment (serial_number text);
+    CREATE TEMPORARY TABLE payment_allocations (payment_id bigint, billing_id bigint, amount numeric);
+    CREATE TEMPORARY TABLE trail (table_name text, kind text, ids int8multirange, row_count bigint);
+    CREATE TEMPORARY TABLE added (payment_id bigint, customer_id bigint);
+    CREATE TEMPORARY TABLE changed (payment_id bigint, billing_id bigint);
+    CREATE TEMPORARY TABLE old_rows (x int);
+    CREATE TEMPORARY TABLE new_rows (x int);
+    CREATE TEMPORARY VIEW pg_class AS SELECT 'payments'::text AS relname;
+    CREATE TYPE pg_temp.money_amount AS ENUM ('much');
+    CREATE FUNCTION pg_temp.settle_bills(ids bigint[]) RETURNS void LANGUAGE plpgsql AS $$ BEGIN {TRAP}; END $$;
+    CREATE FUNCTION pg_temp.settle_payments(ids bigint[]) RETURNS void LANGUAGE plpgsql AS $$ BEGIN {TRAP}; END $$;
+    CREATE FUNCTION pg_temp.folded(line text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN {TRAP}; END $$;
+    CREATE FUNCTION pg_temp.acting_person() RETURNS text LANGUAGE plpgsql AS $$ BEGIN {TRAP}; END $$;
+    CREATE FUNCTION pg_temp.jsonb_populate_recordset(base anyelement, from_json jsonb) RETURNS SETOF anyelement
+        LANGUAGE plpgsql AS $$ BEGIN {TRAP}; END $$;
+    CREATE FUNCTION pg_temp.int8range(bigint, bigint, text) RETURNS int8range LANGUAGE plpgsql AS $$ BEGIN {TRAP}; END $$;
+    CREATE FUNCTION pg_temp.equal(bigint, bigint) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN {TRAP}; END $$;
+    CREATE OPERATOR pg_temp.= (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = pg_temp.equal);
+    CREATE OPERATOR pg_temp.<> (LEFTARG = numeric, RIGHTARG = numeric, FUNCTION = pg_temp.differ)
+""".replace("pg_temp.differ", "numeric_ne")
+
+
+@pytest.fixture
+def books(server_uri, template, admin):
+    """Four logins on a database of their own, which a test may change."""
+    with four_logins(server_uri, admin) as uris:
+        fill(uris["superuser"])
+        yield uris
+
+
+@pytest.mark.parametrize("path", ["pg_temp, public", "public, pg_temp", "pg_temp, pg_catalog, public", "\"$user\", public"])
+def test_temporary_tables_functions_and_operators_of_our_names_are_not_what_the_triggers_use(path, books):
+    with contextlib.closing(session(books["admin"])) as conn, conn.cursor() as cur:
+        cur.execute(f"{SHADOWS}; SET search_path = {path}")
+        cur.execute("INSERT INTO public.payments (customer_id, amount) VALUES (1, 30) RETURNING payment_id, recorded_by")
+        paid = cur.fetchone()
+        assert paid["recorded_by"] == name_of(books["admin"])
+        cur.execute("INSERT INTO public.payment_allocations (payment_id, billing_id, amount) VALUES (%(payment_id)s, 1, 26)",
+                    paid)
+        cur.execute("UPDATE public.billing SET description = 'Shadow' WHERE billing_id = 1")
+        cur.execute("SELECT transaction_id, changed_at FROM public.trail WHERE kind = 'deleted' AND table_name = 'locations'")
+        cur.execute("SELECT public.restore_deleted(%(transaction_id)s, %(changed_at)s, false)", cur.fetchone())
+        cur.execute("UPDATE public.payments SET voided_at = now(), void_reason = 'Shadow' WHERE payment_id = %(payment_id)s",
+                    paid)
+        cur.execute("DELETE FROM public.equipment")
+    owed, = run(books["superuser"], "SELECT amount_paid FROM billing WHERE billing_id = 1")
+    noted = run(books["superuser"], "SELECT table_name, kind, sum(row_count) AS rows FROM trail WHERE login ~ '_admin$' "
+                                    "AND table_name <> 'services' GROUP BY table_name, kind ORDER BY table_name, kind")
+    assert owed == {"amount_paid": 4}
+    assert [tuple(row.values()) for row in noted] == [
+        ("billing", "changed", 1), ("equipment", "added", 1), ("equipment", "deleted", 2), ("locations", "added", 1),
+        ("payment_allocations", "added", 1), ("payments", "added", 1), ("payments", "changed", 1)]
+    database.connect(books["owner"])
+    assert verify_books()[1] == []
+
+
+@pytest.mark.parametrize("claim", ["SET isp.person = 'boss'", "SELECT set_config('isp.person', 'boss', false)",
+                                   "CREATE TEMPORARY TABLE payments (x int); SET isp.person = 'boss'",
+                                   "SET ROLE isp_admin; CREATE TEMPORARY TABLE payments (x int); SET isp.person = 'boss'",
+                                   "SET search_path = pg_temp, public; SET isp.person = 'boss'"])
+def test_a_name_that_an_admin_claims_stands_with_the_login_that_claims_it(claim, books):
+    me = name_of(books["admin"])
+    with contextlib.closing(session(books["admin"], application_name="isp-customer-tracker")) as conn, conn.cursor() as cur:
+        cur.execute(claim.format(me=me))
+        cur.execute("INSERT INTO public.payments (customer_id, amount) VALUES (1, 1) RETURNING recorded_by")
+        assert cur.fetchone()["recorded_by"] == f"boss (as {me})"
+    noted, = run(books["owner"], "SELECT login, person FROM trail ORDER BY trail_id DESC LIMIT 1")
+    assert noted == {"login": me, "person": f"boss (as {me})"}
+
+
+def test_the_owners_name_claimed_by_an_admin_is_a_claim_and_the_owners_word_is_taken(books):
+    owner, me = name_of(books["owner"]), name_of(books["admin"])
+    run(books["admin"], f"SET isp.person = '{owner}'; UPDATE customers SET name = 'Ann' WHERE customer_id = 1")
+    run(books["owner"], "SET isp.person = 'ada'; UPDATE customers SET name = 'Eve' WHERE customer_id = 1")
+    assert run(books["owner"], "SELECT login, person FROM trail ORDER BY trail_id DESC LIMIT 2") == [
+        {"login": owner, "person": "ada"}, {"login": me, "person": f"{owner} (as {me})"}]
+
+
+def test_a_program_that_calls_itself_another_has_its_login_noted(books):
+    run(f"{books['admin']} application_name=boss", "UPDATE customers SET name = 'Ann' WHERE customer_id = 1")
+    assert run(books["owner"], "SELECT login, program FROM trail ORDER BY trail_id DESC LIMIT 1") == [
+        {"login": name_of(books["admin"]), "program": "boss"}]
+
+
+def test_whatever_locks_a_reader_holds_bills_are_run_and_files_imported_and_payments_taken(books):
+    with contextlib.closing(psycopg2.connect(books["reader"])) as conn, conn.cursor() as cur:
+        for number in (49_952, 49_953, 49_954, 1, 0):
+            cur.execute("SELECT pg_advisory_lock(%s), pg_advisory_lock_shared(%s)", (number, number))
+        cur.execute("SELECT * FROM customers CROSS JOIN work_locks CROSS JOIN billing_status CROSS JOIN trail")
+        cur.execute("LOCK TABLE customers, billing, payments, payment_allocations, work_locks, trail IN ACCESS SHARE MODE")
+        database.connect(books["admin"])
+        with database.transaction() as work:
+            work.execute("SET LOCAL lock_timeout = '2s'")
+            database.take_turn(work, "import")
+        assert bill_run.run(DAY.replace(month=11, day=1), DAY.replace(month=12))["created"] == 1
+        assert bill_run.undo(DAY.replace(month=11, day=1))["removed"] == 1
+        payments.record_payment(1, Decimal(1), DAY, "cash", None, UUID(int=7))
+        database.delete_equipment(1)
+
+
+def test_a_payment_that_an_admin_takes_back_from_void_counts_once_and_the_trail_says_who(books):
+    run(books["admin"], "UPDATE payments SET voided_at = NULL, void_reason = NULL WHERE voided_at IS NOT NULL")
+    database.connect(books["owner"])
+    assert verify_books()[1] == []
+    noted, = run(books["owner"], "SELECT login, old ->> 'void_reason' AS reason FROM trail ORDER BY trail_id DESC LIMIT 1")
+    assert noted == {"login": name_of(books["admin"]), "reason": "typo"}
+
+
+@pytest.mark.parametrize("statement", [
+    "UPDATE billing SET amount_billed = 1 WHERE amount_paid > 1",
+    "INSERT INTO payment_allocations (payment_id, billing_id, amount) VALUES (2, 1, 1)",
+    "INSERT INTO payment_allocations (payment_id, billing_id, amount) VALUES (3, 2, 1)",
+    "INSERT INTO payment_allocations (payment_id, billing_id, amount) VALUES (1, 1, 1000)",
+    "INSERT INTO payment_allocations (payment_id, billing_id, amount) VALUES (2, 2, -1)",
+    "UPDATE payments SET voided_at = NULL",
+    "SELECT restore_deleted(transaction_id, changed_at, false), restore_deleted(transaction_id, changed_at, false) "
+    "FROM trail WHERE kind = 'deleted' AND table_name = 'locations'",
+])
+def test_what_an_admin_may_write_keeps_the_rules_of_money(statement, books):
+    before = everything(books["superuser"])
+    with pytest.raises(psycopg2.IntegrityError):
+        run(books["admin"], statement)
+    after = everything(books["superuser"])
+    assert [line for line in differences(before, after) if not line.startswith("elsewhere")] == []
+
+
+def test_what_is_asked_for_by_nobody_is_nobodys(books):
+    """A login with no right sees no row of ours, whatever it asks."""
+    for table in ("customers", "billing", "payments", "trail", "billing_status", "customer_credit", "work_locks"):
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            run(books["nobody"], f"SELECT * FROM {table}")
+    for call in ("owed_on(CURRENT_DATE)", "deleted_rows(1, now(), 'customers')", "restore_deleted(1, now(), true)",
+                 "apply_credit()", "acting_person()"):
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            run(books["nobody"], f"SELECT {call}")
