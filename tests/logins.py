@@ -13,7 +13,7 @@ import psycopg2
 import psycopg2.extensions
 import psycopg2.extras
 from catalogue import catalogue
-from conftest import named, numbers
+from conftest import named, numbers, there_since
 
 import database
 from tracker import access, payments
@@ -41,11 +41,11 @@ def name_of(uri: str) -> str:
 
 
 def make_database(server_uri: str, admin: Callable[[str], None], name: str, owner: str) -> str:
-    """Make an empty database of somebody's, as README says; return its URI for the server's superuser."""
+    """Make an empty database of somebody's, with the schema public, and return its URI for the server's superuser."""
     admin(f"CREATE DATABASE {name} OWNER {owner}")
     uri = named(server_uri, name)
     if admin.__self__.connection.server_version < BEFORE_15:
-        run(uri, f"REVOKE CREATE ON SCHEMA public FROM PUBLIC; GRANT ALL ON SCHEMA public TO {owner}")
+        run(uri, f"ALTER SCHEMA public OWNER TO {owner}")
     return uri
 
 
@@ -97,6 +97,7 @@ def fill(uri: str) -> None:
     database.add_equipment(second, "TV", "S-2", Decimal(5))
     database.update_customer(customer_id, "Ada Okafor-Li")
     database.delete_location(second)
+    there_since()
     database.disconnect()
 
 

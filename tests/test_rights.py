@@ -205,6 +205,15 @@ def test_an_owner_who_is_no_superuser_gives_the_same_rights(server_uri, template
         assert differences(found(uris["owner"]), spoken_for()) == []
 
 
+def test_a_superuser_who_gives_rights_lets_nobody_fill_the_disk_with_large_objects(given):
+    assert [row["name"] for row in run(given, """
+        SELECT oid::regprocedure::text AS name
+        FROM pg_proc
+        WHERE pronamespace = 'pg_catalog'::regnamespace AND has_function_privilege('public', oid, 'EXECUTE')
+          AND (proname IN ('lo_creat', 'lo_create', 'lo_from_bytea', 'lo_import', 'pg_logical_emit_message'))
+    """)] == []
+
+
 @pytest.mark.parametrize(("statement", "named_is"), [
     ("ALTER TABLE customers ADD note text", "column customers.note"),
     ("CREATE TABLE invoices (invoice_id bigint)", "table invoices"),
