@@ -78,18 +78,30 @@ class Obstacle(NamedTuple):
     holder: Row | None
 
 
-# The records that are or were a customer's, deleted ones as the trail has them.
-OF_CUSTOMER = """
+# Of a deletion alone: what else may be in old is no list, and a plan may look there before it looks at the kind.
+DELETED_LINES = "CROSS JOIN LATERAL jsonb_array_elements(CASE kind WHEN 'deleted' THEN old END) AS line"
+EACH_ID = """
+    CROSS JOIN LATERAL unnest(trail.ids) AS range
+    CROSS JOIN LATERAL generate_series(lower(range), upper(range) - 1) AS record_id
+"""
+# The records that are or were a customer's: deleted ones as the trail has them, and those that psql gave to others.
+OF_CUSTOMER = f"""
     site AS (
         SELECT location_id FROM locations WHERE customer_id = %(customer_id)s
         UNION
         SELECT (line ->> 'location_id')::bigint
         FROM trail
-        CROSS JOIN LATERAL jsonb_array_elements(old) AS line
+        {DELETED_LINES}
         WHERE kind = 'deleted' AND table_name = 'locations' AND parent_ids @> %(customer_id)s::bigint
           AND (line ->> 'customer_id')::bigint = %(customer_id)s
+        UNION
+        SELECT record_id
+        FROM trail
+        {EACH_ID}
+        WHERE kind = 'changed' AND table_name = 'locations' AND parent_ids @> %(customer_id)s::bigint
+          AND (old ->> 'customer_id')::bigint = %(customer_id)s
     ), sites AS (
-        SELECT coalesce(range_agg(int8range(location_id, location_id, '[]')), '{}') AS ids FROM site
+        SELECT coalesce(range_agg(int8range(location_id, location_id, '[]')), '{{}}') AS ids FROM site
     ), record (table_name, record_id) AS (
         SELECT 'customers', %(customer_id)s::bigint
         UNION ALL
@@ -102,9 +114,16 @@ OF_CUSTOMER = """
         SELECT table_name, (line ->> CASE table_name WHEN 'services' THEN 'service_id' ELSE 'equipment_id' END)::bigint
         FROM sites
         JOIN trail ON parent_ids && sites.ids
-        CROSS JOIN LATERAL jsonb_array_elements(old) AS line
+        {DELETED_LINES}
         WHERE kind = 'deleted' AND table_name IN ('services', 'equipment')
           AND (line ->> 'location_id')::bigint IN (SELECT location_id FROM site)
+        UNION
+        SELECT table_name, record_id
+        FROM sites
+        JOIN trail ON parent_ids && sites.ids
+        {EACH_ID}
+        WHERE kind = 'changed' AND table_name IN ('services', 'equipment')
+          AND (old ->> 'location_id')::bigint IN (SELECT location_id FROM site)
         UNION
         SELECT 'billing', billing_id FROM billing WHERE customer_id = %(customer_id)s
         UNION
@@ -112,11 +131,17 @@ OF_CUSTOMER = """
         UNION
         SELECT table_name, (line ->> CASE table_name WHEN 'billing' THEN 'billing_id' ELSE 'payment_id' END)::bigint
         FROM trail
-        CROSS JOIN LATERAL jsonb_array_elements(old) AS line
+        {DELETED_LINES}
         WHERE kind = 'deleted' AND table_name IN ('billing', 'payments') AND parent_ids @> %(customer_id)s::bigint
           AND (line ->> 'customer_id')::bigint = %(customer_id)s
+        UNION
+        SELECT table_name, record_id
+        FROM trail
+        {EACH_ID}
+        WHERE kind = 'changed' AND table_name IN ('billing', 'payments') AND parent_ids @> %(customer_id)s::bigint
+          AND (old ->> 'customer_id')::bigint = %(customer_id)s
     )
-"""
+"""  # noqa: S608 (the two parts above hold no value)
 ONE_RECORD = "record (table_name, record_id) AS (SELECT %(table)s::text, %(record_id)s::bigint)"
 
 
@@ -161,11 +186,11 @@ def _history(records: str, before: tuple[int, str, int] | None, limit: int, **va
                        WHEN 'payments' THEN (SELECT to_jsonb(payments) FROM payments WHERE payment_id = record_id)
                    END,
                    (SELECT line
-                    FROM trail AS deleted
-                    CROSS JOIN LATERAL jsonb_array_elements(deleted.old) AS line
-                    WHERE deleted.kind = 'deleted' AND deleted.table_name = page.table_name AND deleted.ids @> record_id
+                    FROM trail AS gone
+                    CROSS JOIN LATERAL jsonb_array_elements(CASE gone.kind WHEN 'deleted' THEN gone.old END) AS line
+                    WHERE gone.kind = 'deleted' AND gone.table_name = page.table_name AND gone.ids @> record_id
                       AND (line ->> (%(keys)s::jsonb ->> page.table_name))::bigint = record_id
-                    ORDER BY deleted.trail_id DESC
+                    ORDER BY gone.trail_id DESC
                     LIMIT 1)
                ) AS record
         FROM page
@@ -198,7 +223,7 @@ CHANGES = """
     SELECT trail_id, changed_at, login, person, program, reason, transaction_id, table_name, kind,
            (SELECT string_agg(concat_ws('-', lower(range), nullif(upper(range) - 1, lower(range))), ', ' ORDER BY range)
             FROM unnest(ids) AS range) AS ids,
-           row_count, old, new
+           row_count, CASE WHEN %(whole)s OR kind = 'changed' OR row_count = 1 THEN old END AS old, new
     FROM trail
     WHERE (%(first)s::date IS NULL OR changed_at >= %(first)s::date)
       AND (%(last)s::date IS NULL OR changed_at < %(last)s::date + 1)
@@ -221,20 +246,21 @@ class Wanted(NamedTuple):
 
 
 def changes(wanted: Wanted, before: int = 0, limit: int = 100) -> list[StatementChange]:
-    """Return changes, newest first; before is the trail_id of the last one shown."""
-    return fetch_all(f"{CHANGES} LIMIT %(limit)s", **wanted._asdict(), before=before, limit=limit)
+    """Return changes, newest first; before is the trail_id of the last one shown. Of many deleted rows old is None."""
+    return fetch_all(f"{CHANGES} LIMIT %(limit)s", **wanted._asdict(), before=before, limit=limit, whole=False)
 
 
 def stream_changes(wanted: Wanted) -> Iterator[StatementChange]:
-    """Yield all changes, newest first."""
+    """Yield all changes, newest first, with all that was deleted."""
     with streaming() as cur:
-        cur.execute(CHANGES, {**wanted._asdict(), "before": 0})
+        cur.itersize = 20  # a thousand deleted rows may be in each
+        cur.execute(CHANGES, {**wanted._asdict(), "before": 0, "whole": True})
         yield from cur
 
 
 def count_changes(wanted: Wanted) -> int:
     return database.fetch_value(
-        f"SELECT count(*) FROM ({CHANGES}) AS change", **wanted._asdict(), before=0  # noqa: S608 (CHANGES holds no value)
+        f"SELECT count(*) FROM ({CHANGES}) AS change", **wanted._asdict(), before=0, whole=False  # noqa: S608 (CHANGES holds no value)
     )
 
 
@@ -245,7 +271,7 @@ def deletions(limit: int = MOST_DELETIONS) -> list[Deletion]:
         WITH latest AS MATERIALIZED (
             SELECT changed_at, transaction_id
             FROM trail
-            WHERE kind = 'deleted'
+            WHERE kind = 'deleted' AND table_name = ANY (%(tables)s)
             GROUP BY changed_at, transaction_id
             ORDER BY changed_at DESC, transaction_id DESC
             LIMIT %(limit)s
@@ -255,7 +281,7 @@ def deletions(limit: int = MOST_DELETIONS) -> list[Deletion]:
                    array_position(%(tables)s, table_name) AS place
             FROM latest
             JOIN trail USING (changed_at, transaction_id)
-            WHERE kind = 'deleted'
+            WHERE kind = 'deleted' AND table_name = ANY (%(tables)s)
             GROUP BY changed_at, transaction_id, table_name
         ), top AS (
             SELECT DISTINCT ON (changed_at, transaction_id)
@@ -303,6 +329,13 @@ def obstacles(deletion: Deletion) -> list[Obstacle]:
           AND NOT EXISTS (SELECT FROM lost AS parent
                           WHERE parent.name = 'locations' AND parent.line -> 'location_id' = lost.line -> 'location_id')
         UNION
+        SELECT 'bill', (line ->> 'billing_id')::bigint, name, NULL
+        FROM lost
+        WHERE name = 'billing_items'
+          AND NOT EXISTS (SELECT FROM billing WHERE billing_id = (line ->> 'billing_id')::bigint)
+          AND NOT EXISTS (SELECT FROM lost AS parent
+                          WHERE parent.name = 'billing' AND parent.line -> 'billing_id' = lost.line -> 'billing_id')
+        UNION
         SELECT 'address', locations.location_id, locations.address, to_jsonb(customers)
         FROM lost
         JOIN locations ON customer_id = (line ->> 'customer_id')::bigint AND address = line ->> 'address'
@@ -318,12 +351,13 @@ def obstacles(deletion: Deletion) -> list[Obstacle]:
                to_jsonb(holder) || jsonb_build_object('address', address, 'name', customers.name)
         FROM lost
         JOIN equipment AS holder ON serial_key(holder.serial_number) = serial_key(lost.line ->> 'serial_number')
+                                AND serial_repeat = (lost.line ->> 'serial_repeat')::integer
         JOIN locations USING (location_id)
         JOIN customers USING (customer_id)
         WHERE lost.name = 'equipment'
         ORDER BY kind, record_id
         """,
-        tables=list(KEYS), transaction_id=deletion["transaction_id"], changed_at=deletion["changed_at"],
+        patient=True, tables=list(KEYS), transaction_id=deletion["transaction_id"], changed_at=deletion["changed_at"],
     )
     return [Obstacle(**row) for row in rows]
 
@@ -360,7 +394,8 @@ def can_undo(change: Change) -> bool:
     """Tell whether a change is one of fields that the forms change, and can be undone as they are."""
     if change["kind"] != "changed" or change["table_name"] not in UPDATES:
         return False
-    return set(change["old"] or {}) - {"serial_repeat"} <= set(UPDATES[change["table_name"]][1])
+    columns = set(change["old"] or {}) - {"serial_repeat"}
+    return bool(columns) and columns <= set(UPDATES[change["table_name"]][1])
 
 
 def undo(change: Change) -> Row:
