@@ -6,14 +6,14 @@ import io
 import json
 import os
 import random
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from uuid import uuid4
 
 import psycopg2
 import psycopg2.extras
 import pytest
-from conftest import named, there_since, wait_for
+from conftest import there_since
 
 import database
 from tracker import bill_run, errors, payments, trail
@@ -47,8 +47,9 @@ INSERTS = {
 }
 # A column that a statement changes, and to what.
 UPDATES = {
-    "customers": ("phone_number", "0201 555001"), "locations": ("customer_id", 2), "services": ("cost", Decimal("7.25")),
-    "equipment": ("serial_number", None), "billing": ("due_date", "2027-01-31"), "billing_items": ("service_id", 9),
+    "customers": ("phone_number", "0201 555001"), "locations": ("customer_id", 2),
+    "services": ("cost", Decimal("7.25")), "equipment": ("serial_number", None),
+    "billing": ("due_date", "2027-01-31"), "billing_items": ("service_id", 9),
     "payments": ("reference", "TX-7"),
 }
 
@@ -294,8 +295,10 @@ def test_many_rows_are_each_noted_with_their_own_values(books):
     assert len(noted(books)) == 30_002
 
 
-ODD = ["O'Brien", '"quoted"', "back\\slash \\n \\u0041", "ünïcödé 中文 العربية", "emoji 👩‍👩‍👧‍👦 🏳️‍🌈", "a\u2028b\u00a0c\u200bd\ufeffe",
-       "tab\there", "new\nline", "\x01\x1f\x7f", "x" * 200, "👩" * 200, "null", "{}", "[1]", "%s %(name)s", "𝕏\U0010ffff"]
+FAMILY = "\U0001f469\u200d\U0001f469\u200d\U0001f467 \U0001f3f3\ufe0f\u200d\U0001f308"
+ODD = ["O'Brien", '"quoted"', "back\\slash \\n \\u0041", "ünïcödé 中文 العربية", f"emoji {FAMILY}",
+       "a\u2028b\u00a0c\u200bd\ufeffe", "tab\there", "new\nline", "\x01\x1f\x7f", "x" * 200, "👩" * 200, "null", "{}",
+       "[1]", "%s %(name)s", "\U0001d54f\U0010ffff"]
 
 
 @pytest.mark.parametrize("name", ODD)
@@ -496,7 +499,8 @@ def test_the_triggers_know_each_table_s_key_and_parent(db, sql):
 def test_the_triggers_leave_out_what_follows_and_nothing_else(db, sql):
     generated = {(row["table_name"], row["name"]) for row in sql(
         "SELECT attrelid::regclass::text AS table_name, attname AS name FROM pg_attribute "
-        "WHERE attgenerated <> '' AND attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)"
+        "WHERE attgenerated <> '' "
+        "AND attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)"
     )}
     kept_by_triggers = {("billing", "amount_paid"), ("billing", "last_payment_date"), ("payments", "amount_allocated")}
     left_out, taken_along = set(), set()
@@ -703,7 +707,8 @@ class Office:
 
     def bring(self):
         self.files += 1
-        import_file(self.folder / f"{self.files}.csv", "name,phone_number,address,service_name,service_cost\n" + "".join(
+        header = "name,phone_number,address,service_name,service_cost\n"
+        import_file(self.folder / f"{self.files}.csv", header + "".join(
             f"Customer {n},55501{n:05},{n} Quay,Fibre,{self.amount()}\n" for n in range(self.random.randint(1, 9))))
 
     def renumber(self):
