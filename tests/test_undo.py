@@ -186,9 +186,10 @@ def test_a_payment_deleted_by_psql_comes_back_and_pays_what_there_is(ada, sql):
     undo_last()
     assert everything(sql) == before
     sql("DELETE FROM payments WHERE customer_id = 2")
-    database.add_bill(2, "Repair", Decimal("500.00"), date(2026, 1, 1))
-    pay(2, "700.00")
+    pay(2, "400.00")
+    database.add_bill(2, "Repair", Decimal("5000.00"), date(2027, 1, 1))
     trail.restore(trail.deletions()[0])
+    assert payments.credit(2) == 0
     assert verify_books()[1] == []
 
 
