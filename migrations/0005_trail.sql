@@ -73,6 +73,29 @@ CREATE INDEX trail_deletions               ON trail (changed_at, transaction_id)
 CREATE INDEX trail_ids                     ON trail USING gist (ids);
 CREATE INDEX trail_parent_ids              ON trail USING gist (parent_ids) WHERE parent_ids IS NOT NULL;
 
+-- Of a void payment an allocation only comes back, with the ID that it had; to choose IDs is the owner's right alone.
+CREATE OR REPLACE FUNCTION allocations_changed() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM settle_payments(ARRAY(SELECT DISTINCT payment_id FROM changed));
+    IF TG_OP = 'INSERT' AND EXISTS (
+        SELECT FROM changed
+        JOIN payments USING (payment_id)
+        JOIN billing USING (billing_id)
+        WHERE payments.customer_id <> billing.customer_id
+           OR payments.voided_at IS NOT NULL AND NOT EXISTS (
+                  SELECT FROM trail
+                  WHERE kind = 'deleted' AND table_name = 'payment_allocations' AND ids @> payment_allocation_id)
+    ) THEN
+        RAISE EXCEPTION 'allocation to another customer''s bill, or of a void payment'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'payment_allocations_own_bill';
+    END IF;
+    PERFORM settle_bills(ARRAY(SELECT DISTINCT billing_id FROM changed));
+    RETURN NULL;
+END
+$$;
+
 -- The trail. Records of a range without gaps, as statements mostly make them, need no list.
 CREATE FUNCTION trail_added() RETURNS trigger
     LANGUAGE plpgsql
@@ -115,7 +138,8 @@ END
 $$;
 COMMENT ON FUNCTION trail_added() IS 'Write down which records a statement added.';
 
--- Spellings and sums are left out: they follow from what is noted.
+-- Spellings and sums are left out: they follow from what is noted. A row stands at the same place before and after, so
+-- that one whose key the owner changed is known, too, under both keys.
 CREATE FUNCTION trail_changed() RETURNS trigger
     LANGUAGE plpgsql
 AS $$
@@ -124,10 +148,12 @@ BEGIN
         RETURN NULL;
     END IF;
     INSERT INTO trail (table_name, kind, ids, parent_ids, row_count, old, new)
-    SELECT TG_TABLE_NAME, 'changed', range_agg(int8range(id, id, '[]')),
+    SELECT TG_TABLE_NAME, 'changed',
+           range_agg(int8range(id, id, '[]')) + range_agg(int8range(new_id, new_id, '[]')),
            range_agg(int8range(parent_id, parent_id, '[]')) FILTER (WHERE parent_id IS NOT NULL), count(*), was, is_now
     FROM (
         SELECT (before.line ->> TG_ARGV[0])::bigint AS id,
+               (after.line ->> TG_ARGV[0])::bigint AS new_id,
                (before.line ->> TG_ARGV[1])::bigint AS parent_id,
                (SELECT jsonb_object_agg(key, value)
                 FROM jsonb_each(before.line)
@@ -135,10 +161,13 @@ BEGIN
                (SELECT jsonb_object_agg(key, value)
                 FROM jsonb_each(after.line)
                 WHERE value <> before.line -> key) AS is_now
-        FROM (SELECT to_jsonb(old_rows) - TG_ARGV[2]::text[] - TG_ARGV[3]::text[] AS line FROM old_rows) AS before
-        LEFT JOIN (SELECT to_jsonb(new_rows) - TG_ARGV[2]::text[] - TG_ARGV[3]::text[] AS line FROM new_rows) AS after
-          ON after.line -> TG_ARGV[0] = before.line -> TG_ARGV[0]
-        WHERE before.line IS DISTINCT FROM after.line
+        FROM (SELECT row_number() OVER () AS place,
+                     to_jsonb(old_rows) - TG_ARGV[2]::text[] - TG_ARGV[3]::text[] AS line
+              FROM old_rows) AS before
+        JOIN (SELECT row_number() OVER () AS place,
+                     to_jsonb(new_rows) - TG_ARGV[2]::text[] - TG_ARGV[3]::text[] AS line
+              FROM new_rows) AS after USING (place)
+        WHERE before.line <> after.line
     ) AS change
     GROUP BY was, is_now;
     RETURN NULL;
@@ -214,100 +243,95 @@ BEGIN
 END
 $$;
 
--- Undoing a deletion. What follows from other columns is left to the triggers.
-CREATE FUNCTION restore_rows(into_table text, lines jsonb) RETURNS void
+-- Undoing a deletion. What follows from other columns is left to the triggers; a column that came since has its default.
+CREATE FUNCTION restore_rows(
+    into_table text, in_transaction bigint, at timestamptz, without_taken_serials boolean
+) RETURNS void
     LANGUAGE plpgsql
 AS $$
 DECLARE
     columns text;
 BEGIN
-    SELECT string_agg(quote_ident(attname), ', ') INTO columns
-    FROM pg_attribute
+    SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) INTO columns
+    FROM (SELECT line FROM deleted_rows(in_transaction, at, into_table) LIMIT 1) AS lost
+    JOIN pg_attribute ON line ? attname
     WHERE attrelid = into_table::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
-      AND attname <> ALL (ARRAY['amount_paid', 'last_payment_date', 'amount_allocated'])
-      AND lines -> 0 ? attname;
+      AND attname NOT IN ('amount_paid', 'last_payment_date', 'amount_allocated');
+    IF columns IS NULL THEN
+        RETURN;
+    END IF;
     EXECUTE format(
-        'INSERT INTO %1$I (%2$s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM jsonb_populate_recordset(NULL::%1$I, $1)',
-        into_table, columns
-    ) USING lines;
+        $sql$
+        INSERT INTO %1$I (%2$s) OVERRIDING SYSTEM VALUE
+        SELECT %2$s
+        FROM deleted_rows($1, $2, %1$L) AS lost
+        CROSS JOIN LATERAL jsonb_populate_record(NULL::%1$I, CASE
+            WHEN $3 AND EXISTS (
+                SELECT FROM equipment
+                WHERE serial_key(serial_number) = serial_key(lost.line ->> 'serial_number')
+                  AND serial_repeat = (lost.line ->> 'serial_repeat')::integer
+            ) THEN lost.line || '{"serial_number": null, "serial_repeat": 0}'
+            ELSE lost.line
+        END)
+        $sql$, into_table, columns
+    ) USING in_transaction, at, without_taken_serials;
 END
 $$;
-COMMENT ON FUNCTION restore_rows(text, jsonb) IS 'Add rows as the trail has them, with their IDs.';
+COMMENT ON FUNCTION restore_rows(text, bigint, timestamptz, boolean) IS
+    'Add again, with their IDs, the rows that a transaction deleted from a table.';
 
 CREATE FUNCTION deleted_rows(in_transaction bigint, at timestamptz, from_table text) RETURNS TABLE (line jsonb)
     LANGUAGE sql STABLE
 AS $$
-    SELECT jsonb_array_elements(old)
+    SELECT jsonb_array_elements(CASE kind WHEN 'deleted' THEN old END)
     FROM trail
     WHERE kind = 'deleted' AND changed_at = at AND transaction_id = in_transaction AND table_name = from_table
     ORDER BY trail_id
 $$;
 COMMENT ON FUNCTION deleted_rows(bigint, timestamptz, text) IS 'The rows that a transaction deleted from a table.';
 
--- An allocation to a bill that others have paid since, or of money that is elsewhere now, comes back as far as it can. Of
--- a void payment none can be added, so such a one counts again until it has its own.
+-- An allocation to a bill that others have paid since, or of money that is elsewhere now, comes back as far as it can; what
+-- is left of the money pays what else there is to pay.
 CREATE FUNCTION restore_deleted(in_transaction bigint, at timestamptz, without_taken_serials boolean) RETURNS void
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    name   text;
-    lines  jsonb;
-    void   record;
+    name          text;
+    customer_ids  bigint[] := ARRAY(
+        SELECT (line ->> 'customer_id')::bigint FROM deleted_rows(in_transaction, at, 'billing')
+        UNION
+        SELECT (line ->> 'customer_id')::bigint FROM deleted_rows(in_transaction, at, 'payments')
+        UNION
+        SELECT customer_id
+        FROM deleted_rows(in_transaction, at, 'payment_allocations')
+        JOIN payments ON payment_id = (line ->> 'payment_id')::bigint
+    );
 BEGIN
-    PERFORM 1
-    FROM customers
-    WHERE customer_id IN (SELECT (line ->> 'customer_id')::bigint FROM deleted_rows(in_transaction, at, 'billing'))
-    ORDER BY customer_id
-    FOR UPDATE;
+    PERFORM 1 FROM customers WHERE customer_id = ANY (customer_ids) ORDER BY customer_id FOR UPDATE;
     FOREACH name IN ARRAY ARRAY[
         'customers', 'locations', 'services', 'equipment', 'billing', 'billing_items', 'payments'
     ] LOOP
-        SELECT jsonb_agg(
-            CASE WHEN name = 'equipment' AND without_taken_serials AND EXISTS (
-                SELECT FROM equipment WHERE serial_key(serial_number) = serial_key(line ->> 'serial_number')
-            ) THEN line || '{"serial_number": null, "serial_repeat": 0}' ELSE line END
-        ) INTO lines
-        FROM deleted_rows(in_transaction, at, name);
-        IF lines IS NOT NULL THEN
-            PERFORM restore_rows(name, lines);
-        END IF;
-    END LOOP;
-    FOR void IN
-        SELECT payment.payment_id, voided_at, void_reason, voided_on, jsonb_agg(line) AS allocations
-        FROM deleted_rows(in_transaction, at, 'payment_allocations')
-        JOIN payments AS payment ON payment.payment_id = (line ->> 'payment_id')::bigint
-        WHERE voided_at IS NOT NULL
-        GROUP BY payment.payment_id
-        ORDER BY payment.payment_id
-    LOOP
-        BEGIN
-            UPDATE payments SET voided_at = NULL, void_reason = NULL WHERE payment_id = void.payment_id;
-            PERFORM restore_rows('payment_allocations', void.allocations);
-            UPDATE payments
-            SET voided_at = void.voided_at, void_reason = void.void_reason
-            WHERE payment_id = void.payment_id;
-            UPDATE payments SET voided_on = void.voided_on WHERE payment_id = void.payment_id;
-        EXCEPTION WHEN check_violation THEN
-            NULL;
-        END;
+        PERFORM restore_rows(name, in_transaction, at, without_taken_serials);
     END LOOP;
     INSERT INTO payment_allocations (payment_allocation_id, payment_id, billing_id, amount, from_credit)
     OVERRIDING SYSTEM VALUE
     SELECT payment_allocation_id, payment_id, billing_id, possible, from_credit
     FROM (
-        SELECT kept.*, least(kept.amount, amount_left - sum(kept.amount) OVER of_payment + kept.amount,
-                                          amount_due - sum(kept.amount) OVER of_bill + kept.amount) AS possible
+        SELECT kept.*, least(
+                   kept.amount,
+                   amount_left - sum(kept.amount) OVER of_payment + kept.amount,
+                   CASE WHEN voided_at IS NULL
+                   THEN amount_due - sum(kept.amount) FILTER (WHERE voided_at IS NULL) OVER of_bill + kept.amount END
+               ) AS possible
         FROM deleted_rows(in_transaction, at, 'payment_allocations')
         CROSS JOIN LATERAL jsonb_populate_record(NULL::payment_allocations, line) AS kept
-        JOIN payments ON payments.payment_id = kept.payment_id AND voided_at IS NULL
+        JOIN payments ON payments.payment_id = kept.payment_id
         JOIN billing ON billing.billing_id = kept.billing_id
         WINDOW of_payment AS (PARTITION BY kept.payment_id ORDER BY kept.payment_allocation_id),
                of_bill AS (PARTITION BY kept.billing_id ORDER BY kept.payment_allocation_id)
     ) AS allocation
     WHERE possible > 0;
-    PERFORM apply_credit(ARRAY(
-        SELECT DISTINCT (line ->> 'customer_id')::bigint FROM deleted_rows(in_transaction, at, 'billing')
-    ));
+    PERFORM apply_credit(customer_ids);
 END
 $$;
 COMMENT ON FUNCTION restore_deleted(bigint, timestamptz, boolean) IS

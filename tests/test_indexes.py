@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from decimal import Decimal
 
 import psycopg2
@@ -12,7 +13,7 @@ import pytest
 from conftest import named
 
 import database
-from tracker import bill_run, demo, payments, reports
+from tracker import access, bill_run, demo, payments, reports, trail
 
 pytestmark = pytest.mark.slow
 
@@ -44,6 +45,12 @@ DEFINITIONS = {
     "payments_paid_on": "ON public.payments USING brin (paid_on) WITH (pages_per_range='32')",
     "payment_allocations_payment": "ON public.payment_allocations USING btree (payment_id)",
     "payment_allocations_bill": "ON public.payment_allocations USING btree (billing_id)",
+    "trail_changed_at": "ON public.trail USING brin (changed_at) WITH (pages_per_range='32')",
+    "trail_login": "ON public.trail USING btree (login, changed_at)",
+    "trail_deletions":
+        "ON public.trail USING btree (changed_at, transaction_id) WHERE (kind = 'deleted'::text)",
+    "trail_ids": "ON public.trail USING gist (ids)",
+    "trail_parent_ids": "ON public.trail USING gist (parent_ids) WHERE (parent_ids IS NOT NULL)",
 }
 
 # The question that each was made for; those that rules bring along, too, where a screen leans on them.
@@ -85,7 +92,30 @@ QUESTIONS = {
     "payments_entry_once": [lambda: payments.find_by_entry_key(uuid.uuid4())],
     "equipment_serial_once": [lambda: database.find_equipment("SN-1001"), lambda: database.find_customers("SN-1001"),
                               lambda: database.serial_holder("S-1")],
+    "trail_changed_at": [lambda: trail.count_changes(trail.Wanted(*[database.today() - timedelta(days=60)] * 2))],
+    "trail_login": [access.people],
+    "trail_deletions": [trail.deletions, lambda: trail.obstacles(trail.deletions()[0])],
+    "trail_ids": [lambda: trail.history_of("customers", 30), lambda: trail.count_history_of("customers", 30),
+                  lambda: trail.history_of_customer(30), lambda: trail.count_history_of_customer(30), trail.deletions],
+    "trail_parent_ids": [lambda: trail.history_of_customer(30), lambda: trail.count_history_of_customer(30)],
 }
+
+# What happened to a provider's records over the years: numbers changed, and services deleted.
+PAST = """
+    INSERT INTO trail (changed_at, login, person, program, table_name, kind, ids, parent_ids, row_count, old, new)
+    SELECT now() - (%(many)s - n) * interval '7 minutes', 'clerk ' || n %% 1500, 'Ada', 'psql', 'customers', 'changed',
+           int8multirange(int8range(n %% 5000 + 1, n %% 5000 + 1, '[]')), NULL, 1,
+           '{"phone_number": "0201 555001"}'::jsonb, '{"phone_number": "0201 555002"}'::jsonb
+    FROM generate_series(1, %(many)s, 2) AS n
+    UNION ALL
+    SELECT now() - (%(many)s - n) * interval '7 minutes', 'clerk ' || n %% 1500, 'Bo', 'psql', 'services', 'deleted',
+           int8multirange(int8range(1000000 + n, 1000000 + n, '[]')),
+           int8multirange(int8range(n %% 5000 + 1, n %% 5000 + 1, '[]')), 1,
+           jsonb_build_array(jsonb_build_object('service_id', 1000000 + n, 'location_id', n %% 5000 + 1,
+                                                'service_name', 'TV', 'cost', 5)), NULL
+    FROM generate_series(2, %(many)s, 2) AS n
+    ORDER BY 1
+"""
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +128,7 @@ def provider_uri(server_uri, admin, template) -> Iterator[str]:
     database.disconnect()
     conn = psycopg2.connect(named(server_uri, name))
     conn.autocommit = True
+    conn.cursor().execute(PAST, {"many": 30_000})
     conn.cursor().execute("VACUUM ANALYZE")
     conn.close()
     yield named(server_uri, name)

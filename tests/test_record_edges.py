@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import inspect
 import uuid
-from datetime import date
+from datetime import date, datetime, timezone
 from decimal import Decimal
 
 import psycopg2.extensions
@@ -11,7 +11,7 @@ import psycopg2.extras
 import pytest
 
 import database
-from tracker import bill_run, errors, payments, reports
+from tracker import bill_run, errors, payments, reports, trail
 
 pytestmark = pytest.mark.slow
 
@@ -425,6 +425,7 @@ def test_what_no_second_try_can_help_is_tried_once(db, sql, code):
 
 
 TODAY, MONTH = date(2026, 12, 15), date(2026, 12, 1)
+NO_DELETION = {"transaction_id": 0, "changed_at": datetime(2026, 1, 1, tzinfo=timezone.utc)}
 # Every public function that reads or writes, in an order in which each finds its record.
 CALLS = {
     database: {
@@ -454,6 +455,13 @@ CALLS = {
         "aging_total": (),
         "recurring_revenue": (), "monthly_revenue": (), "get_statement": (1, DAY, TODAY),
     },
+    trail: {
+        "history_of_customer": (1,), "history_of": ("customers", 1), "count_history_of_customer": (1,),
+        "count_history_of": ("customers", 1), "changes": (trail.Wanted(),), "count_changes": (trail.Wanted(),),
+        "deletions": (), "obstacles": (NO_DELETION,), "restore": (NO_DELETION,),
+        "undo": ({"table_name": "customers", "record_id": 1, "old": {"name": "Ada"}, "new": {"name": "Eve"}},),
+        "thin": (),
+    },
     # last, since nothing is left to read after them
     "deletions": {"delete_bill": (1,), "delete_service": (1,), "delete_equipment": (1,), "delete_location": (1,),
                   "delete_customer": (1,)},
@@ -461,7 +469,8 @@ CALLS = {
 NOT_IN_ONE_GO = {"connect", "disconnect", "transaction", "reading", "streaming", "be_patient", "retried", "search",
                  "rehearsal", "outside_transactions", "fetch_one", "fetch_all", "fetch_value", "write_one",
                  "write_value", "only", "existing", "apply_credit", "sum_late", "sum_aged", "default_due_date",
-                 "plan_upgrade", "upgrade", "too_large", "take_turn", "give_reason", "as_json", "is_embedded"}
+                 "plan_upgrade", "upgrade", "too_large", "take_turn", "give_reason", "as_json", "is_embedded",
+                 "can_undo", "years_kept"}
 
 
 def test_every_function_that_reads_or_writes_is_tried_again_after_a_deadlock(account, monkeypatch):
@@ -488,7 +497,7 @@ def test_every_function_that_reads_or_writes_is_tried_again_after_a_deadlock(acc
     assert given_up == []
 
 
-@pytest.mark.parametrize("module", [database, payments, bill_run, reports], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [database, payments, bill_run, reports, trail], ids=lambda module: module.__name__)
 def test_every_function_that_reads_or_writes_is_among_those_that_are_tried(module):
     public = {
         name for name, function in inspect.getmembers(module, inspect.isfunction)

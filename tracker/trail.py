@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypedDict
 import database
 from database import fetch_all, give_reason, retried, streaming, transaction
 from tracker import settings
-from tracker.cursor import Row, be_patient
+from tracker.cursor import Cursor, Row, be_patient
 
 MOST_DELETIONS = 20
 TRAIL_YEARS = 10
@@ -78,48 +78,15 @@ class Obstacle(NamedTuple):
     holder: Row | None
 
 
-# The records that are or were a customer's, deleted ones as the trail has them.
-OF_CUSTOMER = """
-    site AS (
-        SELECT location_id FROM locations WHERE customer_id = %(customer_id)s
-        UNION
-        SELECT (line ->> 'location_id')::bigint
-        FROM trail
-        CROSS JOIN LATERAL jsonb_array_elements(old) AS line
-        WHERE kind = 'deleted' AND table_name = 'locations' AND parent_ids @> %(customer_id)s::bigint
-          AND (line ->> 'customer_id')::bigint = %(customer_id)s
-    ), sites AS (
-        SELECT coalesce(range_agg(int8range(location_id, location_id, '[]')), '{}') AS ids FROM site
-    ), record (table_name, record_id) AS (
-        SELECT 'customers', %(customer_id)s::bigint
-        UNION ALL
-        SELECT 'locations', location_id FROM site
-        UNION
-        SELECT 'services', service_id FROM services JOIN site USING (location_id)
-        UNION
-        SELECT 'equipment', equipment_id FROM equipment JOIN site USING (location_id)
-        UNION
-        SELECT table_name, (line ->> CASE table_name WHEN 'services' THEN 'service_id' ELSE 'equipment_id' END)::bigint
-        FROM sites
-        JOIN trail ON parent_ids && sites.ids
-        CROSS JOIN LATERAL jsonb_array_elements(old) AS line
-        WHERE kind = 'deleted' AND table_name IN ('services', 'equipment')
-          AND (line ->> 'location_id')::bigint IN (SELECT location_id FROM site)
-        UNION
-        SELECT 'billing', billing_id FROM billing WHERE customer_id = %(customer_id)s
-        UNION
-        SELECT 'payments', payment_id FROM payments WHERE customer_id = %(customer_id)s
-        UNION
-        SELECT table_name, (line ->> CASE table_name WHEN 'billing' THEN 'billing_id' ELSE 'payment_id' END)::bigint
-        FROM trail
-        CROSS JOIN LATERAL jsonb_array_elements(old) AS line
-        WHERE kind = 'deleted' AND table_name IN ('billing', 'payments') AND parent_ids @> %(customer_id)s::bigint
-          AND (line ->> 'customer_id')::bigint = %(customer_id)s
-    )
+# Of a deletion alone: what else may be in old is no list, and a plan may look there before it looks at the kind.
+DELETED_LINES = "CROSS JOIN LATERAL jsonb_array_elements(CASE kind WHEN 'deleted' THEN old END) AS line"
+EACH_ID = """
+    CROSS JOIN LATERAL unnest(ids) AS range
+    CROSS JOIN LATERAL generate_series(lower(range), upper(range) - 1) AS record_id
 """
-ONE_RECORD = "record (table_name, record_id) AS (SELECT %(table)s::text, %(record_id)s::bigint)"
 
 
+@retried
 def history_of_customer(
     customer_id: int, before: tuple[int, str, int] | None = None, limit: int = 100
 ) -> list[Change]:
@@ -127,26 +94,127 @@ def history_of_customer(
 
     before is trail_id, table_name and record_id of the last one shown.
     """
-    return _history(OF_CUSTOMER, before, limit, customer_id=customer_id)
+    with database.reading() as cur:
+        be_patient(cur)
+        return _history(cur, _records_of(cur, customer_id), before, limit)
 
 
+@retried
 def history_of(
     table: str, record_id: int, before: tuple[int, str, int] | None = None, limit: int = 100
 ) -> list[Change]:
     """Return the changes of one record, newest first; before as in history_of_customer."""
-    return _history(ONE_RECORD, before, limit, table=table, record_id=record_id)
+    with database.reading() as cur:
+        be_patient(cur)
+        return _history(cur, [(table, record_id)], before, limit)
 
 
-def _history(records: str, before: tuple[int, str, int] | None, limit: int, **values: Any) -> list[Change]:
-    before_id, before_table, before_record = before or (2**62, "", 0)
-    return fetch_all(
+@retried
+def count_history_of_customer(customer_id: int) -> int:
+    with database.reading() as cur:
+        be_patient(cur)
+        return _count_history(cur, _records_of(cur, customer_id))
+
+
+@retried
+def count_history_of(table: str, record_id: int) -> int:
+    with database.reading() as cur:
+        return _count_history(cur, [(table, record_id)])
+
+
+def _records_of(cur: Cursor, customer_id: int) -> list[tuple[str, int]]:
+    """Return the table and ID of each record that is or was a customer's: deleted ones as the trail has them, and those
+    that psql gave to others.
+
+    Its own statements, with the IDs in them, so that the server knows how few these are.
+    """
+    cur.execute(
         f"""
-        WITH {records}, page AS MATERIALIZED (
-            SELECT trail_id, changed_at, person, login, program, reason, trail.table_name, kind, record_id, old, new
-            FROM record
-            JOIN trail ON trail.table_name = record.table_name AND ids @> record_id
-            WHERE (trail_id, trail.table_name, record_id) < (%(before_id)s, %(before_table)s, %(before_record)s)
-            ORDER BY trail_id DESC, trail.table_name DESC, record_id DESC
+        SELECT location_id FROM locations WHERE customer_id = %(customer_id)s
+        UNION
+        SELECT (line ->> 'location_id')::bigint
+        FROM trail
+        {DELETED_LINES}
+        WHERE kind = 'deleted' AND table_name = 'locations' AND parent_ids @> %(customer_id)s::bigint
+          AND (line ->> 'customer_id')::bigint = %(customer_id)s
+        UNION
+        SELECT record_id
+        FROM trail
+        {EACH_ID}
+        WHERE kind = 'changed' AND table_name = 'locations' AND parent_ids @> %(customer_id)s::bigint
+          AND (old ->> 'customer_id')::bigint = %(customer_id)s
+        """,  # noqa: S608 (the parts hold no value)
+        {"customer_id": customer_id},
+    )
+    sites = [row["location_id"] for row in cur]
+    cur.execute(
+        f"""
+        SELECT 'services' AS table_name, service_id AS record_id
+        FROM services
+        WHERE location_id = ANY (%(sites)s::bigint[])
+        UNION
+        SELECT 'equipment', equipment_id FROM equipment WHERE location_id = ANY (%(sites)s::bigint[])
+        UNION
+        SELECT 'billing', billing_id FROM billing WHERE customer_id = %(customer_id)s
+        UNION
+        SELECT 'payments', payment_id FROM payments WHERE customer_id = %(customer_id)s
+        UNION
+        SELECT table_name, (line ->> (%(keys)s::jsonb ->> table_name))::bigint
+        FROM trail
+        {DELETED_LINES}
+        WHERE kind = 'deleted'
+          AND (parent_ids @> %(customer_id)s::bigint OR parent_ids && %(of_sites)s::int8multirange)
+          AND (table_name IN ('services', 'equipment')
+               AND (line ->> 'location_id')::bigint = ANY (%(sites)s::bigint[])
+               OR table_name IN ('billing', 'payments') AND (line ->> 'customer_id')::bigint = %(customer_id)s)
+        UNION
+        SELECT table_name, record_id
+        FROM trail
+        {EACH_ID}
+        WHERE kind = 'changed' AND table_name IN ('services', 'equipment')
+          AND parent_ids && %(of_sites)s::int8multirange
+          AND (old ->> 'location_id')::bigint = ANY (%(sites)s::bigint[])
+        """,  # noqa: S608 (the parts hold no value)
+        {"customer_id": customer_id, "sites": sites, "keys": database.as_json(KEYS),
+         "of_sites": "{" + ",".join(f"[{site},{site}]" for site in sites) + "}"},
+    )
+    others = [(row["table_name"], row["record_id"]) for row in cur]
+    return [("customers", customer_id), *(("locations", site) for site in sites), *others]
+
+
+# OFFSET 0: each record's changes are found by its ID, and not by reading the trail from its end.
+CHANGES_OF = """
+    FROM unnest(%(tables)s::text[], %(ids)s::bigint[]) AS record (table_name, record_id)
+    CROSS JOIN LATERAL (
+        SELECT trail_id, changed_at, person, login, program, reason, kind, old, new
+        FROM trail
+        WHERE trail.table_name = record.table_name AND ids @> record_id
+        OFFSET 0
+    ) AS change
+"""
+
+
+def _count_history(cur: Cursor, records: list[tuple[str, int]]) -> int:
+    cur.execute(f"SELECT count(*) {CHANGES_OF}", _named(records))
+    count: int = cur.row()["count"]
+    return count
+
+
+def _named(records: list[tuple[str, int]]) -> Row:
+    return {"tables": [table for table, _ in records], "ids": [record_id for _, record_id in records]}
+
+
+def _history(
+    cur: Cursor, records: list[tuple[str, int]], before: tuple[int, str, int] | None, limit: int
+) -> list[Change]:
+    before_id, before_table, before_record = before or (2**62, "", 0)
+    cur.execute(
+        f"""
+        WITH page AS MATERIALIZED (
+            SELECT record.*, change.*
+            {CHANGES_OF}
+            WHERE (trail_id, table_name, record_id) < (%(before_id)s, %(before_table)s, %(before_record)s)
+            ORDER BY trail_id DESC, table_name DESC, record_id DESC
             LIMIT %(limit)s
         )
         SELECT trail_id, changed_at, person, login, program, reason, table_name, kind, record_id,
@@ -160,45 +228,28 @@ def _history(records: str, before: tuple[int, str, int] | None, limit: int, **va
                        WHEN 'billing' THEN (SELECT to_jsonb(billing) FROM billing WHERE billing_id = record_id)
                        WHEN 'payments' THEN (SELECT to_jsonb(payments) FROM payments WHERE payment_id = record_id)
                    END,
-                   (SELECT line
-                    FROM trail AS deleted
-                    CROSS JOIN LATERAL jsonb_array_elements(deleted.old) AS line
-                    WHERE deleted.kind = 'deleted' AND deleted.table_name = page.table_name AND deleted.ids @> record_id
-                      AND (line ->> (%(keys)s::jsonb ->> page.table_name))::bigint = record_id
-                    ORDER BY deleted.trail_id DESC
-                    LIMIT 1)
+                   (SELECT (array_agg(line ORDER BY gone.trail_id DESC))[1]
+                    FROM (SELECT trail_id, kind, old
+                          FROM trail
+                          WHERE kind = 'deleted' AND trail.table_name = page.table_name AND ids @> record_id
+                          OFFSET 0) AS gone
+                    {DELETED_LINES}
+                    WHERE (line ->> (%(keys)s::jsonb ->> page.table_name))::bigint = record_id)
                ) AS record
         FROM page
         ORDER BY trail_id DESC, table_name DESC, record_id DESC
-        """,  # noqa: S608 (records is one of the two above)
-        **values, before_id=before_id, before_table=before_table, before_record=before_record, limit=limit,
-        keys=database.as_json(KEYS),
+        """,  # noqa: S608 (the parts hold no value)
+        {**_named(records), "before_id": before_id, "before_table": before_table, "before_record": before_record,
+         "limit": limit, "keys": database.as_json(KEYS)},
     )
-
-
-def count_history_of_customer(customer_id: int) -> int:
-    return _count_history(OF_CUSTOMER, customer_id=customer_id)
-
-
-def count_history_of(table: str, record_id: int) -> int:
-    return _count_history(ONE_RECORD, table=table, record_id=record_id)
-
-
-def _count_history(records: str, **values: Any) -> int:
-    return database.fetch_value(
-        f"""
-        WITH {records}
-        SELECT count(*) FROM record JOIN trail ON trail.table_name = record.table_name AND ids @> record_id
-        """,  # noqa: S608 (records is one of the two above)
-        **values,
-    )
+    return cur.fetchall()  # type: ignore[return-value]
 
 
 CHANGES = """
     SELECT trail_id, changed_at, login, person, program, reason, transaction_id, table_name, kind,
            (SELECT string_agg(concat_ws('-', lower(range), nullif(upper(range) - 1, lower(range))), ', ' ORDER BY range)
             FROM unnest(ids) AS range) AS ids,
-           row_count, old, new
+           row_count, CASE WHEN %(whole)s OR kind = 'changed' OR row_count = 1 THEN old END AS old, new
     FROM trail
     WHERE (%(first)s::date IS NULL OR changed_at >= %(first)s::date)
       AND (%(last)s::date IS NULL OR changed_at < %(last)s::date + 1)
@@ -206,7 +257,6 @@ CHANGES = """
       AND (%(kind)s::text IS NULL OR kind = %(kind)s)
       AND (%(table)s::text IS NULL OR table_name = %(table)s)
       AND (%(before)s::bigint = 0 OR trail_id < %(before)s)
-    ORDER BY trail_id DESC
 """
 
 
@@ -221,20 +271,25 @@ class Wanted(NamedTuple):
 
 
 def changes(wanted: Wanted, before: int = 0, limit: int = 100) -> list[StatementChange]:
-    """Return changes, newest first; before is the trail_id of the last one shown."""
-    return fetch_all(f"{CHANGES} LIMIT %(limit)s", **wanted._asdict(), before=before, limit=limit)
+    """Return changes, newest first; before is the trail_id of the last one shown. Of many deleted rows old is None."""
+    return fetch_all(
+        f"{CHANGES} ORDER BY trail_id DESC LIMIT %(limit)s", patient=True,
+        **wanted._asdict(), before=before, limit=limit, whole=False,
+    )
 
 
 def stream_changes(wanted: Wanted) -> Iterator[StatementChange]:
-    """Yield all changes, newest first."""
+    """Yield all changes, newest first, with all that was deleted."""
     with streaming() as cur:
-        cur.execute(CHANGES, {**wanted._asdict(), "before": 0})
+        cur.itersize = 20  # a thousand deleted rows may be in each
+        cur.execute(f"{CHANGES} ORDER BY trail_id DESC", {**wanted._asdict(), "before": 0, "whole": True})
         yield from cur
 
 
 def count_changes(wanted: Wanted) -> int:
     return database.fetch_value(
-        f"SELECT count(*) FROM ({CHANGES}) AS change", **wanted._asdict(), before=0  # noqa: S608 (CHANGES holds no value)
+        f"SELECT count(*) FROM ({CHANGES}) AS change",  # noqa: S608 (CHANGES holds no value)
+        patient=True, **wanted._asdict(), before=0, whole=False,
     )
 
 
@@ -245,7 +300,7 @@ def deletions(limit: int = MOST_DELETIONS) -> list[Deletion]:
         WITH latest AS MATERIALIZED (
             SELECT changed_at, transaction_id
             FROM trail
-            WHERE kind = 'deleted'
+            WHERE kind = 'deleted' AND table_name = ANY (%(tables)s)
             GROUP BY changed_at, transaction_id
             ORDER BY changed_at DESC, transaction_id DESC
             LIMIT %(limit)s
@@ -255,7 +310,7 @@ def deletions(limit: int = MOST_DELETIONS) -> list[Deletion]:
                    array_position(%(tables)s, table_name) AS place
             FROM latest
             JOIN trail USING (changed_at, transaction_id)
-            WHERE kind = 'deleted'
+            WHERE kind = 'deleted' AND table_name = ANY (%(tables)s)
             GROUP BY changed_at, transaction_id, table_name
         ), top AS (
             SELECT DISTINCT ON (changed_at, transaction_id)
@@ -268,9 +323,13 @@ def deletions(limit: int = MOST_DELETIONS) -> list[Deletion]:
                 FROM part
                 WHERE (part.changed_at, part.transaction_id) = (top.changed_at, top.transaction_id)) AS counts,
                EXISTS (
-                   SELECT FROM trail AS again
-                   WHERE again.kind = 'added' AND again.table_name = top.table_name AND again.trail_id > first_id
-                     AND again.ids @> (first.old -> 0 ->> (%(keys)s::jsonb ->> top.table_name))::bigint
+                   SELECT
+                   FROM (SELECT trail_id
+                         FROM trail
+                         WHERE kind = 'added' AND trail.table_name = top.table_name
+                           AND ids @> (first.old -> 0 ->> (%(keys)s::jsonb ->> top.table_name))::bigint
+                         OFFSET 0) AS again
+                   WHERE again.trail_id > first_id
                ) AS is_back
         FROM top
         JOIN trail AS first ON first.trail_id = first_id
@@ -303,6 +362,13 @@ def obstacles(deletion: Deletion) -> list[Obstacle]:
           AND NOT EXISTS (SELECT FROM lost AS parent
                           WHERE parent.name = 'locations' AND parent.line -> 'location_id' = lost.line -> 'location_id')
         UNION
+        SELECT 'bill', (line ->> 'billing_id')::bigint, name, NULL
+        FROM lost
+        WHERE name = 'billing_items'
+          AND NOT EXISTS (SELECT FROM billing WHERE billing_id = (line ->> 'billing_id')::bigint)
+          AND NOT EXISTS (SELECT FROM lost AS parent
+                          WHERE parent.name = 'billing' AND parent.line -> 'billing_id' = lost.line -> 'billing_id')
+        UNION
         SELECT 'address', locations.location_id, locations.address, to_jsonb(customers)
         FROM lost
         JOIN locations ON customer_id = (line ->> 'customer_id')::bigint AND address = line ->> 'address'
@@ -318,12 +384,13 @@ def obstacles(deletion: Deletion) -> list[Obstacle]:
                to_jsonb(holder) || jsonb_build_object('address', address, 'name', customers.name)
         FROM lost
         JOIN equipment AS holder ON serial_key(holder.serial_number) = serial_key(lost.line ->> 'serial_number')
+                                AND serial_repeat = (lost.line ->> 'serial_repeat')::integer
         JOIN locations USING (location_id)
         JOIN customers USING (customer_id)
         WHERE lost.name = 'equipment'
         ORDER BY kind, record_id
         """,
-        tables=list(KEYS), transaction_id=deletion["transaction_id"], changed_at=deletion["changed_at"],
+        patient=True, tables=list(KEYS), transaction_id=deletion["transaction_id"], changed_at=deletion["changed_at"],
     )
     return [Obstacle(**row) for row in rows]
 
@@ -360,7 +427,8 @@ def can_undo(change: Change) -> bool:
     """Tell whether a change is one of fields that the forms change, and can be undone as they are."""
     if change["kind"] != "changed" or change["table_name"] not in UPDATES:
         return False
-    return set(change["old"] or {}) - {"serial_repeat"} <= set(UPDATES[change["table_name"]][1])
+    columns = set(change["old"] or {}) - {"serial_repeat"}
+    return bool(columns) and columns <= set(UPDATES[change["table_name"]][1])
 
 
 def undo(change: Change) -> Row:

@@ -331,6 +331,7 @@ def _serial(obstacle: trail.Obstacle) -> str:
 OBSTACLES: dict[str, Callable[[trail.Obstacle], str]] = {
     "customer": lambda it: f"Customer {it.record_id} is gone; bring that back first.",
     "location": lambda it: f"Location {it.record_id} is gone; bring that back first.",
+    "bill": lambda it: f"Bill {it.record_id} is gone; bring that back first.",
     "address": lambda it: f"The customer has another location {it.record_id} with the address {it.what} by now.",
     "month": lambda it: f"The customer has another bill for that month by now, bill {it.record_id}, {it.what}.",
     "serial": _serial,
