@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import database
 from database import Bill, Customer, Location
-from tracker import bill_run, errors, fields, interrupts, log, payments, reports, text
-from tracker.terminal import commands, menus, prompts, screens, tables
+from tracker import access, bill_run, errors, fields, interrupts, log, payments, reports, text
+from tracker.terminal import commands, menus, people, prompts, screens, tables
 from tracker.terminal.forms import (
     BILL_FIELDS,
     CUSTOMER_FIELDS,
@@ -485,6 +485,7 @@ REPORTING_MENU = Menu("Reporting", {
 ADMINISTRATION_MENU = Menu("Administration", {
     "1": ("Verify that the money adds up", commands.show_verification),
     "2": ("About this database", about_database),
+    "3": ("People", people.look_after_people),
 })
 TRANSFER_MENU = Menu("Import & Export", {
     "1": ("Import customers from a CSV file", import_accounts),
@@ -561,6 +562,7 @@ def first_screen() -> None:
 
 def run_menus(arguments: argparse.Namespace) -> int:
     menus.why_not = database.rights()["why_not"]
+    menus.may_see_people = access.may_see()
     first_screen()
     run_menu(MAIN_MENU)
     if not prompts.on_terminal() and prompts.complaints:
