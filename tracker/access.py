@@ -366,8 +366,8 @@ def _end_sessions(cur: Cursor, login: str, person_id: int) -> None:
         cur.execute(SQL("GRANT {} TO CURRENT_USER").format(Identifier(login)))
         cur.execute("SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE usesysid = %(person_id)s",
                     {"person_id": person_id})
-    except psycopg2.errors.ProgrammingError:  # another login made that one, or it is this one's own group
-        pass
+    except (psycopg2.ProgrammingError, psycopg2.errors.InvalidGrantOperation):
+        pass  # another login made that one, or it is a group that this one has its own rights from
     cur.execute("ROLLBACK TO SAVEPOINT membership")
 
 

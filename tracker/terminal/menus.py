@@ -35,7 +35,10 @@ def about_people(action: Changing) -> Changing:
     return action
 
 
-def may_run(action: Action) -> bool:
+def may_run(action: Any) -> bool:
+    """Tell whether an entry's action, or menu, is one that this login may run."""
+    if not callable(action):
+        return True
     return not (why_not and action in _changing) and (may_see_people or action not in _about_people)
 
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -40,19 +41,23 @@ def numbered(people: Sequence[Person]) -> list[Row]:
     return [{**person, "number": i, "standing": standing(person, today)} for i, person in enumerate(people, 1)]
 
 
-def people_lines(people: Sequence[Person], found: access.Means) -> list[str]:
-    """Return the list of people, and for the owner of the tables what everybody on the server may do needlessly."""
-    lines = tables.table(COLUMNS, numbered(people)).split("\n")
-    if found["is_owner"] and found["open_to_all"]:
-        sentence = "Everybody on the server can fill its disk, until a superuser runs this in this database:"
-        lines += [*tables.indented(sentence), *map(text.clean, found["open_to_all"])]
-    return lines
+def people_lines(people: Sequence[Person]) -> list[str]:
+    return tables.table(COLUMNS, numbered(people)).split("\n")
+
+
+def open_lines(found: access.Means) -> list[str]:
+    """Say to the owner of the tables what everybody on the server may do needlessly, and how that ends."""
+    if not found["is_owner"] or not found["open_to_all"]:
+        return []
+    sentence = "Everybody on the server can fill its disk, until a superuser runs this in this database:"
+    width = tables.screen_width() or sys.maxsize
+    return [part for line in (sentence, *found["open_to_all"]) for part in tables.wrap(text.clean(line), width - 1)]
 
 
 def why_not(found: access.Means) -> str:
     """Say what a login that may not look after people is to ask for, before the SQL of that."""
     whom = "a superuser" if found["is_owner"] else f"a superuser, or {found['owner']}, who owns the tables,"
-    return f"The login {found['login']} may not look after people; ask {whom} to run this on the server:"
+    return f"The login {found['login']} may not look after people; ask {whom} to run this in this database:"
 
 
 class People:
@@ -62,9 +67,10 @@ class People:
         self.found = access.means()
         self.people: list[Person] = []
 
-    def show(self, actions: list[str]) -> None:
+    def show(self, actions: list[str], is_first: bool = True) -> None:
         self.people = access.people()
-        show_lines(iter(people_lines(self.people, self.found)), len(actions) + 1, "actions")
+        lines = [*people_lines(self.people), *(open_lines(self.found) if is_first else [])]
+        show_lines(iter(lines), len(actions) + 1, "actions")
         print("", *actions, sep="\n")
 
     def pick(self) -> Person:
@@ -109,13 +115,14 @@ def look_after_people() -> None:
             menus.run_action(label, lambda action=action: action(screen))  # type: ignore[misc]
             print()
         if answer == "?" or database.saved != before:
-            screen.show(lines)
+            screen.show(lines, is_first=answer == "?")
         else:
             print(*lines, sep="\n")
 
 
 def say_sql(found: access.Means) -> None:
-    print(*map(text.clean, access.sql_to_ask_for(found)), sep="\n")
+    for statement in access.sql_to_ask_for(found):
+        say(statement)
 
 
 def last_day(answer: str) -> date:
@@ -286,7 +293,7 @@ def list_command(arguments: argparse.Namespace, found: access.Means) -> None:
     elif arguments.format == "json":
         tables.write_json(people)
     else:
-        print(*people_lines(people, found), sep="\n")
+        print(*people_lines(people), *open_lines(found), sep="\n")
 
 
 @command
