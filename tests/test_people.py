@@ -193,7 +193,10 @@ def test_the_last_day_lasts_to_its_end_by_the_calendar_of_the_business(people, b
 
 
 @pytest.mark.parametrize("act", ["lock", "remove"])
-def test_the_sessions_of_who_is_locked_or_removed_end(act, people, session):
+@pytest.mark.parametrize("login", ["isp", "postgres"])
+def test_the_sessions_of_who_is_locked_or_removed_end(login, act, people, cluster, session):
+    database.disconnect()
+    database.connect(named(cluster, login))
     ann = session("ann")
     assert getattr(people, act)("ann") == 0
     with pytest.raises(psycopg2.OperationalError):
@@ -793,7 +796,8 @@ def test_a_command_that_cannot_be_done_says_why_and_reads_no_password(arguments,
 
 @pytest.mark.parametrize(("piped", "why"), [
     ("", "Cancelled, nothing changed."), ("\n", "Enter 8 to 200 characters."),
-    ("short\n", "Enter 8 to 200 characters."), ("x" * 201, "Enter 8 to 200 characters."), ("eight\x07bells", "Leave out control characters"),
+    ("short\n", "Enter 8 to 200 characters."),
+    ("x" * 201, "Enter 8 to 200 characters."), ("eight\x07bells", "Leave out control characters"),
     (b"eight\xffbells\n", "Leave out control characters"), ("eight\u200bbells\n", "Leave out control characters"),
 ])
 def test_a_piped_password_that_will_not_do_is_refused_and_not_repeated(piped, why, people, books, cluster):

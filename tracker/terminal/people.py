@@ -109,12 +109,12 @@ def look_after_people() -> None:
     lines = tables.in_columns([f"{digit:>3}  {label}" for digit, label in labels.items()])
     screen.show(lines)
     while (answer := menus.choose(labels)) != "0":
-        before = database.saved
+        before = database.saved, database.unknown
         if answer != "?":
             label, action = ACTIONS[answer]
             menus.run_action(label, lambda action=action: action(screen))  # type: ignore[misc]
             print()
-        if answer == "?" or database.saved != before:
+        if answer == "?" or (database.saved, database.unknown) != before:
             screen.show(lines, is_first=answer == "?")
         else:
             print(*lines, sep="\n")
