@@ -216,7 +216,10 @@ def test_sessions_that_do_not_end_are_counted(act, more, said, people, books, se
             backend.resume()
 
 
-def test_sessions_of_others_go_on(people, session):
+@pytest.mark.parametrize("login", ["isp", "postgres"])
+def test_sessions_of_others_go_on(login, people, cluster, session):
+    database.disconnect()
+    database.connect(named(cluster, login))
     bob = session("bob", OTHER)
     people.lock("ann")
     people.remove("ann")
@@ -517,6 +520,7 @@ def test_a_role_by_way_of_another_group_is_not_said_to_be_taken(people, superuse
 
 def test_a_group_by_way_of_which_others_have_their_role_is_nobody(people, superuser):
     superuser("CREATE ROLE staff; GRANT isp_readonly TO staff; CREATE ROLE zoe LOGIN; GRANT staff TO zoe")
+    superuser("GRANT ann TO isp")  # as a new login is where createrole_self_grant says so
     people.lock("ann")
     assert list(roles(people)) == ["postgres", "isp", "bob", "ann", "zoe"]
 
@@ -858,3 +862,32 @@ def test_books_move_from_the_embedded_database_to_a_server_as_readme_says(books,
     ann = session("ann")
     ann.execute("SELECT name FROM customers")
     assert ann.fetchall() == [("Ada",)]
+
+
+def test_piped_answers_add_people_and_no_password_stands_in_the_transcript(people, books, session):
+    done = run_program(books, answers=lines("8", "3", "1", "carl", "2", WORD, WORD, "", "2", "ann", OTHER, OTHER, "0",
+                                            "0", "0"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\nPassword [generated]: \nPassword again: \nLast day [none]: \nAdded carl, admin.\n" in done.stdout
+    assert WORD not in done.stdout
+    assert OTHER not in done.stdout
+    session("carl")
+    session("ann", OTHER)
+
+
+@pytest.mark.parametrize(("answers", "line"), [((WORD, OTHER), 7), (("short",), 6), (("", "never"), 7)])
+def test_a_piped_form_ends_at_the_line_that_will_not_do(answers, line, people, books, cluster):
+    done = run_program(books, answers=lines("8", "3", "1", "carl", "2", *answers, "0", "0"))
+    assert done.returncode == 1
+    assert sentence(done.stderr).startswith(f"Stopped at input line {line}: ")
+    assert "carl" not in logins(cluster)
+
+
+def test_a_login_that_another_made_is_changed_where_the_server_lets_us(people, superuser, books, cluster):
+    superuser("CREATE ROLE zoe LOGIN IN ROLE isp_readonly")
+    done = run_program(books, "people", "lock", "zoe")
+    if cluster.sql("SHOW server_version_num")[0][0] < "160000":
+        assert done.stdout == "Locked zoe; no session of theirs is open.\n"
+    else:
+        assert (done.returncode, done.stdout) == (1, "")
+        assert sentence(done.stderr).startswith("This login may not do that to that person: another login made theirs")
