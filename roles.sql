@@ -37,7 +37,7 @@ BEGIN
     FOR function IN
         SELECT oid
         FROM pg_proc
-        WHERE pronamespace = of.relnamespace AND proowner = of.relowner
+        WHERE pronamespace = of.relnamespace AND proowner IN (of.relowner, current_user::regrole)
           AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
     LOOP
         EXECUTE format('REVOKE EXECUTE ON ROUTINE %s FROM PUBLIC', function);
@@ -52,7 +52,7 @@ BEGIN
 END
 $$;
 
--- Only what is the tables' owner's: others may have tables of their own beside them.
+-- Only what is the tables' owner's, or this login's: others may have tables of their own beside them.
 DO $$
 DECLARE
     of      record;
@@ -83,17 +83,20 @@ BEGIN
     FOR object IN
         SELECT format('TABLE %s', pg_class.oid::regclass)
         FROM pg_class
-        WHERE relnamespace = of.relnamespace AND relowner = of.relowner AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+        WHERE relnamespace = of.relnamespace AND relowner IN (of.relowner, current_user::regrole)
+          AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
         UNION ALL
         SELECT format('ROUTINE %s', pg_proc.oid::regprocedure)
         FROM pg_proc
-        WHERE pronamespace = of.relnamespace AND proowner = of.relowner
+        WHERE pronamespace = of.relnamespace AND proowner IN (of.relowner, current_user::regrole)
     LOOP
         EXECUTE format('REVOKE ALL ON %s FROM isp_readonly, isp_admin', object);
     END LOOP;
     EXECUTE format('GRANT USAGE ON SCHEMA %s TO isp_readonly', of.schema);
     FOR object IN  -- as pg_dump needs
-        SELECT oid::regclass FROM pg_class WHERE relnamespace = of.relnamespace AND relowner = of.relowner AND relkind = 'S'
+        SELECT oid::regclass
+        FROM pg_class
+        WHERE relnamespace = of.relnamespace AND relowner IN (of.relowner, current_user::regrole) AND relkind = 'S'
     LOOP
         EXECUTE format('GRANT SELECT ON SEQUENCE %s TO isp_readonly', object);
     END LOOP;

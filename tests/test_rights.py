@@ -295,6 +295,15 @@ def test_tables_of_others_beside_ours_neither_stop_nor_lose_anything(server_uri,
                    ) == [{"kept": True}]
 
 
+def test_a_superuser_who_upgrades_leaves_no_function_to_everybody(server_uri, template, admin):
+    with four_logins(server_uri, admin) as uris:
+        run(uris["superuser"], "CREATE FUNCTION later() RETURNS int LANGUAGE sql SECURITY DEFINER RETURN 1")
+        assert found(uris["superuser"])["function later()"].startswith("PUBLIC: EXECUTE")
+        database.connect(uris["superuser"])
+        access.give_rights()
+        assert found(uris["superuser"])["function later()"] == "nobody"
+
+
 def test_rights_are_about_the_schema_of_the_tables_whatever_schema_comes_first_later(server_uri, template, admin):
     with four_logins(server_uri, admin) as uris:
         run(uris["superuser"], f"CREATE SCHEMA {name_of(uris['owner'])} AUTHORIZATION {name_of(uris['owner'])}")
