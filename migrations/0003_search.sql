@@ -33,7 +33,7 @@ CREATE FUNCTION serial_key(serial text) RETURNS text
 AS $$
 BEGIN
     RETURN coalesce(nullif(upper(regexp_replace(
-        normalize(serial, NFKC), '[ -/:-@\[-`{-~\s\u00AD\u200B-\u200F\u2010-\u2015\u2060\u2212\uFEFF]', '', 'g'
+        normalize(serial, NFKC), E'[ -/:-@\\[-`{-~\\s\\u00AD\\u200B-\\u200F\\u2010-\\u2015\\u2060\\u2212\\uFEFF]', '', 'g'
     )), ''), serial);
 END
 $$;
@@ -237,7 +237,7 @@ BEGIN
     CREATE INDEX billing_description_search
         ON billing USING gin (folded(description) gin_trgm_ops) WHERE period IS NULL;
 EXCEPTION
-    WHEN insufficient_privilege OR undefined_file OR feature_not_supported THEN
+    WHEN insufficient_privilege OR undefined_file OR undefined_object OR feature_not_supported THEN
         RAISE NOTICE 'pg_trgm is not available here';
 END
 $$;

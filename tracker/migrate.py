@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import psycopg2
+from psycopg2.sql import SQL, Identifier
 
 from tracker import log
 from tracker.cursor import Cursor, Row, be_patient
@@ -20,7 +21,7 @@ from tracker.errors import Busy, Forbidden, Unavailable
 PROJECT = Path(__file__).parents[1]
 TABLES = [
     "schema_version", "customers", "locations", "services", "equipment", "billing", "billing_items", "payments",
-    "payment_allocations",
+    "payment_allocations", "trail", "work_locks",
 ]
 SCHEMA_LOCK = 49_951  # any number, the same in every copy of the program
 LOCK_PATIENCE = 60
@@ -109,9 +110,12 @@ def rights(cur: Cursor) -> Row:
                coalesce(min(pg_get_userbyid(relowner)), '')                              AS owner,
                coalesce(bool_and(pg_has_role(relowner, 'USAGE')), false)                 AS is_owner,
                bool_and(has_schema_privilege(relnamespace, 'USAGE')
-                        AND has_table_privilege(oid, 'SELECT'))                          AS may_look,
+                        AND has_table_privilege(oid, 'SELECT')
+                        AND NOT EXISTS (SELECT FROM pg_proc
+                                        WHERE pronamespace = relnamespace AND proname = 'folded'
+                                          AND NOT has_function_privilege(pg_proc.oid, 'EXECUTE'))) AS may_look,
                bool_and(has_any_column_privilege(oid, 'INSERT'))
-                   FILTER (WHERE relname <> 'schema_version')                            AS may_change,
+                   FILTER (WHERE relname NOT IN ('schema_version', 'trail', 'work_locks'))  AS may_change,
                pg_is_in_recovery()                                                       AS is_standby,
                current_setting('default_transaction_read_only')::boolean                 AS is_closed
         FROM ours
@@ -254,7 +258,9 @@ def _tried(cur: Cursor, migration: Migration) -> bool:
     """Run a migration's statements; if others hold a table, take all of them back and return False."""
     cur.execute("SAVEPOINT migration; SET LOCAL lock_timeout = '2s'")
     try:
+        _act_as_owner(cur)
         cur.execute(migration.statements())
+        cur.execute("SET LOCAL ROLE NONE")
     except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected) as exc:
         log.server_error(exc, migration.path.name)
         cur.execute("ROLLBACK TO SAVEPOINT migration")
@@ -262,6 +268,12 @@ def _tried(cur: Cursor, migration: Migration) -> bool:
     except psycopg2.errors.InsufficientPrivilege as exc:
         raise Forbidden("Some of what belongs to the tables is not this login's; upgrade as their owner.") from exc
     return True
+
+
+def _act_as_owner(cur: Cursor) -> None:
+    """Let what is made belong to the owner of the tables, also where a superuser makes it."""
+    cur.execute("SELECT pg_get_userbyid(relowner) AS owner FROM pg_class WHERE oid = 'schema_version'::regclass")
+    cur.execute(SQL("SET LOCAL ROLE {}").format(Identifier(cur.row()["owner"])))
 
 
 def check_owner(cur: Cursor) -> None:
