@@ -340,7 +340,10 @@ def deletions(limit: int = MOST_DELETIONS) -> list[Deletion]:
 
 
 def obstacles(deletion: Deletion) -> list[Obstacle]:
-    """Return what keeps a deletion from being undone: what it belongs to is gone, or its place is taken since."""
+    """Return what keeps a deletion from being undone: what it belongs to is gone, or its place is taken since.
+
+    NOT IN, which is looked up in a hash, since the server does not know how many rows there are.
+    """
     rows: list[Row] = fetch_all(
         """
         WITH lost AS (
@@ -352,22 +355,19 @@ def obstacles(deletion: Deletion) -> list[Obstacle]:
         FROM lost
         WHERE name IN ('locations', 'billing', 'payments')
           AND NOT EXISTS (SELECT FROM customers WHERE customer_id = (line ->> 'customer_id')::bigint)
-          AND NOT EXISTS (SELECT FROM lost AS parent
-                          WHERE parent.name = 'customers' AND parent.line -> 'customer_id' = lost.line -> 'customer_id')
+          AND line -> 'customer_id' NOT IN (SELECT line -> 'customer_id' FROM lost WHERE name = 'customers')
         UNION
         SELECT 'location', (line ->> 'location_id')::bigint, name, NULL
         FROM lost
         WHERE name IN ('services', 'equipment')
           AND NOT EXISTS (SELECT FROM locations WHERE location_id = (line ->> 'location_id')::bigint)
-          AND NOT EXISTS (SELECT FROM lost AS parent
-                          WHERE parent.name = 'locations' AND parent.line -> 'location_id' = lost.line -> 'location_id')
+          AND line -> 'location_id' NOT IN (SELECT line -> 'location_id' FROM lost WHERE name = 'locations')
         UNION
         SELECT 'bill', (line ->> 'billing_id')::bigint, name, NULL
         FROM lost
         WHERE name = 'billing_items'
           AND NOT EXISTS (SELECT FROM billing WHERE billing_id = (line ->> 'billing_id')::bigint)
-          AND NOT EXISTS (SELECT FROM lost AS parent
-                          WHERE parent.name = 'billing' AND parent.line -> 'billing_id' = lost.line -> 'billing_id')
+          AND line -> 'billing_id' NOT IN (SELECT line -> 'billing_id' FROM lost WHERE name = 'billing')
         UNION
         SELECT 'address', locations.location_id, locations.address, to_jsonb(customers)
         FROM lost
