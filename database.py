@@ -912,7 +912,7 @@ def rights() -> Rights:
     with reading() as cur:
         row = migrate.rights(cur)
     why_not = ("this server is a standby" if row["is_standby"] else
-               "opened so by READ_ONLY or --read-only, which is a seat belt and no lock" if _read_only else
+               "by READ_ONLY or --read-only, a seat belt and no lock" if _read_only else
                "the database is set so" if row["is_closed"] else
                "" if row["may_change"] else f"the login {row['login']} may look, not change")
     return {"login": row["login"], "owner": row["owner"], "is_owner": row["is_owner"], "why_not": why_not}

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import database
 from database import Bill, Customer, Location
-from tracker import bill_run, errors, fields, interrupts, log, payments, reports, text
-from tracker.terminal import commands, history, menus, prompts, screens, tables
+from tracker import access, bill_run, errors, fields, interrupts, log, payments, reports, text
+from tracker.terminal import commands, history, menus, people, prompts, screens, tables
 from tracker.terminal.forms import (
     BILL_FIELDS,
     CUSTOMER_FIELDS,
@@ -496,6 +496,7 @@ REPORTING_MENU = Menu("Reporting", {
 ADMINISTRATION_MENU = Menu("Administration", {
     "1": ("Verify that the money adds up", commands.show_verification),
     "2": ("About this database", about_database),
+    "3": ("People", people.look_after_people),
     "4": ("Undo a deletion", history.undo_deletion),
 })
 TRANSFER_MENU = Menu("Import & Export", {
@@ -574,6 +575,7 @@ def first_screen() -> None:
 
 def run_menus(arguments: argparse.Namespace) -> int:
     menus.why_not = database.rights()["why_not"]
+    menus.may_see_people = access.may_see()
     first_screen()
     run_menu(MAIN_MENU)
     if not prompts.on_terminal() and prompts.complaints:

@@ -26,31 +26,42 @@ $$;
 -- write have the owner's rights, and look for tables where nobody else may put any.
 DO $$
 DECLARE
-    function regprocedure;
+    of        record;
+    function  regprocedure;
 BEGIN
-    ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+    SELECT relowner, relnamespace, quote_ident(pg_get_userbyid(relowner)) AS owner, quote_ident(nspname) AS schema INTO of
+    FROM pg_class
+    JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE pg_class.oid = 'customers'::regclass;
+    EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %s REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC', of.owner);
     FOR function IN
         SELECT oid
         FROM pg_proc
-        WHERE pronamespace = current_schema()::regnamespace
+        WHERE pronamespace = of.relnamespace AND proowner = of.relowner
           AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
     LOOP
-        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', function);
+        EXECUTE format('REVOKE EXECUTE ON ROUTINE %s FROM PUBLIC', function);
     END LOOP;
     FOREACH function IN ARRAY ARRAY[
         'allocations_changed()', 'payment_changed()', 'trail_added()', 'trail_changed()', 'trail_deleted()',
         'restore_deleted(bigint, timestamptz, boolean)', 'acting_person()'
     ]::regprocedure[] LOOP
-        EXECUTE format('ALTER FUNCTION %s SECURITY DEFINER SET search_path = pg_catalog, %I, pg_temp',
-                       function, current_schema());
+        EXECUTE format('ALTER FUNCTION %s SECURITY DEFINER SET search_path = pg_catalog, %s, pg_temp',
+                       function, of.schema);
     END LOOP;
 END
 $$;
 
+-- Only what is the tables' owner's: others may have tables of their own beside them.
 DO $$
 DECLARE
-    object text;
+    of      record;
+    object  text;
 BEGIN
+    SELECT relowner, relnamespace, quote_ident(nspname) AS schema INTO of
+    FROM pg_class
+    JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE pg_class.oid = 'customers'::regclass;
     IF pg_has_role((SELECT datdba FROM pg_database WHERE datname = current_database()), 'USAGE') THEN
         EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
     END IF;
@@ -69,11 +80,23 @@ BEGIN
         RETURN;
     END IF;
 
-    EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %1$I FROM isp_readonly, isp_admin;
-                    REVOKE ALL ON ALL SEQUENCES IN SCHEMA %1$I FROM isp_readonly, isp_admin;
-                    REVOKE ALL ON ALL FUNCTIONS IN SCHEMA %1$I FROM isp_readonly, isp_admin;
-                    GRANT USAGE ON SCHEMA %1$I TO isp_readonly;
-                    GRANT SELECT ON ALL SEQUENCES IN SCHEMA %1$I TO isp_readonly', current_schema());  -- as pg_dump needs
+    FOR object IN
+        SELECT format('TABLE %s', pg_class.oid::regclass)
+        FROM pg_class
+        WHERE relnamespace = of.relnamespace AND relowner = of.relowner AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+        UNION ALL
+        SELECT format('ROUTINE %s', pg_proc.oid::regprocedure)
+        FROM pg_proc
+        WHERE pronamespace = of.relnamespace AND proowner = of.relowner
+    LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM isp_readonly, isp_admin', object);
+    END LOOP;
+    EXECUTE format('GRANT USAGE ON SCHEMA %s TO isp_readonly', of.schema);
+    FOR object IN  -- as pg_dump needs
+        SELECT oid::regclass FROM pg_class WHERE relnamespace = of.relnamespace AND relowner = of.relowner AND relkind = 'S'
+    LOOP
+        EXECUTE format('GRANT SELECT ON SEQUENCE %s TO isp_readonly', object);
+    END LOOP;
 
     -- Looking.
     GRANT SELECT ON schema_version, customers, locations, services, equipment, billing, billing_items, payments,

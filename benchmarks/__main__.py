@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from benchmarks import actions, bulk, screens, startup
+from benchmarks import actions, bulk, screens, startup, trail
 from benchmarks.measure import Missing, Peer, Row
 from benchmarks.server import Server
 from tracker import embedded, errors, interrupts, settings
@@ -41,6 +41,9 @@ BENCHMARKS: dict[str, Benchmark] = {
     "actions": lambda server, sizes: actions.action_rows(
         server, server.provider(sizes.customers), server.provider(sizes.small), sizes.samples),
     "bill-run": lambda server, sizes: bulk.bill_run_rows(server, server.provider(sizes.customers), sizes.runs),
+    "trail": lambda server, sizes: trail.trail_rows(
+        server, server.provider(sizes.customers), sizes.import_customers or min(sizes.customers, MOST_IMPORTED),
+        sizes.runs, sizes.samples),
     "start": lambda server, sizes: startup.start_rows(server, server.provider(sizes.customers), 3 * sizes.runs),
 }
 MOST_IMPORTED = 200_000

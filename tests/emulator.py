@@ -29,10 +29,10 @@ class Terminal:
         self._uri, self._folder = uri, folder
         self._child: pexpect.spawn | None = None
 
-    def start(self) -> None:
+    def start(self, **env: str) -> None:
         """Start the program, and go on when it asks."""
         self._child = pexpect.spawn(
-            sys.executable, [str(PROJECT / "main.py")], env=_environment(self._uri), cwd=str(self._folder),
+            sys.executable, [str(PROJECT / "main.py")], env={**_environment(self._uri), **env}, cwd=str(self._folder),
             dimensions=(LINES, self.columns), encoding="utf-8", codec_errors="replace", maxread=100_000,
         )
         self._child.delaybeforesend = None

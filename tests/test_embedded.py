@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import pwd
+import re
 import shutil
 import signal
 import stat
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from conftest import in_memory
+from conftest import PROJECT, in_memory
 
 from tracker import embedded, errors, settings
 
@@ -531,3 +532,12 @@ def test_the_data_folder_is_the_users_own_unless_it_is_set(monkeypatch):
     assert settings.data_folder() == Path("/var/lib/isp-customer-tracker")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert Path.home() in settings.data_folder().parents
+
+
+def test_the_trail_of_the_embedded_database_notes_whose_session_of_the_system_it_was(folder):
+    env = {**os.environ, "ISP_DATA_DIR": str(folder), "SUDO_USER": "ada"}
+    env.pop("DATABASE_URI", None)
+    for command, answers in (("", "1\n1\nBo Li\n123\n0\n0\n"), ("changes", "")):
+        done = subprocess.run([sys.executable, PROJECT / "main.py", *command.split()], env=env, input=answers,
+                              capture_output=True, text=True, timeout=60, check=True)
+    assert re.search(r"\d\d:\d\d ada: added customer 1$", done.stdout, re.MULTILINE)

@@ -339,7 +339,7 @@ def test_nothing_is_printed_in_colour_or_paged_off_a_terminal(run, sql):
 
 def test_complaints_go_to_standard_error_and_make_the_exit_code_1(run):
     done = run(answers=lines("1", "1", "Ada", "123", "9", "1", "Bo", "123", "0", "0"))
-    assert (done.returncode, done.stderr) == (1, "Stopped at input line 5: Enter a number from 0 to 4.\n")
+    assert (done.returncode, done.stderr) == (1, "Stopped at input line 5: Enter a number from 0 to 5.\n")
     assert "Added customer 1, Ada." in done.stdout
     assert "Stopped" not in done.stdout
 

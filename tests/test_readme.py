@@ -198,12 +198,14 @@ def test_readmes_answers_to_the_menus_lead_where_its_session_goes_on():
 
 
 def settings_that_the_code_reads() -> set[str]:
-    """Return the names given to settings.get() and settings.whole_number()."""
+    """Return the names given to settings.get(), settings.whole_number() and settings.is_set()."""
     names = set()
     for path in [*PROJECT.glob("*.py"), *PROJECT.glob("tracker/**/*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            reads = ("get", "whole_number") if path.name == "settings.py" else ("settings.get", "settings.whole_number")
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in reads and ast.unparse(node.args[0]) != "name":
+            reads = "(settings.)?(get|whole_number|is_set)" if path.name == "settings.py" else (
+                r"settings\.(get|whole_number|is_set)")
+            if isinstance(node, ast.Call) and re.fullmatch(reads, ast.unparse(node.func)) and (
+                    ast.unparse(node.args[0]) != "name"):
                 assert isinstance(node.args[0], ast.Constant), f"{path.name} reads a setting that has no fixed name"
                 names.add(node.args[0].value)
     return names

@@ -324,7 +324,7 @@ def test_each_table_is_counted(table, db, sql):
     ("25006", errors.Forbidden, "This server takes no changes now: it is a standby, or read-only."),
     ("40001", errors.Deadlock, "Others are working on the same records; nothing was written. Try again."),
     ("40P01", errors.Deadlock, "Others are working on the same records; nothing was written. Try again."),
-    ("42501", errors.Forbidden, "This login may look, not change."),
+    ("42501", errors.Forbidden, "This login may not do that."),
     ("53100", errors.Unavailable, "The server's disk is full; nothing was written."),
     ("55P03", errors.Busy, "Somebody else is changing the same record; nothing was written. Try again in a moment."),
     ("57014", errors.Busy,
@@ -429,7 +429,7 @@ NO_DELETION = {"transaction_id": 0, "changed_at": datetime(2026, 1, 1, tzinfo=ti
 # Every public function that reads or writes, in an order in which each finds its record.
 CALLS = {
     database: {
-        "describe_server": (), "size": (), "today": (), "count": ("customers",),
+        "describe_server": (), "rights": (), "size": (), "today": (), "count": ("customers",),
         "get_customer": (1,), "list_customers": (), "find_customers": ("ada",), "similar_customers": ("Ada", "123"),
         "customer_contents": (1,),
         "get_location": (1,), "list_locations": (), "find_locations": ("ada",), "location_contents": (1,),
@@ -469,7 +469,8 @@ CALLS = {
 NOT_IN_ONE_GO = {"connect", "disconnect", "transaction", "reading", "streaming", "be_patient", "retried", "search",
                  "rehearsal", "outside_transactions", "fetch_one", "fetch_all", "fetch_value", "write_one",
                  "write_value", "only", "existing", "apply_credit", "sum_late", "sum_aged", "default_due_date",
-                 "plan_upgrade", "upgrade", "too_large", "can_undo", "years_kept"}
+                 "plan_upgrade", "upgrade", "too_large", "take_turn", "give_reason", "as_json", "is_embedded",
+                 "can_undo", "years_kept"}
 
 
 def test_every_function_that_reads_or_writes_is_tried_again_after_a_deadlock(account, monkeypatch):

@@ -56,8 +56,10 @@ def fresh_database(server_uri: str, admin: Callable[[str], None], template: str)
         admin(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def walked(walk: Callable[[walks.Walk], None], uri: str, columns: int, folder: Path) -> walks.Walk:
-    """Go through a walk on a database, in a folder of its own."""
+def walked(
+    walk: Callable[[walks.Walk], None], uri: str, columns: int, folder: Path, login_uri: str = ""
+) -> walks.Walk:
+    """Go through a walk on a database, in a folder of its own; with login_uri the program has another login."""
     folder.mkdir()
     conn = psycopg2.connect(uri, cursor_factory=psycopg2.extras.RealDictCursor)
     conn.autocommit = True
@@ -67,7 +69,7 @@ def walked(walk: Callable[[walks.Walk], None], uri: str, columns: int, folder: P
             cur.execute(statement, values or None)
             return cur.fetchall() if cur.description else []
 
-    session = walks.Walk(uri, columns, folder, sql)
+    session = walks.Walk(login_uri or uri, columns, folder, sql)
     try:
         walk(session)
         session.leave()
@@ -143,6 +145,26 @@ def test_each_screen_is_what_its_file_says(walk, widths, fresh_database, tmp_pat
     if any(found):
         found.append("If that is meant, run pytest tests/test_screens.py --rewrite-screens, and review.")
         pytest.fail("\n\n".join(filter(None, found)), pytrace=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("walk", walks.WALKS, ids=lambda walk: walk.__name__)
+def test_an_admin_who_owns_nothing_sees_the_same_screens(walk, fresh_database, admin, tmp_path):
+    login = f"isp_ann_{os.getpid()}"
+    uri = fresh_database()
+    admin(f"CREATE ROLE {login} LOGIN PASSWORD 'x' IN ROLE isp_admin")
+    try:
+        session = walked(walk, uri, WIDTHS[0], tmp_path / "own",
+                         psycopg2.extensions.make_dsn(uri, user=login, password="x"))
+    finally:
+        admin(f"DROP ROLE {login}")
+    found = [
+        difference(path, expected(path, session.today, WIDTHS[0]), everywhere(shown).replace(login, "postgres"),
+                   WIDTHS[0])
+        for screen, shown in session.shots.items() if "menu-administration" not in screen
+        for path in [expected_file(SCREENS / walk.__name__, screen, WIDTHS[0])]
+    ]
+    assert "\n".join(filter(None, found)) == ""
 
 
 @pytest.fixture

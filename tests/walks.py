@@ -37,9 +37,18 @@ class Walk:
         self._row = 0
         self.stays = False
 
-    def start(self) -> None:
+    def start(self, **env: str) -> None:
         """Start the program, on the records that are there, and go on when it asks."""
-        self.terminal.start()
+        self.terminal.start(**env)
+
+    def set_trail(self) -> None:
+        """Let every change from now on have been Ada's, three days ago at nine."""
+        self.sql("DELETE FROM trail")
+        self.sql("""
+            ALTER TABLE trail
+                ALTER changed_at SET DEFAULT CURRENT_DATE - 3 + time '09:00',
+                ALTER person SET DEFAULT 'ada', ALTER login SET DEFAULT 'ada'
+        """)
 
     def shot(self, name: str, *answers: str | Callable[[], object], whole: bool = False,
              by_month: dict[date, str] | None = None) -> None:
@@ -189,7 +198,7 @@ def nothing(walk: Walk) -> None:
     names = ("customers", "locations", "services", "equipment", "billing", "reporting", "transfer", "administration")
     for digit, name in enumerate(names, 1):
         walk.shot(f"menu-{name}", str(digit), whole=True)
-        walk.shot(f"menu-{name}-wrong-choice", "11")
+        walk.shot(f"menu-{name}-wrong-choice", "99")
         walk.go("0")
     walk.shot("main-menu-again", "1", "0", whole=True)
     for digit, kind in enumerate(("customers", "locations", "services", "equipment"), 1):
@@ -693,5 +702,84 @@ def administration(walk: Walk) -> None:
     walk.shot("about-without-an-index", "2")
 
 
+def trail(walk: Walk) -> None:
+    """What was changed, by whom, and how a change is undone."""
+    provider(walk)
+    walk.set_trail()
+    walk.start()
+    walk.go("1", "3", "1", ENTER, instead("0201 555001"), "0")
+    walk.go("3", "3", "service 1", instead("Fibre 1000"), instead("54.90"), "0")
+    walk.go("5", "8", "payment 2", "wrong customer", "yes", "5", "bill 3", "yes", "0")
+    walk.go("4", "4", "equipment 1", "yes", "1", "location 2", "Router", "rt9e3779b1", "95", "0")
+    walk.go("1", "4", "6", "yes", "0")
+    walk.go("1")
+    walk.shot("history-of-a-customer", "5", "1")
+    walk.stays = True
+    walk.shot("a-deletion-in-full", "2")
+    walk.shot("an-addition-in-full", "1")
+    walk.stays = False
+    walk.go("0", "0", "5")
+    walk.shot("history-of-a-payment", "12", "payment 2")
+    walk.shot("history-of-a-bill-that-never-changed", "11", "bill 2")
+    walk.go("0", "2")
+    walk.shot("history-of-a-location-that-never-changed", "5", "location 1")
+    walk.go("0", "4")
+    walk.shot("history-of-equipment", "5", "equipment 4")
+    walk.go("0", "0", "3")
+    walk.shot("history-of-a-service", "5", "service 1")
+    walk.stays = True
+    walk.shot("change-not-undone", "1", "no")
+    walk.shot("change-undone", "1", "yes")
+    walk.go("0")
+    walk.stays = False
+    walk.sql("UPDATE services SET cost = 44 WHERE service_id = 1")
+    walk.go("5", "service 1")
+    walk.stays = True
+    walk.shot("changed-since", "3", "yes")
+    walk.stays = False
+    walk.go("0", "6")
+    walk.shot("changes", "6", walk.day(-3), ENTER, ENTER, ENTER)
+    walk.stays = True
+    walk.shot("a-change-in-full", "62")
+    walk.shot("a-deleted-row-in-full", "57")
+    walk.stays = False
+    walk.go("0")
+    walk.shot("changes-of-nobody", "6", walk.day(-3), ENTER, "nobody", "deleted")
+
+
+def deletions(walk: Walk) -> None:
+    """How a deletion is undone."""
+    provider(walk)
+    walk.set_trail()
+    walk.start()
+    walk.go("8")
+    walk.shot("nothing-deleted", "4")
+    walk.go("0", "5", "5", "bill 3", "yes", "0")
+    walk.go("4", "4", "equipment 1", "yes", "1", "location 2", "Router", "rt9e3779b1", "95", "0")
+    walk.go("1", "4", "6", "yes", "0", "8")
+    walk.shot("list", "4")
+    walk.stays = True
+    walk.shot("brought-back", "1", "yes")
+    walk.shot("back-already", "1")
+    walk.shot("serial-number-taken", "2", "no")
+    walk.shot("back-without-it", "2", "yes")
+
+
+def read_only(walk: Walk) -> None:
+    """What is left where nothing may be changed."""
+    provider(walk)
+    walk.start(READ_ONLY="yes")
+    walk.shot("first-screen", whole=True)
+    names = ("customers", "locations", "services", "equipment", "billing", "reporting", "transfer", "administration")
+    for digit, name in enumerate(names, 1):
+        walk.shot(f"menu-{name}", str(digit), whole=True)
+        walk.go("0")
+    walk.shot("account", "Ada Okafor", whole=True)
+    walk.go("0", "1")
+    walk.shot("not-offered", "1")
+    walk.go("0")
+    walk.shot("nobody", "Noor", whole=True)
+
+
 WALKS = (nothing, customers, locations, services, equipment, bills, payments, bill_run, reports, revenue, searches,
-         accounts, paging, imports, exports, administration)
+         accounts, paging, imports, exports, administration, trail, deletions, read_only)

@@ -1,7 +1,6 @@
 """People: the logins that are members of isp_readonly or isp_admin. What those groups may do is said by roles.sql."""
 from __future__ import annotations
 
-import contextlib
 import secrets
 from datetime import date, datetime
 from typing import TypedDict
@@ -13,8 +12,8 @@ from psycopg2.sql import SQL, Composable, Identifier, Literal
 import database
 from database import fetch_all, fetch_one, fetch_value, retried, transaction
 from tracker import migrate
-from tracker.cursor import Cursor, only
-from tracker.errors import Conflict, Forbidden, NotFound
+from tracker.cursor import Cursor, Row, only
+from tracker.errors import Conflict, Deadlock, Forbidden, NotFound
 
 GROUPS = {"read-only": "isp_readonly", "admin": "isp_admin"}
 LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that looks like another
@@ -45,23 +44,38 @@ class Means(TypedDict):
 
 
 def people() -> list[Person]:
-    """Return everybody who may look at the tables or more, by login: owners first, then admins."""
+    """Return everybody who may look at the tables or more: superusers and owners first, then admins, each by login.
+
+    A group that others have their role from is nobody.
+    """
     return fetch_all(
         """
-        SELECT rolname AS login, role, NOT rolcanlogin AS is_locked,
-               CASE WHEN isfinite(rolvaliduntil) THEN (rolvaliduntil - interval '1 microsecond')::date END AS ends_on,
-               (SELECT max(changed_at) FROM trail WHERE trail.login = rolname::text) AS last_change
-        FROM (
+        WITH known AS (
+            SELECT (SELECT relowner FROM pg_class WHERE oid = 'customers'::regclass) AS owner_id,
+                   (SELECT oid FROM pg_roles WHERE rolname = 'isp_admin')            AS admin_id,
+                   (SELECT oid FROM pg_roles WHERE rolname = 'isp_readonly')         AS reader_id
+        ), person AS (
             SELECT *, CASE WHEN rolsuper THEN 'superuser'
-                           WHEN oid = (SELECT relowner FROM pg_class WHERE oid = 'customers'::regclass) THEN 'owner'
-                           WHEN pg_has_role(oid, admins.group_id, 'MEMBER') THEN 'admin'
-                           WHEN pg_has_role(oid, readers.group_id, 'MEMBER') THEN 'read-only'
+                           WHEN pg_has_role(oid, owner_id, 'USAGE') THEN 'owner'
+                           WHEN pg_has_role(oid, admin_id, 'MEMBER') THEN 'admin'
+                           WHEN pg_has_role(oid, reader_id, 'MEMBER') THEN 'read-only'
                       END AS role
             FROM pg_roles
-            LEFT JOIN (SELECT oid AS group_id FROM pg_roles WHERE rolname = 'isp_admin') AS admins ON true
-            LEFT JOIN (SELECT oid AS group_id FROM pg_roles WHERE rolname = 'isp_readonly') AS readers ON true
-        ) AS person
-        WHERE role IS NOT NULL AND rolname NOT IN ('isp_admin', 'isp_readonly')
+            CROSS JOIN known
+            WHERE rolname NOT IN ('isp_admin', 'isp_readonly')
+        )
+        SELECT rolname AS login, role, NOT rolcanlogin AS is_locked,
+               CASE WHEN isfinite(rolvaliduntil) THEN (rolvaliduntil - interval '1 microsecond')::date END AS ends_on,
+               last_change
+        FROM person
+        LEFT JOIN (SELECT login, max(changed_at) AS last_change FROM trail GROUP BY login) AS change
+               ON change.login = rolname::text
+        WHERE role IS NOT NULL
+          AND (rolcanlogin OR NOT EXISTS (
+              SELECT FROM pg_auth_members
+              JOIN pg_roles AS other ON other.oid = member
+              WHERE roleid = person.oid AND NOT other.rolcreaterole AND pg_has_role(member, roleid, 'USAGE')
+          ))
         ORDER BY array_position(ARRAY['superuser', 'owner', 'admin', 'read-only'], role), rolname
         """
     )
@@ -123,6 +137,14 @@ def may_manage() -> bool:
     return not database.is_embedded() and means()["may_manage"]
 
 
+def may_see() -> bool:
+    """Tell whether this login looks after people, or owns the tables and can have that allowed; as may_manage."""
+    if database.is_embedded():
+        return False
+    found = means()
+    return found["may_manage"] or found["is_owner"]
+
+
 def give_rights() -> None:
     """Say anew what the groups may do, and make them where this login may; for the owner of the tables alone."""
     with transaction() as cur:
@@ -136,9 +158,38 @@ def new_password() -> str:
     return "-".join(letters[i:i + 5] for i in range(0, 20, 5))
 
 
+def _see_to_rights() -> None:
+    """Give the groups their rights where nobody has; raise Forbidden when that is another's to do."""
+    found = means()
+    if not found["rights_given"] and found["is_owner"]:
+        give_rights()
+        found = means()
+    if not found["rights_given"]:
+        raise Forbidden("The groups of people have no rights in this database yet: have the owner of its tables, "
+                        f"{found['owner']}, run main.py upgrade.")
+
+
+@retried
+def check_free(login: str) -> None:
+    """Raise Conflict when there is a login of that name on the server, a person's or not."""
+    with database.reading() as cur:
+        _check_free(cur, login)
+
+
+@retried
+def check_person(login: str) -> None:
+    """Raise as set_password, before anything is asked."""
+    with database.reading() as cur:
+        _check_person(cur, login)
+
+
 @retried
 def add(login: str, role: str, password: str, ends_on: date | None = None) -> None:
-    """Make a login with a role, read-only or admin; its password is hashed before it travels."""
+    """Make a login with a role, read-only or admin; its password is hashed before it travels.
+
+    Raise Conflict when the login is there already.
+    """
+    _see_to_rights()
     with transaction() as cur:
         _check_free(cur, login)
         _run(cur, SQL("CREATE ROLE {} LOGIN PASSWORD {} VALID UNTIL {} IN ROLE {}").format(
@@ -147,7 +198,9 @@ def add(login: str, role: str, password: str, ends_on: date | None = None) -> No
 
 @retried
 def set_password(login: str, password: str) -> None:
-    """Give a person a new password; raise NotFound when the login is nobody's here."""
+    """Give a person a new password; raise NotFound when there is no such login, Conflict when it is no person's here,
+    looks after the server or the tables, or is this one.
+    """
     with transaction() as cur:
         _check_person(cur, login)
         _run(cur, SQL("ALTER ROLE {} PASSWORD {}").format(Identifier(login), Literal(_hashed(cur, login, password))))
@@ -155,12 +208,33 @@ def set_password(login: str, password: str) -> None:
 
 @retried
 def set_role(login: str, role: str) -> None:
-    """Make a person read-only or an admin; raise as set_password."""
+    """Make a person read-only or an admin, which holds from their next statement on; raise as set_password."""
+    _see_to_rights()
     with transaction() as cur:
         _check_person(cur, login)
-        for group in GROUPS.values():
-            _run(cur, SQL("REVOKE {} FROM {}").format(Identifier(group), Identifier(login)))
+        for membership in _memberships(cur, login):
+            _run(cur, membership)
         _run(cur, SQL("GRANT {} TO {}").format(Identifier(GROUPS[role]), Identifier(login)))
+        cur.execute("SELECT pg_has_role(%(login)s, 'isp_admin', 'MEMBER') AS is_admin", {"login": login})
+        if cur.row()["is_admin"] != (role == "admin"):
+            raise Conflict(f"{login} is an admin by way of another group of that server, too, which a superuser can "
+                           "take away.")
+
+
+def _memberships(cur: Cursor, login: str) -> list[Composable]:
+    """Return the statements that take a login's roles away; from 16 on each is taken by the name of who gave it."""
+    cur.execute(
+        """
+        SELECT roleid::regrole::text AS group_name, pg_get_userbyid(grantor) AS grantor
+        FROM pg_auth_members
+        WHERE member = (SELECT oid FROM pg_roles WHERE rolname = %(login)s)
+          AND roleid::regrole::text IN ('isp_admin', 'isp_readonly')
+        """,
+        {"login": login},
+    )
+    by = SQL(" GRANTED BY {}" if cur.connection.info.server_version >= 160000 else "")
+    return [SQL("REVOKE {} FROM {}").format(Identifier(row["group_name"]), Identifier(login))
+            + by.format(Identifier(row["grantor"])) for row in cur.fetchall()]
 
 
 @retried
@@ -173,15 +247,18 @@ def set_end(login: str, ends_on: date | None) -> None:
 
 @retried
 def lock(login: str) -> int:
-    """Keep a person out from now on; return how many sessions of theirs are open all the same."""
+    """Keep a person out from now on, and end their sessions; return how many are open all the same."""
     with transaction() as cur:
-        _check_person(cur, login)
+        person_id = _check_person(cur, login)
         _run(cur, SQL("ALTER ROLE {} NOLOGIN").format(Identifier(login)))
-    return _end_sessions(login)
+    with database.rehearsal() as cur:
+        _end_sessions(cur, login, person_id)
+    return _count_sessions(person_id)
 
 
 @retried
 def unlock(login: str) -> None:
+    """Let a locked person in again; raise as set_password."""
     with transaction() as cur:
         _check_person(cur, login)
         _run(cur, SQL("ALTER ROLE {} LOGIN").format(Identifier(login)))
@@ -191,23 +268,36 @@ def unlock(login: str) -> None:
 def remove(login: str) -> int:
     """Remove a person's login, which the trail remembers; return as lock. Raise Conflict when it owns something."""
     with transaction() as cur:
-        _check_person(cur, login)
-        try:
-            cur.execute("SAVEPOINT removal")
-            _run(cur, SQL("DROP ROLE {}").format(Identifier(login)))
-        except psycopg2.errors.DependentObjectsStillExist as exc:
-            raise Conflict(f"The login {login} has something of its own on that server, or rights beside its role; "
-                           "lock it instead, or have a superuser run DROP OWNED.") from exc
-    return _end_sessions(login)
+        person_id = _check_person(cur, login)
+        cur.execute("SAVEPOINT sessions")
+        _drop(cur, login)
+        cur.execute("ROLLBACK TO SAVEPOINT sessions")  # it can go, but its sessions end only while it is there
+        _end_sessions(cur, login, person_id)
+        _drop(cur, login)
+    return _count_sessions(person_id)
+
+
+def _drop(cur: Cursor, login: str) -> None:
+    try:
+        _run(cur, SQL("DROP ROLE {}").format(Identifier(login)))
+    except psycopg2.errors.DependentObjectsStillExist as exc:
+        raise Conflict(f"{login} owns something on that server, or has rights there beside the role; lock that login "
+                       "instead, or have a superuser run DROP OWNED first.") from exc
 
 
 def _run(cur: Cursor, statement: Composable) -> None:
-    """Run a statement about roles; those take no parameters, so values are quoted into them."""
+    """Run a statement about roles; those take no parameters, so values are quoted into them.
+
+    What happens when two change one role at once differs from statement to statement; a second try finds it as it is.
+    """
     try:
         cur.execute(statement)
     except psycopg2.errors.InsufficientPrivilege as exc:
         raise Forbidden("This login may not do that to that person: another login made theirs, or this one lacks "
                         "CREATEROLE.") from exc
+    except (psycopg2.errors.DuplicateObject, psycopg2.errors.UniqueViolation, psycopg2.errors.UndefinedObject,
+            psycopg2.errors.InternalError_) as exc:
+        raise Deadlock("Somebody else is changing the same person; nothing was written. Try again.") from exc
 
 
 def _hashed(cur: Cursor, login: str, password: str) -> str:
@@ -223,36 +313,64 @@ def _until(cur: Cursor, ends_on: date | None) -> Composable:
     return Literal(cur.row()["until"])
 
 
-def _check_free(cur: Cursor, login: str) -> None:
-    cur.execute("SELECT 1 FROM pg_roles WHERE rolname = %(login)s", {"login": login})
-    if cur.fetchone():
-        raise Conflict(f"There is a login {login} on that server already.", "login")
-
-
-def _check_person(cur: Cursor, login: str) -> None:
-    """Raise NotFound unless a login is a member of a group, and Conflict when it is more than that."""
+def _found(cur: Cursor, login: str) -> Row | None:
+    """Return what a login of the server is here; None when there is none."""
     cur.execute(
         """
-        SELECT rolsuper, rolname = current_user AS is_you,
-               oid = (SELECT relowner FROM pg_class WHERE oid = 'customers'::regclass) AS is_owner
+        SELECT oid::bigint AS person_id, rolname = current_user AS is_you,
+               rolsuper OR pg_has_role(oid, (SELECT relowner FROM pg_class WHERE oid = 'customers'::regclass), 'USAGE')
+                   AS is_above,
+               rolname NOT IN ('isp_admin', 'isp_readonly')
+               AND EXISTS (SELECT FROM pg_roles AS known
+                           WHERE known.rolname IN ('isp_admin', 'isp_readonly')
+                             AND pg_has_role(pg_roles.oid, known.oid, 'MEMBER')) AS is_person,
+               quote_ident(rolname) AS quoted
         FROM pg_roles
         WHERE rolname = %(login)s
-          AND EXISTS (SELECT FROM pg_roles AS known
-                      WHERE known.rolname IN ('isp_admin', 'isp_readonly')
-                        AND pg_has_role(pg_roles.oid, known.oid, 'MEMBER'))
-          AND rolname NOT IN ('isp_admin', 'isp_readonly')
         """,
         {"login": login},
     )
     row = cur.fetchone()
-    if row is None:
+    return dict(row) if row else None
+
+
+def _check_free(cur: Cursor, login: str) -> None:
+    if found := _found(cur, login):
+        raise Conflict(f"There is a person {login} already." if found["is_person"] or found["is_above"] else
+                       _no_person(login, found), "login")
+
+
+def _check_person(cur: Cursor, login: str) -> int:
+    """Return the ID of a login that is a member of a group; raise as set_password."""
+    found = _found(cur, login)
+    if found is None:
         raise NotFound("person", login)
-    if row["is_you"] or row["is_owner"] or row["rolsuper"]:
-        raise Conflict(f"{login} looks after the server or the tables, and is changed there and not here.")
+    if found["is_you"]:
+        raise Conflict(f"{login} is your own login, which somebody else must change.", "login")
+    if found["is_above"]:
+        raise Conflict(f"{login} looks after the server or the tables, and is changed there and not here.", "login")
+    if not found["is_person"]:
+        raise Conflict(_no_person(login, found), "login")
+    return int(found["person_id"])
 
 
-def _end_sessions(login: str) -> int:
-    """End the sessions of a login, where this one may; return how many are left."""
-    with contextlib.suppress(Forbidden):
-        fetch_all("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %(login)s", login=login)
-    return fetch_value("SELECT count(*) FROM pg_stat_activity WHERE usename = %(login)s", login=login)
+def _no_person(login: str, found: Row) -> str:
+    return (f"{login} is a login of that server that has no role here; a superuser gives it one by "
+            f"GRANT isp_readonly TO {found['quoted']}, or isp_admin.")
+
+
+def _end_sessions(cur: Cursor, login: str, person_id: int) -> None:
+    """End the sessions of a login, where this one may: its members may, so this one is that for a moment."""
+    cur.execute("SAVEPOINT membership")
+    try:
+        cur.execute(SQL("GRANT {} TO CURRENT_USER").format(Identifier(login)))
+        cur.execute("SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE usesysid = %(person_id)s",
+                    {"person_id": person_id})
+    except (psycopg2.ProgrammingError, psycopg2.errors.InvalidGrantOperation):
+        pass  # another login made that one, or it is a group that this one has its own rights from
+    cur.execute("ROLLBACK TO SAVEPOINT membership")
+
+
+def _count_sessions(person_id: int) -> int:
+    """Count the sessions of a login that are open, also when it is gone."""
+    return fetch_value("SELECT count(*) FROM pg_stat_activity WHERE usesysid = %(person_id)s", person_id=person_id)

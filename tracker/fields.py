@@ -22,6 +22,8 @@ UNWANTED = {"Cc": "control", "Cf": "format", "Cs": "invalid", "Zl": "line-break"
 
 LONGEST_PHONE = 32
 EXTENSION = re.compile(r"[ ,;]*(extension|ext\.?|x|#) ?[0-9]{1,6}$", re.IGNORECASE | re.ASCII)
+RESERVED_LOGINS = ("isp_readonly", "isp_admin", "public", "none")
+SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 200
 DASHES = "[\u2010-\u2015\u2212\uff0d]"
 
 Value = TypeVar("Value")
@@ -167,6 +169,35 @@ def past_day(today: date) -> Callable[[str], date]:
     return parse
 
 
+def coming_day(today: date) -> Callable[[str], date]:
+    """Make a parser of a day from today on."""
+    def parse(answer: str) -> date:
+        value = day_from(today)(answer)
+        if value < today:
+            raise ValueError(f"Enter today or a later day; {value} is past.")
+        return value
+
+    return parse
+
+
+def login(answer: str) -> str:
+    """Parse the name of a new login, which needs no quotes in a URI or a shell."""
+    if not re.fullmatch(r"[a-z][a-z0-9._-]{0,62}", answer, re.ASCII):
+        raise ValueError("Enter 1 to 63 small letters, digits and . _ -, a letter first.")
+    if answer.startswith("pg_") or answer in RESERVED_LOGINS:
+        raise ValueError(f"The name {answer} is kept for something else; enter another.")
+    return answer
+
+
+def password(answer: str) -> str:
+    """Parse a password; it is kept as typed, blanks and all."""
+    if not SHORTEST_PASSWORD <= len(answer) <= LONGEST_PASSWORD:
+        raise ValueError(f"Enter {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.")
+    if any(unicodedata.category(character) in UNWANTED for character in answer):
+        raise ValueError("Leave out control characters and what cannot be seen; use letters, digits and signs.")
+    return answer
+
+
 def month(answer: str) -> date:
     """Parse a month, written YYYY-MM or MM/YYYY, as its first day."""
     found = re.fullmatch(r"(?P<year>[0-9]{4})[-/.](?P<month>[0-9]{1,2})|(?P<first>[0-9]{1,2})[-/.](?P<last>[0-9]{4})",
@@ -218,5 +249,8 @@ def choice(options: dict[str, Value], sentence: str = "") -> Callable[[str], Val
 
 def _either(words: list[str]) -> str:
     if all(map(str.isdigit, words)) and len(words) > 2:
-        return f"a number from {min(map(int, words))} to {max(map(int, words))}"
+        least, *_, most = sorted(map(int, words))
+        if most - least + 1 == len(words):
+            return f"a number from {least} to {most}"
+        words = sorted(words, key=int)
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"

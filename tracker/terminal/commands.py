@@ -12,7 +12,7 @@ from typing import Any
 
 import database
 from tracker import access, bill_run, demo, errors, fields, reports, text, trail
-from tracker.terminal import history, paging, prompts, screens, tables
+from tracker.terminal import history, paging, people, prompts, screens, tables
 from tracker.terminal.progress import Progress, during
 from tracker.terminal.prompts import confirm, say
 from tracker.terminal.tables import Row, numbers, words
@@ -23,6 +23,7 @@ from tracker.verify import verify_books
 
 MOST_REASONS = 10
 ANY_DAY = date(2100, 1, 1)
+FORMATS = ("table", "csv", "json")
 Command = Callable[[argparse.Namespace], int]
 
 
@@ -62,6 +63,7 @@ def parser(version: str, run_menus: Command) -> argparse.ArgumentParser:
     add_export(add("export", export_command, "write accounts, bills, payments or late customers as CSV"))
     add_wanted(add("changes", changes_command, "who changed what, newest first"))
     add("thin-trail", thin_command, "delete what of the trail is older than TRAIL_YEARS; for the tables' owner")
+    add_people(add("people", people.list_command, "who may look at the records or change them, and changing that"))
     add("demo", demo_command, f"fill an empty database with {demo.DEMO_CUSTOMERS} made-up customers")
     add("verify", verify_command, "prove that the money adds up; exit with 1 if anything is off")
     upgrade = add("upgrade", upgrade_command, "bring the database of an older program to this one's version")
@@ -95,7 +97,7 @@ def is_to_come(option: str, value: date, today: date) -> bool:
 
 
 def add_format(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--format", choices=("table", "csv", "json"), default="table")
+    command.add_argument("--format", choices=FORMATS, default="table")
 
 
 def add_bill_run(command: argparse.ArgumentParser) -> None:
@@ -139,18 +141,57 @@ def changes_command(arguments: argparse.Namespace) -> int:
     if arguments.format == "table":
         history.show_changes(wanted)
     elif arguments.format == "csv":
-        tables.write_csv(history.exported(trail.stream_changes(wanted)), history.CHANGE_KEYS)
+        tables.write_csv(history.as_texts(history.exported(trail.stream_changes(wanted))), history.CHANGE_KEYS)
     else:
-        tables.write_json(trail.stream_changes(wanted))
+        tables.write_json(history.exported(trail.stream_changes(wanted)))
     return 0
 
 
 def thin_command(arguments: argparse.Namespace) -> int:
     check_may_change()
+    if not (rights := database.rights())["is_owner"]:
+        raise errors.Forbidden(f"That is for the owner of the tables, {rights['owner']}.")
     gone = during("Thinning the trail", trail.thin)
     say(f"Deleted {text.plural(gone, 'row')} of the trail older than {trail.years_kept()} years." if gone
         else f"Nothing of the trail is older than {trail.years_kept()} years.")
     return 0
+
+
+def add_people(command: argparse.ArgumentParser) -> None:
+    add_format(command)
+    actions = command.add_subparsers(title="what is done", metavar="WORD")
+
+    def add(name: str, run: Command, summary: str, login: Callable[[str], Any] = str) -> argparse.ArgumentParser:
+        action = actions.add_parser(name, help=summary, description=summary.capitalize() + ".")
+        action.set_defaults(run=run)
+        if name != "list":
+            action.add_argument("login", type=login, metavar="LOGIN")
+        return action
+
+    lists = add("list", people.list_command, "list them, which is done without a word, too")
+    lists.add_argument("--format", choices=FORMATS, default=argparse.SUPPRESS)
+    added = add("add", people.add_command, "add a person, whose password is asked for or a line of piped input",
+                argument(fields.login))
+    added.add_argument("--role", choices=people.ROLES, default=people.ROLES[0])
+    added.add_argument("--until", type=until, metavar="DATE", help="the last day on which the password is taken")
+    changed = add("password", people.password_command, "give a person another password")
+    for action in (added, changed):
+        action.add_argument("--generate", action="store_true", help="make a password, and print it once")
+    add("role", people.role_command, "change what a person may do").add_argument("role", choices=people.ROLES)
+    add("until", people.until_command, "set the last day on which a person's password is taken").add_argument(
+        "until", type=until, metavar="DATE", help="or none")
+    add("lock", people.lock_command, "keep a person out, and end their sessions")
+    add("unlock", people.unlock_command, "let a locked person in again")
+    removed = add("remove", people.remove_command, "remove a person's login; what it changed stays")
+    removed.add_argument("--yes", action="store_true", help="remove without asking")
+
+
+def until(answer: str) -> str:
+    """Check the last day of a login as far as it can be without the database; none is none."""
+    if answer.casefold() == "none":
+        return "none"
+    day(answer)
+    return answer
 
 
 def check_may_change() -> None:

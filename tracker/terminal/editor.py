@@ -34,12 +34,12 @@ def can_edit() -> bool:
     return os.environ.get("TERM", "dumb") not in ("", "dumb", "unknown")
 
 
-def read(prompt: str, value: str = "", line_break: str = " ") -> str:
+def read(prompt: str, value: str = "", line_break: str = " ", hidden: bool = False) -> str:
     """Ask for a line, on which value stands already; raise EOFError at Ctrl-D at its end, or at a hangup.
 
-    line_break is what a line break within a paste becomes.
+    line_break is what a line break within a paste becomes; a hidden line is not shown.
     """
-    line = _Line(prompt, value)
+    line = _Line(prompt, value, hidden)
     with _edited_here(line):
         while True:
             line.draw()
@@ -48,6 +48,24 @@ def read(prompt: str, value: str = "", line_break: str = " ") -> str:
         line.end()
     _write("\n")
     return line.text
+
+
+@contextlib.contextmanager
+def unseen() -> Iterator[None]:
+    """Keep the terminal from showing what is typed until the block ends; also after the program was stopped."""
+    usual = termios.tcgetattr(0)
+
+    def hide(*_: object) -> None:
+        termios.tcsetattr(0, termios.TCSADRAIN, [*usual[:3], usual[3] & ~termios.ECHO, *usual[4:]])
+
+    earlier = signal.signal(signal.SIGCONT, hide)
+    try:
+        hide()
+        yield
+    finally:
+        signal.signal(signal.SIGCONT, earlier)
+        with contextlib.suppress(termios.error):  # the terminal is gone
+            termios.tcsetattr(0, termios.TCSADRAIN, usual)
 
 
 @contextlib.contextmanager
@@ -141,8 +159,8 @@ class _Keyboard:
 class _Line:
     """What stands on the line, where its cursor is, and where the terminal shows it."""
 
-    def __init__(self, prompt: str, value: str) -> None:
-        self.prompt, self.text, self.at = prompt, value, len(value)
+    def __init__(self, prompt: str, value: str, hidden: bool) -> None:
+        self.prompt, self.text, self.at, self.hidden = prompt, value, len(value), hidden
         self.row = self.column = 0  # of the cursor, counted from where the question begins
         self.shown, self.shown_at = "", 0
 
@@ -198,8 +216,8 @@ class _Line:
     def draw(self) -> None:
         """Show the line as it is now, as many rows of it as the terminal has, with the cursor among them."""
         columns, lines = _size()
-        line = self.prompt + text.clean(self.text)
-        at = len(self.prompt) + self.at
+        line = self.prompt + ("" if self.hidden else text.clean(self.text))
+        at = len(self.prompt) + (0 if self.hidden else self.at)
         ends = self.shown and self.shown_at == len(self.shown) and at == len(line)
         added = line[len(self.shown):] if ends and line.startswith(self.shown) else ""
         if added and self.column + tables.width(added) < columns:  # the usual case, and the least to send

@@ -34,6 +34,8 @@ LABELS = {
     "equipment.cost": "worth",
 }
 AMOUNTS = ("cost", "amount", "amount_billed", "amount_paid", "amount_allocated", "amount_left", "amount_due")
+COLUMNS = ("name", "phone_number", "address", "service_name", "equipment_name", "serial_number", "cost", "description",
+           "amount_billed", "due_date")  # as forms ask for them; the trail has no order
 FOLLOWS = ("serial_repeat", "voided_on", "void_reason")  # from a change that the line tells
 LINES = [numbers("#", "number"), words("Change", "line")]
 DELETIONS = [
@@ -71,6 +73,8 @@ def shown(column: str, value: Any) -> str:
     """Return a value of the trail as screens show it."""
     if value is None:
         return "none"
+    if column.endswith("_at"):
+        return str(value)[:16].replace("T", " ")
     return show_amount(_money(value)) if column in AMOUNTS else str(value)
 
 
@@ -79,16 +83,27 @@ def differences(table: str, old: Row, new: Row) -> str:
     if "voided_at" in old or "voided_at" in new:
         return f"voided: {new['void_reason']}" if new.get("voided_at") else "void taken back"
     return "; ".join(
-        f"{LABELS.get(f'{table}.{column}', LABELS.get(column, column.replace('_', ' ')))} "
-        f"{shown(column, old.get(column))} → {shown(column, new.get(column))}"
-        for column in old if column not in FOLLOWS or len(old) == 1
+        f"{label(table, column)} {shown(column, old.get(column))} → {shown(column, new.get(column))}"
+        for column in in_order(old) if column not in FOLLOWS or len(old) == 1
     )
 
 
+def label(table: str, column: str) -> str:
+    """Return what forms call a column, in small letters."""
+    return LABELS.get(f"{table}.{column}", LABELS.get(column, column.replace("_", " ")))
+
+
+def in_order(columns: Iterable[str]) -> list[str]:
+    return sorted(columns, key=lambda column: COLUMNS.index(column) if column in COLUMNS else len(COLUMNS))
+
+
 def who(change: Mapping[str, Any]) -> str:
-    """Say when and who, and with what where that was not this program."""
-    beside = f" in {change['program'] or 'a program without a name'}" if change["program"] != OURS else ""
-    return f"{change['changed_at']:%Y-%m-%d %H:%M} {change['person']}{beside}"
+    return f"{change['changed_at']:%Y-%m-%d %H:%M} {change['person']}{program(change)}"
+
+
+def program(change: Mapping[str, Any]) -> str:
+    """Say with what program it was, where not with this one."""
+    return "" if change["program"] == OURS else f" in {change['program'] or 'a program without a name'}"
 
 
 def change_line(change: Mapping[str, Any], name: str) -> str:
@@ -108,7 +123,7 @@ def show_history(kind: Kind[Any]) -> None:
     record_id = row[kind.key]
     browse_history(
         functools.partial(trail.history_of, kind.table, record_id),
-        trail.count_history_of(kind.table, record_id), lambda change: "",
+        functools.partial(trail.count_history_of, kind.table, record_id), lambda change: "",
     )
 
 
@@ -121,12 +136,13 @@ def show_history_of_customer(customer: database.Customer) -> None:
         return "" if own else record_name(change["table_name"], change["record_id"], change["record"])
 
     browse_history(
-        functools.partial(trail.history_of_customer, customer_id), trail.count_history_of_customer(customer_id), name
+        functools.partial(trail.history_of_customer, customer_id),
+        functools.partial(trail.count_history_of_customer, customer_id), name,
     )
 
 
 def browse_history(
-    fetch: Callable[[Any, int], Sequence[Change]], count: int, name: Callable[[Change], str]
+    fetch: Callable[[Any, int], Sequence[Change]], count: Callable[[], int], name: Callable[[Change], str]
 ) -> None:
     """Show changes a page at a time; one whose number is typed is shown in full, and undone where it can be."""
     def page(after: tuple[tuple[int, str, int] | None, int], limit: int) -> list[Row]:
@@ -138,42 +154,57 @@ def browse_history(
         change = row["change"]
         return (change["trail_id"], change["table_name"], change["record_id"]), row["number"]
 
-    browse(LINES, page, key, (None, 0), str(count), opens=lambda row: open_change(row["change"]))
+    if not (counted := count()):
+        print("Nothing of it was changed since the trail began.")
+        return
+    browse(LINES, page, key, (None, 0), str(counted), opens=lambda row: open_change(row["change"]),
+           renew=lambda: (str(count()), "", None))
 
 
 def open_change(change: Change) -> bool:
     """Show a change in full, and undo it if that is wanted; True when it was undone."""
-    for line in change_lines(change):
+    name = record_name(change["table_name"], change["record_id"], change["record"])
+    for line in change_lines(change, name):
         say(line)
     if change["kind"] == "deleted" and menus.may_run(undo_deletion):
         print("Administration, Undo a deletion, brings back what was deleted.")
     if not menus.may_run(undo_deletion) or not trail.can_undo(change) or not confirm("Type yes to undo this change:"):
         return False
     trail.undo(change)
-    say(f"Undone: {record_name(change['table_name'], change['record_id'], change['record'])} is as it was before.")
+    say(f"Undone: {name} is as it was before.")
     return True
 
 
-def change_lines(change: Change) -> Iterator[str]:
-    """Yield a change in full: who, by what, what for, and each field."""
-    table, old, new = change["table_name"], change["old"] or {}, change["new"] or {}
-    yield (f"{change['kind'].capitalize()} {record_name(table, change['record_id'], change['record'])}, "
-           f"{change['changed_at']:%Y-%m-%d %H:%M:%S}")
-    yield f"By {change['person']}, login {change['login']}, program {change['program'] or 'without a name'}"
+def change_lines(change: Mapping[str, Any], name: str) -> Iterator[str]:
+    """Yield a change of a record, or of several, in full: who, by what, what for, and each field."""
+    table = change["table_name"]
+    old, new = (change["old"] or {}, change["new"] or {}) if change["kind"] == "changed" else ({}, {})
+    yield f"{change['kind'].capitalize()} {name}, {change['changed_at']:%Y-%m-%d %H:%M:%S}"
+    login = "" if change["person"] == change["login"] else f", with the login {change['login']}"
+    yield f"By {change['person']}{login}{program(change)}"
     if change["reason"]:
         yield f"For {change['reason']}"
-    for column in old:
-        yield f"  {column.replace('_', ' ')}: {shown(column, old[column])} → {shown(column, new.get(column))}"
+    for column in in_order(old):
+        yield f"  {label(table, column)}: {shown(column, old[column])} → {shown(column, new.get(column))}"
 
 
-def statement_line(change: StatementChange) -> str:
-    """Return what one statement did, which may be to many records, as one line."""
+def statement_name(change: StatementChange) -> str:
+    """Return what one statement was about: a record by its name, or how many."""
     table, count = change["table_name"], change["row_count"]
-    if count == 1:
-        record = change["old"][0] if change["kind"] == "deleted" and change["old"] else None
-        whose = of_what(table, record) if record else ""
-        return change_line(change, f"{record_name(table, change['ids'], record)}{whose}")
-    return change_line(change, f"{noun(table, count)}, {tables.shortened(change['ids'], 40)}")
+    if count > 1:
+        return f"{noun(table, count)}, {tables.shortened(change['ids'], 40)}"
+    record = change["old"][0] if change["kind"] == "deleted" and change["old"] else None
+    return f"{record_name(table, change['ids'], record)}{of_what(table, record) if record else ''}"
+
+
+def open_statement(change: StatementChange) -> bool:
+    """Show in full what one statement did; of deleted records, the first of them."""
+    for line in change_lines(change, statement_name(change)):
+        say(line)
+    if change["kind"] == "deleted" and change["old"]:
+        for column, value in change["old"][0].items():
+            say(f"  {label(change['table_name'], column)}: {shown(column, value)}")
+    return False
 
 
 def ask_wanted() -> Wanted:
@@ -197,20 +228,33 @@ def show_changes(wanted: Wanted) -> None:
         [codes("ID", "trail_id"), words("Change", "line")],
         lambda before, limit: [with_line(change) for change in trail.changes(wanted, before, limit)],
         lambda row: row["trail_id"], 0, str(counted),
-        stream=lambda: map(with_line, trail.stream_changes(wanted)),
+        stream=lambda: map(with_line, trail.stream_changes(wanted)), opens=lambda row: open_statement(row["change"]),
     )
 
 
 def with_line(change: StatementChange) -> Row:
-    return {**change, "line": statement_line(change)}
+    return {"trail_id": change["trail_id"], "line": change_line(change, statement_name(change)), "change": change}
 
 
 def exported(changes: Iterable[StatementChange]) -> Iterator[Row]:
-    """Yield changes as rows for CSV: values as JSON texts, times to the microsecond."""
+    """Yield changes as rows for JSON: amounts with two decimals, times to the microsecond."""
     for change in changes:
-        texts = {side: None if change[side] is None else json.dumps(change[side], default=str, ensure_ascii=False)
-                 for side in ("old", "new")}
-        yield {**change, **texts, "changed_at": change["changed_at"].isoformat()}
+        yield {**change, "changed_at": change["changed_at"].isoformat(), "old": _exact(change["old"]),
+               "new": _exact(change["new"])}
+
+
+def _exact(values: Any) -> Any:
+    if isinstance(values, list):
+        return list(map(_exact, values))
+    return values and {column: show_amount(_money(value)) if column in AMOUNTS and value is not None else value
+                       for column, value in values.items()}
+
+
+def as_texts(rows: Iterable[Row]) -> Iterator[Row]:
+    """Yield exported changes as rows for CSV, with their values as JSON texts."""
+    for row in rows:
+        texts = {side: row[side] and json.dumps(row[side], ensure_ascii=False) for side in ("old", "new")}
+        yield {**row, **texts}
 
 
 @menus.changes
@@ -221,9 +265,12 @@ def undo_deletion() -> None:
         return rows[after:after + limit]
 
     shown_rows = page(0, trail.MOST_DELETIONS)
+    if not shown_rows:
+        print("Nothing was deleted since the trail began.")
+        return
     browse(DELETIONS, page, lambda row: row["number"], 0, str(len(shown_rows)),
            opens=lambda row: bring_back(row["deletion"]))
-    if shown_rows and not prompts.on_terminal():
+    if not prompts.on_terminal():
         by_number = {str(row["number"]): row for row in shown_rows}
         bring_back(ask("Deletion (its number)", fields.choice(by_number))["deletion"])
 
@@ -266,8 +313,8 @@ def bring_back(deletion: Deletion) -> bool:
     if any(obstacle.kind != "serial" for obstacle in found):
         prompts.refuse("Nothing was brought back.")
         return False
-    without = " without what others have by now" if found else ""
-    if not confirm(f"Type yes to bring back {clean(what)}{without}:"):
+    say(f"This brings back {what}{', without the serial numbers that others have by now' if found else ''}.")
+    if not confirm("Type yes to bring it back:"):
         print("Nothing was brought back.")
         return False
     during("Bringing back", lambda: trail.restore(deletion, without_taken_serials=bool(found)))

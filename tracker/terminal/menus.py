@@ -17,7 +17,9 @@ Entries = Mapping[str, tuple[str, Any]]
 # What database.saved and database.unknown were when the action that runs began.
 saved_before = unknown_before = 0
 why_not = ""  # why nothing may be changed here, which is known at the start
+may_see_people = False  # known at the start, too
 _changing: set[Action] = set()
+_about_people: set[Action] = set()
 Changing = TypeVar("Changing", bound=Action)
 
 
@@ -27,8 +29,17 @@ def changes(action: Changing) -> Changing:
     return action
 
 
-def may_run(action: Action) -> bool:
-    return not why_not or action not in _changing
+def about_people(action: Changing) -> Changing:
+    """Mark an action that looks after people: its entry is for those who may, or can have that allowed."""
+    _about_people.add(action)
+    return action
+
+
+def may_run(action: Any) -> bool:
+    """Tell whether an entry's action, or menu, is one that this login may run."""
+    if not callable(action):
+        return True
+    return not (why_not and action in _changing) and (may_see_people or action not in _about_people)
 
 
 def allowed(entries: Entries) -> dict[str, tuple[str, Any]]:

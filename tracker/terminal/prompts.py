@@ -118,14 +118,15 @@ def why_output_is_lost() -> OSError | None:
     return lost
 
 
-def read_line(prompt: str, value: str = "", line_break: str = " ") -> str:
+def read_line(prompt: str, value: str = "", line_break: str = " ", hidden: bool = False) -> str:
     """Ask once and return what was typed; raise Cancelled at the end of input and KeyboardInterrupt at Ctrl-C.
 
-    Where the line can be edited, value stands on it already; line_break is what a pasted line break becomes.
+    Where the line can be edited, value stands on it already; line_break is what a pasted line break becomes. A hidden
+    answer is shown nowhere; on a terminal within editor.unseen().
     """
     global lines_read
     try:
-        answer = editor.read(prompt, value, line_break) if can_edit() else input(prompt)
+        answer = editor.read(prompt, value, line_break, hidden) if can_edit() else input(prompt)
     except (EOFError, OSError) as exc:  # under nohup, standard input cannot be read at all
         if _Output.lost:
             raise
@@ -136,7 +137,9 @@ def read_line(prompt: str, value: str = "", line_break: str = " ") -> str:
         raise KeyboardInterrupt(AT_QUESTION) from None
     if not attended():
         lines_read += 1
-        print(text.clean(answer[:80]))  # so that a transcript reads like a session
+        print("" if hidden else text.clean(answer[:80]))  # so that a transcript reads like a session
+    elif hidden and not can_edit():
+        print()
     return answer
 
 
@@ -193,6 +196,31 @@ def edit(
         except ValueError as exc:
             complain(str(exc))
             on_line = answer if answer and len(answer) <= LONGEST_KEPT else shown
+
+
+def piped_line() -> str:
+    """Return a line of piped input that nothing asks for and nothing shows; raise Cancelled where there is none."""
+    line = sys.stdin.readline()
+    if not line:
+        raise Cancelled
+    return line.rstrip("\r\n")
+
+
+def ask_secret(label: str, parse: Callable[[str], str], shown: str) -> str | None:
+    """Ask for a secret, typed twice and shown nowhere, until parse is content; Enter alone, as shown, is None."""
+    with editor.unseen() if attended() else contextlib.nullcontext():
+        while True:
+            secret = read_line(f"{label} [{shown}]: ", hidden=True)
+            if not secret:
+                return None
+            try:
+                parse(secret)
+            except ValueError as exc:
+                refuse(str(exc))
+                continue
+            if read_line(f"{label} again: ", hidden=True) == secret:
+                return secret
+            refuse("Those two differ; type it again, twice.")
 
 
 def confirm(question: str, wanted: str = "yes") -> bool:
