@@ -249,7 +249,12 @@ CHANGES = """
     SELECT trail_id, changed_at, login, person, program, reason, transaction_id, table_name, kind,
            (SELECT string_agg(concat_ws('-', lower(range), nullif(upper(range) - 1, lower(range))), ', ' ORDER BY range)
             FROM unnest(ids) AS range) AS ids,
-           row_count, CASE WHEN %(whole)s OR kind = 'changed' OR row_count = 1 THEN old END AS old, new
+           row_count,
+           CASE
+               WHEN %(whole)s OR kind = 'changed' THEN old
+               WHEN old IS NOT NULL THEN jsonb_build_array(old -> 0)
+           END AS old,
+           new
     FROM trail
     WHERE (%(first)s::date IS NULL OR changed_at >= %(first)s::date)
       AND (%(last)s::date IS NULL OR changed_at < %(last)s::date + 1)
@@ -271,7 +276,7 @@ class Wanted(NamedTuple):
 
 
 def changes(wanted: Wanted, before: int = 0, limit: int = 100) -> list[StatementChange]:
-    """Return changes, newest first; before is the trail_id of the last one shown. Of many deleted rows old is None."""
+    """Return changes, newest first; before is the trail_id of the last one shown. Of deleted rows old has the first."""
     return fetch_all(
         f"{CHANGES} ORDER BY trail_id DESC LIMIT %(limit)s", patient=True,
         **wanted._asdict(), before=before, limit=limit, whole=False,
