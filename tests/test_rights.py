@@ -57,8 +57,9 @@ FUNCTIONS = {
     ],
     "isp_admin": ["apply_credit(bigint[],bigint)", "restore_deleted(bigint,timestamp with time zone,boolean)"],
     "nobody": [
-        "settle_bills(bigint[])", "settle_payments(bigint[])", "restore_rows(text,jsonb)", "allocations_changed()",
-        "allocation_edited()", "kept_by_triggers()", "payment_changed()", "payment_voided()", "trail_added()",
+        "settle_bills(bigint[])", "settle_payments(bigint[])",
+        "restore_rows(text,bigint,timestamp with time zone,boolean)", "allocations_changed()", "allocation_edited()",
+        "kept_by_triggers()", "payment_changed()", "payment_voided()", "trail_added()",
         "trail_changed()", "trail_deleted()", "never_emptied()",
     ],
 }

@@ -281,7 +281,7 @@ INSERT INTO schema_version (version) VALUES (99)
 DELETE FROM schema_version
 SELECT settle_bills(ARRAY[1])
 SELECT settle_payments(ARRAY[1])
-SELECT restore_rows('trail', '[{{"trail_id": 99}}]')
+SELECT restore_rows('trail', 1, now(), false)
 SELECT trail_added()
 SELECT setval('customers_customer_id_seq', 1)
 SELECT setval('trail_trail_id_seq', 1)

@@ -249,7 +249,12 @@ CHANGES = """
     SELECT trail_id, changed_at, login, person, program, reason, transaction_id, table_name, kind,
            (SELECT string_agg(concat_ws('-', lower(range), nullif(upper(range) - 1, lower(range))), ', ' ORDER BY range)
             FROM unnest(ids) AS range) AS ids,
-           row_count, CASE WHEN %(whole)s OR kind = 'changed' OR row_count = 1 THEN old END AS old, new
+           row_count,
+           CASE
+               WHEN %(whole)s OR kind = 'changed' THEN old
+               WHEN old IS NOT NULL THEN jsonb_build_array(old -> 0)
+           END AS old,
+           new
     FROM trail
     WHERE (%(first)s::date IS NULL OR changed_at >= %(first)s::date)
       AND (%(last)s::date IS NULL OR changed_at < %(last)s::date + 1)
@@ -271,7 +276,7 @@ class Wanted(NamedTuple):
 
 
 def changes(wanted: Wanted, before: int = 0, limit: int = 100) -> list[StatementChange]:
-    """Return changes, newest first; before is the trail_id of the last one shown. Of many deleted rows old is None."""
+    """Return changes, newest first; before is the trail_id of the last one shown. Of deleted rows old has the first."""
     return fetch_all(
         f"{CHANGES} ORDER BY trail_id DESC LIMIT %(limit)s", patient=True,
         **wanted._asdict(), before=before, limit=limit, whole=False,
@@ -340,7 +345,10 @@ def deletions(limit: int = MOST_DELETIONS) -> list[Deletion]:
 
 
 def obstacles(deletion: Deletion) -> list[Obstacle]:
-    """Return what keeps a deletion from being undone: what it belongs to is gone, or its place is taken since."""
+    """Return what keeps a deletion from being undone: what it belongs to is gone, or its place is taken since.
+
+    NOT IN, which is looked up in a hash, since the server does not know how many rows there are.
+    """
     rows: list[Row] = fetch_all(
         """
         WITH lost AS (
@@ -352,22 +360,19 @@ def obstacles(deletion: Deletion) -> list[Obstacle]:
         FROM lost
         WHERE name IN ('locations', 'billing', 'payments')
           AND NOT EXISTS (SELECT FROM customers WHERE customer_id = (line ->> 'customer_id')::bigint)
-          AND NOT EXISTS (SELECT FROM lost AS parent
-                          WHERE parent.name = 'customers' AND parent.line -> 'customer_id' = lost.line -> 'customer_id')
+          AND line -> 'customer_id' NOT IN (SELECT line -> 'customer_id' FROM lost WHERE name = 'customers')
         UNION
         SELECT 'location', (line ->> 'location_id')::bigint, name, NULL
         FROM lost
         WHERE name IN ('services', 'equipment')
           AND NOT EXISTS (SELECT FROM locations WHERE location_id = (line ->> 'location_id')::bigint)
-          AND NOT EXISTS (SELECT FROM lost AS parent
-                          WHERE parent.name = 'locations' AND parent.line -> 'location_id' = lost.line -> 'location_id')
+          AND line -> 'location_id' NOT IN (SELECT line -> 'location_id' FROM lost WHERE name = 'locations')
         UNION
         SELECT 'bill', (line ->> 'billing_id')::bigint, name, NULL
         FROM lost
         WHERE name = 'billing_items'
           AND NOT EXISTS (SELECT FROM billing WHERE billing_id = (line ->> 'billing_id')::bigint)
-          AND NOT EXISTS (SELECT FROM lost AS parent
-                          WHERE parent.name = 'billing' AND parent.line -> 'billing_id' = lost.line -> 'billing_id')
+          AND line -> 'billing_id' NOT IN (SELECT line -> 'billing_id' FROM lost WHERE name = 'billing')
         UNION
         SELECT 'address', locations.location_id, locations.address, to_jsonb(customers)
         FROM lost
