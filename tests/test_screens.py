@@ -187,7 +187,8 @@ def entries(menu: main.Menu) -> Iterator[str]:
 
 def test_every_entry_of_every_menu_is_on_a_screen(files):
     first_lines = {path.read_text(encoding="utf-8").partition("\n")[0] for path in files}
-    assert not files or set(entries(main.MAIN_MENU)) - first_lines == set()
+    seen_by_others = {"People"}  # whose list is the server's: tests/test_people.py compares it whole
+    assert not files or set(entries(main.MAIN_MENU)) - first_lines == seen_by_others
 
 
 def days_of_several_years() -> Iterator[date]:

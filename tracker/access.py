@@ -114,6 +114,11 @@ def means() -> Means:
                        AND proname IN ('lo_creat', 'lo_create', 'lo_from_bytea', 'pg_logical_emit_message')
                        AND has_function_privilege('public', oid, 'EXECUTE')
                      ORDER BY oid::regprocedure::text)
+               || ARRAY(SELECT format('ALTER SCHEMA %%1$I OWNER TO %%2$I; REVOKE CREATE ON SCHEMA %%1$I FROM PUBLIC;',
+                                      nspname, pg_get_userbyid((SELECT relowner FROM customers)))
+                        FROM pg_namespace
+                        WHERE pg_namespace.oid = (SELECT relnamespace FROM pg_class WHERE oid = 'customers'::regclass)
+                          AND has_schema_privilege('public', pg_namespace.oid, 'CREATE'))
                || ARRAY(SELECT format('REVOKE TEMPORARY ON DATABASE %%I FROM PUBLIC;', datname)
                         FROM pg_database
                         WHERE datname = current_database() AND has_database_privilege('public', oid, 'TEMPORARY'))

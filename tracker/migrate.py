@@ -199,7 +199,11 @@ def _keep_others_from_planting(cur: Cursor) -> None:
 
 
 def give_rights(cur: Cursor) -> None:
-    """Say anew, as the tables' owner, what the groups of people may do, and make the groups where this login may."""
+    """Say anew, as the tables' owner, what the groups of people may do, and make the groups where this login may.
+
+    Rights of the database and the schema, which a dump does not bring, are given and taken here, too.
+    """
+    _keep_others_from_planting(cur)
     cur.execute((PROJECT / "roles.sql").read_text(encoding="utf-8"))
 
 
@@ -223,7 +227,6 @@ def create(cur: Cursor) -> int:
     if version is not None:
         return version
     try:
-        _keep_others_from_planting(cur)
         cur.execute((PROJECT / "schema.sql").read_text(encoding="utf-8"))
         give_rights(cur)
     except (psycopg2.errors.DuplicateTable, psycopg2.errors.DuplicateObject) as exc:

@@ -95,6 +95,7 @@ class People:
             raise ValueError(f"{person['login']} looks after the server or the tables, and is changed there.")
 
 
+@menus.changes
 @menus.about_people
 def look_after_people() -> None:
     """Show who may look at the records or change them, and do what is chosen to them, until that is left."""
