@@ -62,7 +62,7 @@ def test_the_table_of_the_command_has_one_line_a_change(changed, run, sql):
     day, = sql("SELECT (CURRENT_DATE - 2)::text AS two")
     done = run("changes", "--kind", "changed")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[2:] == [f"4   {day['two']} 09:00 ada: service 1: monthly cost 49.90 → 50.00"]
+    assert done.stdout.splitlines()[2:] == [f"4   {day['two']} 09:00 ada: service 1, Fibre: monthly cost 49.90 → 50.00"]
 
 
 def test_thinning_takes_what_is_older_than_the_years_and_notes_itself(changed, run, sql):

@@ -39,7 +39,10 @@ class Change(TypedDict):
 
 
 class StatementChange(TypedDict):
-    """What a statement did to one or more records of a table; ids are ranges, as 1, 3-7."""
+    """What a statement did to one or more records of a table; ids are ranges, as 1, 3-7.
+
+    record is that of a page whose statement did it to one alone, as it is now, or as it was deleted.
+    """
 
     trail_id: int
     changed_at: datetime
@@ -52,8 +55,10 @@ class StatementChange(TypedDict):
     kind: str
     ids: str
     row_count: int
+    record_id: int | None
     old: Any
     new: Any
+    record: Row | None
 
 
 class Deletion(TypedDict):
@@ -182,6 +187,28 @@ def _records_of(cur: Cursor, customer_id: int) -> list[tuple[str, int]]:
     return [("customers", customer_id), *(("locations", site) for site in sites), *others]
 
 
+# The record of a page's row, as it is, or as it was deleted last.
+RECORD = f"""
+    coalesce(
+        CASE table_name
+            WHEN 'customers' THEN (SELECT to_jsonb(customers) FROM customers WHERE customer_id = record_id)
+            WHEN 'locations' THEN (SELECT to_jsonb(locations) FROM locations WHERE location_id = record_id)
+            WHEN 'services' THEN (SELECT to_jsonb(services) FROM services WHERE service_id = record_id)
+            WHEN 'equipment' THEN (SELECT to_jsonb(equipment) FROM equipment WHERE equipment_id = record_id)
+            WHEN 'billing' THEN (SELECT to_jsonb(billing) FROM billing WHERE billing_id = record_id)
+            WHEN 'payments' THEN (SELECT to_jsonb(payments) FROM payments WHERE payment_id = record_id)
+        END,
+        (SELECT (array_agg(line ORDER BY gone.trail_id DESC))[1]
+         FROM (SELECT trail_id, kind, old
+               FROM trail
+               WHERE kind = 'deleted' AND trail.table_name = page.table_name AND ids @> record_id
+               OFFSET 0) AS gone
+         {DELETED_LINES}
+         WHERE (line ->> (%(keys)s::jsonb ->> page.table_name))::bigint = record_id)
+    )
+"""  # noqa: S608 (the part holds no value)
+
+
 # OFFSET 0: each record's changes are found by its ID, and not by reading the trail from its end.
 CHANGES_OF = """
     FROM unnest(%(tables)s::text[], %(ids)s::bigint[]) AS record (table_name, record_id)
@@ -219,23 +246,7 @@ def _history(
         )
         SELECT trail_id, changed_at, person, login, program, reason, table_name, kind, record_id,
                CASE kind WHEN 'changed' THEN old END AS old, new,
-               coalesce(
-                   CASE table_name
-                       WHEN 'customers' THEN (SELECT to_jsonb(customers) FROM customers WHERE customer_id = record_id)
-                       WHEN 'locations' THEN (SELECT to_jsonb(locations) FROM locations WHERE location_id = record_id)
-                       WHEN 'services' THEN (SELECT to_jsonb(services) FROM services WHERE service_id = record_id)
-                       WHEN 'equipment' THEN (SELECT to_jsonb(equipment) FROM equipment WHERE equipment_id = record_id)
-                       WHEN 'billing' THEN (SELECT to_jsonb(billing) FROM billing WHERE billing_id = record_id)
-                       WHEN 'payments' THEN (SELECT to_jsonb(payments) FROM payments WHERE payment_id = record_id)
-                   END,
-                   (SELECT (array_agg(line ORDER BY gone.trail_id DESC))[1]
-                    FROM (SELECT trail_id, kind, old
-                          FROM trail
-                          WHERE kind = 'deleted' AND trail.table_name = page.table_name AND ids @> record_id
-                          OFFSET 0) AS gone
-                    {DELETED_LINES}
-                    WHERE (line ->> (%(keys)s::jsonb ->> page.table_name))::bigint = record_id)
-               ) AS record
+               {RECORD} AS record
         FROM page
         ORDER BY trail_id DESC, table_name DESC, record_id DESC
         """,  # noqa: S608 (the parts hold no value)
@@ -249,7 +260,7 @@ CHANGES = """
     SELECT trail_id, changed_at, login, person, program, reason, transaction_id, table_name, kind,
            (SELECT string_agg(concat_ws('-', lower(range), nullif(upper(range) - 1, lower(range))), ', ' ORDER BY range)
             FROM unnest(ids) AS range) AS ids,
-           row_count,
+           row_count, CASE WHEN row_count = 1 THEN lower(ids) END AS record_id,
            CASE
                WHEN %(whole)s OR kind = 'changed' THEN old
                WHEN old IS NOT NULL THEN jsonb_build_array(old -> 0)
@@ -261,25 +272,35 @@ CHANGES = """
       AND (%(person)s::text IS NULL OR folded(person) = folded(%(person)s) OR login = %(person)s)
       AND (%(kind)s::text IS NULL OR kind = %(kind)s)
       AND (%(table)s::text IS NULL OR table_name = %(table)s)
+      AND (%(details)s OR table_name = %(table)s OR table_name NOT IN ('billing_items', 'payment_allocations'))
       AND (%(before)s::bigint = 0 OR trail_id < %(before)s)
 """
 
 
 class Wanted(NamedTuple):
-    """Which changes are meant: by day, person, kind and table, each None for all."""
+    """Which changes are meant: by day, person, kind and table, each None for all.
+
+    Without details those of bill lines and of what payments pay are left out, which go with their bills and payments.
+    """
 
     first: date | None = None
     last: date | None = None
     person: str | None = None
     kind: str | None = None
     table: str | None = None
+    details: bool = True
 
 
 def changes(wanted: Wanted, before: int = 0, limit: int = 100) -> list[StatementChange]:
     """Return changes, newest first; before is the trail_id of the last one shown. Of deleted rows old has the first."""
     return fetch_all(
-        f"{CHANGES} ORDER BY trail_id DESC LIMIT %(limit)s", patient=True,
-        **wanted._asdict(), before=before, limit=limit, whole=False,
+        f"""
+        WITH page AS MATERIALIZED ({CHANGES} ORDER BY trail_id DESC LIMIT %(limit)s)
+        SELECT page.*, CASE WHEN record_id IS NOT NULL THEN {RECORD} END AS record
+        FROM page
+        ORDER BY trail_id DESC
+        """,  # noqa: S608 (the parts hold no value)
+        patient=True, **wanted._asdict(), before=before, limit=limit, whole=False, keys=database.as_json(KEYS),
     )
 
 

@@ -193,8 +193,9 @@ def statement_name(change: StatementChange) -> str:
     table, count = change["table_name"], change["row_count"]
     if count > 1:
         return f"{noun(table, count)}, {tables.shortened(change['ids'], 40)}"
-    record = change["old"][0] if change["kind"] == "deleted" and change["old"] else None
-    return f"{record_name(table, change['ids'], record)}{of_what(table, record) if record else ''}"
+    record = change["record"]
+    whose = of_what(table, record) if record and change["kind"] != "changed" else ""
+    return f"{record_name(table, change['ids'], record)}{whose}"
 
 
 def open_statement(change: StatementChange) -> bool:
@@ -222,13 +223,14 @@ def changes_menu() -> None:
 
 
 def show_changes(wanted: Wanted) -> None:
-    """Show all changes, newest first, a page at a time on a terminal."""
+    """Show all changes but for details, newest first, a page at a time on a terminal."""
+    wanted = wanted._replace(details=False)
     counted = during("Counting changes", lambda: trail.count_changes(wanted))
     browse(
         [codes("ID", "trail_id"), words("Change", "line")],
         lambda before, limit: [with_line(change) for change in trail.changes(wanted, before, limit)],
         lambda row: row["trail_id"], 0, str(counted),
-        stream=lambda: map(with_line, trail.stream_changes(wanted)), opens=lambda row: open_statement(row["change"]),
+        opens=lambda row: open_statement(row["change"]),
     )
 
 
