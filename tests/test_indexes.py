@@ -49,7 +49,8 @@ DEFINITIONS = {
     "trail_login": "ON public.trail USING btree (login, changed_at)",
     "trail_deletions":
         "ON public.trail USING btree (changed_at, transaction_id) WHERE (kind = 'deleted'::text)",
-    "trail_ids": "ON public.trail USING gist (ids)",
+    "trail_single_id": "ON public.trail USING btree (single_id) WHERE (single_id IS NOT NULL)",
+    "trail_ids": "ON public.trail USING gist (ids) WHERE (single_id IS NULL)",
     "trail_parent_ids": "ON public.trail USING gist (parent_ids) WHERE (parent_ids IS NOT NULL)",
 }
 
@@ -95,6 +96,8 @@ QUESTIONS = {
     "trail_changed_at": [lambda: trail.count_changes(trail.Wanted(*[database.today() - timedelta(days=60)] * 2))],
     "trail_login": [access.people],
     "trail_deletions": [trail.deletions, lambda: trail.obstacles(trail.deletions()[0])],
+    "trail_single_id": [lambda: trail.history_of("customers", 30), lambda: trail.history_of_customer(30),
+                        trail.deletions],
     "trail_ids": [lambda: trail.history_of("customers", 30), lambda: trail.count_history_of("customers", 30),
                   lambda: trail.history_of_customer(30), lambda: trail.count_history_of_customer(30), trail.deletions],
     "trail_parent_ids": [lambda: trail.history_of_customer(30), lambda: trail.count_history_of_customer(30)],
@@ -102,14 +105,15 @@ QUESTIONS = {
 
 # What happened to a provider's records over the years: numbers changed, and services deleted.
 PAST = """
-    INSERT INTO trail (changed_at, login, person, program, table_name, kind, ids, parent_ids, row_count, old, new)
+    INSERT INTO trail (changed_at, login, person, program, table_name, kind, single_id, ids, parent_ids,
+                       row_count, old, new)
     SELECT now() - (%(many)s - n) * interval '7 minutes', 'clerk ' || n %% 1500, 'Ada', 'psql', 'customers', 'changed',
-           int8multirange(int8range(n %% 5000 + 1, n %% 5000 + 1, '[]')), NULL, 1,
-           '{"phone_number": "0201 555001"}'::jsonb, '{"phone_number": "0201 555002"}'::jsonb
+           CASE n %% 3 WHEN 0 THEN n %% 5000 + 1 END, int8multirange(int8range(n %% 5000 + 1, n %% 5000 + 1, '[]')),
+           NULL, 1, '{"phone_number": "0201 555001"}'::jsonb, '{"phone_number": "0201 555002"}'::jsonb
     FROM generate_series(1, %(many)s, 2) AS n
     UNION ALL
     SELECT now() - (%(many)s - n) * interval '7 minutes', 'clerk ' || n %% 1500, 'Bo', 'psql', 'services', 'deleted',
-           int8multirange(int8range(1000000 + n, 1000000 + n, '[]')),
+           CASE n %% 3 WHEN 0 THEN 1000000 + n END, int8multirange(int8range(1000000 + n, 1000000 + n, '[]')),
            int8multirange(int8range(n %% 5000 + 1, n %% 5000 + 1, '[]')), 1,
            jsonb_build_array(jsonb_build_object('service_id', 1000000 + n, 'location_id', n %% 5000 + 1,
                                                 'service_name', 'TV', 'cost', 5)), NULL

@@ -201,7 +201,8 @@ RECORD = f"""
         (SELECT (array_agg(line ORDER BY gone.trail_id DESC))[1]
          FROM (SELECT trail_id, kind, old
                FROM trail
-               WHERE kind = 'deleted' AND trail.table_name = page.table_name AND ids @> record_id
+               WHERE kind = 'deleted' AND trail.table_name = page.table_name
+                 AND (single_id = record_id OR single_id IS NULL AND ids @> record_id)
                OFFSET 0) AS gone
          {DELETED_LINES}
          WHERE (line ->> (%(keys)s::jsonb ->> page.table_name))::bigint = record_id)
@@ -215,7 +216,8 @@ CHANGES_OF = """
     CROSS JOIN LATERAL (
         SELECT trail_id, changed_at, person, login, program, reason, kind, old, new
         FROM trail
-        WHERE trail.table_name = record.table_name AND ids @> record_id
+        WHERE trail.table_name = record.table_name
+          AND (single_id = record_id OR single_id IS NULL AND ids @> record_id)
         OFFSET 0
     ) AS change
 """
@@ -260,7 +262,7 @@ CHANGES = """
     SELECT trail_id, changed_at, login, person, program, reason, transaction_id, table_name, kind,
            (SELECT string_agg(concat_ws('-', lower(range), nullif(upper(range) - 1, lower(range))), ', ' ORDER BY range)
             FROM unnest(ids) AS range) AS ids,
-           row_count, CASE WHEN row_count = 1 THEN lower(ids) END AS record_id,
+           row_count, single_id AS record_id,
            CASE
                WHEN %(whole)s OR kind = 'changed' THEN old
                WHEN old IS NOT NULL THEN jsonb_build_array(old -> 0)
@@ -353,12 +355,15 @@ def deletions(limit: int = MOST_DELETIONS) -> list[Deletion]:
                    FROM (SELECT trail_id
                          FROM trail
                          WHERE kind = 'added' AND trail.table_name = top.table_name
-                           AND ids @> (first.old -> 0 ->> (%(keys)s::jsonb ->> top.table_name))::bigint
+                           AND (single_id = lost_id OR single_id IS NULL AND ids @> lost_id)
                          OFFSET 0) AS again
                    WHERE again.trail_id > first_id
                ) AS is_back
         FROM top
         JOIN trail AS first ON first.trail_id = first_id
+        CROSS JOIN LATERAL (
+            SELECT (first.old -> 0 ->> (%(keys)s::jsonb ->> top.table_name))::bigint AS lost_id
+        ) AS lost
         ORDER BY top.changed_at DESC, top.transaction_id DESC
         """,
         limit=limit, tables=list(KEYS), keys=database.as_json(KEYS),
