@@ -25,7 +25,7 @@ TABLES = ("customers", "locations", "services", "equipment", "billing", "payment
 LONG = "x" * 301
 # Each form: the way to it, and its answers, each with what is refused in its place and how the sentence begins.
 FORMS = {
-    "menu": (["5"], [("1", "11", "Enter a number from 0 to 10")]),
+    "menu": (["5"], [("1", "99", "Enter a number from 0 to 12")]),
     "add customer": (["1", "1"], [("Bo Berg", LONG, "Enter 1 to 200"), ("555 0100", "12", "Enter a phone")]),
     "known phone": (["1", "1", "Bo Berg", "+442079460958"], [("yes", "y", "Type yes in full, or no.")]),
     "update customer": (["1", "3"], [
@@ -72,19 +72,27 @@ FORMS = {
     "export": (["7", "3", "{file}"], [("yes", "y", "Type yes in full, or no.")]),
     "import": (["7", "1", "{import}"], [
         ("utf-8", LONG, "Enter 1 to 40"), ("", "name=Nickname", ""), ("yes", "y", "Type yes in full, or no.")]),
+    "history": (["1", "5"], [("1", "77", "There is no customer 77.")]),
+    "changes": (["6", "6"], [
+        ("yesterday", "then", "Enter today"), ("today", "2199-01-01", "Enter today"), ("ada", LONG, "Enter 1 to 100"),
+        ("deleted", "gone", "Enter 1 added")]),
+    "undo a deletion": (["8", "4"], [("1", "9", "Enter 1."), ("yes", "y", "Type yes in full, or no.")]),
 }
 CASES = [(form, place) for form, (_, answers) in FORMS.items() for place in range(len(answers))]
 
 
 @pytest.fixture
 def books(db):
-    """Three customers; the first with one of everything, two unpaid bills and one of a bill run; two payments."""
+    """Three customers; the first with one of everything, two unpaid bills and one of a bill run; two payments; a device
+    that was deleted.
+    """
     ada = db.add_customer("Ada Okafor", "+44 20 7946 0958")
     bo = db.add_customer("Bo Okafor", "555 0101")
     db.add_customer("Cy Dale", "555 0102")
     location_id = db.add_location(ada, "1 Harbour Street")
     db.add_service(location_id, "Fibre", Decimal("49.90"))
     db.add_equipment(location_id, "Router", "S-1", Decimal(120))
+    db.delete_equipment(db.add_equipment(location_id, "Modem", "S-2", Decimal(20)))
     db.add_bill(ada, "Setup", Decimal(30), db.today() - timedelta(days=10))
     bill_run.run(date(2030, 12, 1), date(2030, 12, 15))
     for customer_id in (ada, bo):
