@@ -63,6 +63,7 @@ EXPANSIONS = str.maketrans({
 })
 COUNT_EXACTLY = 200_000
 RETRY_PAUSES = (0.05, 0.2, 0.8)
+NOT_HERE = "Nothing is changed here: READ_ONLY or --read-only opened it so."
 STATEMENT_MARGIN = 5  # seconds after which a server that should have stopped a statement itself is taken to be frozen
 Value = TypeVar("Value")
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -318,8 +319,6 @@ def _settings() -> str:
     if not re.fullmatch(r"[A-Za-z0-9_+\-/:]{0,60}", timezone, re.ASCII):
         raise Unavailable("TIMEZONE must be a name such as Europe/Paris.")
     limits = f"SET lock_timeout = {lock_ms}; SET statement_timeout = {statement_ms}"
-    if _read_only:
-        limits += "; SET default_transaction_read_only = on"
     return f"{limits}; SET TimeZone = '{timezone}'" if timezone else limits
 
 
@@ -374,7 +373,8 @@ def _opened(dsn: str, *, settle: str) -> _Session:
 def _system_user() -> str:
     """Return whose session of the system this is: the embedded database has one login for all."""
     try:
-        return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+        user = os.environ.get("SUDO_USER") if os.getuid() == 0 else None
+        return (user or pwd.getpwuid(os.getuid()).pw_name).encode(errors="replace").decode()
     except KeyError:
         return ""
 
@@ -534,7 +534,9 @@ def streaming() -> Iterator[Cursor]:
 
 @contextmanager
 def outside_transactions() -> Iterator[Cursor]:
-    """Lend a cursor for what PostgreSQL runs in no transaction, such as VACUUM."""
+    """Lend a cursor for what PostgreSQL runs in no transaction, such as VACUUM; raise Forbidden with writes off."""
+    if _read_only:
+        raise Forbidden(NOT_HERE)
     with _connection(autocommit=True) as conn, conn.cursor() as cur:
         yield cur
 
@@ -565,7 +567,8 @@ def _connection(commits: bool = False, readonly: bool = False, autocommit: bool 
         conn = _borrow()
         committed = False
         try:
-            conn.readonly = readonly or None
+            # Not by a default of the session, which a pooler would hand on to others.
+            conn.readonly = readonly or _read_only or None
             conn.autocommit = autocommit
             if conn.pooled and not autocommit:
                 conn.settle_transaction()
@@ -691,7 +694,7 @@ def _translated(exc: psycopg2.Error, conn: _Session, readonly: bool) -> Error:
         return Deadlock("Others are working on the same records; nothing was written. Try again.")
     return {
         "22003": Conflict("The sum is too large to store."),
-        "25006": Forbidden("Nothing is changed here: READ_ONLY or --read-only opened it so." if _read_only else
+        "25006": Forbidden(NOT_HERE if _read_only else
                            "This server takes no changes now: it is a standby, or read-only."),
         "42501": Forbidden("This login may not look at that." if readonly else "This login may not do that."),
         "53100": Unavailable("The server's disk is full; nothing was written."),
@@ -1727,9 +1730,18 @@ def update_bill(
         row = cur.fetchone()
         if row is None:
             raise Changed(_bill(cur, billing_id))
-        change = row["amount_billed"] - before["amount_billed"]
-        if change:
-            _insert_item(cur, billing_id, "Adjustment", change)
+        cur.execute(
+            """
+            SELECT %(amount)s - coalesce(sum(amount), 0) AS missing
+            FROM billing_items
+            WHERE billing_id = %(billing_id)s
+            """,
+            {"billing_id": billing_id, "amount": row["amount_billed"]},
+        )
+        missing = cur.row()["missing"]
+        if amount is not None and missing:
+            _insert_item(cur, billing_id, "Adjustment", missing)
+        if row["amount_billed"] != before["amount_billed"]:
             apply_credit(cur, before["customer_id"])
         return _bill(cur, billing_id)
 

@@ -37,7 +37,7 @@ BEGIN
     FOR function IN
         SELECT oid
         FROM pg_proc
-        WHERE pronamespace = of.relnamespace AND proowner IN (of.relowner, current_user::regrole)
+        WHERE pronamespace = of.relnamespace AND proowner = of.relowner
           AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
     LOOP
         EXECUTE format('REVOKE EXECUTE ON ROUTINE %s FROM PUBLIC', function);
@@ -52,7 +52,8 @@ BEGIN
 END
 $$;
 
--- Only what is the tables' owner's, or this login's: others may have tables of their own beside them.
+-- Only what is the tables' owner's: others may have tables of their own beside them. What somebody else was given by hand
+-- there is left to look with, and not to write; of the trail nothing.
 DO $$
 DECLARE
     of      record;
@@ -75,6 +76,31 @@ BEGIN
             EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', object);
         END LOOP;
     END IF;
+    FOR object IN
+        SELECT DISTINCT format(
+            CASE WHEN relname IN ('trail', 'trail_trail_id_seq', 'work_locks') THEN 'REVOKE ALL ON %1$s FROM %2$s CASCADE'
+                 WHEN relkind = 'S' THEN 'REVOKE USAGE, UPDATE ON SEQUENCE %1$s FROM %2$s CASCADE'
+                 ELSE 'REVOKE INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER%3$s ON %1$s FROM %2$s CASCADE' END,
+            pg_class.oid::regclass, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END,
+            CASE WHEN current_setting('server_version_num')::integer >= 170000 THEN ', MAINTAIN' ELSE '' END)
+        FROM pg_class
+        LEFT JOIN pg_attribute ON attrelid = pg_class.oid AND attacl IS NOT NULL
+        CROSS JOIN LATERAL (SELECT grantee FROM aclexplode(relacl) UNION SELECT grantee FROM aclexplode(attacl)) AS given
+        WHERE relnamespace = of.relnamespace AND relowner = of.relowner AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+          AND grantee <> relowner AND grantee::regrole::text NOT IN ('isp_readonly', 'isp_admin')
+    LOOP
+        EXECUTE object;
+    END LOOP;
+    FOR object IN
+        SELECT DISTINCT format('REVOKE EXECUTE ON ROUTINE %s FROM %s CASCADE', pg_proc.oid::regprocedure, grantee::regrole)
+        FROM pg_proc
+        CROSS JOIN LATERAL aclexplode(proacl)
+        WHERE pronamespace = of.relnamespace AND proowner = of.relowner AND grantee NOT IN (0, proowner)
+          AND grantee::regrole::text NOT IN ('isp_readonly', 'isp_admin')
+          AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+    LOOP
+        EXECUTE object;
+    END LOOP;
     IF (SELECT count(*) FROM pg_roles WHERE rolname IN ('isp_readonly', 'isp_admin')) < 2 THEN
         RAISE NOTICE 'the groups are not there yet';
         RETURN;
@@ -83,12 +109,12 @@ BEGIN
     FOR object IN
         SELECT format('TABLE %s', pg_class.oid::regclass)
         FROM pg_class
-        WHERE relnamespace = of.relnamespace AND relowner IN (of.relowner, current_user::regrole)
+        WHERE relnamespace = of.relnamespace AND relowner = of.relowner
           AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
         UNION ALL
         SELECT format('ROUTINE %s', pg_proc.oid::regprocedure)
         FROM pg_proc
-        WHERE pronamespace = of.relnamespace AND proowner IN (of.relowner, current_user::regrole)
+        WHERE pronamespace = of.relnamespace AND proowner = of.relowner
     LOOP
         EXECUTE format('REVOKE ALL ON %s FROM isp_readonly, isp_admin', object);
     END LOOP;
@@ -96,7 +122,7 @@ BEGIN
     FOR object IN  -- as pg_dump needs
         SELECT oid::regclass
         FROM pg_class
-        WHERE relnamespace = of.relnamespace AND relowner IN (of.relowner, current_user::regrole) AND relkind = 'S'
+        WHERE relnamespace = of.relnamespace AND relowner = of.relowner AND relkind = 'S'
     LOOP
         EXECUTE format('GRANT SELECT ON SEQUENCE %s TO isp_readonly', object);
     END LOOP;
@@ -113,8 +139,7 @@ BEGIN
     TO isp_readonly;
 
     -- Changing. Sums and what tells who did something are no admin's to write; rows go with what they belong to.
-    GRANT INSERT (customer_id, name, phone_number), UPDATE (name, phone_number), DELETE ON customers TO isp_admin;
-    GRANT USAGE ON SEQUENCE customers_customer_id_seq TO isp_admin;  -- for an import, which knows the IDs beforehand
+    GRANT INSERT (name, phone_number), UPDATE (name, phone_number), DELETE ON customers TO isp_admin;
     GRANT INSERT (customer_id, address), UPDATE (address), DELETE ON locations TO isp_admin;
     GRANT INSERT (location_id, service_name, cost), UPDATE (service_name, cost), DELETE ON services TO isp_admin;
     GRANT INSERT (location_id, equipment_name, serial_number, cost, serial_repeat),
@@ -122,7 +147,7 @@ BEGIN
     GRANT INSERT (customer_id, description, period, issued_on, due_date, amount_billed),
           UPDATE (description, due_date, amount_billed), DELETE ON billing TO isp_admin;
     GRANT INSERT (billing_id, service_id, description, amount) ON billing_items TO isp_admin;
-    GRANT INSERT (customer_id, amount, paid_on, method, reference, entry_key), UPDATE (voided_at, void_reason), DELETE
+    GRANT INSERT (customer_id, amount, paid_on, method, reference, entry_key), UPDATE (void_reason), DELETE
         ON payments TO isp_admin;
     GRANT INSERT (payment_id, billing_id, amount, from_credit) ON payment_allocations TO isp_admin;
     GRANT UPDATE (taken_at, taken_by) ON work_locks TO isp_admin;

@@ -15,7 +15,7 @@ BEGIN
     ELSIF session_user = (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = 'payments'::regclass) THEN
         RETURN person;
     END IF;
-    RETURN person || ' (as ' || session_user || ')';
+    RETURN session_user || ', for ' || person;
 END
 $$;
 COMMENT ON FUNCTION acting_person() IS
@@ -77,6 +77,34 @@ CREATE INDEX trail_deletions               ON trail (changed_at, transaction_id)
 CREATE INDEX trail_single_id               ON trail (single_id) WHERE single_id IS NOT NULL;
 CREATE INDEX trail_ids                     ON trail USING gist (ids) WHERE single_id IS NULL;
 CREATE INDEX trail_parent_ids              ON trail USING gist (parent_ids) WHERE parent_ids IS NOT NULL;
+
+-- Whoever voids gives the reason; when that was is not theirs to say. The day is stored, since that of a moment is another
+-- one in another time zone.
+CREATE OR REPLACE FUNCTION payment_voided() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF NEW.void_reason IS NOT NULL AND NEW.voided_at IS NULL THEN
+        NEW.voided_at := now();
+    END IF;
+    IF NEW.voided_at IS NULL OR NEW.voided_on IS NULL
+       OR TG_OP = 'UPDATE' AND NEW.voided_at IS DISTINCT FROM OLD.voided_at THEN
+        NEW.voided_on := NEW.voided_at::date;
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION payment_voided() IS 'Set the time of a void that has a reason, and its day, by the calendar of who voids.';
+
+CREATE OR REPLACE TRIGGER payments_voided
+    BEFORE INSERT OR UPDATE OF void_reason, voided_at, voided_on ON payments
+    FOR EACH ROW EXECUTE FUNCTION payment_voided();
+
+CREATE OR REPLACE TRIGGER payments_changed
+    AFTER UPDATE OF void_reason, voided_at, paid_on ON payments
+    FOR EACH ROW
+    WHEN ((OLD.voided_at, OLD.paid_on) IS DISTINCT FROM (NEW.voided_at, NEW.paid_on))
+    EXECUTE FUNCTION payment_changed();
 
 -- Of a void payment an allocation only comes back, with the ID that it had; to choose IDs is the owner's right alone.
 CREATE OR REPLACE FUNCTION allocations_changed() RETURNS trigger
@@ -327,12 +355,19 @@ COMMENT ON FUNCTION restore_rows(text, bigint, timestamptz, boolean) IS
 CREATE FUNCTION deleted_rows(in_transaction bigint, at timestamptz, from_table text) RETURNS TABLE (line jsonb)
     LANGUAGE sql STABLE
 AS $$
-    SELECT jsonb_array_elements(CASE kind WHEN 'deleted' THEN old END)
-    FROM trail
-    WHERE kind = 'deleted' AND changed_at = at AND transaction_id = in_transaction AND table_name = from_table
-    ORDER BY trail_id
+    SELECT DISTINCT ON (lost -> key) lost
+    FROM (
+        SELECT trail_id, jsonb_array_elements(CASE kind WHEN 'deleted' THEN old END) AS lost
+        FROM trail
+        WHERE kind = 'deleted' AND changed_at = at AND transaction_id = in_transaction AND table_name = from_table
+    ) AS deletion
+    CROSS JOIN (
+        SELECT attname::text AS key FROM pg_attribute WHERE attrelid = from_table::regclass AND attidentity <> ''
+    ) AS identity
+    ORDER BY lost -> key, trail_id DESC
 $$;
-COMMENT ON FUNCTION deleted_rows(bigint, timestamptz, text) IS 'The rows that a transaction deleted from a table.';
+COMMENT ON FUNCTION deleted_rows(bigint, timestamptz, text) IS
+    'The rows that a transaction deleted from a table; of one that it deleted twice, the last.';
 
 -- An allocation to a bill that others have paid since, or of money that is elsewhere now, comes back as far as it can; what
 -- is left of the money pays what else there is to pay.

@@ -142,11 +142,14 @@ def test_a_wrong_password_is_refused(people, session):
         session("ann", OTHER)
 
 
-def test_a_changed_role_holds_from_the_next_statement_on(people, session):
+def test_a_changed_role_holds_at_once(people, session):
     bob, ann = session("bob", OTHER), session("ann")
-    bob.execute("INSERT INTO customers (name) VALUES ('Ada')")
+    bob.execute("INSERT INTO customers (name) VALUES ('Ada'); SET ROLE isp_admin")
     people.set_role("bob", "read-only")
     people.set_role("ann", "admin")
+    with pytest.raises(psycopg2.OperationalError):  # a session that has another role's rights would keep them
+        bob.execute("INSERT INTO customers (name) VALUES ('Bo')")
+    bob = session("bob", OTHER)
     with pytest.raises(psycopg2.errors.InsufficientPrivilege):
         bob.execute("INSERT INTO customers (name) VALUES ('Bo')")
     ann.execute("INSERT INTO customers (name) VALUES ('Cy')")

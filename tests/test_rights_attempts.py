@@ -517,8 +517,7 @@ def test_temporary_tables_functions_and_operators_of_our_names_are_not_what_the_
         cur.execute("UPDATE public.billing SET description = 'Shadow' WHERE billing_id = 1")
         cur.execute("SELECT * FROM public.trail WHERE kind = 'deleted' AND table_name = 'locations'")
         cur.execute("SELECT public.restore_deleted(%(transaction_id)s, %(changed_at)s, false)", cur.fetchone())
-        cur.execute("UPDATE public.payments SET voided_at = now(), void_reason = 'Shadow' "
-                    "WHERE payment_id = %(payment_id)s", paid)
+        cur.execute("UPDATE public.payments SET void_reason = 'Shadow' WHERE payment_id = %(payment_id)s", paid)
         cur.execute("DELETE FROM public.equipment")
     owed, = run(books["superuser"], "SELECT amount_paid FROM billing WHERE billing_id = 1")
     noted = run(books["superuser"], """
@@ -545,9 +544,9 @@ def test_a_name_that_an_admin_claims_stands_with_the_login_that_claims_it(claim,
     with contextlib.closing(session(books["admin"])) as conn, conn.cursor() as cur:
         cur.execute(claim.format(me=me))
         cur.execute("INSERT INTO public.payments (customer_id, amount) VALUES (1, 1) RETURNING recorded_by")
-        assert cur.fetchone()["recorded_by"] == f"boss (as {me})"
+        assert cur.fetchone()["recorded_by"] == f"{me}, for boss"
     noted, = run(books["owner"], "SELECT login, person FROM trail ORDER BY trail_id DESC LIMIT 1")
-    assert noted == {"login": me, "person": f"boss (as {me})"}
+    assert noted == {"login": me, "person": f"{me}, for boss"}
 
 
 def test_the_owners_name_claimed_by_an_admin_is_a_claim_and_the_owners_word_is_taken(books):
@@ -555,7 +554,7 @@ def test_the_owners_name_claimed_by_an_admin_is_a_claim_and_the_owners_word_is_t
     run(books["admin"], f"SET isp.person = '{owner}'; UPDATE customers SET name = 'Ann' WHERE customer_id = 1")
     run(books["owner"], "SET isp.person = 'ada'; UPDATE customers SET name = 'Eve' WHERE customer_id = 1")
     assert run(books["owner"], "SELECT login, person FROM trail ORDER BY trail_id DESC LIMIT 2") == [
-        {"login": owner, "person": "ada"}, {"login": me, "person": f"{owner} (as {me})"}]
+        {"login": owner, "person": "ada"}, {"login": me, "person": f"{me}, for {owner}"}]
 
 
 def test_a_program_that_calls_itself_another_has_its_login_noted(books):
@@ -580,15 +579,17 @@ def test_whatever_locks_a_reader_holds_bills_are_run_and_files_imported_and_paym
         database.delete_equipment(1)
 
 
-def test_a_payment_that_an_admin_takes_back_from_void_counts_once_and_the_trail_says_who(books):
+def test_a_void_is_of_now_whatever_an_admin_says_and_is_not_taken_back(books):
     database.connect(books["admin"])
-    void = payments.record_payment(1, Decimal(5), DAY, "cash", None, UUID(int=7))["payment_id"]
-    payments.void_payment(void, "slip")
-    assert database.get_bill(1)["amount_paid"] == 4
-    run(books["admin"], f"UPDATE payments SET voided_at = NULL, void_reason = NULL WHERE payment_id = {void}")
-    assert (database.get_bill(1)["amount_paid"], verify_books()[1]) == (9, [])
-    noted, = run(books["owner"], "SELECT login, old ->> 'void_reason' AS was FROM trail ORDER BY trail_id DESC LIMIT 1")
-    assert noted == {"login": name_of(books["admin"]), "was": "slip"}
+    paid = payments.record_payment(1, Decimal(5), DAY, "cash", None, UUID(int=7))["payment_id"]
+    run(books["admin"], f"UPDATE payments SET void_reason = 'slip' WHERE payment_id = {paid}")
+    assert (payments.get_payment(paid)["voided_on"], database.get_bill(1)["amount_paid"]) == (database.today(), 4)
+    with pytest.raises(psycopg2.IntegrityError):
+        run(books["admin"], f"UPDATE payments SET void_reason = NULL WHERE payment_id = {paid}")
+    for statement in ("SET voided_at = NULL, void_reason = NULL", "SET voided_at = '2020-01-01'"):
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            run(books["admin"], f"UPDATE payments {statement} WHERE payment_id = {paid}")
+    assert verify_books()[1] == []
 
 
 @pytest.mark.parametrize("statement", [
@@ -597,7 +598,7 @@ def test_a_payment_that_an_admin_takes_back_from_void_counts_once_and_the_trail_
     "INSERT INTO payment_allocations (payment_id, billing_id, amount) VALUES (3, 2, 1)",
     "INSERT INTO payment_allocations (payment_id, billing_id, amount) VALUES (1, 1, 1000)",
     "INSERT INTO payment_allocations (payment_id, billing_id, amount) VALUES (2, 2, -1)",
-    "UPDATE payments SET voided_at = NULL",
+    "UPDATE payments SET void_reason = NULL",
     "SELECT restore_deleted(transaction_id, changed_at, false), restore_deleted(transaction_id, changed_at, false) "
     "FROM trail WHERE kind = 'deleted' AND table_name = 'locations'",
 ])

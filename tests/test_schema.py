@@ -222,7 +222,6 @@ def test_a_wrong_phone_number_is_refused(wrong, insert):
     ("payments_amount_positive", "payments", {"amount": 0}),
     ("payments_not_overallocated", "payments", {"amount_allocated": 5}),
     ("payments_method_known", "payments", {"method": "shells"}),
-    ("payments_void_has_reason", "payments", {"void_reason": "typing error"}),
     ("payments_void_has_reason", "payments", {"voided_at": "2026-01-20"}),
     ("payments_void_reason_length", "payments", {"voided_at": "2026-01-20", "void_reason": " "}),
     ("payment_allocations_amount_positive", "payment_allocations", {"amount": 0}),

@@ -383,8 +383,8 @@ def test_of_a_login_that_is_not_the_owner_s_a_person_is_a_claim(books, uri):
         books(f"DROP ROLE {name}")
     own, claimed, paid = books("SELECT login, person FROM trail ORDER BY trail_id")
     assert own == {"login": name, "person": name}
-    assert claimed == paid == {"login": name, "person": f"Grace (as {name})"}
-    assert books("SELECT recorded_by FROM payments WHERE payment_id = 3") == [{"recorded_by": f"Grace (as {name})"}]
+    assert claimed == paid == {"login": name, "person": f"{name}, for Grace"}
+    assert books("SELECT recorded_by FROM payments WHERE payment_id = 3") == [{"recorded_by": f"{name}, for Grace"}]
 
 
 def test_what_was_rolled_back_leaves_nothing(books, uri):

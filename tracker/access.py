@@ -38,6 +38,7 @@ class Means(TypedDict):
     owner: str
     is_owner: bool
     may_manage: bool
+    may_ask: bool
     missing_groups: list[str]
     rights_given: bool
     open_to_all: list[str]
@@ -103,6 +104,8 @@ def means() -> Means:
                     current_setting('server_version_num')::integer < 160000
                     OR coalesce((SELECT bool_and(pg_has_role(oid, 'MEMBER WITH ADMIN OPTION')) FROM known), true))
                 FROM me) AS may_manage,
+               current_setting('server_version_num')::integer >= 160000
+               OR (SELECT pg_has_role(relowner, 'USAGE') FROM customers) AS may_ask,
                ARRAY(SELECT name
                      FROM unnest(ARRAY['isp_readonly', 'isp_admin']) AS name
                      WHERE name NOT IN (SELECT rolname FROM known)) AS missing_groups,
@@ -128,7 +131,12 @@ def means() -> Means:
 
 
 def sql_to_ask_for(found: Means) -> list[str]:
-    """Return the statements that a superuser must run before this login can look after people."""
+    """Return the statements that a superuser must run before this login can look after people.
+
+    Before PostgreSQL 16 CREATEROLE makes anybody the tables' owner, so that only the owner may ask for it.
+    """
+    if not found["may_ask"]:
+        return []
     login: str = fetch_value("SELECT quote_ident(%(login)s) AS name", login=found["login"])
     makes = [f"CREATE ROLE {group} NOLOGIN;" for group in found["missing_groups"]]
     if found["missing_groups"]:
@@ -213,10 +221,13 @@ def set_password(login: str, password: str) -> None:
 
 @retried
 def set_role(login: str, role: str) -> None:
-    """Make a person read-only or an admin, which holds from their next statement on; raise as set_password."""
+    """Make a person read-only or an admin; raise as set_password.
+
+    An admin's sessions end with that: one that has SET ROLE isp_admin would keep its rights.
+    """
     _see_to_rights()
     with transaction() as cur:
-        _check_person(cur, login)
+        person_id = _check_person(cur, login)
         for membership in _memberships(cur, login):
             _run(cur, membership)
         _run(cur, SQL("GRANT {} TO {}").format(Identifier(GROUPS[role]), Identifier(login)))
@@ -224,6 +235,9 @@ def set_role(login: str, role: str) -> None:
         if cur.row()["is_admin"] != (role == "admin"):
             raise Conflict(f"{login} is an admin by way of another group of that server, too, which a superuser can "
                            "take away.")
+    if role != "admin":
+        with database.rehearsal() as cur:
+            _end_sessions(cur, login, person_id)
 
 
 def _memberships(cur: Cursor, login: str) -> list[Composable]:
@@ -371,7 +385,7 @@ def _end_sessions(cur: Cursor, login: str, person_id: int) -> None:
         cur.execute(SQL("GRANT {} TO CURRENT_USER").format(Identifier(login)))
         cur.execute("SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE usesysid = %(person_id)s",
                     {"person_id": person_id})
-    except (psycopg2.ProgrammingError, psycopg2.errors.InvalidGrantOperation):
+    except (psycopg2.ProgrammingError, psycopg2.errors.InvalidGrantOperation, psycopg2.InternalError):
         pass  # another login made that one, or it is a group that this one has its own rights from
     cur.execute("ROLLBACK TO SAVEPOINT membership")
 

@@ -16,7 +16,7 @@ from psycopg2.sql import SQL, Identifier
 
 from tracker import log
 from tracker.cursor import Cursor, Row, be_patient
-from tracker.errors import Busy, Forbidden, Unavailable
+from tracker.errors import Busy, Conflict, Forbidden, Unavailable
 
 PROJECT = Path(__file__).parents[1]
 TABLES = [
@@ -80,8 +80,7 @@ def database_version(cur: Cursor) -> int | None:
     if not found["owner"]:
         return None
     if not found["may_look"]:
-        raise Unavailable(f"The login {found['login']} may not look at the tables of {found['owner']}, who can allow "
-                          f"that: GRANT isp_readonly TO {found['quoted']}, or isp_admin to change them, too.")
+        raise Unavailable(_how_to_look(found))
     cur.execute("SELECT max(version) AS version FROM schema_version")
     version: int | None = cur.row()["version"]
     return version
@@ -116,6 +115,9 @@ def rights(cur: Cursor) -> Row:
                                           AND NOT has_function_privilege(pg_proc.oid, 'EXECUTE'))) AS may_look,
                bool_and(has_any_column_privilege(oid, 'INSERT'))
                    FILTER (WHERE relname NOT IN ('schema_version', 'trail', 'work_locks'))  AS may_change,
+               coalesce((SELECT bool_or(pg_has_role(oid, 'MEMBER'))
+                         FROM pg_roles
+                         WHERE rolname IN ('isp_readonly', 'isp_admin')), false)         AS is_member,
                pg_is_in_recovery()                                                       AS is_standby,
                current_setting('default_transaction_read_only')::boolean                 AS is_closed
         FROM ours
@@ -123,6 +125,15 @@ def rights(cur: Cursor) -> Row:
         {"tables": TABLES},
     )
     return cur.row()
+
+
+def _how_to_look(found: Row) -> str:
+    """Say what a login takes that may not look at the tables."""
+    if found["is_member"]:
+        return (f"The groups have no rights on the tables of {found['owner']} yet; that takes python main.py upgrade "
+                f"with the login {found['owner']}.")
+    return (f"The login {found['login']} may not look at the tables of {found['owner']}: that takes GRANT isp_readonly "
+            f"TO {found['quoted']}, or isp_admin to change them, too; ask {found['owner']}, or a superuser.")
 
 
 def check_trust(cur: Cursor) -> None:
@@ -268,6 +279,10 @@ def _tried(cur: Cursor, migration: Migration) -> bool:
         log.server_error(exc, migration.path.name)
         cur.execute("ROLLBACK TO SAVEPOINT migration")
         return False
+    except (psycopg2.errors.DuplicateTable, psycopg2.errors.DuplicateObject, psycopg2.errors.DuplicateFunction) as exc:
+        log.server_error(exc, migration.path.name)
+        raise Conflict(f"Version {migration.version} makes what is there already under that name, somebody's own "
+                       f"({exc.diag.message_primary}): rename that, and run main.py upgrade again.") from exc
     except psycopg2.errors.InsufficientPrivilege as exc:
         raise Forbidden("Some of what belongs to the tables is not this login's; upgrade as their owner.") from exc
     return True

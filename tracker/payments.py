@@ -399,7 +399,7 @@ def void_payment(payment_id: int, reason: str) -> Payment:
         cur.execute(
             """
             UPDATE payments
-            SET voided_at = now(), void_reason = %(reason)s
+            SET void_reason = %(reason)s
             WHERE payment_id = %(payment_id)s AND voided_at IS NULL
             RETURNING payment_id
             """,

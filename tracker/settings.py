@@ -51,10 +51,10 @@ def data_folder() -> Path:
     return folder
 
 
-def whole_number(name: str, default: int) -> int:
+def whole_number(name: str, default: int, most: int = MOST_SECONDS) -> int:
     value = get(name, str(default))
-    if not re.fullmatch(r"[1-9][0-9]{0,6}", value, re.ASCII) or int(value) > MOST_SECONDS:
-        raise Unavailable(f"{name} must be a whole number from 1 to {MOST_SECONDS}.")
+    if not re.fullmatch(r"[1-9][0-9]{0,6}", value, re.ASCII) or int(value) > most:
+        raise Unavailable(f"{name} must be a whole number from 1 to {most}.")
     return int(value)
 
 

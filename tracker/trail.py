@@ -11,7 +11,7 @@ from tracker import settings
 from tracker.cursor import Cursor, Row, be_patient
 
 MOST_DELETIONS = 20
-TRAIL_YEARS = 10
+TRAIL_YEARS, MOST_YEARS = 10, 1000
 KINDS = ("added", "changed", "deleted")
 # Each table and its key, parents first.
 KEYS = {
@@ -19,6 +19,9 @@ KEYS = {
     "billing": "billing_id", "billing_items": "billing_item_id", "payments": "payment_id",
     "payment_allocations": "payment_allocation_id",
 }
+
+
+DETAILS = ("billing_items", "payment_allocations")  # which go with their bills and payments
 
 
 class Change(TypedDict):
@@ -274,7 +277,7 @@ CHANGES = """
       AND (%(person)s::text IS NULL OR folded(person) = folded(%(person)s) OR login = %(person)s)
       AND (%(kind)s::text IS NULL OR kind = %(kind)s)
       AND (%(table)s::text IS NULL OR table_name = %(table)s)
-      AND (%(details)s OR table_name = %(table)s OR table_name NOT IN ('billing_items', 'payment_allocations'))
+      AND (%(details)s OR table_name = %(table)s OR table_name <> ALL (%(of_others)s))
       AND (%(before)s::bigint = 0 OR trail_id < %(before)s)
 """
 
@@ -293,6 +296,10 @@ class Wanted(NamedTuple):
     details: bool = True
 
 
+def _values(wanted: Wanted) -> Row:
+    return {**wanted._asdict(), "of_others": list(DETAILS)}
+
+
 def changes(wanted: Wanted, before: int = 0, limit: int = 100) -> list[StatementChange]:
     """Return changes, newest first; before is the trail_id of the last one shown. Of deleted rows old has the first."""
     return fetch_all(
@@ -302,7 +309,7 @@ def changes(wanted: Wanted, before: int = 0, limit: int = 100) -> list[Statement
         FROM page
         ORDER BY trail_id DESC
         """,  # noqa: S608 (the parts hold no value)
-        patient=True, **wanted._asdict(), before=before, limit=limit, whole=False, keys=database.as_json(KEYS),
+        patient=True, **_values(wanted), before=before, limit=limit, whole=False, keys=database.as_json(KEYS),
     )
 
 
@@ -310,14 +317,14 @@ def stream_changes(wanted: Wanted) -> Iterator[StatementChange]:
     """Yield all changes, newest first, with all that was deleted."""
     with streaming() as cur:
         cur.itersize = 20  # a thousand deleted rows may be in each
-        cur.execute(f"{CHANGES} ORDER BY trail_id DESC", {**wanted._asdict(), "before": 0, "whole": True})
+        cur.execute(f"{CHANGES} ORDER BY trail_id DESC", {**_values(wanted), "before": 0, "whole": True})
         yield from cur
 
 
 def count_changes(wanted: Wanted) -> int:
     return database.fetch_value(
         f"SELECT count(*) FROM ({CHANGES}) AS change",  # noqa: S608 (CHANGES holds no value)
-        patient=True, **wanted._asdict(), before=0, whole=False,
+        patient=True, **_values(wanted), before=0, whole=False,
     )
 
 
@@ -328,7 +335,7 @@ def deletions(limit: int = MOST_DELETIONS) -> list[Deletion]:
         WITH latest AS MATERIALIZED (
             SELECT changed_at, transaction_id
             FROM trail
-            WHERE kind = 'deleted' AND table_name = ANY (%(tables)s)
+            WHERE kind = 'deleted' AND table_name = ANY (%(named)s)
             GROUP BY changed_at, transaction_id
             ORDER BY changed_at DESC, transaction_id DESC
             LIMIT %(limit)s
@@ -366,7 +373,8 @@ def deletions(limit: int = MOST_DELETIONS) -> list[Deletion]:
         ) AS lost
         ORDER BY top.changed_at DESC, top.transaction_id DESC
         """,
-        limit=limit, tables=list(KEYS), keys=database.as_json(KEYS),
+        limit=limit, tables=list(KEYS), named=[table for table in KEYS if table not in DETAILS],
+        keys=database.as_json(KEYS),
     )
 
 
@@ -434,7 +442,7 @@ def restore(deletion: Deletion, without_taken_serials: bool = False) -> None:
     that other devices have by now.
     """
     with transaction() as cur:
-        be_patient(cur)
+        database.take_turn(cur, "bill run")  # which locks accounts in two rounds: they would wait for each other
         give_reason(cur, "undo of a deletion")
         cur.execute(
             "SELECT restore_deleted(%(transaction_id)s, %(changed_at)s, %(without)s)",
@@ -483,7 +491,7 @@ def _from_json(column: str, value: Any) -> Any:
 
 def years_kept() -> int:
     """Return for how many years the trail is kept: TRAIL_YEARS."""
-    return settings.whole_number("TRAIL_YEARS", TRAIL_YEARS)
+    return settings.whole_number("TRAIL_YEARS", TRAIL_YEARS, MOST_YEARS)
 
 
 @retried

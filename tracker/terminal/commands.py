@@ -137,6 +137,9 @@ def add_wanted(command: argparse.ArgumentParser) -> None:
 def changes_command(arguments: argparse.Namespace) -> int:
     today = database.today()
     first, last = (chosen and chosen(today) for chosen in (arguments.first, arguments.last))
+    if first and last and first > last:
+        prompts.complain("The first day of the changes cannot be after their last.")
+        return 1
     wanted = trail.Wanted(first, last, arguments.person, arguments.kind, arguments.table)
     if arguments.format == "table":
         history.show_changes(wanted)
@@ -152,8 +155,9 @@ def thin_command(arguments: argparse.Namespace) -> int:
     if not (rights := database.rights())["is_owner"]:
         raise errors.Forbidden(f"That is for the owner of the tables, {rights['owner']}.")
     gone = during("Thinning the trail", trail.thin)
-    say(f"Deleted {text.plural(gone, 'row')} of the trail older than {trail.years_kept()} years." if gone
-        else f"Nothing of the trail is older than {trail.years_kept()} years.")
+    years = text.plural(trail.years_kept(), "year")
+    say(f"Deleted {text.plural(gone, 'row')} of the trail older than {years}." if gone
+        else f"Nothing of the trail is older than {years}.")
     return 0
 
 

@@ -3,12 +3,14 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, tzinfo
 from decimal import Decimal
 from typing import Any
 
 import database
-from tracker import fields, trail
+from tracker import errors, fields, trail
 from tracker.terminal import menus, prompts, tables
 from tracker.terminal.paging import browse
 from tracker.terminal.pick import Kind, pick
@@ -40,9 +42,9 @@ FOLLOWS = ("serial_repeat", "voided_on", "void_reason")  # from a change that th
 LINES = [numbers("#", "number"), words("Change", "line")]
 DELETIONS = [
     numbers("#", "number"), codes("When", "when"), words("Who", "person"), words("Deleted", "what"),
-    words("With", "along"), codes("Back", "back"),
+    words("With", "along"),
 ]
-TOLD_BY_OTHERS = ("billing_items", "payment_allocations")  # a bill's lines, and what payments paid
+LOOKED_THROUGH = 100  # deletions, for those that are not back
 CHANGE_KEYS = [
     "trail_id", "changed_at", "login", "person", "program", "transaction_id", "reason", "table_name", "kind", "ids",
     "row_count", "old", "new",
@@ -69,13 +71,19 @@ def _money(value: Any) -> Decimal:
     return Decimal(value)
 
 
-def shown(column: str, value: Any) -> str:
-    """Return a value of the trail as screens show it."""
+def shown(column: str, value: Any, zone: tzinfo | None = None) -> str:
+    """Return a value of the trail as screens show it, moments in a zone."""
     if value is None:
         return "none"
     if column.endswith("_at"):
-        return str(value)[:16].replace("T", " ")
+        return show_moment(str(value), zone)
     return show_amount(_money(value)) if column in AMOUNTS else str(value)
+
+
+def show_moment(written: str, zone: tzinfo | None) -> str:
+    """Return a moment, which the trail has in the zone of whoever wrote it."""
+    whole = re.sub(r"\.([0-9]+)", lambda found: f".{found[1]:0<6}", written)  # Python 3.9 reads no fewer digits
+    return f"{datetime.fromisoformat(whole).astimezone(zone):%Y-%m-%d %H:%M}"
 
 
 def differences(table: str, old: Row, new: Row) -> str:
@@ -162,17 +170,35 @@ def browse_history(
 
 
 def open_change(change: Change) -> bool:
-    """Show a change in full, and undo it if that is wanted; True when it was undone."""
+    """Show a change in full, and undo it if that is wanted and nobody has changed it since; True when it was undone."""
     name = record_name(change["table_name"], change["record_id"], change["record"])
     for line in change_lines(change, name):
         say(line)
-    if change["kind"] == "deleted" and menus.may_run(undo_deletion):
-        print("Administration, Undo a deletion, brings back what was deleted.")
-    if not menus.may_run(undo_deletion) or not trail.can_undo(change) or not confirm("Type yes to undo this change:"):
+    if not menus.may_run(undo_deletion):
         return False
-    trail.undo(change)
-    say(f"Undone: {name} is as it was before.")
+    if change["kind"] == "deleted":
+        print("Administration, Undo a deletion, brings back the last twenty that are not back.")
+    if not trail.can_undo(change):
+        return False
+    if later := changed_since(change):
+        say(f"Changed again since then: {later}; so it is not undone here.")
+        return False
+    if not confirm("Type yes to undo this change:"):
+        return False
+    try:
+        trail.undo(change)
+    except errors.Conflict as exc:
+        prompts.refuse(str(exc))
+        return False
+    say(f"Undone: {name} is as it was before, in this.")
     return True
+
+
+def changed_since(change: Change) -> str:
+    """Return which fields of a change have other values by now."""
+    present, new = change["record"] or {}, change["new"] or {}
+    return ", ".join(label(change["table_name"], column) for column in in_order(new)
+                     if present.get(column) != new[column])
 
 
 def change_lines(change: Mapping[str, Any], name: str) -> Iterator[str]:
@@ -184,8 +210,18 @@ def change_lines(change: Mapping[str, Any], name: str) -> Iterator[str]:
     yield f"By {change['person']}{login}{program(change)}"
     if change["reason"]:
         yield f"For {change['reason']}"
+    if change["kind"] != "changed" and change["record"]:
+        yield from record_lines(table, change["record"], change["changed_at"].tzinfo)
     for column in in_order(old):
-        yield f"  {label(table, column)}: {shown(column, old[column])} → {shown(column, new.get(column))}"
+        was, is_now = (shown(column, values.get(column), change["changed_at"].tzinfo) for values in (old, new))
+        yield f"  {label(table, column)}: {was} → {is_now}"
+
+
+def record_lines(table: str, record: Row, zone: tzinfo | None) -> Iterator[str]:
+    """Yield the fields of a record, without what follows from others."""
+    for column in in_order(record):
+        if column not in FOLLOWS and not column.endswith("_folded"):
+            yield f"  {label(table, column)}: {shown(column, record[column], zone)}"
 
 
 def statement_name(change: StatementChange) -> str:
@@ -199,12 +235,13 @@ def statement_name(change: StatementChange) -> str:
 
 
 def open_statement(change: StatementChange) -> bool:
-    """Show in full what one statement did; of deleted records, the first of them."""
+    """Show in full what one statement did; of several deleted records, the first."""
     for line in change_lines(change, statement_name(change)):
         say(line)
-    if change["kind"] == "deleted" and change["old"]:
-        for column, value in change["old"][0].items():
-            say(f"  {label(change['table_name'], column)}: {shown(column, value)}")
+    if change["kind"] == "deleted" and change["row_count"] > 1:
+        print("The first of them:")
+        for line in record_lines(change["table_name"], change["old"][0], change["changed_at"].tzinfo):
+            say(line)
     return False
 
 
@@ -241,8 +278,10 @@ def with_line(change: StatementChange) -> Row:
 def exported(changes: Iterable[StatementChange]) -> Iterator[Row]:
     """Yield changes as rows for JSON: amounts with two decimals, times to the microsecond."""
     for change in changes:
-        yield {**change, "changed_at": change["changed_at"].isoformat(), "old": _exact(change["old"]),
-               "new": _exact(change["new"])}
+        exact = {"changed_at": change["changed_at"].isoformat(), "old": _exact(change["old"]),
+                 "new": _exact(change["new"])}
+        row: Row = {**change, **exact}
+        yield {key: row[key] for key in CHANGE_KEYS}
 
 
 def _exact(values: Any) -> Any:
@@ -261,27 +300,31 @@ def as_texts(rows: Iterable[Row]) -> Iterator[Row]:
 
 @menus.changes
 def undo_deletion() -> None:
-    """Show the last deletions, and bring back the one that is picked."""
+    """Show the last deletions that are not undone, and bring back the one that is picked."""
     def page(after: int, limit: int) -> list[Row]:
-        rows = [deletion_row(number, deletion) for number, deletion in enumerate(trail.deletions(), 1)]
+        lost = [deletion for deletion in trail.deletions(LOOKED_THROUGH) if not deletion["is_back"]]
+        rows = [deletion_row(number, deletion) for number, deletion in enumerate(lost[:trail.MOST_DELETIONS], 1)]
         return rows[after:after + limit]
+
+    def count() -> int:
+        return len(page(0, trail.MOST_DELETIONS))
 
     shown_rows = page(0, trail.MOST_DELETIONS)
     if not shown_rows:
-        print("Nothing was deleted since the trail began.")
+        print("There is no deletion to undo.")
         return
     browse(DELETIONS, page, lambda row: row["number"], 0, str(len(shown_rows)),
-           opens=lambda row: bring_back(row["deletion"]))
+           opens=lambda row: bring_back(row["deletion"]), renew=lambda: (str(count()), "", None))
     if not prompts.on_terminal():
         by_number = {str(row["number"]): row for row in shown_rows}
         bring_back(ask("Deletion (its number)", fields.choice(by_number))["deletion"])
 
 
 def deleted_name(deletion: Deletion) -> str:
-    """Return what a deletion was of, as its form named it, or how many where it was of several."""
+    """Return what a deletion was of, as its form named it, or how many and what for where it was of several."""
     table, record = deletion["table_name"], deletion["record"]
     if (count := deletion["counts"][table]) > 1:
-        return noun(table, count)
+        return f"{noun(table, count)}{f' ({reason})' if (reason := deletion['reason']) else ''}"
     return f"{record_name(table, record[trail.KEYS[table]], record)}{of_what(table, record)}"
 
 
@@ -293,29 +336,34 @@ def of_what(table: str, record: Row) -> str:
             f", at location {record['location_id']}" if "location_id" in record else "")
 
 
+def gone_along(deletion: Deletion) -> str:
+    """Say what a deletion took with it, counted, but for details."""
+    return ", ".join(noun(table, count) if count > 1 else f"1 {noun(table)}"
+                     for table, count in deletion["counts"].items()
+                     if table not in (deletion["table_name"], *trail.DETAILS))
+
+
 def deletion_row(number: int, deletion: Deletion) -> Row:
-    along = [noun(table, count) if count > 1 else f"1 {noun(table)}"
-             for table, count in deletion["counts"].items() if table not in (deletion["table_name"], *TOLD_BY_OTHERS)]
     return {
         "number": number, "when": f"{deletion['changed_at']:%Y-%m-%d %H:%M}", "person": deletion["person"],
-        "what": deleted_name(deletion), "along": ", ".join(along), "back": "yes" if deletion["is_back"] else "",
-        "deletion": deletion,
+        "what": deleted_name(deletion), "along": gone_along(deletion), "deletion": deletion,
     }
 
 
 def bring_back(deletion: Deletion) -> bool:
     """Say what stands in the way of undoing a deletion; undo it if that is little and wanted, and return whether."""
     what = deleted_name(deletion)
-    if deletion["is_back"]:
-        prompts.refuse(f"{what[0].upper()}{what[1:]}, is back already.")
-        return False
     found = trail.obstacles(deletion)
     for obstacle in found:
         say(OBSTACLES[obstacle.kind](obstacle))
     if any(obstacle.kind != "serial" for obstacle in found):
         prompts.refuse("Nothing was brought back.")
         return False
-    say(f"This brings back {what}{', without the serial numbers that others have by now' if found else ''}.")
+    along = gone_along(deletion)
+    say(f"This brings back {what}{f', with {along}' if along else ''}"
+        f"{', without the serial numbers that others have by now' if found else ''}.")
+    if deletion["table_name"] == "billing" and "payment_allocations" in deletion["counts"]:
+        say("Of what was paid on it, what has paid other bills since stays there.")
     if not confirm("Type yes to bring it back:"):
         print("Nothing was brought back.")
         return False

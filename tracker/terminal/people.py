@@ -56,6 +56,8 @@ def open_lines(found: access.Means) -> list[str]:
 
 def why_not(found: access.Means) -> str:
     """Say what a login that may not look after people is to ask for, before the SQL of that."""
+    if not found["may_ask"]:
+        return f"The login {found['login']} may not look after people; {found['owner']}, who owns the tables, may."
     whom = "a superuser" if found["is_owner"] else f"a superuser, or {found['owner']}, who owns the tables,"
     return f"The login {found['login']} may not look after people; ask {whom} to run this in this database:"
 

@@ -130,7 +130,7 @@ def load(
     with contextlib.ExitStack() as stack:
         with database.transaction() as cur:
             database.take_turn(cur, "import")
-            database.give_reason(cur, f"import of {source.path.name}")
+            database.give_reason(cur, f"import of {source.path.name}".encode(errors="replace").decode())
             outcome = _compare(cur, source, mapping, progress, hold_alike)
             if confirmed is not None and outcome != confirmed:
                 raise errors.Conflict(CHANGED_SINCE)
@@ -593,8 +593,8 @@ def _add(cur: Cursor, new: Tally, progress: Progress) -> None:
     with _search_indexes_later(cur, new, progress):
         progress("Adding customers", next(done), whole)
         if new.customers:
-            _give_ids(cur)
             _in_batches(cur, _add_customers, lambda count: progress("Adding customers", count, whole))
+            cur.execute("ANALYZE import_known")
         before = next(done)
         progress("Adding sites", before, whole)
         if new.sites:
@@ -648,34 +648,25 @@ def _in_batches(cur: Cursor, add: Callable[[Cursor, int, int], None], tell: Call
         tell(count)
 
 
-def _give_ids(cur: Cursor) -> None:
-    """Note in import_known the ID that each new customer will have, in the order of the file."""
-    cur.execute(
-        """
-        INSERT INTO import_known (first_line, customer_id, is_new)
-        SELECT first_line, nextval(pg_get_serial_sequence('customers', 'customer_id')), true
-        FROM (
-            SELECT first_line
-            FROM import_customers
-            WHERE NOT EXISTS (SELECT FROM import_known WHERE import_known.first_line = import_customers.first_line)
-            ORDER BY first_line
-        ) AS fresh;
-
-        ANALYZE import_known
-        """
-    )
-
-
 def _add_customers(cur: Cursor, after: int, upto: int) -> None:
+    """Add new customers in the order of the file, in which they get their IDs, and note these in import_known."""
     cur.execute(
         """
-        INSERT INTO customers (customer_id, name, phone_number)
-        OVERRIDING SYSTEM VALUE
-        SELECT known.customer_id, name, nullif(phone_number, '')
-        FROM import_customers
-        JOIN import_known AS known USING (first_line)
-        WHERE first_line > %(after)s AND first_line <= %(upto)s AND is_new
-        ORDER BY first_line
+        WITH fresh AS MATERIALIZED (
+            SELECT first_line, name, nullif(phone_number, '') AS phone_number,
+                   row_number() OVER (ORDER BY first_line) AS place
+            FROM import_customers
+            WHERE first_line > %(after)s AND first_line <= %(upto)s
+              AND NOT EXISTS (SELECT FROM import_known WHERE import_known.first_line = import_customers.first_line)
+        ), added AS (
+            INSERT INTO customers (name, phone_number)
+            SELECT name, phone_number FROM fresh ORDER BY place
+            RETURNING customer_id
+        )
+        INSERT INTO import_known (first_line, customer_id)
+        SELECT first_line, customer_id
+        FROM fresh
+        JOIN (SELECT customer_id, row_number() OVER (ORDER BY customer_id) AS place FROM added) AS placed USING (place)
         """,
         {"after": after, "upto": upto},
     )

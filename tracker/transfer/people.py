@@ -247,7 +247,7 @@ def match_customers(cur: Cursor, numbered: bool) -> tuple[int, int]:
         ANALYZE import_spellings;
 
         CREATE TEMPORARY TABLE import_known ON COMMIT DROP AS
-        SELECT first_line, stored.customer_id, person, false AS is_new
+        SELECT first_line, stored.customer_id, person
         FROM import_customers
         JOIN import_stored AS stored USING (person)
         WHERE import_customers.customer_id = stored.customer_id::text
@@ -275,7 +275,7 @@ def _know_the_rest(cur: Cursor, spelling: str) -> None:
         ANALYZE import_known;
 
         INSERT INTO import_known
-        SELECT first_line, stored.customer_id, person, false
+        SELECT first_line, stored.customer_id, person
         FROM (
             SELECT first_line, person, {spelling} AS spelling,
                    row_number() OVER (PARTITION BY person, {spelling} ORDER BY first_line) AS nth
