@@ -5,11 +5,14 @@ import csv
 import io
 import json
 import os
+from datetime import timedelta, timezone
 from decimal import Decimal
 
 import psycopg2.extensions
 import pytest
 from conftest import lines, sentence
+
+from tracker.terminal import history
 
 pytestmark = pytest.mark.slow
 
@@ -99,3 +102,19 @@ def test_a_deletion_is_brought_back_by_piped_answers(changed, run, sql):
     assert "Brought back equipment 1, Router, at location 1.\n" in done.stdout
     assert sql("SELECT equipment_id, equipment_name FROM equipment") == [
         {"equipment_id": 1, "equipment_name": "Router"}]
+
+
+def test_a_moment_is_shown_in_the_zone_of_whoever_looks():
+    assert history.show_moment("2026-11-26T08:56:00.5+09:00", timezone.utc) == "2026-11-25 23:56"
+    assert history.show_moment("2026-11-26T08:56:00+00:00", timezone(timedelta(hours=2))) == "2026-11-26 10:56"
+
+
+@pytest.mark.parametrize(("arguments", "env", "said"), [
+    (["changes", "--from", "today", "--to", "2020-01-01"], {},
+     "The first day of the changes cannot be after their last."),
+    (["thin-trail"], {"TRAIL_YEARS": "9000"}, "TRAIL_YEARS must be a whole number from 1 to 1000."),
+])
+def test_days_and_years_that_cannot_be_are_refused(arguments, env, said, run):
+    done = run(*arguments, **env)
+    assert (done.returncode, done.stdout, sentence(done.stderr)) == (
+        2 if env else 1, "", said)

@@ -196,6 +196,13 @@ def test_every_name_that_a_file_can_have_can_be_written_and_cleared(tmp_path, na
 
 
 @pytest.mark.slow
+def test_a_file_whose_name_is_no_text_is_imported_all_the_same(db, tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9.csv")
+    path.write_text("name,phone\nAda,555\n")
+    assert load(path).new.customers == 1
+
+
+@pytest.mark.slow
 def test_rejects_are_read_by_nobody_who_could_not_read_the_file(db, tmp_path, masked):
     path = tmp_path / "in.csv"
     path.write_text("name,phone\nAda,x\n")

@@ -800,6 +800,15 @@ def test_nobody_reads_the_version_of_an_embedded_database_while_it_is_being_chan
         assert (refused, versions(uri)[-1]) == ([True] * (NEWEST - 1), NEWEST)
 
 
+def test_a_table_of_somebody_s_own_with_a_name_of_ours_is_named(run_old, psql):
+    psql("CREATE TABLE trail (whose text)")
+    done = run_old("upgrade", "--yes")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        'Version 5 makes what is there already under that name, somebody\'s own (relation "trail" already exists): '
+        "rename that, and run main.py upgrade again.")
+
+
 def test_what_a_superuser_makes_by_an_upgrade_is_the_owners(run_old, old, psql, admin):
     name = f"isp_owner_{os.getpid()}"
     admin(f"CREATE ROLE {name}")

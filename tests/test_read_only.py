@@ -114,6 +114,11 @@ def test_the_seat_belt_keeps_the_program_s_own_functions_from_writing(records, u
     with pytest.raises(errors.Forbidden, match="READ_ONLY or --read-only opened it so"):
         database.add_customer("Bo Li", "124")
     assert len(database.list_customers()) == 1
+    with pytest.raises(errors.Forbidden), database.outside_transactions():
+        pass
+    with database.reading() as cur:  # a default of the session would be another's behind a pooler
+        cur.execute("SHOW default_transaction_read_only")
+        assert cur.fetchone()["default_transaction_read_only"] == "off"
 
 
 @pytest.mark.parametrize("value", ["maybe", "1", "true"])

@@ -222,6 +222,17 @@ def test_a_login_that_may_not_look_is_told_which_grant_helps(given, logins):
     assert database.get_customer(1)["name"] == "Ada Okafor-Li"
 
 
+def test_a_person_whose_group_has_no_rights_yet_is_told_who_gives_them(logins):
+    run(logins["owner"], "REVOKE SELECT ON customers FROM isp_readonly")
+    with pytest.raises(errors.Unavailable, match="The groups have no rights on the tables of .* yet; that takes python "
+                                                 f"main.py upgrade with the login {name_of(logins['owner'])}"):
+        database.connect(logins["reader"])
+    database.disconnect()
+    assert run_program(logins["owner"], "upgrade").returncode == 0
+    database.connect(logins["reader"])
+    assert database.rights()["why_not"]
+
+
 def test_a_login_of_a_capital_letter_is_told_its_grant_as_it_must_be_written(logins, admin):
     name = name_of(logins["nobody"])
     admin(f'ALTER ROLE {name} RENAME TO "{name.upper()}"')

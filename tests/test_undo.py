@@ -635,3 +635,22 @@ def test_undoing_an_undo_does_it_again(ada):
     trail.undo(last_change("customers", 2))
     trail.undo(last_change("customers", 2))
     assert database.get_customer(2)["name"] == "Eve"
+
+
+def test_what_a_transaction_deleted_twice_comes_back_once_as_it_was_last(ada, sql):
+    sql("""
+        DELETE FROM equipment WHERE equipment_id = 1;
+        INSERT INTO equipment (equipment_id, location_id, equipment_name, cost) OVERRIDING SYSTEM VALUE
+        VALUES (1, 2, 'Last', 5);
+        DELETE FROM equipment WHERE equipment_id = 1
+    """)
+    undo_last()
+    assert sql("SELECT equipment_name FROM equipment WHERE equipment_id = 1") == [{"equipment_name": "Last"}]
+
+
+def test_an_amount_that_psql_changed_without_a_line_is_undone_and_the_books_are_sound(ada, sql):
+    sql("UPDATE billing SET amount_billed = amount_billed + 10 WHERE billing_id = 3")
+    assert verify_books()[1] != []
+    change = next(change for change in trail.history_of("billing", 3) if change["kind"] == "changed")
+    trail.undo(change)
+    assert verify_books()[1] == []
