@@ -111,7 +111,7 @@ ELSEWHERE = """
     SELECT jsonb_build_array(
         (SELECT jsonb_agg(to_jsonb(pg_roles) - 'rolpassword' ORDER BY rolname) FROM pg_roles WHERE rolname ~ %(names)s),
         (SELECT jsonb_agg(concat_ws(' ', roleid::regrole, member::regrole, admin_option) ORDER BY roleid, member)
-         FROM pg_auth_members WHERE roleid::regrole::text ~ %(names)s OR member::regrole::text ~ %(names)s),
+         FROM pg_auth_members WHERE member::regrole::text ~ %(names)s),
         (SELECT count(*) FROM pg_largeobject_metadata),
         (SELECT jsonb_agg(to_jsonb(pg_default_acl)) FROM pg_default_acl),
         (SELECT jsonb_agg(jsonb_build_array(datdba, datacl, datconnlimit)) FROM pg_database
