@@ -85,7 +85,6 @@ class Server(TypedDict):
 class Rights(TypedDict):
     """What this session may do with the tables; why_not says why it may change nothing, and is empty where it may."""
 
-    login: str
     owner: str
     is_owner: bool
     why_not: str
@@ -226,7 +225,7 @@ def connect(
     """Open the pool, on uri, DATABASE_URI or the embedded database, and create the schema on first run.
 
     An embedded database of an older version is upgraded; with allow_older, older ones are left alone. That, and
-    what else takes time from here on, say is told. With read_only, or READ_ONLY, every session begins with writes off.
+    what else takes time from here on, say is told. With read_only, or READ_ONLY, every transaction has writes off.
     Raise Unavailable when the server cannot be reached or its database cannot be used.
     """
     global _pool, _parameters, _slots, _slot_wait, _data_folder, _read_only, _say
@@ -754,11 +753,6 @@ def write_one(statement: str, /, **values: object) -> Record | None:
         return None
 
 
-def as_json(value: object) -> psycopg2.extras.Json:
-    """Wrap what travels to the server as JSON."""
-    return psycopg2.extras.Json(value)
-
-
 def fetch_value(statement: str, /, patient: bool = False, **values: object) -> Value:  # type: ignore[type-var]
     """Run one statement that reads a single value and return that."""
     rows: list[Row] = fetch_all(statement, patient=patient, **values)
@@ -918,7 +912,7 @@ def rights() -> Rights:
                "by READ_ONLY or --read-only, a seat belt and no lock" if _read_only else
                "the database is set so" if row["is_closed"] else
                "" if row["may_change"] else f"the login {row['login']} may look, not change")
-    return {"login": row["login"], "owner": row["owner"], "is_owner": row["is_owner"], "why_not": why_not}
+    return {"owner": row["owner"], "is_owner": row["is_owner"], "why_not": why_not}
 
 
 def is_embedded() -> bool:

@@ -1,5 +1,5 @@
 -- Who may do what: the groups isp_readonly and isp_admin, of which people are members, beside the owner of the tables.
--- It runs after schema.sql and after each migration, as the owner, and says all of it anew. Where the groups are not
+-- It runs after schema.sql and after the last migration, as the owner, and says all of it anew. Where the groups are not
 -- there and this login may not make them, they come later: main.py upgrade runs it again.
 
 DO $$

@@ -1,6 +1,6 @@
 -- Writes down every change of the business's tables, who made it and what was there before.
 --
--- Who may do what is said by roles.sql, which runs after each migration.
+-- Who may do what is said by roles.sql, which runs after the last migration.
 
 -- Where one login serves several people, the session says whom it serves; of any but the owner's login that is a claim,
 -- and shown as one.

@@ -122,6 +122,25 @@ def db(uri: str) -> Iterator[Any]:
 
 
 @pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """Call a function and return the statements that it sends, with their values, but for settings."""
+    def run(function: Callable[..., object], *arguments: Any) -> list[str]:
+        statements: list[str] = []
+        execute = psycopg2.extras.RealDictCursor.execute
+
+        def note(cur: psycopg2.extras.RealDictCursor, query: Any, values: Any = None) -> None:
+            statements.append(cur.mogrify(query, values).decode())
+            execute(cur, query, values)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(psycopg2.extras.RealDictCursor, "execute", note)
+            function(*arguments)
+        return [statement for statement in statements if not statement.lstrip().startswith("SET ")]
+
+    return run
+
+
+@pytest.fixture
 def sql(uri: str) -> Iterator[Callable[..., list[dict[str, Any]]]]:
     """Run SQL beside the program, as an administrator in psql would; each call commits."""
     conn = psycopg2.connect(uri, cursor_factory=psycopg2.extras.RealDictCursor)

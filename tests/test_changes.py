@@ -118,3 +118,16 @@ def test_days_and_years_that_cannot_be_are_refused(arguments, env, said, run):
     done = run(*arguments, **env)
     assert (done.returncode, done.stdout, sentence(done.stderr)) == (
         2 if env else 1, "", said)
+
+
+def test_a_record_in_full_says_why_a_payment_is_void_and_leaves_out_what_follows():
+    record = {"payment_id": 1, "void_reason": "bounced", "voided_on": "2026-11-25", "serial_repeat": 0,
+              "name_folded": "ada"}
+    assert list(history.record_lines("payments", record, timezone.utc)) == [
+        "  payment id: 1", "  void reason: bounced", "  voided on: 2026-11-25"]
+
+
+def test_a_moment_that_was_changed_is_told_in_the_zone_of_whoever_looks():
+    old, new = {"created_at": "2026-11-26T08:56:00+09:00"}, {"created_at": "2026-11-26T00:30:00+00:00"}
+    assert history.differences("customers", old, new, timezone(timedelta(hours=2))) == (
+        "created at 2026-11-26 01:56 → 2026-11-26 02:30")

@@ -140,24 +140,14 @@ def provider_uri(server_uri, admin, template) -> Iterator[str]:
 
 
 @pytest.fixture
-def explain(provider_uri, monkeypatch) -> Iterator[Callable[..., str]]:
+def explain(provider_uri, sent) -> Iterator[Callable[..., str]]:
     """Call a function that reads, and return the plans of its statements, were reading whole tables forbidden."""
     conn = psycopg2.connect(provider_uri, options="-c enable_seqscan=off")
 
     def run(function: Callable[[], object]) -> str:
-        ran = []
-        execute = psycopg2.extras.RealDictCursor.execute
-
-        def note(cur, query, values=None):
-            ran.append(cur.mogrify(query, values).decode())
-            return execute(cur, query, values)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(psycopg2.extras.RealDictCursor, "execute", note)
-            function()
         plans = []
         with conn.cursor() as cur:
-            for statement in (statement for statement in ran if not statement.lstrip().startswith("SET ")):
+            for statement in sent(function):
                 cur.execute(f"EXPLAIN {statement}")
                 plans += [line for line, in cur]
         return "\n".join(plans)

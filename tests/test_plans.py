@@ -40,23 +40,14 @@ def provider(provider_uri) -> Iterator[None]:
 
 
 @pytest.fixture
-def explain(provider, provider_uri, monkeypatch) -> Callable[..., str]:
+def explain(provider, provider_uri, sent) -> Callable[..., str]:
     """Call a function that reads, and return the plans of the statements that it ran."""
     def run(function, *arguments) -> str:
-        ran = []
-        execute = psycopg2.extras.RealDictCursor.execute
-
-        def note(cur, query, values=None):
-            ran.append(cur.mogrify(query, values).decode())
-            return execute(cur, query, values)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(psycopg2.extras.RealDictCursor, "execute", note)
-            function(*arguments)
+        statements = sent(function, *arguments)
         conn = psycopg2.connect(provider_uri)
         with conn.cursor() as cur:
             plans = []
-            for statement in (statement for statement in ran if not statement.lstrip().startswith("SET ")):
+            for statement in statements:
                 cur.execute(f"EXPLAIN {statement}")
                 plans += [line for line, in cur]
         conn.close()

@@ -469,7 +469,7 @@ CALLS = {
 NOT_IN_ONE_GO = {"connect", "disconnect", "transaction", "reading", "streaming", "be_patient", "retried", "search",
                  "rehearsal", "outside_transactions", "fetch_one", "fetch_all", "fetch_value", "write_one",
                  "write_value", "only", "existing", "apply_credit", "sum_late", "sum_aged", "default_due_date",
-                 "plan_upgrade", "upgrade", "too_large", "take_turn", "give_reason", "as_json", "is_embedded",
+                 "plan_upgrade", "upgrade", "too_large", "take_turn", "give_reason", "is_embedded",
                  "can_undo", "years_kept"}
 
 

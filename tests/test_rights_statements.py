@@ -201,7 +201,7 @@ def test_every_function_that_reads_or_writes_is_among_those_that_each_login_trie
 @pytest.mark.parametrize("given", [
     "SELECT", "REVOKE USAGE ON SCHEMA public FROM PUBLIC", "GRANT SELECT ON customers, locations TO {}",
     "REVOKE USAGE ON SCHEMA public FROM PUBLIC; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {}",
-    "GRANT INSERT ON customers TO {}",
+    "GRANT INSERT ON customers TO {}", "GRANT SELECT ON ALL TABLES IN SCHEMA public TO {}",
 ])
 def test_a_login_that_may_not_look_is_told_which_grant_helps(given, logins):
     name = name_of(logins["nobody"])

@@ -595,6 +595,7 @@ def test_a_void_is_noted_and_the_sums_that_follow_are_not(books):
     row, = noted(books)
     assert (row["table_name"], row["kind"], set(row["old"])) == (
         "payments", "changed", {"voided_at", "void_reason", "voided_on"})
+    assert books("SELECT reason FROM trail ORDER BY trail_id DESC LIMIT 1") == [{"reason": "bounced"}]
 
 
 def state(sql):

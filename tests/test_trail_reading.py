@@ -333,23 +333,14 @@ QUESTIONS = {
 
 
 @pytest.fixture
-def plans(monkeypatch):
+def plans(sent):
     """Call a function that reads, and return what each of its statements did, as the server tells it."""
     def of(uri, function):
-        ran = []
-        execute = psycopg2.extras.RealDictCursor.execute
-
-        def note(cur, query, values=None):
-            ran.append(cur.mogrify(query, values).decode())
-            return execute(cur, query, values)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(psycopg2.extras.RealDictCursor, "execute", note)
-            function()
+        ran = sent(function)
         conn = psycopg2.connect(uri)
         found = []
         with conn, conn.cursor() as cur:
-            for statement in (statement for statement in ran if not statement.lstrip().startswith("SET ")):
+            for statement in ran:
                 cur.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}")
                 found.append(cur.fetchone()[0][0]["Plan"])
         conn.close()

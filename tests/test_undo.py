@@ -1,6 +1,7 @@
 """What was deleted comes back as it was, a changed field is as it was before, or it is said why not."""
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -254,6 +255,20 @@ def test_a_deletion_is_undone_once(ada, sql):
     assert deletion["is_back"]
     with pytest.raises(errors.Conflict):
         trail.restore(deletion)
+    assert everything(sql) == before
+
+
+def test_an_undo_waits_for_a_bill_run_which_locks_accounts_in_two_rounds(ada, sql, uri):
+    before = everything(sql)
+    delete_customer()
+    deletion = trail.deletions()[0]
+    undo = threading.Thread(target=trail.restore, args=(deletion,))
+    with contextlib.closing(psycopg2.connect(uri)) as run:
+        run.cursor().execute("SELECT FROM work_locks WHERE work = 'bill run' FOR UPDATE")
+        undo.start()
+        wait_for(lambda: sql("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() "
+                             "AND wait_event_type = 'Lock' AND query ~ 'UPDATE work_locks'"))
+    undo.join()
     assert everything(sql) == before
 
 

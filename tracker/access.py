@@ -67,10 +67,8 @@ def people() -> list[Person]:
         )
         SELECT rolname AS login, role, NOT rolcanlogin AS is_locked,
                CASE WHEN isfinite(rolvaliduntil) THEN (rolvaliduntil - interval '1 microsecond')::date END AS ends_on,
-               last_change
+               (SELECT max(changed_at) FROM trail WHERE trail.login = rolname::text) AS last_change
         FROM person
-        LEFT JOIN (SELECT login, max(changed_at) AS last_change FROM trail GROUP BY login) AS change
-               ON change.login = rolname::text
         WHERE role IS NOT NULL
           AND (rolcanlogin OR NOT EXISTS (
               SELECT FROM pg_auth_members
@@ -145,13 +143,11 @@ def sql_to_ask_for(found: Means) -> list[str]:
             f"GRANT isp_readonly, isp_admin TO {login} WITH ADMIN OPTION;", *found["open_to_all"]]
 
 
-def may_manage() -> bool:
-    """Tell whether this login may add and change people; nobody may on the embedded database, which has one login."""
-    return not database.is_embedded() and means()["may_manage"]
-
-
 def may_see() -> bool:
-    """Tell whether this login looks after people, or owns the tables and can have that allowed; as may_manage."""
+    """Tell whether this login looks after people, or owns the tables and can have that allowed.
+
+    Nobody does on the embedded database, which has one login.
+    """
     if database.is_embedded():
         return False
     found = means()

@@ -1,6 +1,7 @@
 """The trail: who changed what, and how a deletion or a change is undone. Triggers write it; see schema.sql."""
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any, NamedTuple, TypedDict
@@ -21,6 +22,7 @@ KEYS = {
 }
 
 
+KEYS_AS_JSON = json.dumps(KEYS)
 DETAILS = ("billing_items", "payment_allocations")  # which go with their bills and payments
 
 
@@ -183,7 +185,7 @@ def _records_of(cur: Cursor, customer_id: int) -> list[tuple[str, int]]:
           AND parent_ids && %(of_sites)s::int8multirange
           AND (old ->> 'location_id')::bigint = ANY (%(sites)s::bigint[])
         """,  # noqa: S608 (the parts hold no value)
-        {"customer_id": customer_id, "sites": sites, "keys": database.as_json(KEYS),
+        {"customer_id": customer_id, "sites": sites, "keys": KEYS_AS_JSON,
          "of_sites": "{" + ",".join(f"[{site},{site}]" for site in sites) + "}"},
     )
     others = [(row["table_name"], row["record_id"]) for row in cur]
@@ -256,7 +258,7 @@ def _history(
         ORDER BY trail_id DESC, table_name DESC, record_id DESC
         """,  # noqa: S608 (the parts hold no value)
         {**_named(records), "before_id": before_id, "before_table": before_table, "before_record": before_record,
-         "limit": limit, "keys": database.as_json(KEYS)},
+         "limit": limit, "keys": KEYS_AS_JSON},
     )
     return cur.fetchall()  # type: ignore[return-value]
 
@@ -309,7 +311,7 @@ def changes(wanted: Wanted, before: int = 0, limit: int = 100) -> list[Statement
         FROM page
         ORDER BY trail_id DESC
         """,  # noqa: S608 (the parts hold no value)
-        patient=True, **_values(wanted), before=before, limit=limit, whole=False, keys=database.as_json(KEYS),
+        patient=True, **_values(wanted), before=before, limit=limit, whole=False, keys=KEYS_AS_JSON,
     )
 
 
@@ -374,7 +376,7 @@ def deletions(limit: int = MOST_DELETIONS) -> list[Deletion]:
         ORDER BY top.changed_at DESC, top.transaction_id DESC
         """,
         limit=limit, tables=list(KEYS), named=[table for table in KEYS if table not in DETAILS],
-        keys=database.as_json(KEYS),
+        keys=KEYS_AS_JSON,
     )
 
 

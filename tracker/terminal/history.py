@@ -71,7 +71,7 @@ def _money(value: Any) -> Decimal:
     return Decimal(value)
 
 
-def shown(column: str, value: Any, zone: tzinfo | None = None) -> str:
+def shown(column: str, value: Any, zone: tzinfo | None) -> str:
     """Return a value of the trail as screens show it, moments in a zone."""
     if value is None:
         return "none"
@@ -86,12 +86,12 @@ def show_moment(written: str, zone: tzinfo | None) -> str:
     return f"{datetime.fromisoformat(whole).astimezone(zone):%Y-%m-%d %H:%M}"
 
 
-def differences(table: str, old: Row, new: Row) -> str:
+def differences(table: str, old: Row, new: Row, zone: tzinfo | None) -> str:
     """Say which fields were changed: phone number 0201 555001 → 0201 555002."""
     if "voided_at" in old or "voided_at" in new:
         return f"voided: {new['void_reason']}" if new.get("voided_at") else "void taken back"
     return "; ".join(
-        f"{label(table, column)} {shown(column, old.get(column))} → {shown(column, new.get(column))}"
+        f"{label(table, column)} {shown(column, old.get(column), zone)} → {shown(column, new.get(column), zone)}"
         for column in in_order(old) if column not in FOLLOWS or len(old) == 1
     )
 
@@ -117,7 +117,7 @@ def program(change: Mapping[str, Any]) -> str:
 def change_line(change: Mapping[str, Any], name: str) -> str:
     """Return a change as one line; name is the record's, empty where all lines are of that one."""
     if change["kind"] == "changed":
-        said = differences(change["table_name"], change["old"] or {}, change["new"] or {})
+        said = differences(change["table_name"], change["old"] or {}, change["new"] or {}, change["changed_at"].tzinfo)
         what = f"{name}: {said}" if name else said
     else:
         what = f"{change['kind']} {name}".strip()
@@ -220,7 +220,7 @@ def change_lines(change: Mapping[str, Any], name: str) -> Iterator[str]:
 def record_lines(table: str, record: Row, zone: tzinfo | None) -> Iterator[str]:
     """Yield the fields of a record, without what follows from others."""
     for column in in_order(record):
-        if column not in FOLLOWS and not column.endswith("_folded"):
+        if column != "serial_repeat" and not column.endswith("_folded"):
             yield f"  {label(table, column)}: {shown(column, record[column], zone)}"
 
 
