@@ -59,6 +59,7 @@ for register in (psycopg2.extras.register_default_json, psycopg2.extras.register
     register(globally=True, loads=functools.partial(json.loads, parse_float=Decimal))
 SCHEMA_LOCK = migrate.SCHEMA_LOCK
 MOST_HITS = 20
+VIEWER = "isp_readonly"  # whose rights whoever may only look at the embedded database has
 MOST_COUNTED = 100_000
 RARE = 20_000
 EXPANSIONS = str.maketrans({
@@ -206,6 +207,7 @@ class Login:
 
     def __init__(self, parameters: Row, size: int, read_only: bool = False, role: str = "") -> None:
         self.size, self.read_only = size, read_only
+        self.retired = False
         self.parameters = dict(parameters)
         settle = f"{_settings()}; SET ROLE {role}" if role else _settings()
         self.parameters["connection_factory"] = functools.partial(_opened, settle=settle, parameters=self.parameters)
@@ -224,6 +226,8 @@ class Login:
 
     def lend(self) -> _Session:
         with self._lock:
+            if self.retired:
+                raise SignInRefused
             self._lent += 1
         try:
             return _lend(self.open())
@@ -240,11 +244,20 @@ class Login:
         with self._lock:
             self._lent -= 1
             self._used_at = time.monotonic()
+            if self.retired and not self._lent:
+                self._close()
 
     def close_idle(self, seconds: float) -> None:
         """Close the connections when none has been needed for so long."""
         with self._lock:
             if not self._lent and time.monotonic() > self._used_at + seconds:
+                self._close()
+
+    def close_when_idle(self) -> None:
+        """Close the connections as soon as none is lent; none is lent any more."""
+        with self._lock:
+            self.retired = True
+            if not self._lent:
                 self._close()
 
     def close(self) -> None:
@@ -260,6 +273,7 @@ class Login:
 _own: Login | None = None  # the program's own; the page has others, one for each person
 _person: ContextVar[Login | None] = ContextVar("person", default=None)
 _template: Row = {}  # parameters of a connection, with the program's own login
+_read_only = False  # opened so, whatever a login may
 _data_folder: Path | None = None  # of the embedded server, while that is the one in use
 unknown = 0  # transactions whose COMMIT got no reply
 saved = 0  # writing transactions committed so far, so that an action that was stopped can say whether it saved anything
@@ -285,12 +299,13 @@ def connect(
     what else takes time from here on, say is told. With read_only, or READ_ONLY, every transaction has writes off.
     Raise Unavailable when the server cannot be reached or its database cannot be used.
     """
-    global _own, _template, _data_folder, _say
+    global _own, _template, _read_only, _data_folder, _say
     _data_folder, _say = None, say
     settings.country_code()  # a wrong one is said now, not at the first search
     size = settings.whole_number("DB_POOL_SIZE", 4)
     _template = _parsed(uri or settings.get("DATABASE_URI") or _embedded_uri())
-    _own = Login(_template, size, settings.is_set("READ_ONLY") or read_only)
+    _read_only = settings.is_set("READ_ONLY") or read_only
+    _own = Login(_template, size, _read_only)
     try:
         conn = _first_connection(_own)
     except (psycopg2.Error, UnicodeDecodeError) as exc:  # a server's own words may be in Latin-1
@@ -318,7 +333,7 @@ def sign_in(name: str, password: str, size: int) -> Login:
     if not name or not password or "\0" in name + password:
         raise SignInRefused
     others = {key: value for key, value in _template.items() if key != "passfile"}
-    login = Login({**others, "user": name, "password": password}, size, _opened_read_only())
+    login = Login({**others, "user": name, "password": password}, size, _read_only)
     try:
         if not _first_connection(login).info.used_password:
             login.close()
@@ -334,14 +349,14 @@ def sign_in(name: str, password: str, size: int) -> Login:
     return login
 
 
-def viewer(size: int) -> Login:
+def viewer_of_embedded(size: int) -> Login:
     """Open connections to the embedded database that may look and change nothing."""
-    return Login(_template, size, role="isp_readonly")
+    return Login(_template, size, role=VIEWER)
 
 
-def administrator(size: int) -> Login:
+def administrator_of_embedded(size: int) -> Login:
     """Open connections to the embedded database with the rights of the program itself."""
-    return Login(_template, size, _opened_read_only())
+    return Login(_template, size, _read_only)
 
 
 @contextmanager
@@ -360,10 +375,6 @@ def _login() -> Login:
     if login is None:
         raise Unavailable("The database is not open.")
     return login
-
-
-def _opened_read_only() -> bool:
-    return _own is not None and _own.read_only
 
 
 def _connected_to(conn: _Session) -> str:
