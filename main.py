@@ -300,7 +300,7 @@ def record_payment(customer: Customer | None = None) -> None:
     method = ask("Method", fields.one_of(payments.METHODS), shown="transfer", default="transfer")
     reference = ask("Reference", fields.text(100), shown="none")
     billing_id = ask_aim(bills) if len(bills) > 1 else None
-    if not (confirm_odd_payment(customer_id, bills, paid, paid_on, today)
+    if not (confirm_odd_payment(customer_id, paid, paid_on)
             and confirm_repeated_payment(customer_id, paid, paid_on, reference)):
         print("Not recorded.")
         return
