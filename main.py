@@ -591,8 +591,8 @@ def serve_page(arguments: argparse.Namespace) -> int:
         log.fault(exc)
         raise errors.Unavailable("The page needs packages that are not here: run pip install -r requirements.txt."
                                  ) from exc
-    server.serve(VERSION, arguments.host, arguments.port, say_now, opens=arguments.open,
-                 viewer_link=arguments.viewer_link)
+    options = server.Options(arguments.host, arguments.port, arguments.open, arguments.viewer_link)
+    server.serve(VERSION, options, say_now)
     say_now("Stopped.")
     return 0
 

@@ -20,7 +20,7 @@ FLOORS = [
     ["tracker.embedded", "tracker.migrate"],
     ["database"],
     ["tracker.payments", "tracker.bill_run", "tracker.reports", "tracker.verify", "tracker.demo", "tracker.access",
-     "tracker.trail"],
+     "tracker.trail", "tracker.wording"],
     ["tracker.transfer"],
     ["tracker.terminal"],
     ["main"],

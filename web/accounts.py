@@ -7,10 +7,11 @@ from fastapi import APIRouter, Query
 
 import database
 from database import MOST_COUNTED
-from tracker import fields, payments, reports, trail
+from tracker import fields, payments, reports, trail, wording
 from web.shapes import (
     Address,
     Cost,
+    Found,
     Id,
     Input,
     Name,
@@ -30,6 +31,7 @@ from web.shapes import (
     shape,
     whole,
 )
+from web.telling import Told, told
 
 router = APIRouter(tags=["accounts"])
 KNOWN = "This name or phone number is known already."
@@ -141,13 +143,16 @@ def update_customer(customer_id: Id, given: CustomerChange) -> Any:
     return database.update_customer(customer_id, **changes(given))
 
 
-@router.get("/customers/{customer_id}/history", response_model=found_of(trail.Change))
-def get_history(customer_id: Id, asked: Annotated[Place, Query()]) -> Any:
+@router.get("/customers/{customer_id}/history")
+def get_history(customer_id: Id, asked: Annotated[Place, Query()]) -> Found[Told]:
     """Return the changes of a customer and of all that is or was theirs, newest first."""
     before = after(asked.cursor, whole, str, whole)
     rows = trail.history_of_customer(customer_id, before, asked.limit + 1)
     total = None if before else trail.count_history_of_customer(customer_id)
-    return page(rows, asked.limit, lambda row: [row["trail_id"], row["table_name"], row["record_id"]], total=total)
+    pages = page(rows, asked.limit, lambda row: [row["trail_id"], row["table_name"], row["record_id"]], total=total)
+    named = [told(row, wording.record_name(row["table_name"], row["record_id"], row["record"]))
+             for row in pages.pop("rows")]
+    return Found[Told](rows=named, **pages)
 
 
 @router.get("/customers/{customer_id}/bills", response_model=page_of(database.BillHit))

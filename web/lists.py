@@ -11,9 +11,10 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 import database
-from tracker import fields, reports, trail
+from tracker import fields, reports, trail, wording
 from tracker.transfer import exporting
-from web.shapes import Input, Place, Word, after, page, page_of, parsed, shape, whole
+from web.shapes import Input, Page, Place, Word, after, page, page_of, parsed, shape, whole
+from web.telling import Told, told
 
 router = APIRouter(tags=["lists"])
 CHUNK = 64 * 1024
@@ -130,8 +131,8 @@ def _chunks(file: IO[bytes]) -> Iterator[bytes]:
             yield chunk
 
 
-@router.get("/changes", response_model=page_of(trail.StatementChange))
-def list_changes(asked: Annotated[Wanted, Query()]) -> Any:
+@router.get("/changes")
+def list_changes(asked: Annotated[Wanted, Query()]) -> Page[Told]:
     """List who changed what, newest first."""
     today = database.today()
     wanted = trail.Wanted(
@@ -140,4 +141,5 @@ def list_changes(asked: Annotated[Wanted, Query()]) -> Any:
         asked.person or None, asked.kind or None, asked.table or None, details=False,
     )
     rows = trail.changes(wanted, (after(asked.cursor, whole) or (0,))[0], asked.limit + 1)
-    return page(rows, asked.limit, lambda row: [row["trail_id"]])
+    pages = page(rows, asked.limit, lambda row: [row["trail_id"]])
+    return Page[Told](rows=[told(row, wording.statement_name(row)) for row in pages["rows"]], next=pages["next"])

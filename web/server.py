@@ -8,11 +8,12 @@ import socket
 import threading
 import webbrowser
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import uvicorn
 
 import database
-from tracker.errors import Unavailable
+from tracker.errors import Error, Unavailable
 from web.app import make_app
 from web.sessions import SHARED_CONNECTIONS, Sessions
 
@@ -21,19 +22,30 @@ END_WITHIN = 4  # seconds that requests under way have at the end
 Say = Callable[[str], object]
 
 
-def serve(version: str, host: str, port: int, say: Say, *, opens: bool = False, viewer_link: bool = False) -> None:
+class Options(NamedTuple):
+    """Where to listen, whether to open a browser, and whether there is a link to look with."""
+
+    host: str
+    port: int
+    opens: bool
+    viewer_link: bool
+
+
+def serve(version: str, options: Options, say: Say) -> None:
     """Serve the page until a signal ends it; say tells where it is.
 
-    Raise Unavailable when the address cannot be listened at.
+    Raise Unavailable when the address cannot be listened at, and Error for a link where people have logins.
     """
     sessions = Sessions(database.is_embedded())
-    with _listening(host, port) as listener:
-        address = _address(host, listener.getsockname()[1])
-        link = _say_where(sessions, address, say, viewer_link)
-        if host not in LOOPBACK:
+    if options.viewer_link and not sessions.by_link:
+        raise Error("--viewer-link is for the embedded database; here people sign in with their own logins.")
+    with _listening(options.host, options.port) as listener:
+        address = _address(options.host, listener.getsockname()[1])
+        link = _say_where(sessions, address, say, options.viewer_link)
+        if options.host not in LOOPBACK:
             say("Whoever can listen to the network can read along: put a proxy with TLS in front.")
         database.disconnect()  # no request is answered with the program's own rights
-        if opens:
+        if options.opens:
             threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()
         _run(version, sessions, listener)
 
