@@ -39,7 +39,7 @@ def serve(version: str, options: Options, say: Say) -> None:
     sessions = Sessions(database.is_embedded())
     if options.viewer_link and not sessions.by_link:
         raise Error("--viewer-link is for the embedded database; here people sign in with their own logins.")
-    with _listening(options.host, options.port) as listener:
+    with listening(options.host, options.port) as listener:
         address = _address(options.host, listener.getsockname()[1])
         link = _say_where(sessions, address, say, options.viewer_link)
         if options.host not in LOOPBACK:
@@ -47,10 +47,10 @@ def serve(version: str, options: Options, say: Say) -> None:
         database.disconnect()  # no request is answered with the program's own rights
         if options.opens:
             threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()
-        _run(version, sessions, listener)
+        run(version, sessions, listener)
 
 
-def _run(version: str, sessions: Sessions, listener: socket.socket) -> None:
+def run(version: str, sessions: Sessions, listener: socket.socket) -> None:
     logging.getLogger("uvicorn").addHandler(logging.NullHandler())  # the program has its own log
     config = uvicorn.Config(
         make_app(sessions, version), log_config=None, access_log=False, server_header=False, http="h11", ws="none",
@@ -64,7 +64,7 @@ def _run(version: str, sessions: Sessions, listener: socket.socket) -> None:
 
 
 @contextlib.contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
+def listening(host: str, port: int) -> Iterator[socket.socket]:
     """Listen at an address; raise Unavailable where that is not to be had."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
