@@ -20,6 +20,7 @@ import time
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -47,7 +48,9 @@ from tracker.errors import (
     NotFound,
     OutcomeUnknown,
     Refused,
+    SignInRefused,
     Unavailable,
+    is_refusal,
     why_unreachable,
 )
 
@@ -56,6 +59,7 @@ for register in (psycopg2.extras.register_default_json, psycopg2.extras.register
     register(globally=True, loads=functools.partial(json.loads, parse_float=Decimal))
 SCHEMA_LOCK = migrate.SCHEMA_LOCK
 MOST_HITS = 20
+VIEWER = "isp_readonly"  # whose rights whoever may only look at the embedded database has
 MOST_COUNTED = 100_000
 RARE = 20_000
 EXPANSIONS = str.maketrans({
@@ -198,12 +202,79 @@ class _LockedBill(TypedDict):
     amount_paid: Decimal
 
 
-_pool: psycopg2.pool.ThreadedConnectionPool | None = None
-_parameters: Row = {}  # of every connection
-_slots = threading.BoundedSemaphore(1)
-_slot_wait = 30
+class Login:
+    """The connections of one login, opened as they are needed, no more than size, and lent one at a time."""
+
+    def __init__(self, parameters: Row, size: int, read_only: bool = False, role: str = "") -> None:
+        self.size, self.read_only = size, read_only
+        self.retired = False
+        self.parameters = dict(parameters)
+        settle = f"{_settings()}; SET ROLE {role}" if role else _settings()
+        self.parameters["connection_factory"] = functools.partial(_opened, settle=settle, parameters=self.parameters)
+        self.patience = settings.whole_number("DB_POOL_WAIT", 30)
+        self.slots = threading.BoundedSemaphore(size)
+        self.pool: psycopg2.pool.ThreadedConnectionPool | None = None
+        self._lent, self._lock, self._used_at = 0, threading.Lock(), time.monotonic()
+
+    def open(self) -> psycopg2.pool.ThreadedConnectionPool:
+        """Return the pool; one that was closed while nobody needed it is opened again."""
+        with self._lock:
+            if self.pool is None:
+                self.pool = psycopg2.pool.ThreadedConnectionPool(1, self.size, **self.parameters)
+                self.pool.minconn = self.size  # so that putconn keeps what was opened later, too
+            return self.pool
+
+    def lend(self) -> _Session:
+        with self._lock:
+            if self.retired:
+                raise SignInRefused
+            self._lent += 1
+        try:
+            return _lend(self.open())
+        except BaseException:
+            self._returned()
+            raise
+
+    def take_back(self, conn: _Session, close: bool) -> None:
+        if self.pool is not None:
+            self.pool.putconn(conn, close=close)
+        self._returned()
+
+    def _returned(self) -> None:
+        with self._lock:
+            self._lent -= 1
+            self._used_at = time.monotonic()
+            if self.retired and not self._lent:
+                self._close()
+
+    def close_idle(self, seconds: float) -> None:
+        """Close the connections when none has been needed for so long."""
+        with self._lock:
+            if not self._lent and time.monotonic() > self._used_at + seconds:
+                self._close()
+
+    def close_when_idle(self) -> None:
+        """Close the connections as soon as none is lent; none is lent any more."""
+        with self._lock:
+            self.retired = True
+            if not self._lent:
+                self._close()
+
+    def close(self) -> None:
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        if self.pool is not None:
+            self.pool.closeall()
+            self.pool = None
+
+
+_own: Login | None = None  # the program's own; the page has others, one for each person
+_person: ContextVar[Login | None] = ContextVar("person", default=None)
+_template: Row = {}  # parameters of a connection, with the program's own login
+_read_only = False  # opened so, whatever a login may
 _data_folder: Path | None = None  # of the embedded server, while that is the one in use
-_read_only = False  # opened so, whatever the login may
 unknown = 0  # transactions whose COMMIT got no reply
 saved = 0  # writing transactions committed so far, so that an action that was stopped can say whether it saved anything
 
@@ -228,38 +299,96 @@ def connect(
     what else takes time from here on, say is told. With read_only, or READ_ONLY, every transaction has writes off.
     Raise Unavailable when the server cannot be reached or its database cannot be used.
     """
-    global _pool, _parameters, _slots, _slot_wait, _data_folder, _read_only, _say
+    global _own, _template, _read_only, _data_folder, _say
     _data_folder, _say = None, say
-    _read_only = settings.is_set("READ_ONLY") or read_only
     settings.country_code()  # a wrong one is said now, not at the first search
     size = settings.whole_number("DB_POOL_SIZE", 4)
-    _slot_wait = settings.whole_number("DB_POOL_WAIT", 30)
-    _parameters = _parsed(uri or settings.get("DATABASE_URI") or _embedded_uri())
+    _template = _parsed(uri or settings.get("DATABASE_URI") or _embedded_uri())
+    _read_only = settings.is_set("READ_ONLY") or read_only
+    _own = Login(_template, size, _read_only)
     try:
-        _pool = psycopg2.pool.ThreadedConnectionPool(1, size, **_parameters)
+        conn = _first_connection(_own)
     except (psycopg2.Error, UnicodeDecodeError) as exc:  # a server's own words may be in Latin-1
         _log_unreachable(exc)
-        raise Unavailable(_why_unreachable(str(exc), _parameters)) from exc
-    log.note(_connected_to(_pool))
-    _pool.minconn = size  # so that putconn keeps what was opened later, too
-    _slots = threading.BoundedSemaphore(size)
+        raise Unavailable(_why_unreachable(str(exc), _template)) from exc
+    log.note(_connected_to(conn))
     _prepare_schema(allow_older, say)
 
 
-def _connected_to(pool: psycopg2.pool.ThreadedConnectionPool) -> str:
-    conn = cast(_Session, pool.getconn())
+def _first_connection(login: Login) -> _Session:
+    """Open a login's connections, and return the first of them to look at."""
+    conn = cast(_Session, login.open().getconn())
+    login.open().putconn(conn)
+    return conn
+
+
+def sign_in(name: str, password: str, size: int) -> Login:
+    """Open connections of a person's own login to the database that connect() opened, no more than size.
+
+    Raise SignInRefused when the server does not take that login and password; also when it did not ask for a password,
+    since then whoever can reach it may be anybody. Raise Unavailable when it cannot be reached, or its tables are of
+    another version, or not to be looked at by that login.
+    """
+    # Empty ones libpq would replace with the program's own.
+    if not name or not password or "\0" in name + password:
+        raise SignInRefused
+    others = {key: value for key, value in _template.items() if key != "passfile"}
+    login = Login({**others, "user": name, "password": password}, size, _read_only)
+    try:
+        if not _first_connection(login).info.used_password:
+            login.close()
+            raise Unavailable("The database lets people in without a password from here, so that the page cannot tell "
+                              "who is who: set scram-sha-256 in its pg_hba.conf.")
+    except (psycopg2.Error, UnicodeDecodeError) as exc:
+        _log_unreachable(exc)
+        if is_refusal(str(exc)):
+            raise SignInRefused from exc
+        raise Unavailable(_why_unreachable(str(exc), login.parameters)) from exc
+    with acting_as(login):
+        _check_schema()
+    return login
+
+
+def viewer_of_embedded(size: int) -> Login:
+    """Open connections to the embedded database that may look and change nothing."""
+    return Login(_template, size, role=VIEWER)
+
+
+def administrator_of_embedded(size: int) -> Login:
+    """Open connections to the embedded database with the rights of the program itself."""
+    return Login(_template, size, _read_only)
+
+
+@contextmanager
+def acting_as(login: Login | None) -> Iterator[None]:
+    """Let all that is read and written in the block run on a person's connections."""
+    token = _person.set(login)
+    try:
+        yield
+    finally:
+        _person.reset(token)
+
+
+def _login() -> Login:
+    """Return whose connections are to be lent: the person's, else the program's own."""
+    login = _person.get() or _own
+    if login is None:
+        raise Unavailable("The database is not open.")
+    return login
+
+
+def _connected_to(conn: _Session) -> str:
     server = conn.info
-    pool.putconn(conn)
     return (f"Connected to PostgreSQL {server.parameter_status('server_version')}, database {server.dbname}, "
             f"as {server.user}, at {server.host}, port {server.port}{', through a pooler' if conn.pooled else ''}")
 
 
 def disconnect() -> None:
     """Close every connection."""
-    global _pool
-    if _pool is not None:
-        _pool.closeall()
-        _pool = None
+    global _own
+    if _own is not None:
+        _own.close()
+        _own = None
 
 
 def _embedded_uri() -> str:
@@ -294,7 +423,6 @@ def _parsed(uri: str) -> Row:
         "tcp_user_timeout": "30000",
         **parameters,
         "client_encoding": "UTF8",
-        "connection_factory": functools.partial(_opened, settle=_settings()),
         "cursor_factory": Cursor,
     }
 
@@ -345,7 +473,7 @@ class _Session(interrupts.Connection):
             cur.execute(self.settings.replace("SET ", "SET LOCAL "))
 
 
-def _opened(dsn: str, *, settle: str) -> _Session:
+def _opened(dsn: str, *, settle: str, parameters: Row) -> _Session:
     """Open a connection, and give its session its settings.
 
     Functions and operators are looked for in pg_catalog first, and in the schemas that the login's search_path names.
@@ -354,7 +482,7 @@ def _opened(dsn: str, *, settle: str) -> _Session:
     """
     conn = _Session(dsn)
     conn.limit = settings.whole_number("DB_STATEMENT_TIMEOUT", 60) + STATEMENT_MARGIN
-    conn.look = _say_who_is_in_the_way
+    conn.look = functools.partial(_say_who_is_in_the_way, parameters)
     conn.autocommit = True
     with conn.waiting(), conn.cursor(cursor_factory=psycopg2.extensions.cursor) as cur:
         cur.execute("SHOW search_path")
@@ -378,10 +506,10 @@ def _system_user() -> str:
         return ""
 
 
-def _say_who_is_in_the_way(conn: interrupts.Connection) -> None:
+def _say_who_is_in_the_way(parameters: Row, conn: interrupts.Connection) -> None:
     """Say which sessions keep a statement waiting that may wait long; once, and again when it is others."""
     try:
-        with contextlib.closing(psycopg2.connect(**_parameters)) as beside, beside.cursor() as cur:
+        with contextlib.closing(psycopg2.connect(**parameters)) as beside, beside.cursor() as cur:
             cur.execute(
                 """
                 SELECT blocker.pid, usename AS login, application_name AS program,
@@ -415,25 +543,40 @@ def _why_unreachable(said: str, parameters: Row) -> str:
 
 
 def _prepare_schema(allow_older: bool, say: Callable[[str], object]) -> None:
-    with reading() as cur:
-        migrate.check_trust(cur)
-        version = migrate.database_version(cur)
+    version = _schema_version()
     if version is None:
         _check_writable("The tables are not there yet")
         with transaction() as cur:
             version = migrate.create(cur)
     if migrate.pending(version) and not allow_older:
         if not _data_folder:
-            raise Unavailable(
-                f"The database is at version {version} and this program needs version {migrate.program_version()}: "
-                "run python main.py upgrade, which brings it there."
-            )
+            raise _older(version)
         _check_writable("The database is of an older version")
         upgrade(say)
 
 
+def _schema_version() -> int | None:
+    with reading() as cur:
+        migrate.check_trust(cur)
+        return migrate.database_version(cur)
+
+
+def _check_schema() -> None:
+    """Raise Unavailable where there are no tables of this version that the login may look at."""
+    version = _schema_version()
+    if version is None or migrate.pending(version):
+        raise _older(version or 0)
+
+
+def _older(version: int) -> Unavailable:
+    return Unavailable(
+        f"The database is at version {version} and this program needs version {migrate.program_version()}: "
+        "run python main.py upgrade, which brings it there."
+    )
+
+
 def _check_writable(why: str) -> None:
-    if _read_only:
+    if _login().read_only:
         raise Unavailable(f"{why}, and READ_ONLY or --read-only keeps everything as it is: start once without.")
 
 
@@ -534,7 +677,7 @@ def streaming() -> Iterator[Cursor]:
 @contextmanager
 def outside_transactions() -> Iterator[Cursor]:
     """Lend a cursor for what PostgreSQL runs in no transaction, such as VACUUM; raise Forbidden with writes off."""
-    if _read_only:
+    if _login().read_only:
         raise Forbidden(NOT_HERE)
     with _connection(autocommit=True) as conn, conn.cursor() as cur:
         yield cur
@@ -563,11 +706,12 @@ def give_reason(cur: Cursor, reason: str) -> None:
 def _connection(commits: bool = False, readonly: bool = False, autocommit: bool = False) -> Iterator[Any]:
     """Lend a connection; commit, or turn what went wrong into an Error; take the connection back."""
     with interrupts.deferred():
-        conn = _borrow()
+        login = _login()
+        conn = _borrow(login)
         committed = False
         try:
             # Not by a default of the session, which a pooler would hand on to others.
-            conn.readonly = readonly or _read_only or None
+            conn.readonly = readonly or login.read_only or None
             conn.autocommit = autocommit
             if conn.pooled and not autocommit:
                 conn.settle_transaction()
@@ -579,9 +723,9 @@ def _connection(commits: bool = False, readonly: bool = False, autocommit: bool 
             if isinstance(exc.__context__, (KeyboardInterrupt, SystemExit)):  # the cancel struck what tidies up
                 raise exc.__context__ from None
             log.server_error(exc, getattr(exc.cursor, "statement", ""))
-            raise _translated(exc, conn, readonly) from exc
+            raise _translated(exc, conn, readonly, login.read_only) from exc
         finally:
-            _give_back(conn, readonly)
+            _give_back(login, conn, readonly)
             if committed:
                 interrupts.forget()
 
@@ -604,19 +748,19 @@ def _commit(conn: _Session) -> None:
         _say("That is saved, but no standby has confirmed it: after a failover, look whether it is there.")
 
 
-def _borrow() -> _Session:
-    if _pool is None:
-        raise Unavailable("The database is not open.")
-    if not _slots.acquire(timeout=_slot_wait):
+def _borrow(login: Login) -> _Session:
+    if not login.slots.acquire(timeout=login.patience):
         raise Busy("Every connection to the database is in use; try again in a moment.")
     try:
-        conn = _lend(_pool)
+        conn = login.lend()
     except (psycopg2.Error, UnicodeDecodeError) as exc:
-        _slots.release()
+        login.slots.release()
         _log_unreachable(exc)
+        if login is not _own and not _data_folder and is_refusal(str(exc)):
+            raise SignInRefused from exc
         raise Unavailable("The database cannot be reached now; try again in a moment.") from exc
     except BaseException:
-        _slots.release()
+        login.slots.release()
         raise
     interrupts.watch(conn)
     return conn
@@ -654,8 +798,8 @@ def _is_alive(conn: _Session) -> bool:
     return True
 
 
-def _give_back(conn: _Session, readonly: bool) -> None:
-    """Return a connection to the pool as new: rolled back, and what the borrower set forgotten."""
+def _give_back(login: Login, conn: _Session, readonly: bool) -> None:
+    """Return a connection to its login as new: rolled back, and what the borrower set forgotten."""
     broken = bool(conn.closed)
     try:
         broken = not interrupts.unwatch(conn) or broken
@@ -664,9 +808,8 @@ def _give_back(conn: _Session, readonly: bool) -> None:
     except psycopg2.Error:
         broken = True
     finally:
-        if _pool is not None:  # a report that was broken off gives its connection back after disconnect()
-            _pool.putconn(conn, close=broken)
-        _slots.release()
+        login.take_back(conn, close=broken)  # after disconnect(), too, when a report was broken off
+        login.slots.release()
 
 
 def _renew(conn: _Session, readonly: bool) -> None:
@@ -679,7 +822,7 @@ def _renew(conn: _Session, readonly: bool) -> None:
         conn.settle()
 
 
-def _translated(exc: psycopg2.Error, conn: _Session, readonly: bool) -> Error:
+def _translated(exc: psycopg2.Error, conn: _Session, readonly: bool, opened_read_only: bool) -> Error:
     """Turn a driver's error into one for the administrator, by its SQLSTATE."""
     if conn.closed or conn.given_up:
         return NoAnswer(readonly) if conn.given_up else ConnectionLost(readonly)
@@ -693,7 +836,7 @@ def _translated(exc: psycopg2.Error, conn: _Session, readonly: bool) -> Error:
         return Deadlock("Others are working on the same records; nothing was written. Try again.")
     return {
         "22003": Conflict("The sum is too large to store."),
-        "25006": Forbidden(NOT_HERE if _read_only else
+        "25006": Forbidden(NOT_HERE if opened_read_only else
                            "This server takes no changes now: it is a standby, or read-only."),
         "42501": Forbidden("This login may not look at that." if readonly else "This login may not do that."),
         "53100": Unavailable("The server's disk is full; nothing was written."),
@@ -909,7 +1052,7 @@ def rights() -> Rights:
     with reading() as cur:
         row = migrate.rights(cur)
     why_not = ("this server is a standby" if row["is_standby"] else
-               "by READ_ONLY or --read-only, a seat belt and no lock" if _read_only else
+               "by READ_ONLY or --read-only, a seat belt and no lock" if _login().read_only else
                "the database is set so" if row["is_closed"] else
                "" if row["may_change"] else f"the login {row['login']} may look, not change")
     return {"owner": row["owner"], "is_owner": row["is_owner"], "why_not": why_not}

@@ -300,7 +300,7 @@ def record_payment(customer: Customer | None = None) -> None:
     method = ask("Method", fields.one_of(payments.METHODS), shown="transfer", default="transfer")
     reference = ask("Reference", fields.text(100), shown="none")
     billing_id = ask_aim(bills) if len(bills) > 1 else None
-    if not (confirm_odd_payment(customer_id, bills, paid, paid_on, today)
+    if not (confirm_odd_payment(customer_id, paid, paid_on)
             and confirm_repeated_payment(customer_id, paid, paid_on, reference)):
         print("Not recorded.")
         return
@@ -583,10 +583,30 @@ def run_menus(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def serve_page(arguments: argparse.Namespace) -> int:
+    """Serve the page until Ctrl-C or a signal ends it."""
+    try:
+        from web import server  # with what else it imports, it would keep the menus waiting
+    except ImportError as exc:
+        log.fault(exc)
+        raise errors.Unavailable("The page needs packages that are not here: run pip install -r requirements.txt."
+                                 ) from exc
+    options = server.Options(arguments.host, arguments.port, arguments.open, arguments.viewer_link)
+    server.serve(VERSION, options, say_now)
+    say_now("Stopped.")
+    return 0
+
+
+def say_now(sentence: str) -> None:
+    """Say something to whoever waits for it, also at the other end of a pipe."""
+    say(sentence)
+    sys.stdout.flush()
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the menus or one command; return 0, 1 when something failed, or 2 when the database cannot be used."""
     prompts.prepare()
-    arguments = commands.parser(VERSION, run_menus).parse_args(argv)
+    arguments = commands.parser(VERSION, run_menus, serve_page).parse_args(argv)
     interrupts.install()
     try:
         database.connect(allow_older=arguments.allow_older, read_only=arguments.read_only, say=prompts.note)

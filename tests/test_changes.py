@@ -12,6 +12,7 @@ import psycopg2.extensions
 import pytest
 from conftest import lines, sentence
 
+from tracker import wording
 from tracker.terminal import history
 
 pytestmark = pytest.mark.slow
@@ -105,8 +106,8 @@ def test_a_deletion_is_brought_back_by_piped_answers(changed, run, sql):
 
 
 def test_a_moment_is_shown_in_the_zone_of_whoever_looks():
-    assert history.show_moment("2026-11-26T08:56:00.5+09:00", timezone.utc) == "2026-11-25 23:56"
-    assert history.show_moment("2026-11-26T08:56:00+00:00", timezone(timedelta(hours=2))) == "2026-11-26 10:56"
+    assert wording.show_moment("2026-11-26T08:56:00.5+09:00", timezone.utc) == "2026-11-25 23:56"
+    assert wording.show_moment("2026-11-26T08:56:00+00:00", timezone(timedelta(hours=2))) == "2026-11-26 10:56"
 
 
 @pytest.mark.parametrize(("arguments", "env", "said"), [
@@ -129,5 +130,5 @@ def test_a_record_in_full_says_why_a_payment_is_void_and_leaves_out_what_follows
 
 def test_a_moment_that_was_changed_is_told_in_the_zone_of_whoever_looks():
     old, new = {"created_at": "2026-11-26T08:56:00+09:00"}, {"created_at": "2026-11-26T00:30:00+00:00"}
-    assert history.differences("customers", old, new, timezone(timedelta(hours=2))) == (
+    assert wording.differences("customers", old, new, timezone(timedelta(hours=2))) == (
         "created at 2026-11-26 01:56 → 2026-11-26 02:30")

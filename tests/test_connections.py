@@ -275,8 +275,8 @@ SESSION = """
 @pytest.mark.parametrize("lend", ["reading", "transaction", "rehearsal", "streaming"])
 def test_behind_a_pooler_each_transaction_has_its_settings_whichever_session_it_gets(lend, connect):
     db = connect(DB_POOL_SIZE=1, TIMEZONE="Pacific/Kiritimati", DB_LOCK_TIMEOUT=3)
-    conn = db._pool.getconn()
-    db._pool.putconn(conn)
+    conn = db._own.open().getconn()
+    db._own.open().putconn(conn)
     conn.pooled = True  # as it is when the server's process is not the one that the start of the session named
     with db.outside_transactions() as cur:  # another session, as far as settings go
         cur.execute("RESET ALL")

@@ -71,6 +71,10 @@ def scanned_whole(plan: str) -> set[str]:
     lambda: payments.credit(3000),
     lambda: payments.list_payments(3000),
     lambda: payments.same_payments(3000, Decimal("29.90"), database.today()),
+    lambda: payments.doubts(3000, Decimal("29.90"), database.today(), None),
+    lambda: payments.latest_payments(0, 20),
+    lambda: payments.latest_payments(30_000, 20),
+    lambda: payments.payments_on(database.today()),
     lambda: database.list_bills(30_000, 20),
     lambda: database.list_services(3000, 20),
     lambda: database.get_bill(30_000),
@@ -78,7 +82,8 @@ def scanned_whole(plan: str) -> set[str]:
     lambda: database.similar_customers("Ada Okafor", "+44 20 7946 0007"),
 ], ids=[
     "late report", "late total", "account", "account report", "statement", "unpaid bills", "credit", "payments",
-    "same payments", "bills", "services", "bill", "contents", "phone number",
+    "same payments", "doubts", "latest payments", "earlier payments", "payments of a day",
+    "bills", "services", "bill", "contents", "phone number",
 ])
 def test_a_screen_reads_no_table_whole(explain, read):
     plan = explain(read)
@@ -87,6 +92,11 @@ def test_a_screen_reads_no_table_whole(explain, read):
 
 def test_the_late_report_reads_late_bills_from_an_index_alone(explain):
     assert "Index Only Scan using billing_unpaid" in explain(reports.late_customers, None, 20)
+
+
+def test_the_payments_of_a_day_are_found_by_their_day_and_not_from_the_latest_back(explain):
+    plan = explain(payments.payments_on, database.today(), 8)
+    assert "Filter: ((paid_on)" not in plan, plan
 
 
 def test_aging_today_reads_unpaid_bills_from_an_index_alone(explain):

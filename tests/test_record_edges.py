@@ -443,7 +443,8 @@ CALLS = {
     },
     payments: {
         "unpaid_bills": (1,), "credit": (1,), "same_payments": (1, Decimal(4), DAY),
-        "payments_with_reference": ("R-1", []),
+        "payments_with_reference": ("R-1", []), "doubts": (1, Decimal(4), DAY, "R-1"), "slips": (1, Decimal(4), DAY),
+        "repeats": (1, Decimal(4), DAY, "R-1"), "latest_payments": (), "payments_on": (DAY,),
         "get_payment": (1,),
         "find_by_entry_key": (uuid.UUID(int=1),), "find_payments": ("ada",), "list_payments": (1,),
         "count_payments": (1,),

@@ -179,6 +179,20 @@ def why_unreachable(said: str, where: str, host: str, database: str) -> str:
     return sentence.format(where=where, host=host, database=database, option=named or "each")
 
 
+# What a server says of a login that it does not let in, in English; what nothing in UNREACHABLE fits is one, too, since
+# servers say it in other languages.
+REFUSALS = (
+    r"authentication failed|auth failed|no password supplied|not permitted to log in|role .*does not exist|no such user"
+)
+
+
+def is_refusal(said: str) -> bool:
+    """Tell whether what libpq said of a connection that failed is about who wanted in."""
+    plain = re.sub(r'"[^"]*"', '""', said)
+    known = next(sign for sign in UNREACHABLE if re.search(sign, plain))
+    return not known or re.search(REFUSALS, plain) is not None
+
+
 class Error(Exception):
     """Something the administrator must know, as one sentence; each kind has its exit code and its HTTP status."""
 
@@ -234,6 +248,15 @@ class Forbidden(Error):
     """This login, or this server, takes no changes."""
 
     http_status = 403
+
+
+class SignInRefused(Error):
+    """The server does not let this login in with this password, or not any more."""
+
+    http_status = 401
+
+    def __init__(self) -> None:
+        super().__init__("That login and password are not let in here; try again, or ask who looks after people.")
 
 
 class Busy(Error):

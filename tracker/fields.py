@@ -212,6 +212,13 @@ def month(answer: str) -> date:
     return date(year, number, 1)
 
 
+def port(answer: str) -> int:
+    """Parse the number of a TCP port; 0 is any that is free."""
+    if not re.fullmatch(r"[0-9]{1,5}", answer, re.ASCII) or int(answer) > 65535:
+        raise ValueError("Enter a port from 1 to 65535, or 0 for one that is free.")
+    return int(answer)
+
+
 def is_id(answer: str) -> bool:
     return re.fullmatch(r"[0-9]+", answer, re.ASCII) is not None
 

@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, TypeVar, cast
 
 import psycopg2
 import psycopg2.extras
 import psycopg2.pool
 
+import database
 from database import (
     MOST_HITS,
     Hits,
@@ -25,7 +26,7 @@ from database import (
     search,
     transaction,
 )
-from tracker import fields
+from tracker import fields, reports, text
 from tracker.cursor import Cursor
 from tracker.errors import Conflict, NotFound
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 METHODS = ("cash", "card", "transfer", "direct debit", "cheque", "other")
+MUCH = 1000  # for who owes nothing and has no service
+LONG_AGO = 365  # days
 psycopg2.extras.register_uuid()  # type: ignore[no-untyped-call]
 
 
@@ -45,15 +48,6 @@ class UnpaidBill(TypedDict):
     amount_billed: Decimal
     amount_paid: Decimal
     amount_due: Decimal
-
-
-class SamePayment(TypedDict):
-    payment_id: int
-    paid_on: date
-    amount: Decimal
-    method: str
-    reference: str | None
-    recorded_at: datetime
 
 
 class PaymentUse(TypedDict):
@@ -89,6 +83,29 @@ class PaymentHit(TypedDict):
     method: str
     reference: str | None
     voided_on: date | None
+
+
+class RecordedPayment(PaymentHit):
+    recorded_at: datetime
+
+
+class Doubt(NamedTuple):
+    """What may be wrong with a payment that is about to be recorded, and the payments that say so.
+
+    kind is much, long_ago, repeated or reference.
+    """
+
+    kind: str
+    sentence: str
+    payments: list[RecordedPayment]
+
+
+class PaymentsOfDay(TypedDict):
+    """How many payments came on a day, and how much, voids left out; rows are the latest recorded, voids too."""
+
+    count: int
+    amount: Decimal
+    rows: list[PaymentHit]
 
 
 class PaymentOfCustomer(TypedDict):
@@ -127,12 +144,43 @@ def credit(customer_id: int) -> Decimal:
     )
 
 
-def same_payments(customer_id: int, amount: Decimal, paid_on: date) -> list[SamePayment]:
+def doubts(customer_id: int, amount: Decimal, paid_on: date, reference: str | None) -> list[Doubt]:
+    """Return what is to be asked before a payment is recorded: slips, then repeats; raise NotFound for nobody's."""
+    return [*slips(customer_id, amount, paid_on), *repeats(customer_id, amount, paid_on, reference)]
+
+
+def slips(customer_id: int, amount: Decimal, paid_on: date) -> list[Doubt]:
+    """Return the doubt about what is likely a slip, if any: ten times what is owed, or a day a year ago or more."""
+    account = reports.get_account(customer_id)
+    usual = max(account["amount_due"], account["monthly_total"])
+    paid = text.show_amount(amount)
+    if usual and amount >= 10 * usual:
+        return [Doubt("much", f"{paid} is ten times what is owed or more; what is left will be credit.", [])]
+    if not usual and amount >= MUCH:
+        return [Doubt("much", f"Nothing is owed, and no service is billed; all of the {paid} will be credit.", [])]
+    if (database.today() - paid_on).days >= LONG_AGO:
+        return [Doubt("long_ago", f"{paid_on} is a year ago or more.", [])]
+    return []
+
+
+def repeats(customer_id: int, amount: Decimal, paid_on: date, reference: str | None) -> list[Doubt]:
+    """Return the doubts whether a payment is recorded already: as one of the same customer, amount and day, or as
+    anybody's of the same reference.
+    """
+    earlier = same_payments(customer_id, amount, paid_on)
+    referred = payments_with_reference(reference, [row["payment_id"] for row in earlier]) if reference else []
+    found = [Doubt("repeated", "A payment of this amount on this day is recorded already.", earlier),
+             Doubt("reference", f"Reference {reference} is recorded already.", referred)]
+    return [doubt for doubt in found if doubt.payments]
+
+
+def same_payments(customer_id: int, amount: Decimal, paid_on: date) -> list[RecordedPayment]:
     """Return payments that are not void of the same customer, amount and day: perhaps the same one entered twice."""
     return fetch_all(
         """
-        SELECT payment_id, paid_on, amount, method, reference, recorded_at
+        SELECT payment_id, customer_id, name, paid_on, amount, method, reference, voided_on, recorded_at
         FROM payments
+        JOIN customers USING (customer_id)
         WHERE customer_id = %(customer_id)s AND paid_on = %(paid_on)s AND amount = %(amount)s AND voided_at IS NULL
         ORDER BY payment_id
         """,
@@ -140,11 +188,11 @@ def same_payments(customer_id: int, amount: Decimal, paid_on: date) -> list[Same
     )
 
 
-def payments_with_reference(reference: str, but: list[int]) -> list[PaymentHit]:
+def payments_with_reference(reference: str, but: list[int]) -> list[RecordedPayment]:
     """Return payments, but for some, that are not void and have a reference that reads the same, newest first."""
     return fetch_all(
         """
-        SELECT payment_id, customer_id, name, paid_on, amount, method, reference, voided_on
+        SELECT payment_id, customer_id, name, paid_on, amount, method, reference, voided_on, recorded_at
         FROM payments
         JOIN customers USING (customer_id)
         WHERE folded(reference) = folded(%(reference)s) AND folded(%(reference)s) <> '' AND voided_at IS NULL
@@ -376,6 +424,59 @@ def list_payments(
         """,
         customer_id=customer_id, before_day=before_day, before_id=before_id, limit=limit,
     )
+
+
+def latest_payments(before: int = 0, limit: int = 100) -> list[PaymentHit]:
+    """Return a page of all payments, the latest recorded first; before is the payment_id of the last row shown."""
+    return fetch_all(
+        """
+        WITH page AS MATERIALIZED (
+            SELECT payment_id, customer_id, paid_on, amount, method, reference, voided_on
+            FROM payments
+            WHERE %(before)s = 0 OR payment_id < %(before)s
+            ORDER BY payment_id DESC
+            LIMIT %(limit)s
+        )
+        SELECT payment_id, customer_id, name, paid_on, amount, method, reference, voided_on
+        FROM page
+        JOIN customers USING (customer_id)
+        ORDER BY payment_id DESC
+        """,
+        before=before, limit=limit,
+    )
+
+
+@retried
+def payments_on(day: date, limit: int = MOST_HITS) -> PaymentsOfDay:
+    """Return what was paid on a day, with its latest payments.
+
+    The day's payments are found first, by their day: from the latest payment back, a day that has none reads all.
+    """
+    with reading() as cur:
+        cur.execute(
+            """
+            WITH of_day AS MATERIALIZED (
+                SELECT payment_id, amount, voided_at IS NULL AS counts FROM payments WHERE paid_on = %(day)s
+            )
+            SELECT count(*) FILTER (WHERE counts) AS count, coalesce(sum(amount) FILTER (WHERE counts), 0) AS amount,
+                   ARRAY(SELECT payment_id FROM of_day ORDER BY payment_id DESC LIMIT %(limit)s) AS latest
+            FROM of_day
+            """,
+            {"day": day, "limit": limit},
+        )
+        total = cur.row()
+        cur.execute(
+            """
+            SELECT payment_id, customer_id, name, paid_on, amount, method, reference, voided_on
+            FROM payments
+            JOIN customers USING (customer_id)
+            WHERE payment_id = ANY (%(latest)s::bigint[])
+            ORDER BY payment_id DESC
+            """,
+            total,
+        )
+        rows: list[Any] = cur.fetchall()
+        return {"count": total["count"], "amount": total["amount"], "rows": rows}
 
 
 def count_payments(customer_id: int) -> int:

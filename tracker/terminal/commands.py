@@ -27,8 +27,8 @@ FORMATS = ("table", "csv", "json")
 Command = Callable[[argparse.Namespace], int]
 
 
-def parser(version: str, run_menus: Command) -> argparse.ArgumentParser:
-    """Describe the command line; without a command, the menus run."""
+def parser(version: str, run_menus: Command, serve: Command) -> argparse.ArgumentParser:
+    """Describe the command line; without a command, the menus run. serve is what serves the page."""
     top = argparse.ArgumentParser(
         prog="main.py", description="Track an internet provider's customers, sites, services, equipment and bills.",
         epilog="Without a command, the menus open. Settings stand in .env; .env.example lists them.",
@@ -64,6 +64,7 @@ def parser(version: str, run_menus: Command) -> argparse.ArgumentParser:
     add_wanted(add("changes", changes_command, "who changed what, newest first"))
     add("thin-trail", thin_command, "delete what of the trail is older than TRAIL_YEARS; for the tables' owner")
     add_people(add("people", people.list_command, "who may look at the records or change them, and changing that"))
+    add_page(add("web", serve, "serve the page, for browsers on this machine"))
     add("demo", demo_command, f"fill an empty database with {demo.DEMO_CUSTOMERS} made-up customers")
     add("verify", verify_command, "prove that the money adds up; exit with 1 if anything is off")
     upgrade = add("upgrade", upgrade_command, "bring the database of an older program to this one's version")
@@ -123,6 +124,15 @@ def add_export(command: argparse.ArgumentParser) -> None:
     command.add_argument("what", choices=exporting.EXPORTS)
     command.add_argument("file", nargs="?", default="", metavar="FILE", help="else standard output")
     command.add_argument("--yes", action="store_true", help="replace a file that exists")
+
+
+def add_page(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--host", default="127.0.0.1",
+                         help="the address to listen at; else this machine's own, 127.0.0.1")
+    command.add_argument("--port", type=argument(fields.port), default=8000, help="else 8000; 0 takes a free one")
+    command.add_argument("--open", action="store_true", help="open it in a browser here")
+    command.add_argument("--viewer-link", action="store_true",
+                         help="print a second link, to look and not change; for the embedded database")
 
 
 def add_wanted(command: argparse.ArgumentParser) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import database
 from database import Customer, Location
-from tracker import errors, fields, payments, reports, text
+from tracker import errors, fields, payments, text
 from tracker.payments import Payment, UnpaidBill
 from tracker.terminal import commands, prompts, screens, tables
 from tracker.terminal.paging import browse
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 LOOK_UP_SECONDS = 60
-MUCH = 1000  # for who owes nothing and has no service
 Value = TypeVar("Value")
 
 
@@ -259,34 +258,22 @@ def ask_aim(bills: list[UnpaidBill]) -> int | None:
     return ask("Bill ID", fields.choice(ids), shown="oldest due first")
 
 
-def confirm_odd_payment(customer_id: int, bills: list[UnpaidBill], paid: Decimal, paid_on: date, today: date) -> bool:
-    """Ask again about what is likely a slip: ten times what is owed, or a day a year ago or more; True goes on."""
-    owed = sum((bill["amount_due"] for bill in bills), Decimal(0))
-    usual = max(owed, reports.get_account(customer_id)["monthly_total"])
-    if usual and paid >= 10 * usual:
-        say(f"{text.show_amount(paid)} is ten times what is owed or more; what is left will be credit.")
-    elif not usual and paid >= MUCH:
-        say(f"Nothing is owed, and no service is billed; all of the {text.show_amount(paid)} will be credit.")
-    elif (today - paid_on).days >= 365:
-        print(f"{paid_on} is a year ago or more.")
-    else:
-        return True
-    return confirm("Type yes if that is right:")
+def confirm_odd_payment(customer_id: int, paid: Decimal, paid_on: date) -> bool:
+    """Ask again about what is likely a slip; True goes on."""
+    doubts = payments.slips(customer_id, paid, paid_on)
+    for doubt in doubts:
+        say(doubt.sentence)
+    return not doubts or confirm("Type yes if that is right:")
 
 
 def confirm_repeated_payment(customer_id: int, paid: Decimal, paid_on: date, reference: str | None) -> bool:
-    """Show earlier payments of the same customer, amount and day, and anybody's of the same reference, and ask whether
-    this is another; True goes on.
-    """
-    earlier = payments.same_payments(customer_id, paid, paid_on)
-    if earlier:
-        say("A payment of this amount on this day is recorded already:")
-        print(tables.table(screens.SAME_PAYMENTS, earlier))
-    referred = payments.payments_with_reference(reference, [row["payment_id"] for row in earlier]) if reference else []
-    if referred:
-        say(f"Reference {reference} is recorded already:")
-        print(tables.table(screens.REFERRED_PAYMENTS, referred))
-    return not (earlier or referred) or confirm("Type yes to record another one:")
+    """Show what may be the same payment, recorded earlier, and ask whether this is another; True goes on."""
+    doubts = payments.repeats(customer_id, paid, paid_on, reference)
+    for doubt in doubts:
+        say(f"{doubt.sentence[:-1]}:")
+        columns = screens.SAME_PAYMENTS if doubt.kind == "repeated" else screens.REFERRED_PAYMENTS
+        print(tables.table(columns, doubt.payments))
+    return not doubts or confirm("Type yes to record another one:")
 
 
 def save_payment(

@@ -3,42 +3,33 @@ from __future__ import annotations
 
 import functools
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, tzinfo
-from decimal import Decimal
+from datetime import tzinfo
 from typing import Any
 
 import database
-from tracker import errors, fields, trail
+from tracker import errors, fields, trail, wording
 from tracker.terminal import menus, prompts, tables
 from tracker.terminal.paging import browse
 from tracker.terminal.pick import Kind, pick
 from tracker.terminal.progress import during
 from tracker.terminal.prompts import ask, confirm, say
 from tracker.terminal.tables import Row, codes, numbers, words
-from tracker.text import clean, plural, show_amount
+from tracker.text import clean, show_amount
 from tracker.trail import Change, Deletion, StatementChange, Wanted
+from tracker.wording import (
+    AMOUNTS,
+    in_order,
+    label,
+    money,
+    noun,
+    of_what,
+    program,
+    record_name,
+    shown,
+    what_was_done,
+)
 
-OURS = "isp-customer-tracker"
-NOUNS = {
-    "customers": "customer", "locations": "location", "services": "service", "equipment": "equipment",
-    "billing": "bill", "billing_items": "bill line", "payments": "payment", "payment_allocations": "allocation",
-    "trail": "row of the trail",
-}
-# What tells a record from others of its table.
-NAMES = {
-    "customers": "name", "locations": "address", "services": "service_name", "equipment": "equipment_name",
-    "billing": "description",
-}
-LABELS = {
-    "service_name": "name", "equipment_name": "name", "amount_billed": "amount", "services.cost": "monthly cost",
-    "equipment.cost": "worth",
-}
-AMOUNTS = ("cost", "amount", "amount_billed", "amount_paid", "amount_allocated", "amount_left", "amount_due")
-COLUMNS = ("name", "phone_number", "address", "service_name", "equipment_name", "serial_number", "cost", "description",
-           "amount_billed", "due_date")  # as forms ask for them; the trail has no order
-FOLLOWS = ("serial_repeat", "voided_on", "void_reason")  # from a change that the line tells
 LINES = [numbers("#", "number"), words("Change", "line")]
 DELETIONS = [
     numbers("#", "number"), codes("When", "when"), words("Who", "person"), words("Deleted", "what"),
@@ -51,78 +42,13 @@ CHANGE_KEYS = [
 ]
 
 
-def noun(table: str, count: int = 1) -> str:
-    """Return what a table's records are called, counted when there are several."""
-    name = NOUNS.get(table, table)
-    if count == 1:
-        return name
-    return f"{count} equipment" if table == "equipment" else plural(count, name)
-
-
-def record_name(table: str, record_id: object, record: Row | None) -> str:
-    """Return a record as sentences name it: service 12, Fibre 100."""
-    if record and table == "payments":
-        return f"payment {record_id}, {show_amount(_money(record['amount']))} on {record['paid_on']}"
-    name = record and record.get(NAMES.get(table, ""))
-    return f"{noun(table)} {record_id}, {name}" if name else f"{noun(table)} {record_id}"
-
-
-def _money(value: Any) -> Decimal:
-    return Decimal(value)
-
-
-def shown(column: str, value: Any, zone: tzinfo | None) -> str:
-    """Return a value of the trail as screens show it, moments in a zone."""
-    if value is None:
-        return "none"
-    if column.endswith("_at"):
-        return show_moment(str(value), zone)
-    return show_amount(_money(value)) if column in AMOUNTS else str(value)
-
-
-def show_moment(written: str, zone: tzinfo | None) -> str:
-    """Return a moment, which the trail has in the zone of whoever wrote it."""
-    whole = re.sub(r"\.([0-9]+)", lambda found: f".{found[1]:0<6}", written)  # Python 3.9 reads no fewer digits
-    return f"{datetime.fromisoformat(whole).astimezone(zone):%Y-%m-%d %H:%M}"
-
-
-def differences(table: str, old: Row, new: Row, zone: tzinfo | None) -> str:
-    """Say which fields were changed: phone number 0201 555001 → 0201 555002."""
-    if "voided_at" in old or "voided_at" in new:
-        return f"voided: {new['void_reason']}" if new.get("voided_at") else "void taken back"
-    return "; ".join(
-        f"{label(table, column)} {shown(column, old.get(column), zone)} → {shown(column, new.get(column), zone)}"
-        for column in in_order(old) if column not in FOLLOWS or len(old) == 1
-    )
-
-
-def label(table: str, column: str) -> str:
-    """Return what forms call a column, in small letters."""
-    return LABELS.get(f"{table}.{column}", LABELS.get(column, column.replace("_", " ")))
-
-
-def in_order(columns: Iterable[str]) -> list[str]:
-    return sorted(columns, key=lambda column: COLUMNS.index(column) if column in COLUMNS else len(COLUMNS))
-
-
 def who(change: Mapping[str, Any]) -> str:
     return f"{change['changed_at']:%Y-%m-%d %H:%M} {change['person']}{program(change)}"
 
 
-def program(change: Mapping[str, Any]) -> str:
-    """Say with what program it was, where not with this one."""
-    return "" if change["program"] == OURS else f" in {change['program'] or 'a program without a name'}"
-
-
 def change_line(change: Mapping[str, Any], name: str) -> str:
     """Return a change as one line; name is the record's, empty where all lines are of that one."""
-    if change["kind"] == "changed":
-        said = differences(change["table_name"], change["old"] or {}, change["new"] or {}, change["changed_at"].tzinfo)
-        what = f"{name}: {said}" if name else said
-    else:
-        what = f"{change['kind']} {name}".strip()
-    reason = change["reason"] if change["reason"] != (change["new"] or {}).get("void_reason") else None
-    return clean(f"{who(change)}: {what}{f' ({reason})' if reason else ''}")
+    return clean(f"{who(change)}: {what_was_done(change, name)}")
 
 
 def show_history(kind: Kind[Any]) -> None:
@@ -220,18 +146,12 @@ def change_lines(change: Mapping[str, Any], name: str) -> Iterator[str]:
 def record_lines(table: str, record: Row, zone: tzinfo | None) -> Iterator[str]:
     """Yield the fields of a record, without what follows from others."""
     for column in in_order(record):
-        if column != "serial_repeat" and not column.endswith("_folded"):
+        if not wording.is_derived(column):
             yield f"  {label(table, column)}: {shown(column, record[column], zone)}"
 
 
 def statement_name(change: StatementChange) -> str:
-    """Return what one statement was about: a record by its name, or how many."""
-    table, count = change["table_name"], change["row_count"]
-    if count > 1:
-        return f"{noun(table, count)}, {tables.shortened(change['ids'], 40)}"
-    record = change["record"]
-    whose = of_what(table, record) if record and change["kind"] != "changed" else ""
-    return f"{record_name(table, change['ids'], record)}{whose}"
+    return wording.statement_name(change, lambda ids: tables.shortened(ids, 40))
 
 
 def open_statement(change: StatementChange) -> bool:
@@ -287,7 +207,7 @@ def exported(changes: Iterable[StatementChange]) -> Iterator[Row]:
 def _exact(values: Any) -> Any:
     if isinstance(values, list):
         return list(map(_exact, values))
-    return values and {column: show_amount(_money(value)) if column in AMOUNTS and value is not None else value
+    return values and {column: show_amount(money(value)) if column in AMOUNTS and value is not None else value
                        for column, value in values.items()}
 
 
@@ -326,14 +246,6 @@ def deleted_name(deletion: Deletion) -> str:
     if (count := deletion["counts"][table]) > 1:
         return f"{noun(table, count)}{f' ({reason})' if (reason := deletion['reason']) else ''}"
     return f"{record_name(table, record[trail.KEYS[table]], record)}{of_what(table, record)}"
-
-
-def of_what(table: str, record: Row) -> str:
-    """Say what a deleted record belonged to, by its ID: that may be gone, too."""
-    if table == "customers":
-        return ""
-    return (f", of customer {record['customer_id']}" if "customer_id" in record else
-            f", at location {record['location_id']}" if "location_id" in record else "")
 
 
 def gone_along(deletion: Deletion) -> str:

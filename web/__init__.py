@@ -1,0 +1,1 @@
+"""The page: endpoints over the functions that the menus use, and its front end."""

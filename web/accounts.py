@@ -1,0 +1,226 @@
+"""Customers, their accounts, and what they have at each location."""
+from __future__ import annotations
+
+from typing import Annotated, Any, Optional
+
+from fastapi import APIRouter, Query
+
+import database
+from database import MOST_COUNTED
+from tracker import fields, payments, reports, trail, wording
+from web.shapes import (
+    Address,
+    Cost,
+    Found,
+    Id,
+    Input,
+    Name,
+    Phone,
+    PhoneOrNothing,
+    Place,
+    Question,
+    Search,
+    ShortText,
+    ShortTextOrNothing,
+    Unanswered,
+    after,
+    found,
+    found_of,
+    page,
+    page_of,
+    shape,
+    whole,
+)
+from web.telling import Told, told
+
+router = APIRouter(tags=["accounts"])
+KNOWN = "This name or phone number is known already."
+
+
+class NewCustomer(Input):
+    name: Name
+    phone_number: Optional[Phone] = None
+    confirmed: tuple[str, ...] = ()
+
+
+class SeenCustomer(Input):
+    name: Optional[str]
+    phone_number: Optional[str]
+
+
+class CustomerChange(Input):
+    """What is to change; an empty phone number takes it away. seen is the record as it was shown."""
+
+    name: Optional[Name] = None
+    phone_number: Optional[PhoneOrNothing] = None
+    seen: SeenCustomer
+
+
+class NewLocation(Input):
+    address: Address
+
+
+class SeenLocation(Input):
+    address: str
+
+
+class LocationChange(Input):
+    address: Optional[Address] = None
+    seen: SeenLocation
+
+
+class NewService(Input):
+    service_name: ShortText
+    cost: Cost
+
+
+class SeenService(Input):
+    service_name: str
+    cost: Cost
+
+
+class ServiceChange(Input):
+    service_name: Optional[ShortText] = None
+    cost: Optional[Cost] = None
+    seen: SeenService
+
+
+class NewEquipment(Input):
+    equipment_name: ShortText
+    serial_number: Optional[ShortText] = None
+    cost: Cost
+
+
+class SeenEquipment(Input):
+    equipment_name: str
+    serial_number: Optional[str]
+    cost: Cost
+
+
+class EquipmentChange(Input):
+    """What is to change; an empty serial number takes it away. seen is the record as it was shown."""
+
+    equipment_name: Optional[ShortText] = None
+    serial_number: Optional[ShortTextOrNothing] = None
+    cost: Optional[Cost] = None
+    seen: SeenEquipment
+
+
+def changes(given: Any) -> dict[str, Any]:
+    """Return what a change is to write, and over what it was seen to be."""
+    values = {name: getattr(given, name) for name in type(given).model_fields if name != "seen"}
+    return {**values, "seen": given.seen.model_dump()}
+
+
+@router.get("/customers", response_model=found_of(database.CustomerHit))
+def list_customers(asked: Annotated[Search, Query()]) -> Any:
+    """Find customers by name, phone number, address or serial number; without a search, list them by ID."""
+    if asked.search:
+        skip = (after(asked.cursor, whole) or (0,))[0]
+        return found(database.find_customers(asked.search, skip, asked.limit), skip, asked.limit, MOST_COUNTED)
+    rows = database.list_customers((after(asked.cursor, whole) or (0,))[0], asked.limit + 1)
+    listed = [{**row, "address": None} for row in rows]
+    return page(listed, asked.limit, lambda row: [row["customer_id"]])
+
+
+@router.post("/customers", status_code=201, response_model=shape(database.Customer))
+def add_customer(new: NewCustomer) -> Any:
+    """Add a customer; where the name or phone number is known already, asks first."""
+    if "similar" not in new.confirmed and (others := database.similar_customers(new.name, new.phone_number)):
+        raise Unanswered([Question(kind="similar", sentence=KNOWN, customers=list(others))])
+    customer_id = database.add_customer(new.name, new.phone_number)
+    return {"customer_id": customer_id, "name": new.name, "phone_number": new.phone_number}
+
+
+@router.get("/customers/{customer_id}", response_model=shape(reports.Account))
+def get_account(customer_id: Id) -> Any:
+    """Return a customer with all that they have and owe."""
+    return reports.get_account(customer_id)
+
+
+@router.patch("/customers/{customer_id}", response_model=shape(database.Customer))
+def update_customer(customer_id: Id, given: CustomerChange) -> Any:
+    return database.update_customer(customer_id, **changes(given))
+
+
+@router.get("/customers/{customer_id}/history")
+def get_history(customer_id: Id, asked: Annotated[Place, Query()]) -> Found[Told]:
+    """Return the changes of a customer and of all that is or was theirs, newest first."""
+    before = after(asked.cursor, whole, str, whole)
+    rows = trail.history_of_customer(customer_id, before, asked.limit + 1)
+    total = None if before else trail.count_history_of_customer(customer_id)
+    pages = page(rows, asked.limit, lambda row: [row["trail_id"], row["table_name"], row["record_id"]], total=total)
+    named = [told(row, wording.record_name(row["table_name"], row["record_id"], row["record"]))
+             for row in pages.pop("rows")]
+    return Found[Told](rows=named, **pages)
+
+
+@router.get("/customers/{customer_id}/bills", response_model=page_of(database.BillHit))
+def list_bills(customer_id: Id, asked: Annotated[Place, Query()]) -> Any:
+    """Return a customer's bills, newest first."""
+    rows = database.list_bills((after(asked.cursor, whole) or (0,))[0], asked.limit + 1, customer_id)
+    return page(rows, asked.limit, lambda row: [row["billing_id"]])
+
+
+@router.get("/customers/{customer_id}/payments", response_model=page_of(payments.PaymentOfCustomer))
+def list_payments(customer_id: Id, asked: Annotated[Place, Query()]) -> Any:
+    """Return a customer's payments, newest first."""
+    rows = payments.list_payments(customer_id, after(asked.cursor, fields.day, whole), asked.limit + 1)
+    return page(rows, asked.limit, lambda row: [row["paid_on"], row["payment_id"]])
+
+
+@router.post("/customers/{customer_id}/locations", status_code=201, response_model=shape(database.LocationRow))
+def add_location(customer_id: Id, new: NewLocation) -> Any:
+    location_id = database.add_location(customer_id, new.address)
+    return {"location_id": location_id, "customer_id": customer_id, "address": new.address}
+
+
+@router.get("/locations/{location_id}", response_model=shape(database.Location))
+def get_location(location_id: Id) -> Any:
+    return database.get_location(location_id)
+
+
+@router.patch("/locations/{location_id}", response_model=shape(database.LocationRow))
+def update_location(location_id: Id, given: LocationChange) -> Any:
+    return database.update_location(location_id, **changes(given))
+
+
+@router.post("/locations/{location_id}/services", status_code=201, response_model=shape(database.ServiceRow))
+def add_service(location_id: Id, new: NewService) -> Any:
+    service_id = database.add_service(location_id, new.service_name, new.cost)
+    return {"service_id": service_id, "location_id": location_id, **new.model_dump()}
+
+
+@router.get("/services/{service_id}", response_model=shape(database.Service))
+def get_service(service_id: Id) -> Any:
+    return database.get_service(service_id)
+
+
+@router.patch("/services/{service_id}", response_model=shape(database.ServiceRow))
+def update_service(service_id: Id, given: ServiceChange) -> Any:
+    return database.update_service(service_id, **changes(given))
+
+
+@router.post("/locations/{location_id}/equipment", status_code=201, response_model=shape(database.EquipmentRow))
+def add_equipment(location_id: Id, new: NewEquipment) -> Any:
+    equipment_id = database.add_equipment(location_id, new.equipment_name, new.serial_number, new.cost)
+    return {"equipment_id": equipment_id, "location_id": location_id, **new.model_dump()}
+
+
+@router.get("/equipment", response_model=found_of(database.Equipment))
+def list_equipment(asked: Annotated[Search, Query()]) -> Any:
+    """Find equipment by serial number, name, address or customer; without a search, list it by ID."""
+    skip = (after(asked.cursor, whole) or (0,))[0]
+    if asked.search:
+        return found(database.find_equipment(asked.search, skip, asked.limit), skip, asked.limit, MOST_COUNTED)
+    return page(database.list_equipment(skip, asked.limit + 1), asked.limit, lambda row: [row["equipment_id"]])
+
+
+@router.get("/equipment/{equipment_id}", response_model=shape(database.Equipment))
+def get_equipment(equipment_id: Id) -> Any:
+    return database.get_equipment(equipment_id)
+
+
+@router.patch("/equipment/{equipment_id}", response_model=shape(database.EquipmentRow))
+def update_equipment(equipment_id: Id, given: EquipmentChange) -> Any:
+    return database.update_equipment(equipment_id, **changes(given))

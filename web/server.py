@@ -1,0 +1,109 @@
+"""The server of the page: its address, its links, and its end."""
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import socket
+import threading
+import webbrowser
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import uvicorn
+
+import database
+from tracker.errors import Error, Unavailable
+from web.app import make_app
+from web.sessions import SHARED_CONNECTIONS, Sessions
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+END_WITHIN = 4  # seconds that requests under way have at the end
+Say = Callable[[str], object]
+
+
+class Options(NamedTuple):
+    """Where to listen, whether to open a browser, and whether there is a link to look with."""
+
+    host: str
+    port: int
+    opens: bool
+    viewer_link: bool
+
+
+def serve(version: str, options: Options, say: Say) -> None:
+    """Serve the page until a signal ends it; say tells where it is.
+
+    Raise Unavailable when the address cannot be listened at, and Error for a link where people have logins.
+    """
+    sessions = Sessions(database.is_embedded())
+    if options.viewer_link and not sessions.by_link:
+        raise Error("--viewer-link is for the embedded database; here people sign in with their own logins.")
+    with listening(options.host, options.port) as listener:
+        address = _address(options.host, listener.getsockname()[1])
+        link = _say_where(sessions, address, say, options.viewer_link)
+        if options.host not in LOOPBACK:
+            say("Whoever can listen to the network can read along: put a proxy with TLS in front.")
+        database.disconnect()  # no request is answered with the program's own rights
+        if options.opens:
+            threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()
+        run(version, sessions, listener)
+
+
+def run(version: str, sessions: Sessions, listener: socket.socket) -> None:
+    logging.getLogger("uvicorn").addHandler(logging.NullHandler())  # the program has its own log
+    config = uvicorn.Config(
+        make_app(sessions, version), log_config=None, access_log=False, server_header=False, http="h11", ws="none",
+        loop="asyncio", lifespan="on", timeout_graceful_shutdown=END_WITHIN,
+    )
+    try:
+        with contextlib.suppress(KeyboardInterrupt, SystemExit):  # uvicorn raises the signal anew once it has ended
+            uvicorn.Server(config).run([listener])
+    finally:
+        sessions.end_all()
+
+
+@contextlib.contextmanager
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """Listen at an address; raise Unavailable where that is not to be had."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listener = socket.create_server(address[:2], family=family)
+    except OSError as exc:
+        raise Unavailable(_why_not_here(host, port, exc)) from exc
+    with listener:
+        yield listener
+
+
+def _why_not_here(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Something listens at port {port} already; end that, or choose another with --port."
+    if error.errno == errno.EACCES:
+        return f"This system user may not listen at port {port}; choose one from 1024 on with --port."
+    return f"This machine has no address {host} to listen at; choose another with --host."
+
+
+def _say_where(sessions: Sessions, address: str, say: Say, viewer_link: bool) -> str:
+    """Say the address, with its secrets where the database is embedded; return what a browser is to open."""
+    if not sessions.by_link:
+        say(f"The page: {address}")
+        say("People sign in with their logins of the database. Ctrl-C stops it.")
+        return address
+
+    def link(key: str) -> str:
+        return f"{address}#key={key}"
+
+    administrator = database.administrator_of_embedded(SHARED_CONNECTIONS)
+    first = link(sessions.make_link("administrator", administrator, lambda key: say(f"Used. The next: {link(key)}")))
+    say(f"The page: {first}")
+    if viewer_link:
+        viewer = database.viewer_of_embedded(SHARED_CONNECTIONS)
+        key = sessions.make_link("viewer", viewer, lambda key: say(f"Used. To look, the next: {link(key)}"))
+        say(f"To look: {link(key)}")
+    say("A link opens the page once, in one browser. Ctrl-C stops it.")
+    return first
+
+
+def _address(host: str, port: int) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{port}/"
