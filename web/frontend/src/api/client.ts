@@ -1,5 +1,5 @@
 // What asks the server. Every failure becomes a Refused, whose message is one sentence to show.
-import type { Failure } from "./types";
+import type { Answer, Asked, Failure, Readable } from "./types";
 
 export class Refused extends Error {
   readonly status: number;
@@ -24,15 +24,22 @@ const SILENT = "The server does not answer; see whether it runs and this machine
 let token = "";
 let onAnswer: (answered: boolean) => void = () => {};
 let onSessionOver: () => void = () => {};
+let renewed: () => Promise<string> = () => Promise.resolve(token);
 
 export function keepToken(next: string): void {
   token = next;
 }
 
-/** Be told whether the server answered a request, and when it no longer knows the session. */
-export function listen(answered: (answered: boolean) => void, sessionOver: () => void): void {
+/**
+ * Be told whether the server answered a request, and when it no longer knows the session; and be asked for the token of
+ * the session as it is by now.
+ */
+export function listen(
+  answered: (answered: boolean) => void, sessionOver: () => void, renew: () => Promise<string>,
+): void {
   onAnswer = answered;
   onSessionOver = sessionOver;
+  renewed = renew;
 }
 
 export function address(path: string, query: Query = {}): string {
@@ -43,14 +50,31 @@ export function address(path: string, query: Query = {}): string {
   return asked.size ? `${path}?${asked}` : path;
 }
 
-export function get<T>(path: string, query?: Query, signal?: AbortSignal): Promise<T> {
-  return ask<T>(address(path, query), { signal: signal ?? null });
+/** Read an address; of a path with a parameter, for the record with that ID. */
+export function get<P extends Readable>(
+  path: P, { id, query, signal }: { id?: number; query?: Asked<P>; signal?: AbortSignal } = {},
+): Promise<Answer<P>> {
+  const of = id === undefined ? path : path.replace(/\{\w+\}/, String(id));
+  return ask<Answer<P>>(address(of, query as Query | undefined), { signal: signal ?? null });
 }
 
-export function send<T>(method: "POST" | "PATCH" | "DELETE", path: string, body?: unknown): Promise<T> {
+/** Write something, once: it is sent anew only where it was refused because of a token that is no longer the present one. */
+export async function send<T>(method: "POST" | "PATCH" | "DELETE", path: string, body?: unknown): Promise<T> {
+  const carried = token;
+  try {
+    return await sendWith<T>(carried, method, path, body);
+  } catch (error) {
+    if (!(error instanceof Refused) || error.status !== 403) throw error;
+    const present = await renewed(); // another tab may have signed in meanwhile
+    if (!present || present === carried) throw error;
+    return sendWith<T>(present, method, path, body);
+  }
+}
+
+function sendWith<T>(carried: string, method: string, path: string, body: unknown): Promise<T> {
   return ask<T>(path, {
     method,
-    headers: { "Content-Type": "application/json", "X-CSRF-Token": token },
+    headers: { "Content-Type": "application/json", "X-CSRF-Token": carried },
     body: body === undefined ? null : JSON.stringify(body),
   });
 }

@@ -1,12 +1,7 @@
 // What is asked of the server, and how long an answer is good for.
-import {
-  QueryClient, infiniteQueryOptions, keepPreviousData, queryOptions,
-} from "@tanstack/react-query";
-import { Refused, get, type Query } from "./client";
-import type {
-  Account, Bill, BillHit, Change, CustomerHit, EquipmentHit, Found, Overview, Page, Payment, PaymentHit,
-  PaymentOfCustomer, Placed, Revenue, StatementChange,
-} from "./types";
+import { QueryClient, infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { Refused, get } from "./client";
+import type { Answer, Asked, Listed, Page, Readable } from "./types";
 
 const PAGE = 200;
 const FRESH = 20_000;
@@ -29,50 +24,45 @@ export function newQueries(): QueryClient {
 
 export const overview = queryOptions({
   queryKey: ["overview"],
-  queryFn: ({ signal }) => get<Overview>("/api/overview", {}, signal),
+  queryFn: ({ signal }) => get("/api/overview", { signal }),
 });
 
+/** Sums over the whole books, which the server keeps for as long. */
 export const revenue = queryOptions({
   queryKey: ["revenue"],
-  queryFn: ({ signal }) => get<Revenue>("/api/revenue", {}, signal),
+  queryFn: ({ signal }) => get("/api/revenue", { signal }),
   staleTime: 60_000,
 });
-
-export const account = (id: number) => one<Account>(`/api/customers/${id}`);
-export const bill = (id: number) => one<Bill>(`/api/bills/${id}`);
-export const payment = (id: number) => one<Payment>(`/api/payments/${id}`);
-export const placed = (kind: string, id: number) => one<Placed>(`/api/${kind}/${id}`);
-
-export const customers = (search: string) => list<Found<CustomerHit>>("/api/customers", { search });
-export const bills = (search: string) => list<Found<BillHit>>("/api/bills", { search });
-export const payments = (search: string) => list<Found<PaymentHit>>("/api/payments", { search });
-export const equipment = (search: string) => list<Found<EquipmentHit>>("/api/equipment", { search });
-export const changes = (query: Query) => list<Page<StatementChange>>("/api/changes", query);
-export const billsOf = (id: number) => list<Page<BillHit>>(`/api/customers/${id}/bills`, {});
-export const paymentsOf = (id: number) => list<Page<PaymentOfCustomer>>(`/api/customers/${id}/payments`, {});
-export const historyOf = (id: number) => list<Page<Change> & { total: number }>(`/api/customers/${id}/history`, {});
 
 /** Customers for the search in the header: a few, and none while nothing is typed. */
 export const found = (search: string) =>
   queryOptions({
     queryKey: ["found", search],
-    queryFn: ({ signal }) => get<Found<CustomerHit>>("/api/customers", { search, limit: 8 }, signal),
+    queryFn: ({ signal }) => get("/api/customers", { query: { search, limit: 8 }, signal }),
     enabled: search !== "",
     placeholderData: keepPreviousData,
   });
 
-function one<T>(path: string) {
-  return queryOptions({ queryKey: [path], queryFn: ({ signal }) => get<T>(path, {}, signal) });
+/** One record, by its ID; none is asked for where that is no number. */
+export function one<P extends Readable>(path: P, id: number) {
+  return queryOptions({
+    queryKey: [path, id],
+    queryFn: ({ signal }) => get(path, { id, signal }),
+    enabled: Number.isSafeInteger(id),
+  });
 }
 
-export function list<T extends Page<unknown>>(path: string, query: Query) {
+/** A list, a page at a time; of a path with a parameter, that of the record with that ID. */
+export function list<P extends Listed>(path: P, query: Asked<P>, id?: number) {
   return infiniteQueryOptions({
-    queryKey: [path, query],
-    queryFn: ({ pageParam, signal }) => get<T>(path, { ...query, limit: PAGE, cursor: pageParam }, signal),
+    queryKey: [path, id, query],
+    queryFn: ({ pageParam, signal }) => {
+      const asked = { ...query, limit: PAGE, cursor: pageParam } as Asked<P>;
+      return get<P>(path, { query: asked, signal, ...(id === undefined ? {} : { id }) });
+    },
     initialPageParam: null as string | null,
-    getNextPageParam: (last) => last.next,
+    getNextPageParam: (last: Answer<P>) => (last as Page<unknown>).next,
     placeholderData: keepPreviousData,
     refetchOnWindowFocus: (asked) => (asked.state.data?.pages.length ?? 0) <= ENOUGH_TO_RENEW,
   });
 }
-

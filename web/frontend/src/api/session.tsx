@@ -51,7 +51,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
 
   const look = useCallback(async () => {
     try {
-      accept(await get<Session>("/api/session"));
+      accept(await get("/api/session"));
     } catch (error) {
       setFailure(error);
     }
@@ -78,6 +78,11 @@ export function SessionProvider({ children }: { children: ReactNode }) {
         if (did) lastAnswer.current = Date.now();
       },
       () => setOver(seen.current !== null),
+      async () => {
+        const now = await get("/api/session");
+        accept(now);
+        return now.person && now.person.login === seen.current?.login ? now.person.token : "";
+      },
     );
     void open();
 
@@ -91,7 +96,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
         setFailure(error);
       }
     }
-  }, [look, signIn]);
+  }, [look, signIn, accept]);
 
   useWatch(over, session?.person?.idle_minutes, lastAnswer, look);
 

@@ -1,326 +1,71 @@
-// The shapes of the API, written by hand until the server's OpenAPI document is there.
+// The shapes of the API, by the names that the page uses; schema.d.ts is made from the server's OpenAPI document.
+import type { components, paths } from "./schema";
 
-export interface Person {
-  login: string;
-  name: string;
-  may_change: boolean;
-  why_not: string;
-  token: string;
-  database: string;
-  server: string;
-  version: string;
-  today: string;
-  idle_minutes: number;
-}
+type Shapes = components["schemas"];
 
-export interface Session {
-  by: "password" | "link";
-  person: Person | null;
-}
+export type Account = Shapes["Account"];
+export type AgedCustomer = Shapes["AgedCustomer"];
+export type AgedTotal = Shapes["AgedTotal"];
+export type Ages = Pick<AgedTotal, "not_due" | "days_30" | "days_60" | "days_90" | "older" | "total">;
+export type Bill = Shapes["Bill"];
+export type BillHit = Shapes["BillHit"];
+export type BillRun = Shapes["Run"];
+export type Change = Shapes["Told"];
+export type Customer = Shapes["Customer"];
+export type CustomerHit = Shapes["CustomerHit"];
+export type EquipmentHit = Shapes["Equipment"];
+export type LateCustomer = Shapes["LateCustomer"];
+export type LateTotal = Shapes["LateTotal"];
+export type MonthlyRevenue = Shapes["MonthlyRevenue"];
+export type NewPayment = Shapes["NewPayment"];
+export type OpenBill = Shapes["OpenBill"];
+export type Overview = Shapes["Overview"];
+export type Payment = Shapes["Payment"];
+export type PaymentForm = Shapes["PaymentForm"];
+export type PaymentHit = Shapes["PaymentHit"];
+export type PaymentOfCustomer = Shapes["PaymentOfCustomer"];
+export type PaymentOnBill = Shapes["PaymentOnBill"];
+export type Person = Shapes["Person"];
+export type RecurringRevenue = Shapes["RecurringRevenue"];
+export type Revenue = Shapes["Revenue"];
+export type Session = Shapes["Who"];
+export type SettledBill = Shapes["SettledBill"];
+export type Site = Shapes["Site"];
+export type SiteEquipment = Shapes["SiteEquipment"];
+export type SiteService = Shapes["SiteService"];
+export type Verified = Shapes["Verified"];
 
-export interface Customer {
-  customer_id: number;
-  name: string;
-  phone_number: string | null;
-}
-
-export interface CustomerHit extends Customer {
-  address: string | null;
-}
-
-export interface PaymentHit {
-  payment_id: number;
-  customer_id: number;
-  name: string;
-  paid_on: string;
-  amount: string;
-  method: string;
-  reference: string | null;
-  voided_on: string | null;
-}
-
+/** What a question of the server is about; the OpenAPI document leaves that open. */
 export interface Question {
   kind: string;
   sentence: string;
   customers: Customer[];
-  payments: Partial<PaymentHit>[];
+  payments: PaymentHit[];
 }
 
 export interface Failure {
   error: string;
   field: string | null;
   questions: Question[];
-  present: Record<string, unknown> | null;
+  present: Values | null;
 }
+
+/** The fields of a record, in a form that is not of one kind of record alone. */
+export type Values = Record<string, unknown>;
 
 export interface Page<T> {
   rows: T[];
   next: string | null;
 }
 
-/** A page of what was searched; total counts all hits, and more says that there are more than that. */
-export interface Found<T> extends Page<T> {
-  total: number | null;
-  more: boolean;
-}
+/** The addresses that can be read, and what each takes and gives. */
+export type Readable = {
+  [P in keyof paths]: paths[P] extends { get: { responses: { 200: { content: { "application/json": unknown } } } } }
+    ? P
+    : never;
+}[keyof paths];
+export type Answer<P extends Readable> = paths[P]["get"]["responses"][200]["content"]["application/json"];
+export type Asked<P extends Readable> = NonNullable<paths[P]["get"]["parameters"]["query"]>;
 
-export interface Ages {
-  not_due: string;
-  days_30: string;
-  days_60: string;
-  days_90: string;
-  older: string;
-  total: string;
-}
-
-export interface AgedTotal extends Ages {
-  customers: number;
-}
-
-export interface AgedCustomer extends Ages {
-  customer_id: number;
-  name: string;
-  oldest_due_date: string;
-}
-
-export interface LateCustomer {
-  customer_id: number;
-  name: string;
-  phone_number: string | null;
-  amount_late: string;
-  oldest_due_date: string;
-  days_late: number;
-  last_payment_date: string | null;
-}
-
-export interface LateTotal {
-  customers: number;
-  amount: string;
-}
-
-export interface Report<T, S> extends Page<T> {
-  as_of: string;
-  total: S;
-}
-
-export interface BillRun {
-  period: string;
-  issued_on: string;
-  bills: number;
-  amount: string;
-  paid: string;
-}
-
-export interface Verified {
-  verified_at: string;
-  person: string;
-  bills: number;
-  payments: number;
-  findings: number;
-  first_finding: string | null;
-}
-
-export interface Overview {
-  today: string;
-  customers: number;
-  customers_exact: boolean;
-  late: LateTotal;
-  aged: AgedTotal;
-  payments_today: { count: number; amount: string; rows: PaymentHit[] };
-  bill_runs: BillRun[];
-  verified: Verified | null;
-}
-
-export interface MonthlyRevenue {
-  month: string;
-  billed: string;
-  collected: string;
-}
-
-export interface RecurringRevenue {
-  service_name: string;
-  services: number;
-  monthly: string;
-}
-
-export interface Revenue {
-  summed_at: string;
-  months: MonthlyRevenue[];
-  recurring: RecurringRevenue[];
-  monthly_total: string;
-}
-
-export interface BillHit {
-  billing_id: number;
-  customer_id: number;
-  name: string;
-  description: string;
-  due_date: string;
-  amount_billed: string;
-  amount_due: string;
-  last_payment_date: string | null;
-  is_late: boolean;
-  days_late: number;
-}
-
-export interface Bill extends BillHit {
-  period: string | null;
-  issued_on: string;
-  amount_paid: string;
-  items: { description: string; amount: string }[] | null;
-}
-
-export interface EquipmentHit {
-  equipment_id: number;
-  location_id: number;
-  customer_id: number;
-  name: string;
-  address: string;
-  equipment_name: string;
-  serial_number: string | null;
-  cost: string;
-}
-
-export type Values = Record<string, unknown>;
-
-interface AnyChange {
-  trail_id: number;
-  changed_at: string;
-  person: string;
-  login: string;
-  program: string;
-  reason: string | null;
-  table_name: string;
-  kind: string;
-  record: Values | null;
-}
-
-/** What a statement did to one record. */
-export interface Change extends AnyChange {
-  record_id: number;
-  old: Values | null;
-  new: Values | null;
-}
-
-/** What a statement did to one or more records of a table; ids are ranges, as 1, 3-7. */
-export interface StatementChange extends AnyChange {
-  transaction_id: number;
-  ids: string;
-  row_count: number;
-  record_id: number | null;
-  old: Values | Values[] | null;
-  new: Values | null;
-}
-
-export interface SiteService {
-  service_id: number;
-  service_name: string;
-  cost: string;
-}
-
-export interface SiteEquipment {
-  equipment_id: number;
-  equipment_name: string;
-  serial_number: string | null;
-  cost: string;
-}
-
-export interface Site {
-  location_id: number;
-  address: string;
-  services: SiteService[];
-  equipment: SiteEquipment[];
-}
-
-export interface PaymentOnBill {
-  payment_id: number;
-  paid_on: string;
-  amount: string;
-  voided_on: string | null;
-}
-
-export interface OpenBill {
-  billing_id: number;
-  description: string;
-  due_date: string;
-  amount_billed: string;
-  amount_paid: string;
-  amount_due: string;
-  days_late: number;
-  today: string;
-  payments: PaymentOnBill[];
-}
-
-export interface SettledBill {
-  billing_id: number;
-  description: string;
-  due_date: string;
-  amount_billed: string;
-  last_payment_date: string | null;
-}
-
-export interface Account extends Customer {
-  customer_since: string;
-  locations: Site[];
-  monthly_total: string;
-  unpaid_bills: OpenBill[];
-  paid_bills: SettledBill[];
-  paid_bill_count: number;
-  amount_due: string;
-  credit: string;
-}
-
-export interface PaymentOfCustomer {
-  payment_id: number;
-  paid_on: string;
-  amount: string;
-  amount_left: string;
-  method: string;
-  reference: string | null;
-  voided_on: string | null;
-  void_reason: string | null;
-}
-
-export interface Payment extends PaymentOfCustomer {
-  customer_id: number;
-  name: string;
-  recorded_at: string;
-  recorded_by: string;
-  bills: { billing_id: number; description: string; amount: string }[];
-}
-
-export interface UnpaidBill {
-  billing_id: number;
-  description: string;
-  due_date: string;
-  days_late: number;
-  amount_billed: string;
-  amount_paid: string;
-  amount_due: string;
-}
-
-export interface PaymentForm {
-  entry_key: string;
-  today: string;
-  methods: string[];
-  unpaid_bills: UnpaidBill[];
-  amount_due: string;
-  credit: string;
-}
-
-export interface NewPayment {
-  entry_key: string;
-  amount: string;
-  paid_on: string;
-  method: string;
-  reference: string | null;
-  billing_id: number | null;
-  confirmed: string[];
-}
-
-/** A record that stands at a customer's site. */
-export interface Placed {
-  customer_id: number;
-  name: string;
-  address: string;
-}
+/** Those that give a page of a list. */
+export type Listed = { [P in Readable]: Answer<P> extends Page<unknown> ? P : never }[Readable];

@@ -4,7 +4,7 @@ import { Amount } from "../parts/Amount";
 import { clean } from "../words/text";
 
 /** Show known customers and earlier payments; they open beside this page, since a form is open on it. */
-export function Known({ customers, payments }: { customers: Customer[]; payments: Partial<PaymentHit>[] }) {
+export function Known({ customers, payments }: { customers: Customer[]; payments: PaymentHit[] }) {
   return (
     <>
       {customers.length > 0 && <KnownCustomers rows={customers} />}
@@ -39,15 +39,14 @@ function KnownCustomers({ rows }: { rows: Customer[] }) {
   );
 }
 
-function EarlierPayments({ rows }: { rows: Partial<PaymentHit>[] }) {
-  const named = rows.some((row) => row.name);
+function EarlierPayments({ rows }: { rows: PaymentHit[] }) {
   return (
     <table className="small">
       <caption className="unseen">Earlier payments</caption>
       <thead>
         <tr>
           <th scope="col">ID</th>
-          {named && <th scope="col">Customer</th>}
+          <th scope="col">Customer</th>
           <th scope="col">Paid on</th>
           <th scope="col" className="amount">Amount</th>
           <th scope="col">Method</th>
@@ -60,9 +59,9 @@ function EarlierPayments({ rows }: { rows: Partial<PaymentHit>[] }) {
             <th scope="row" className="number">
               <a href={`/payments/${row.payment_id}`} target="_blank" rel="noreferrer">{row.payment_id}</a>
             </th>
-            {named && <td>{clean(row.name)}</td>}
+            <td>{clean(row.name)}</td>
             <td className="day">{row.paid_on}</td>
-            <td className="amount"><Amount of={row.amount ?? null} /></td>
+            <td className="amount"><Amount of={row.amount} /></td>
             <td>{row.method}</td>
             <td>{clean(row.reference)}</td>
           </tr>

@@ -28,7 +28,7 @@ export function PaymentDialog(props: Props) {
   // Asked for once: a form that is read again would come with another key.
   useEffect(() => {
     if (form || failure) return;
-    get<Form>(`/api/customers/${customerId}/payment-form`).then(setForm, setFailure);
+    get("/api/customers/{customer_id}/payment-form", { id: customerId }).then(setForm, setFailure);
   }, [customerId, form, failure]);
 
   const slow = useSettled(true, 250, false);
@@ -65,9 +65,10 @@ function Entry({ customerId, name, form, onClose }: Props & { form: Form }) {
   const questions = outcome?.failure?.questions ?? [];
 
   const record = (confirmed: string[]) => {
-    const body = {
+    const body: NewPayment = {
       ...typed,
       entry_key: form.entry_key,
+      method: typed.method as NewPayment["method"],
       reference: typed.reference || null,
       billing_id: typed.billing_id ? Number(typed.billing_id) : null,
       confirmed,

@@ -1,19 +1,18 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useEffect, useState, type ReactNode } from "react";
 import { Link, useLocation, useParams } from "react-router";
-import { account, billsOf, historyOf, paymentsOf } from "../api/queries";
+import { list, one } from "../api/queries";
 import { usePerson } from "../api/session";
-import type { Account as Shown, BillHit, Change, PaymentOfCustomer, Values } from "../api/types";
+import type { Account as Shown, BillHit, PaymentOfCustomer, Values } from "../api/types";
 import { PaymentDialog } from "../forms/PaymentForm";
 import { RecordForm } from "../forms/RecordForm";
 import { CUSTOMER, LOCATION, type RecordKind } from "../forms/records";
 import { Amount } from "../parts/Amount";
-import { ChangeInFull, What } from "../parts/ChangeWords";
+import { CHANGES, ChangeInFull } from "../parts/ChangeWords";
 import { List, type Column } from "../parts/List";
 import { Failed, Loading } from "../parts/State";
 import { useAsked, useTitle } from "../parts/hooks";
-import { nameInAccount, who } from "../words/history";
-import { clean, showMoment } from "../words/text";
+import { clean } from "../words/text";
 import { BILLS_OF_ONE } from "./Bills";
 import { NotFound } from "./NotFound";
 import { Sites, type Ask } from "./Sites";
@@ -23,7 +22,7 @@ const TABS: [string, string][] = [["", "Account"], ["bills", "All bills"], ["pay
 
 export function Account() {
   const id = Number(useParams()["id"]);
-  const asked = useQuery({ ...account(id), enabled: Number.isSafeInteger(id) });
+  const asked = useQuery(one("/api/customers/{customer_id}", id));
   useTitle(asked.data ? clean(asked.data.name) : "Customer");
   if (!Number.isSafeInteger(id)) return <NotFound />;
   if (asked.isPending) return <Loading rows={10} />;
@@ -149,7 +148,7 @@ function Whole({ shown, ask, looked }: { shown: Shown; ask: Ask | null; looked: 
 }
 
 function AllBills({ id }: { id: number }) {
-  const asked = useInfiniteQuery(billsOf(id));
+  const asked = useInfiniteQuery(list("/api/customers/{customer_id}/bills", {}, id));
   return (
     <List<BillHit> caption="All bills" asked={asked} columns={BILLS_OF_ONE} id={(row) => row.billing_id}
       link={(row) => `/bills/${row.billing_id}`} empty="No bills yet." />
@@ -168,25 +167,19 @@ const PAYMENTS: Column<PaymentOfCustomer>[] = [
 ];
 
 function AllPayments({ id }: { id: number }) {
-  const asked = useInfiniteQuery(paymentsOf(id));
+  const asked = useInfiniteQuery(list("/api/customers/{customer_id}/payments", {}, id));
   return (
     <List caption="Payments" asked={asked} columns={PAYMENTS} id={(row) => row.payment_id}
       link={(row) => `/payments/${row.payment_id}`} struck={(row) => row.voided_on !== null} empty="No payments yet." />
   );
 }
 
-const HISTORY: Column<Change>[] = [
-  { head: "When", kind: "day", width: 16, cell: (row) => showMoment(row.changed_at) },
-  { head: "Who", width: 18, spare: 1, cell: (row) => who(row) },
-  { head: "Change", cell: (row) => <What change={row} name={nameInAccount(row)} /> },
-];
-
 function History({ id }: { id: number }) {
-  const asked = useInfiniteQuery(historyOf(id));
+  const asked = useInfiniteQuery(list("/api/customers/{customer_id}/history", {}, id));
   return (
-    <List caption="History" asked={asked} columns={HISTORY}
-      id={(row) => `${row.trail_id} ${row.table_name} ${row.record_id}`}
-      full={(row) => <ChangeInFull change={row} name={nameInAccount(row)} />}
-      total={asked.data?.pages[0]?.total} empty="Nothing of it was changed since the trail began." />
+    <List caption="History" asked={asked} columns={CHANGES}
+      id={(row) => `${row.trail_id} ${row.table_name} ${row.record_id ?? ""}`}
+      full={(row) => <ChangeInFull change={row} />}
+      total={asked.data?.pages[0]?.total ?? undefined} empty="Nothing of it was changed since the trail began." />
   );
 }

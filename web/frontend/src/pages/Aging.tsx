@@ -1,14 +1,14 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { address } from "../api/client";
 import { list } from "../api/queries";
-import type { AgedCustomer, AgedTotal, Ages, Report } from "../api/types";
+import type { AgedCustomer, AgedTotal, Ages } from "../api/types";
 import { Amount } from "../parts/Amount";
 import { AsOf } from "../parts/AsOf";
 import { List, type Column } from "../parts/List";
 import { PageHead } from "../parts/PageHead";
 import { SearchBox } from "../parts/SearchBox";
 import { useAsked, useTitle } from "../parts/hooks";
-import { agingTitle } from "../words/sentences";
+import { agingTitle, orderOf } from "../words/sentences";
 import { clean, plural } from "../words/text";
 
 const age = (head: string, key: keyof Ages, spare?: 1): Column<AgedCustomer> => ({
@@ -28,8 +28,8 @@ const COLUMNS: Column<AgedCustomer>[] = [
 
 export function Aging() {
   const [asked, ask] = useAsked();
-  const query = { as_of: asked("as_of"), sort: asked("sort") || "oldest", search: asked("search") };
-  const aged = useInfiniteQuery(list<Report<AgedCustomer, AgedTotal>>("/api/aging", query));
+  const query = { as_of: asked("as_of"), sort: orderOf(asked("sort")), search: asked("search") };
+  const aged = useInfiniteQuery(list("/api/aging", query));
   const first = aged.data?.pages[0];
   useTitle(query.as_of ? `Owed by age as of ${query.as_of}` : "Owed by age");
   return (

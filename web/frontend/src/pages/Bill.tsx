@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "react-router";
-import { bill } from "../api/queries";
+import { one } from "../api/queries";
 import type { Bill as Shown } from "../api/types";
 import { Amount } from "../parts/Amount";
 import { Fact, Facts } from "../parts/Facts";
@@ -11,7 +11,7 @@ import { NotFound } from "./NotFound";
 
 export function Bill() {
   const id = Number(useParams()["id"]);
-  const asked = useQuery({ ...bill(id), enabled: Number.isSafeInteger(id) });
+  const asked = useQuery(one("/api/bills/{billing_id}", id));
   useTitle(`Bill ${id}`);
   if (!Number.isSafeInteger(id)) return <NotFound />;
   if (asked.isPending) return <Loading />;

@@ -1,5 +1,5 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { bills } from "../api/queries";
+import { list } from "../api/queries";
 import type { BillHit } from "../api/types";
 import { Amount } from "../parts/Amount";
 import { List, type Column } from "../parts/List";
@@ -29,7 +29,7 @@ function DaysLate({ of }: { of: number }) {
 export function Bills() {
   const [asked, ask] = useAsked();
   const search = asked("search");
-  const found = useInfiniteQuery(bills(search));
+  const found = useInfiniteQuery(list("/api/bills", { search }));
   const first = found.data?.pages[0];
   useTitle(search ? `Bills with ${search}` : "Bills");
   return (

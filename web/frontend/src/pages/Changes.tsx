@@ -1,30 +1,27 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { changes } from "../api/queries";
+import { list } from "../api/queries";
 import { usePerson } from "../api/session";
-import type { StatementChange } from "../api/types";
-import { ChangeInFull, What } from "../parts/ChangeWords";
-import { List, type Column } from "../parts/List";
+import { CHANGES, ChangeInFull } from "../parts/ChangeWords";
+import { List } from "../parts/List";
 import { PageHead } from "../parts/PageHead";
 import { SearchBox } from "../parts/SearchBox";
 import { useAsked, useTitle } from "../parts/hooks";
-import { TABLES, statementName, who } from "../words/history";
-import { showMoment } from "../words/text";
 
-const KINDS = ["added", "changed", "deleted"].map((kind) => [kind, kind] as const);
-
-const COLUMNS: Column<StatementChange>[] = [
-  { head: "When", kind: "day", width: 16, cell: (row) => showMoment(row.changed_at) },
-  { head: "Who", width: 18, spare: 1, cell: (row) => who(row) },
-  { head: "Change", cell: (row) => <What change={row} name={statementName(row)} /> },
-];
+const KINDS = { added: "added", changed: "changed", deleted: "deleted" };
+// As the trail names them, and what their records are called.
+const TABLES = {
+  customers: "customers", locations: "locations", services: "services", equipment: "equipment", billing: "bills",
+  payments: "payments",
+};
 
 export function Changes() {
   const [asked, ask] = useAsked();
   const { today } = usePerson();
   const query = {
-    first: asked("first"), last: asked("last"), person: asked("person"), kind: asked("kind"), table: asked("table"),
+    first: asked("first"), last: asked("last"), person: asked("person"), kind: chosen(KINDS, asked("kind")),
+    table: chosen(TABLES, asked("table")),
   };
-  const found = useInfiniteQuery(changes(query));
+  const found = useInfiniteQuery(list("/api/changes", query));
   useTitle("Changes");
   return (
     <>
@@ -44,19 +41,24 @@ export function Changes() {
       <List
         caption="Changes, the newest first"
         asked={found}
-        columns={COLUMNS}
+        columns={CHANGES}
         id={(row) => row.trail_id}
-        full={(row) => <ChangeInFull change={row} name={statementName(row)} />}
+        full={(row) => <ChangeInFull change={row} />}
         empty="No changes like that; take another day or person."
       />
     </>
   );
 }
 
+/** Return a choice that an address names, if there is such a one. */
+function chosen<C extends object>(choices: C, name: string): keyof C | "" {
+  return name in choices ? (name as keyof C) : "";
+}
+
 function Choice({ name, value, choices, onChange }: {
   name: string;
   value: string;
-  choices: readonly (readonly [string, string])[];
+  choices: Record<string, string>;
   onChange: (value: string) => void;
 }) {
   return (
@@ -64,7 +66,7 @@ function Choice({ name, value, choices, onChange }: {
       {name}
       <select value={value} onChange={(event) => onChange(event.target.value)}>
         <option value="">all</option>
-        {choices.map(([key, label]) => (
+        {Object.entries(choices).map(([key, label]) => (
           <option key={key} value={key}>{label}</option>
         ))}
       </select>

@@ -1,7 +1,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useNavigate } from "react-router";
-import { customers } from "../api/queries";
+import { list } from "../api/queries";
 import { usePerson } from "../api/session";
 import type { CustomerHit } from "../api/types";
 import { RecordForm } from "../forms/RecordForm";
@@ -23,7 +23,7 @@ const COLUMNS: Column<CustomerHit>[] = [
 export function Customers() {
   const [asked, ask] = useAsked();
   const search = asked("search");
-  const found = useInfiniteQuery(customers(search));
+  const found = useInfiniteQuery(list("/api/customers", { search }));
   const first = found.data?.pages[0];
   const [adding, setAdding] = useState(false);
   const navigate = useNavigate();

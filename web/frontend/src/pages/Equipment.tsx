@@ -1,5 +1,5 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { equipment } from "../api/queries";
+import { list } from "../api/queries";
 import type { EquipmentHit } from "../api/types";
 import { Amount } from "../parts/Amount";
 import { List, type Column } from "../parts/List";
@@ -21,7 +21,7 @@ const COLUMNS: Column<EquipmentHit>[] = [
 export function Equipment() {
   const [asked, ask] = useAsked();
   const search = asked("search");
-  const found = useInfiniteQuery(equipment(search));
+  const found = useInfiniteQuery(list("/api/equipment", { search }));
   const first = found.data?.pages[0];
   useTitle(search ? `Equipment with ${search}` : "Equipment");
   return (

@@ -1,14 +1,14 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { address } from "../api/client";
 import { list } from "../api/queries";
-import type { LateCustomer, LateTotal, Report } from "../api/types";
+import type { LateCustomer } from "../api/types";
 import { Amount } from "../parts/Amount";
 import { AsOf } from "../parts/AsOf";
 import { List, type Column } from "../parts/List";
 import { PageHead } from "../parts/PageHead";
 import { SearchBox } from "../parts/SearchBox";
 import { useAsked, useTitle } from "../parts/hooks";
-import { lateFooter } from "../words/sentences";
+import { lateFooter, orderOf } from "../words/sentences";
 import { clean } from "../words/text";
 
 const COLUMNS: Column<LateCustomer>[] = [
@@ -22,8 +22,8 @@ const COLUMNS: Column<LateCustomer>[] = [
 
 export function Late() {
   const [asked, ask] = useAsked();
-  const query = { as_of: asked("as_of"), sort: asked("sort") || "oldest", search: asked("search") };
-  const late = useInfiniteQuery(list<Report<LateCustomer, LateTotal>>("/api/late", query));
+  const query = { as_of: asked("as_of"), sort: orderOf(asked("sort")), search: asked("search") };
+  const late = useInfiniteQuery(list("/api/late", query));
   const first = late.data?.pages[0];
   useTitle(query.as_of ? `Late customers as of ${query.as_of}` : "Late customers");
   return (

@@ -21,13 +21,8 @@ export function Overview() {
         : asked.data ? <Figures shown={asked.data} />
         : <Failed error={asked.error} again={() => void asked.refetch()} />}
       <div className="overview">
-        <RevenueCharts owed={asked.data && <Owed aged={asked.data.aged} />} />
-        {asked.data && (
-          <>
-            <PaymentsToday today={asked.data.today} of={asked.data.payments_today} />
-            <BillRuns runs={asked.data.bill_runs} />
-          </>
-        )}
+        <RevenueParts owed={asked.data && <Owed aged={asked.data.aged} />} />
+        {asked.data && <PaymentsToday today={asked.data.today} of={asked.data.payments_today} />}
       </div>
       {asked.data && <Checked verified={asked.data.verified} />}
     </>
@@ -61,8 +56,8 @@ function Figure({ name, to, children }: { name: string; to: string; children: Re
   );
 }
 
-/** The charts of revenue, which can take seconds at first, and between them what is owed, which cannot. */
-function RevenueCharts({ owed }: { owed: ReactNode }) {
+/** What is summed over the whole books, which can take seconds at first, and between it what is owed, which cannot. */
+function RevenueParts({ owed }: { owed: ReactNode }) {
   const asked = useQuery(revenue);
   if (asked.isError && !asked.data) {
     return (
@@ -81,6 +76,7 @@ function RevenueCharts({ owed }: { owed: ReactNode }) {
       ) : (
         <div><Loading rows={8} /></div>
       )}
+      {asked.data && <BillRuns runs={asked.data.bill_runs} />}
     </>
   );
 }

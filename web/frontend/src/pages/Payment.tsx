@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useParams } from "react-router";
-import { payment } from "../api/queries";
+import { one } from "../api/queries";
 import { usePerson } from "../api/session";
 import type { Payment as Shown } from "../api/types";
 import { VoidDialog } from "../forms/VoidForm";
@@ -15,7 +15,7 @@ import { NotFound } from "./NotFound";
 
 export function Payment() {
   const id = Number(useParams()["id"]);
-  const asked = useQuery({ ...payment(id), enabled: Number.isSafeInteger(id) });
+  const asked = useQuery(one("/api/payments/{payment_id}", id));
   useTitle(`Payment ${id}`);
   if (!Number.isSafeInteger(id)) return <NotFound />;
   if (asked.isPending) return <Loading />;

@@ -1,5 +1,5 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { payments } from "../api/queries";
+import { list } from "../api/queries";
 import type { PaymentHit } from "../api/types";
 import { Amount } from "../parts/Amount";
 import { List, type Column } from "../parts/List";
@@ -22,7 +22,7 @@ const COLUMNS: Column<PaymentHit>[] = [
 export function Payments() {
   const [asked, ask] = useAsked();
   const search = asked("search");
-  const found = useInfiniteQuery(payments(search));
+  const found = useInfiniteQuery(list("/api/payments", { search }));
   const first = found.data?.pages[0];
   useTitle(search ? `Payments with ${search}` : "Payments");
   return (

@@ -37,6 +37,13 @@ export function paymentName(payment: Payment): string {
   return clean(`${said}, ${payment.method}, of ${payment.name}`);
 }
 
+const ORDERS = ["oldest", "amount", "name"] as const;
+
+/** Return the order that an address names, the oldest first where it names none. */
+export function orderOf(name: string): (typeof ORDERS)[number] {
+  return ORDERS.find((order) => order === name) ?? "oldest";
+}
+
 /** Count what a search or list found. */
 export function counted(total: number, more: boolean, noun: string): string {
   return more ? `More than ${plural(total, noun)}` : plural(total, noun);
