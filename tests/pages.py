@@ -50,6 +50,7 @@ class Site:
             [sys.executable, *start, *first, "web", "--port", "0", *options], cwd=program, env=environment(uri, **env),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
+        self.folder = Path(env.get("ISP_DATA_DIR", ""))
         self.printed: list[str] = []
         self.complained: list[str] = []
         self._readers = [threading.Thread(target=into.extend, args=(pipe,), daemon=True) for pipe, into in
@@ -181,6 +182,13 @@ class Books:
             conn.autocommit = True
             cur.execute(statement)
             return cur.fetchall() if cur.description else []
+
+    @contextlib.contextmanager
+    def session(self) -> Iterator[Any]:
+        """Lend a cursor of the superuser's in a session that holds what it took until it ends."""
+        with contextlib.closing(psycopg2.connect(self.superuser)) as conn, conn.cursor() as cur:
+            conn.autocommit = True
+            yield cur
 
     def add(self, login: str, role: str = "admin", password: str = WORD) -> None:
         """Add a login of a test's own; role is admin or read-only, or empty for none."""

@@ -9,7 +9,8 @@ from conftest import PROJECT
 
 MODULES = {
     ".".join(path.relative_to(PROJECT).with_suffix("").parts).replace(".__init__", ""): path
-    for path in [PROJECT / "main.py", PROJECT / "database.py", *(PROJECT / "tracker").rglob("*.py")]
+    for path in [PROJECT / "main.py", PROJECT / "database.py", *(PROJECT / "tracker").rglob("*.py"),
+                 *(PROJECT / "web").glob("*.py")]
 }
 # Each floor may use itself and the floors before it.
 FLOORS = [
@@ -22,11 +23,15 @@ FLOORS = [
     ["tracker.payments", "tracker.bill_run", "tracker.reports", "tracker.verify", "tracker.demo", "tracker.access",
      "tracker.trail", "tracker.wording"],
     ["tracker.transfer"],
+    ["web", "web.sessions", "web.shapes", "web.telling"],
+    ["web.signing_in", "web.overview", "web.accounts", "web.bills", "web.lists"],
+    ["web.app"],
+    ["web.server", "web.openapi"],
     ["tracker.terminal"],
     ["main"],
 ]
 # What asks or says: the terminal; and the embedded server, which says that it starts before there is a terminal room.
-MAY_PRINT = ("main", "tracker.terminal", "tracker.embedded")
+MAY_PRINT = ("main", "tracker.terminal", "tracker.embedded", "web.openapi")
 
 
 def imported(module: str) -> Iterator[str]:
@@ -50,6 +55,11 @@ def floor(module: str) -> int:
 @pytest.mark.parametrize("module", MODULES)
 def test_a_room_uses_only_rooms_on_its_floor_and_below(module):
     assert {other for other in imported(module) if floor(other) > floor(module)} == set()
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.startswith("tracker")])
+def test_the_menus_know_nothing_of_the_page_beside_them(module):
+    assert {other for other in imported(module) if other.startswith("web")} == set()
 
 
 def test_no_two_rooms_use_each_other():

@@ -135,7 +135,7 @@ def test_a_run_that_asks_nothing_bills_what_there_is_when_it_runs(ada, monkeypat
     subscribe(ada)
     shown = bill_run.preview(MONTH)
     monkeypatch.setattr(bill_run, "preview", lambda period: {**shown, "total": Decimal("9.00")})
-    arguments = commands.parser("", lambda _: 0).parse_args(["bill", "--period", "2030-01", "--yes"])
+    arguments = commands.parser("", lambda _: 0, lambda _: 0).parse_args(["bill", "--period", "2030-01", "--yes"])
     assert commands.bill_command(arguments) == 0
     assert len(payments.unpaid_bills(ada)) == 1
 

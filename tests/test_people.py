@@ -852,7 +852,7 @@ def test_the_commands_in_readme_are_those_of_people_with_their_options():
     readme = (PROJECT / "README.md").read_text(encoding="utf-8")
     written = {words.split()[0]: set(re.findall(r"--[a-z]+", words))
                for words in re.findall(r"^\| `main\.py people ([a-z].*?)` \|", readme, re.M)}
-    real = choices(choices(commands.parser("", lambda arguments: 0))["people"])
+    real = choices(choices(commands.parser("", lambda arguments: 0, lambda arguments: 0))["people"])
     assert written == {name: {option for action in command._actions for option in action.option_strings}
                        - {"-h", "--help"} for name, command in real.items()}
 

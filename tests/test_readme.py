@@ -240,7 +240,7 @@ def test_the_commands_in_readme_are_those_of_the_program_with_their_options():
     for row in table("Commands"):
         name, *rest = re.fullmatch(r"`main\.py (.*)`", row[0])[1].split()
         written[name] = set(re.findall(r"--[a-z-]+", " ".join(rest)))
-    parser = commands.parser("", lambda arguments: 0)
+    parser = commands.parser("", lambda arguments: 0, lambda arguments: 0)
     real, = [action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     assert written == {name: options_of(command) for name, command in real.items()}
 
@@ -293,14 +293,15 @@ def test_the_files_in_readme_are_those_of_the_repository():
                             check=True)
     there = set(listed.stdout.splitlines())
     folders = {f"{Path(path).parts[0]}/" for path in there if len(Path(path).parts) > 1}
-    rooms = {f"tracker/{Path(path).parts[1]}/" for path in there if path.startswith("tracker/") and path.count("/") > 1}
+    rooms = {f"{Path(path).parts[0]}/{Path(path).parts[1]}/" for path in there
+             if path.startswith(("tracker/", "web/")) and path.count("/") > 1}
     files = {path for path in there if "/" not in path} - {"README.md", "LICENSE", ".gitignore"}
     assert named == (folders - {".ci/"}) | {".ci/run"} | rooms | files
 
 
 def test_each_module_of_the_program_has_its_words_in_readme():
     rows = {re.search("`([^`]+)`", row[0])[1]: row[1] for row in table("The files")}
-    for folder in ("tracker/", "tracker/transfer/", "tracker/terminal/"):
+    for folder in ("tracker/", "tracker/transfer/", "tracker/terminal/", "web/"):
         modules = {path.stem for path in (PROJECT / folder).glob("*.py")} - {"__init__"}
         assert set(re.findall("`([^`]+)`", rows[folder])) == modules
 

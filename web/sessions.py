@@ -107,8 +107,8 @@ class _Link(NamedTuple):
 class Sessions:
     """All sessions of this server."""
 
-    def __init__(self, opens: bool = False) -> None:
-        self.by_link = opens
+    def __init__(self, by_link: bool = False) -> None:
+        self.by_link = by_link
         self._sessions: dict[str, Session] = {}
         self._links: dict[str, _Link] = {}
         self._tries = _Tries()
