@@ -15,6 +15,7 @@ export interface Column<T> {
   cell: (row: T) => ReactNode;
   kind?: Kind; // words where it says nothing
   width?: number; // in signs; without it, the column shares what is left
+  wide?: number; // the same where there is much room; 0 shares it
   spare?: 1 | 2; // 1 is left out on a phone, 2 on a narrow screen, too
   sort?: string; // what the server calls the order by this column
 }
@@ -108,9 +109,12 @@ function Table<T>({ rows, ...props }: Props<T> & { rows: T[] }) {
   );
 }
 
+/** Leave out what there is no room for, and say how wide the rest is. */
 function useColumns<T>(columns: Column<T>[]): Column<T>[] {
   const [phone, narrow] = [useMedia("(max-width: 640px)"), useMedia("(max-width: 1100px)")];
-  return columns.filter(({ spare }) => !spare || (spare === 1 ? !phone : !narrow));
+  return columns
+    .filter(({ spare }) => !spare || (spare === 1 ? !phone : !narrow))
+    .map((column) => (narrow || column.wide === undefined ? column : { ...column, width: column.wide }));
 }
 
 /** Draw the rows in sight; heights are measured, for those that are opened or wrap. */
@@ -173,7 +177,7 @@ function Head<T>({ columns, sort, onSort }: {
               key={head}
               scope="col"
               className={kind}
-              style={column.width ? { width: `calc(${column.width}ch + 1.5rem)` } : undefined}
+              style={column.width ? { width: `calc(${column.width}ch + var(--gaps))` } : undefined}
               aria-sort={sorted ? direction : undefined}
             >
               {order && onSort ? (
