@@ -1,0 +1,95 @@
+import type { MonthlyRevenue } from "../api/types";
+import { Amount } from "../parts/Amount";
+import { length, showAmount } from "../words/text";
+import { Chart, Key, useFills } from "./Chart";
+import { bands, ticks } from "./scale";
+
+const HEIGHT = 208;
+const [LEFT, TOP, BOTTOM] = [44, 8, 24];
+const SHORT = new Intl.NumberFormat("en", { notation: "compact" });
+
+/** What was billed beside what was collected, month by month. */
+export function Months({ months }: { months: MonthlyRevenue[] }) {
+  const last = months.at(-1);
+  const said = last
+    ? `Billed and collected in ${months.length} months; in ${last.month.slice(0, 7)} billed ` +
+      `${showAmount(last.billed)}, collected ${showAmount(last.collected)}.`
+    : "No months yet.";
+  return (
+    <div className="months">
+      <Chart
+        title="Billed and collected"
+        said={said}
+        height={HEIGHT}
+        picture={(width) => <Picture months={months} width={width} />}
+        table={<MonthsTable months={months} />}
+      />
+      <p className="keys">
+        <Key fill="solid">billed</Key>
+        <Key fill="ruled">collected</Key>
+      </p>
+    </div>
+  );
+}
+
+function Picture({ months, width }: { months: MonthlyRevenue[]; width: number }) {
+  const [fills, named] = useFills();
+  const most = Math.max(1, ...months.flatMap(({ billed, collected }) => [length(billed), length(collected)]));
+  const marks = ticks(most, 4);
+  const across = bands(months.length, LEFT, width);
+  const floor = HEIGHT - BOTTOM;
+  const tall = (value: number) => ((floor - TOP) * value) / (marks.at(-1) ?? 1);
+  const half = across.width / 2;
+  const name = (month: string) => (across.step > 52 ? month.slice(0, 7) : month.slice(5, 7));
+  return (
+    <>
+      {fills}
+      {marks.slice(1).map((mark) => (
+        <g key={mark}>
+          <line className="rule" x1={LEFT} x2={width} y1={floor - tall(mark)} y2={floor - tall(mark)} />
+          <text className="tick" x={LEFT - 6} y={floor - tall(mark)} dy="0.32em" textAnchor="end">
+            {SHORT.format(mark)}
+          </text>
+        </g>
+      ))}
+      {months.map(({ month, billed, collected }, i) => {
+        const at = across.at(i);
+        const [one, other] = [tall(length(billed)), tall(length(collected))];
+        return (
+          <g key={month} className="pair">
+            <title>{`${month.slice(0, 7)}: billed ${showAmount(billed)}, collected ${showAmount(collected)}`}</title>
+            <rect className="hit" x={at} y={TOP} width={across.width} height={floor - TOP} />
+            <rect className="bar" x={at} y={floor - one} width={half} height={one} fill={named("solid")} />
+            <rect className="bar" x={at + half} y={floor - other} width={half} height={other} fill={named("ruled")} />
+            <text className="tick" x={at + half} y={floor + 16} textAnchor="middle">{name(month)}</text>
+          </g>
+        );
+      })}
+      <line className="axis" x1={LEFT} x2={width} y1={floor} y2={floor} />
+    </>
+  );
+}
+
+function MonthsTable({ months }: { months: MonthlyRevenue[] }) {
+  return (
+    <table className="small">
+      <caption className="unseen">Billed and collected by month</caption>
+      <thead>
+        <tr>
+          <th scope="col">Month</th>
+          <th scope="col" className="amount">Billed</th>
+          <th scope="col" className="amount">Collected</th>
+        </tr>
+      </thead>
+      <tbody>
+        {months.map((row) => (
+          <tr key={row.month}>
+            <th scope="row" className="day">{row.month.slice(0, 7)}</th>
+            <td className="amount"><Amount of={row.billed} /></td>
+            <td className="amount"><Amount of={row.collected} /></td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}

@@ -1,0 +1,50 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { useState, type FormEvent } from "react";
+import { send } from "../api/client";
+import type { Payment } from "../api/types";
+import { Dialog } from "../parts/Dialog";
+import { Field } from "../parts/Field";
+import { PaymentUses } from "../parts/PaymentUses";
+import { paymentName } from "../words/sentences";
+import { Refusal } from "./RecordForm";
+import { against, useEntry } from "./useEntry";
+
+export function VoidDialog({ payment, onClose, onVoided }: {
+  payment: Payment;
+  onClose: () => void;
+  onVoided: (sentence: string) => void;
+}) {
+  const queries = useQueryClient();
+  const [reason, setReason] = useState("");
+  const entry = useEntry(
+    (body: { reason: string }) => send<Payment>("POST", `/api/payments/${payment.payment_id}/void`, body),
+    (voided) => {
+      void queries.invalidateQueries();
+      onVoided(`Voided ${paymentName(voided)}: ${voided.void_reason ?? reason}`);
+    },
+  );
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    void entry.submit({ reason });
+  };
+  return (
+    <Dialog title={`Void payment ${payment.payment_id}`} onClose={onClose} busy={entry.busy}>
+      <form onSubmit={submit} noValidate>
+        <p>
+          This voids {paymentName(payment)}. What it paid is due again, unless other credit pays it; the payment stays in
+          the list, struck out and with its reason. A void is not undone: record the payment again.
+        </p>
+        <PaymentUses payment={payment} />
+        <Field label="Reason" refusal={against(entry.outcome, "reason")}>
+          <input autoFocus name="reason" autoComplete="off" maxLength={400} value={reason}
+            onChange={(event) => setReason(event.target.value)} />
+        </Field>
+        <Refusal outcome={entry.outcome} fields={["reason"]} what="payment" />
+        <footer>
+          <button type="submit" className="danger" disabled={entry.busy}>{entry.busy ? "Voiding…" : "Void payment"}</button>
+          <button type="button" disabled={entry.busy} onClick={onClose}>Cancel</button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,75 @@
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { list } from "../api/queries";
+import { usePerson } from "../api/session";
+import { CHANGES, ChangeInFull } from "../parts/ChangeWords";
+import { List } from "../parts/List";
+import { PageHead } from "../parts/PageHead";
+import { SearchBox } from "../parts/SearchBox";
+import { useAsked, useTitle } from "../parts/hooks";
+
+const KINDS = { added: "added", changed: "changed", deleted: "deleted" };
+// As the trail names them, and what their records are called.
+const TABLES = {
+  customers: "customers", locations: "locations", services: "services", equipment: "equipment", billing: "bills",
+  payments: "payments",
+};
+
+export function Changes() {
+  const [asked, ask] = useAsked();
+  const { today } = usePerson();
+  const query = {
+    first: asked("first"), last: asked("last"), person: asked("person"), kind: chosen(KINDS, asked("kind")),
+    table: chosen(TABLES, asked("table")),
+  };
+  const found = useInfiniteQuery(list("/api/changes", query));
+  useTitle("Changes");
+  return (
+    <>
+      <PageHead title="Changes">
+        <label>
+          From
+          <input type="date" max={today} value={query.first} onChange={(event) => ask({ first: event.target.value })} />
+        </label>
+        <label>
+          To
+          <input type="date" max={today} value={query.last} onChange={(event) => ask({ last: event.target.value })} />
+        </label>
+        <SearchBox label="Person" value={query.person} onChange={(person) => ask({ person }, true)} />
+        <Choice name="Kind" value={query.kind} choices={KINDS} onChange={(kind) => ask({ kind })} />
+        <Choice name="Of" value={query.table} choices={TABLES} onChange={(table) => ask({ table })} />
+      </PageHead>
+      <List
+        caption="Changes, the newest first"
+        asked={found}
+        columns={CHANGES}
+        id={(row) => row.trail_id}
+        full={(row) => <ChangeInFull change={row} />}
+        empty="No changes like that; take another day or person."
+      />
+    </>
+  );
+}
+
+/** Return a choice that an address names, if there is such a one. */
+function chosen<C extends object>(choices: C, name: string): keyof C | "" {
+  return name in choices ? (name as keyof C) : "";
+}
+
+function Choice({ name, value, choices, onChange }: {
+  name: string;
+  value: string;
+  choices: Record<string, string>;
+  onChange: (value: string) => void;
+}) {
+  return (
+    <label>
+      {name}
+      <select value={value} onChange={(event) => onChange(event.target.value)}>
+        <option value="">all</option>
+        {Object.entries(choices).map(([key, label]) => (
+          <option key={key} value={key}>{label}</option>
+        ))}
+      </select>
+    </label>
+  );
+}

@@ -1,0 +1,54 @@
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { useNavigate } from "react-router";
+import { list } from "../api/queries";
+import { usePerson } from "../api/session";
+import type { CustomerHit } from "../api/types";
+import { RecordForm } from "../forms/RecordForm";
+import { CUSTOMER } from "../forms/records";
+import { List, type Column } from "../parts/List";
+import { PageHead } from "../parts/PageHead";
+import { SearchBox } from "../parts/SearchBox";
+import { useAsked, useTitle } from "../parts/hooks";
+import { counted } from "../words/sentences";
+import { clean } from "../words/text";
+
+const COLUMNS: Column<CustomerHit>[] = [
+  { head: "Name", cell: (row) => clean(row.name) },
+  { head: "ID", kind: "number", width: 8, spare: 1, cell: (row) => row.customer_id },
+  { head: "Phone number", kind: "code", width: 20, cell: (row) => row.phone_number ?? "" },
+  { head: "Address", spare: 1, cell: (row) => row.address ?? "" },
+];
+
+export function Customers() {
+  const [asked, ask] = useAsked();
+  const search = asked("search");
+  const found = useInfiniteQuery(list("/api/customers", { search }));
+  const first = found.data?.pages[0];
+  const [adding, setAdding] = useState(false);
+  const navigate = useNavigate();
+  const { may_change } = usePerson();
+  useTitle(search ? `Customers with ${search}` : "Customers");
+  return (
+    <>
+      <PageHead title="Customers" said={first?.total != null && counted(first.total, first.more, "customer")}>
+        <SearchBox label="Name, phone number, address or serial number" value={search}
+          onChange={(words) => ask({ search: words }, true)} />
+        {may_change && <button type="button" onClick={() => setAdding(true)}>Add customer</button>}
+      </PageHead>
+      <List
+        caption={search ? `Customers with ${search}` : "Customers"}
+        asked={found}
+        columns={COLUMNS}
+        id={(row) => row.customer_id}
+        link={(row) => `/customers/${row.customer_id}`}
+        total={first?.more ? undefined : (first?.total ?? undefined)}
+        empty={search ? "No customer found; try fewer words, or a part of one." : "No customers yet. Add the first one."}
+      />
+      {adding && (
+        <RecordForm kind={CUSTOMER} title="Add customer" path="/api/customers" onClose={() => setAdding(false)}
+          onSaved={(said, row) => void navigate(`/customers/${String(row["customer_id"])}`, { state: { said } })} />
+      )}
+    </>
+  );
+}

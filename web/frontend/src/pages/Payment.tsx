@@ -1,0 +1,62 @@
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { Link, useParams } from "react-router";
+import { one } from "../api/queries";
+import { usePerson } from "../api/session";
+import type { Payment as Shown } from "../api/types";
+import { VoidDialog } from "../forms/VoidForm";
+import { Amount } from "../parts/Amount";
+import { Fact, Facts } from "../parts/Facts";
+import { PaymentUses } from "../parts/PaymentUses";
+import { Failed, Loading } from "../parts/State";
+import { useTitle } from "../parts/hooks";
+import { clean, showMoment } from "../words/text";
+import { NotFound } from "./NotFound";
+
+export function Payment() {
+  const id = Number(useParams()["id"]);
+  const asked = useQuery(one("/api/payments/{payment_id}", id));
+  useTitle(`Payment ${id}`);
+  if (!Number.isSafeInteger(id)) return <NotFound />;
+  if (asked.isPending) return <Loading />;
+  if (!asked.data) return <Failed error={asked.error} again={() => void asked.refetch()} />;
+  return <Found shown={asked.data} />;
+}
+
+function Found({ shown }: { shown: Shown }) {
+  const { may_change } = usePerson();
+  const [voiding, setVoiding] = useState(false);
+  const [said, setSaid] = useState("");
+  return (
+    <>
+      <div className="page-head">
+        <h1>Payment {shown.payment_id}{shown.voided_on && <span className="muted"> void</span>}</h1>
+        {may_change && !shown.voided_on && (
+          <div className="actions">
+            <button type="button" onClick={() => setVoiding(true)}>Void payment</button>
+          </div>
+        )}
+      </div>
+      <p className="saved" role="status">{said}</p>
+      <Facts>
+        <Fact name="Customer"><Link to={`/customers/${shown.customer_id}`}>{clean(shown.name)}</Link></Fact>
+        <Fact name="Amount">
+          <span className={shown.voided_on ? "struck" : undefined}><Amount of={shown.amount} /></span>
+        </Fact>
+        <Fact name="Paid on">{shown.paid_on}</Fact>
+        <Fact name="Method">{shown.method}</Fact>
+        <Fact name="Reference">{clean(shown.reference) || "none"}</Fact>
+        <Fact name="Recorded">{showMoment(shown.recorded_at)} by {clean(shown.recorded_by)}</Fact>
+        {shown.voided_on && <Fact name="Void since">{shown.voided_on}: {clean(shown.void_reason)}</Fact>}
+      </Facts>
+      <PaymentUses payment={shown} />
+      {voiding && (
+        <VoidDialog payment={shown} onClose={() => setVoiding(false)}
+          onVoided={(sentence) => {
+            setSaid(sentence);
+            setVoiding(false);
+          }} />
+      )}
+    </>
+  );
+}

@@ -1,0 +1,82 @@
+// What is to pay and why, and what was paid last, as the terminal's account screen says it.
+import { Link } from "react-router";
+import type { OpenBill, SettledBill } from "../api/types";
+import { Amount } from "../parts/Amount";
+import { billState, paymentOnBill, whyDue } from "../words/sentences";
+import { clean } from "../words/text";
+
+export function UnpaidBills({ bills }: { bills: OpenBill[] }) {
+  if (!bills.length) return <p className="empty">No unpaid bills.</p>;
+  return (
+    <table className="plain-table bills">
+      <caption className="unseen">Unpaid bills, and why they are late</caption>
+      <thead>
+        <tr>
+          <th scope="col">Bill</th>
+          <th scope="col">State</th>
+          <th scope="col" className="amount">To pay</th>
+        </tr>
+      </thead>
+      <tbody>
+        {bills.map((bill) => (
+          <tr key={bill.billing_id}>
+            <th scope="row">
+              <Link to={`/bills/${bill.billing_id}`}>Bill {bill.billing_id}</Link> {clean(bill.description)}
+              <Why bill={bill} />
+            </th>
+            <td className={bill.days_late ? "late state" : "state"}>{billState(bill)}</td>
+            <td className="amount"><Amount of={bill.amount_due} /></td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function Why({ bill }: { bill: OpenBill }) {
+  if (!bill.days_late && !bill.payments.length) return null;
+  return (
+    <div className="why">
+      <p>{whyDue(bill)}</p>
+      {bill.payments.map((payment) => (
+        <p key={payment.payment_id} className={payment.voided_on ? "struck" : undefined}>
+          <Link to={`/payments/${payment.payment_id}`}>{paymentOnBill(payment)}</Link>
+        </p>
+      ))}
+      {!bill.payments.length && <p>No payments on it.</p>}
+    </div>
+  );
+}
+
+export function PaidBills({ bills, count }: { bills: SettledBill[]; count: number }) {
+  if (!bills.length) return null;
+  return (
+    <>
+      <h2>Paid bills</h2>
+      <table className="plain-table bills">
+        <caption className="unseen">Bills that were paid last</caption>
+        <thead className="unseen">
+          <tr>
+            <th scope="col">Bill</th>
+            <th scope="col">State</th>
+            <th scope="col">Billed</th>
+          </tr>
+        </thead>
+        <tbody>
+          {bills.map((bill) => (
+            <tr key={bill.billing_id}>
+              <th scope="row">
+                <Link to={`/bills/${bill.billing_id}`}>Bill {bill.billing_id}</Link> {clean(bill.description)}
+              </th>
+              <td className="state">paid {bill.last_payment_date ?? ""}</td>
+              <td className="amount"><Amount of={bill.amount_billed} /></td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {count > bills.length && (
+        <p className="muted"><Link to="?tab=bills">and {count - bills.length} earlier</Link></p>
+      )}
+    </>
+  );
+}

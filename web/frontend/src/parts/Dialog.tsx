@@ -1,0 +1,53 @@
+import { useEffect, useId, useRef, type ReactNode } from "react";
+
+/** A modal dialog: Esc closes it, but not while something is being written, nor one that covers the page. */
+export function Dialog({ title, onClose, busy = false, wide = false, cover = false, children }: {
+  title: string;
+  onClose: () => void;
+  busy?: boolean;
+  wide?: boolean;
+  cover?: boolean; // hides the page and cannot be closed
+  children: ReactNode;
+}) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const id = useId();
+
+  useEffect(() => {
+    const shown = dialog.current;
+    const before = document.activeElement;
+    if (shown && !shown.open) shown.showModal();
+    shown?.querySelector<HTMLElement>("form :is(input, select), footer button")?.focus();
+    return () => {
+      if (before instanceof HTMLElement) before.focus();
+    };
+  }, []);
+
+  return (
+    <dialog
+      ref={dialog}
+      className={cover ? "cover" : wide ? "wide" : undefined}
+      aria-labelledby={id}
+      onKeyDown={(event) => {
+        if (event.key !== "Escape") return;
+        event.preventDefault();
+        event.stopPropagation();
+        if (!busy && !cover) onClose();
+      }}
+      onCancel={(event) => event.preventDefault()}
+      onClose={() => {
+        if (busy || cover) dialog.current?.showModal(); // a browser may close it whatever is said to that
+        else onClose();
+      }}
+    >
+      <header>
+        <h2 id={id}>{title}</h2>
+        {!cover && (
+          <button type="button" className="plain" aria-label="Close" disabled={busy} onClick={onClose}>
+            ✕
+          </button>
+        )}
+      </header>
+      {children}
+    </dialog>
+  );
+}

@@ -1,0 +1,132 @@
+// The search in the header: finds customers while one types, and leads to whatever else the words may mean.
+import { useQuery } from "@tanstack/react-query";
+import { useId, useRef, useState, type KeyboardEvent } from "react";
+import { useNavigate } from "react-router";
+import { sentence } from "../api/client";
+import { found } from "../api/queries";
+import type { CustomerHit } from "../api/types";
+import { clean } from "../words/text";
+import { useSettled } from "./hooks";
+
+const SETTLED = 120;
+
+interface Choice {
+  to: string;
+  name: string;
+  more: string;
+}
+
+export function Search() {
+  const navigate = useNavigate();
+  const input = useRef<HTMLInputElement>(null);
+  const listId = useId();
+  const [words, setWords] = useState("");
+  const [open, setOpen] = useState(false);
+  const [active, setActive] = useState(0);
+  const sought = words.trim();
+  const settled = useSettled(sought, SETTLED);
+  const answer = useQuery(found(settled));
+  // An answer to other words than those that stand there is never offered.
+  const current = settled === sought && answer.data && !answer.isPlaceholderData ? answer.data.rows : null;
+  const choices = sought ? [...(current ?? []).map(customerChoice), ...elsewhere(sought)] : [];
+  const shown = open && sought !== "";
+
+  const go = (to: string) => {
+    setOpen(false);
+    setWords("");
+    input.current?.blur();
+    void navigate(to);
+  };
+  const onKey = (event: KeyboardEvent) => {
+    if (event.key === "Escape") {
+      if (shown) setOpen(false);
+      else input.current?.blur();
+    } else if (event.key === "Enter" && sought) {
+      const choice = current ? choices[active] : undefined;
+      go(choice?.to ?? `/customers?search=${encodeURIComponent(sought)}`);
+    } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      const step = event.key === "ArrowDown" ? 1 : -1;
+      setOpen(true);
+      if (choices.length) setActive((active + step + choices.length) % choices.length);
+    } else return;
+    event.preventDefault();
+  };
+
+  return (
+    <search
+      className="search"
+      onBlur={(event) => {
+        if (!event.currentTarget.contains(event.relatedTarget)) setOpen(false);
+      }}
+    >
+      <input
+        ref={input}
+        id="search"
+        type="text"
+        role="combobox"
+        aria-label="Find a customer"
+        aria-keyshortcuts="/"
+        aria-expanded={shown}
+        aria-controls={listId}
+        aria-autocomplete="list"
+        aria-activedescendant={shown ? `${listId}-${active}` : undefined}
+        placeholder="Name, phone number, address or serial number"
+        autoComplete="off"
+        spellCheck={false}
+        maxLength={200}
+        value={words}
+        onChange={(event) => {
+          setWords(event.target.value);
+          setActive(0);
+          setOpen(true);
+        }}
+        onFocus={() => setOpen(true)}
+        onKeyDown={onKey}
+      />
+      <kbd aria-hidden="true">/</kbd>
+      <div className="choices" hidden={!shown}>
+        {shown && <p role="status">{stateOf(answer.isError ? sentence(answer.error) : null, current)}</p>}
+        <ul id={listId} role="listbox" aria-label="What was found">
+          {shown &&
+            choices.map((choice, i) => (
+              <li
+                key={choice.to}
+                id={`${listId}-${i}`}
+                role="option"
+                aria-selected={i === active}
+                onMouseDown={(event) => event.preventDefault()}
+                onMouseMove={() => setActive(i)}
+                onClick={() => go(choice.to)}
+              >
+                <span>{choice.name}</span>
+                <span>{choice.more}</span>
+              </li>
+            ))}
+        </ul>
+      </div>
+    </search>
+  );
+}
+
+function stateOf(failure: string | null, current: CustomerHit[] | null): string {
+  if (failure) return failure;
+  if (!current) return "Searching…";
+  return current.length ? "" : "No customer found.";
+}
+
+function customerChoice(hit: CustomerHit): Choice {
+  const more = [hit.phone_number, hit.address].filter(Boolean).map(clean).join(" · ");
+  return { to: `/customers/${hit.customer_id}`, name: clean(hit.name), more };
+}
+
+function elsewhere(sought: string): Choice[] {
+  const search = encodeURIComponent(sought);
+  const quoted = `“${clean(sought)}”`;
+  const places = [
+    { to: "/customers", name: "All customers with" },
+    { to: "/equipment", name: "Equipment with" },
+    { to: "/payments", name: "Payments with" },
+    { to: "/bills", name: "Bills with" },
+  ];
+  return places.map(({ to, name }) => ({ to: `${to}?search=${search}`, name: `${name} ${quoted}`, more: "" }));
+}

@@ -1,0 +1,35 @@
+import type { ReactNode } from "react";
+import { Link } from "react-router";
+import { Refused, sentence } from "../api/client";
+
+/** What stands where an answer is awaited; it shows after a moment only, so that quick answers do not flicker. */
+export function Loading({ rows = 6 }: { rows?: number }) {
+  return (
+    <div className="loading" role="status">
+      <span className="unseen">Loading…</span>
+      {Array.from({ length: rows }, (_, i) => (
+        <i key={i} />
+      ))}
+    </div>
+  );
+}
+
+export function Empty({ children }: { children: ReactNode }) {
+  return <p className="empty">{children}</p>;
+}
+
+/** Say why there is nothing to show, and what to do. */
+export function Failed({ error, again }: { error: unknown; again: () => void }) {
+  const status = error instanceof Refused ? error.status : 0;
+  return (
+    <div className="failed" role="alert">
+      <p>{sentence(error)}</p>
+      <p>
+        {status !== 403 && status !== 404 && (
+          <button type="button" onClick={again}>Try again</button>
+        )}
+        {status === 404 && <Link to="/">To the overview</Link>}
+      </p>
+    </div>
+  );
+}

@@ -1,0 +1,101 @@
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { useLocation, useNavigationType, useSearchParams } from "react-router";
+
+const PROGRAM = "ISP Customer Tracker";
+
+/** Name the page in the browser's tab and history. */
+export function useTitle(title: string): void {
+  useEffect(() => {
+    document.title = title ? `${title} · ${PROGRAM}` : PROGRAM;
+  }, [title]);
+}
+
+export function useMedia(query: string): boolean {
+  const [matches, setMatches] = useState(() => matchMedia(query).matches);
+  useEffect(() => {
+    const list = matchMedia(query);
+    const changed = () => setMatches(list.matches);
+    changed();
+    list.addEventListener("change", changed);
+    return () => list.removeEventListener("change", changed);
+  }, [query]);
+  return matches;
+}
+
+/** Return a value once it has stayed the same for a while, and until then the one before. */
+export function useSettled<T>(value: T, milliseconds: number, first: T = value): T {
+  const [settled, setSettled] = useState(first);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), milliseconds);
+    return () => clearTimeout(timer);
+  }, [value, milliseconds]);
+  return settled;
+}
+
+/**
+ * Read what is asked for from the address, and change it there, so that it can be sent to a colleague. Words being typed
+ * replace the place in the history; a choice adds one.
+ */
+export function useAsked(): [(name: string) => string, (changed: Record<string, string>, replace?: boolean) => void] {
+  const [params, setParams] = useSearchParams();
+  const read = useCallback((name: string) => params.get(name) ?? "", [params]);
+  const write = useCallback(
+    (changed: Record<string, string>, replace = false) => {
+      setParams(
+        (now) => {
+          const next = new URLSearchParams(now);
+          for (const [name, value] of Object.entries(changed)) {
+            if (value) next.set(name, value);
+            else next.delete(name);
+          }
+          return next;
+        },
+        { replace, preventScrollReset: true },
+      );
+    },
+    [setParams],
+  );
+  return [read, write];
+}
+
+const PLACES = "places";
+const places = new Map<string, number>(JSON.parse(sessionStorage.getItem(PLACES) ?? "[]") as [string, number][]);
+addEventListener("pagehide", () => sessionStorage.setItem(PLACES, JSON.stringify([...places])));
+
+/** Go where one was on back and forward, and to the top of a page that is opened. */
+export function useScrollPlaces(): void {
+  const { key, pathname } = useLocation();
+  const how = useNavigationType();
+  const before = useRef(pathname);
+
+  useLayoutEffect(() => {
+    const same = before.current === pathname;
+    before.current = pathname;
+    if (how === "POP") return returnTo(places.get(key) ?? 0);
+    if (!same) scrollTo(0, 0);
+    return undefined;
+  }, [key, pathname, how]);
+
+  // In the layout phase, so that a page that is gone does not note the place of its successor.
+  useLayoutEffect(() => {
+    history.scrollRestoration = "manual";
+    const keep = () => places.set(key, scrollY);
+    addEventListener("scroll", keep, { passive: true });
+    return () => removeEventListener("scroll", keep);
+  }, [key]);
+}
+
+/** Scroll there as soon as the page is long enough, unless whoever reads it scrolls first. */
+function returnTo(place: number): () => void {
+  scrollTo(0, place);
+  if (!place) return () => {};
+  const until = performance.now() + 3_000;
+  let frame = requestAnimationFrame(function again() {
+    if (Math.abs(scrollY - place) < 2 || performance.now() > until) return;
+    scrollTo(0, place);
+    frame = requestAnimationFrame(again);
+  });
+  const stop = () => cancelAnimationFrame(frame);
+  for (const kind of ["wheel", "touchstart", "keydown"]) addEventListener(kind, stop, { once: true, passive: true });
+  return stop;
+}
