@@ -21,7 +21,7 @@ from tracker import log
 from tracker.errors import Changed, Error, SignInRefused
 from web import accounts, bills, lists, overview, signing_in
 from web.sessions import Session, Sessions, TooManyTries, is_token
-from web.shapes import Problem, Unanswered
+from web.shapes import Problem, Unanswered, record
 
 DIST = Path(__file__).resolve().parent / "dist"
 THREADS = 100  # in which requests are answered: some wait for a connection of their own person's
@@ -57,7 +57,7 @@ def make_app(sessions: Sessions, version: str) -> FastAPI:
     """Return the application over the database that is open."""
     app = FastAPI(title="ISP Customer Tracker", version=version, lifespan=_lifespan, docs_url=None,
                   redoc_url=None, openapi_url="/api/openapi.json", redirect_slashes=False,
-                  responses={code: {"model": Problem} for code in (401, 403, 404, 409, 422, 503)})
+                  responses={code: {"model": Problem} for code in (401, 403, 404, 409, 413, 415, 422, 503)})
     app.state.sessions = sessions
     for part in (signing_in, overview, accounts, bills, lists):
         app.include_router(part.router, prefix="/api")
@@ -121,7 +121,7 @@ def _say(request: Request, error: Error) -> JSONResponse:
         error.http_status, str(error),
         field=getattr(error, "field", None) or None,
         questions=error.questions if isinstance(error, Unanswered) else [],
-        present=dict(error.present) if isinstance(error, Changed) else None,
+        present=record(error.present) if isinstance(error, Changed) else None,
     )
     if isinstance(error, TooManyTries):
         answer.headers["Retry-After"] = str(error.seconds)
