@@ -217,6 +217,11 @@ class Login:
         self.pool: psycopg2.pool.ThreadedConnectionPool | None = None
         self._lent, self._lock, self._used_at = 0, threading.Lock(), time.monotonic()
 
+    def is_as(self, other: Login) -> bool:
+        """Tell whether connections of another login would be of the same person, with the same password."""
+        return not self.retired and all(self.parameters.get(key) == other.parameters.get(key)
+                                        for key in ("user", "password"))
+
     def open(self) -> psycopg2.pool.ThreadedConnectionPool:
         """Return the pool; one that was closed while nobody needed it is opened again."""
         with self._lock:

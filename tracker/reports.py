@@ -25,7 +25,7 @@ class LateTotal(TypedDict):
 class LateCustomer(TypedDict):
     customer_id: int
     name: str
-    phone_number: str
+    phone_number: str | None
     amount_late: Decimal
     oldest_due_date: date
     days_late: int
@@ -87,7 +87,7 @@ class Account(TypedDict):
 
     customer_id: int
     name: str
-    phone_number: str
+    phone_number: str | None
     customer_since: date
     locations: list[Site]
     monthly_total: Decimal
@@ -149,7 +149,7 @@ class Statement(TypedDict):
 
     customer_id: int
     name: str
-    phone_number: str
+    phone_number: str | None
     opening: Decimal
     closing: Decimal
     entries: list[StatementEntry]
