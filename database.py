@@ -68,6 +68,7 @@ EXPANSIONS = str.maketrans({
 COUNT_EXACTLY = 200_000
 RETRY_PAUSES = (0.05, 0.2, 0.8)
 NOT_HERE = "Nothing is changed here: READ_ONLY or --read-only opened it so."
+LONGEST_LOGIN = 63  # bytes; PostgreSQL cuts off what is longer
 STATEMENT_MARGIN = 5  # seconds after which a server that should have stopped a statement itself is taken to be frozen
 Value = TypeVar("Value")
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -311,6 +312,7 @@ def connect(
     except (psycopg2.Error, UnicodeDecodeError) as exc:  # a server's own words may be in Latin-1
         _log_unreachable(exc)
         raise Unavailable(_why_unreachable(str(exc), _template)) from exc
+    _template = {**_template, "dbname": conn.info.dbname}  # not each person's own, named like their login
     log.note(_connected_to(conn))
     _prepare_schema(allow_older, say)
 
@@ -330,23 +332,31 @@ def sign_in(name: str, password: str, size: int) -> Login:
     another version, or not to be looked at by that login.
     """
     # Empty ones libpq would replace with the program's own.
-    if not name or not password or "\0" in name + password:
+    if not name or not password or "\0" in name + password or len(name.encode()) > LONGEST_LOGIN:
         raise SignInRefused
     others = {key: value for key, value in _template.items() if key != "passfile"}
     login = Login({**others, "user": name, "password": password}, size, _read_only)
     try:
-        if not _first_connection(login).info.used_password:
-            login.close()
-            raise Unavailable("The database lets people in without a password from here, so that the page cannot tell "
-                              "who is who: set scram-sha-256 in its pg_hba.conf.")
+        _check_password(login)
+        with acting_as(login):
+            _check_schema()
+    except BaseException:
+        login.close()
+        raise
+    return login
+
+
+def _check_password(login: Login) -> None:
+    try:
+        if _first_connection(login).info.used_password:
+            return
     except (psycopg2.Error, UnicodeDecodeError) as exc:
         _log_unreachable(exc)
         if is_refusal(str(exc)):
             raise SignInRefused from exc
-        raise Unavailable(_why_unreachable(str(exc), login.parameters)) from exc
-    with acting_as(login):
-        _check_schema()
-    return login
+        raise Unavailable("The database cannot be reached now; try again in a moment.") from exc
+    raise Unavailable("The database lets people in without a password from here, so that the page cannot tell who is "
+                      "who: set scram-sha-256 in its pg_hba.conf.")
 
 
 def viewer_of_embedded(size: int) -> Login:

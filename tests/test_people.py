@@ -34,9 +34,9 @@ KEPT = ("postgres", "isp", "isp_admin", "isp_readonly")
 HBA = "local all postgres trust\nlocal all isp trust\nlocal all all scram-sha-256\n"
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    """A server that asks for passwords and logs every statement."""
+@contextlib.contextmanager
+def asking_for_passwords():
+    """Start a server that asks for passwords and logs every statement."""
     top = Path(tempfile.mkdtemp(prefix="isp-people-", dir=in_memory()))
     top.chmod(0o755)
     server = Server(top / "server")
@@ -51,6 +51,12 @@ def cluster():
     yield server
     server.kill()
     shutil.rmtree(top)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with asking_for_passwords() as server:
+        yield server
 
 
 @pytest.fixture

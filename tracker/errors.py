@@ -183,6 +183,7 @@ def why_unreachable(said: str, where: str, host: str, database: str) -> str:
 # servers say it in other languages.
 REFUSALS = (
     r"authentication failed|auth failed|no password supplied|not permitted to log in|role .*does not exist|no such user"
+    r"|pg_hba\.conf|permission denied for database"
 )
 
 
@@ -292,6 +293,12 @@ class NoAnswer(Unavailable):
 
 def _left(reading: bool) -> str:
     return "not everything was read" if reading else "nothing was written"
+
+
+class NotToBeSeen(Unavailable):
+    """The tables are not to be looked at by this login."""
+
+    http_status = 403
 
 
 class ServerError(Unavailable):

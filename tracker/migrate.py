@@ -16,7 +16,7 @@ from psycopg2.sql import SQL, Identifier
 
 from tracker import log
 from tracker.cursor import Cursor, Row, be_patient
-from tracker.errors import Busy, Conflict, Forbidden, Unavailable
+from tracker.errors import Busy, Conflict, Forbidden, NotToBeSeen, Unavailable
 
 PROJECT = Path(__file__).parents[1]
 TABLES = [
@@ -80,7 +80,7 @@ def database_version(cur: Cursor) -> int | None:
     if not found["owner"]:
         return None
     if not found["may_look"]:
-        raise Unavailable(_how_to_look(found))
+        raise NotToBeSeen(_how_to_look(found))
     cur.execute("SELECT max(version) AS version FROM schema_version")
     version: int | None = cur.row()["version"]
     return version

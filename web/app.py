@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Optional
@@ -43,12 +44,13 @@ HEADERS = {
 }
 OVER = "You are signed out: sign in again."
 FORGED = "This request did not come from the page itself, so nothing was done: open the page again."
+NO_JSON = "The request cannot be read: it is no JSON."
+NOT_ASKED = "The request says something that is not asked for here."
 FAULT = "This is a fault of the program; please report it, with its log. Look whether something was saved."
 # What the framework itself says of a request, and what that means.
 SENTENCES = {
     404: "There is nothing at this address.",
     405: "That cannot be done at this address.",
-    400: "The request cannot be read: it is no JSON.",
 }
 
 
@@ -108,10 +110,9 @@ def problem(status: int, sentence: str, **more: Any) -> JSONResponse:
 
 def _say(request: Request, error: Error) -> JSONResponse:
     """Turn what went wrong into its status and sentence."""
-    if isinstance(error, SignInRefused):  # at a sign-in, or since: the password was changed, or the login is locked
-        session = _session_of(request)
-        if session:
-            request.app.state.sessions.end(session)
+    session = _session_of(request)
+    if session and isinstance(error, SignInRefused) and not _signs_in(request.scope):
+        request.app.state.sessions.end(session)  # since then the password was changed, or the login locked
     answer = problem(
         error.http_status, str(error),
         field=getattr(error, "field", None) or None,
@@ -127,9 +128,10 @@ def _say_what_is_wrong(request: Request, error: RequestValidationError) -> JSONR
     """Say of the first input that is wrong what is wrong about it."""
     first = error.errors()[0]
     if first["type"].startswith("json"):
-        return problem(422, SENTENCES[400])
-    names = [str(part) for part in first["loc"][1:]]
-    field = names[-1] if names else None
+        return problem(422, NO_JSON)
+    names = [part for part in first["loc"][1:] if isinstance(part, str)]
+    # It may be a word of the visitor's own.
+    field = names[-1] if names and re.fullmatch(r"[a-z_]{1,40}", names[-1]) else None
     return problem(422, _sentence(first, field), field=field)
 
 
@@ -138,14 +140,18 @@ def _sentence(wrong: Mapping[str, Any], field: Optional[str]) -> str:
     cause = wrong.get("ctx", {}).get("error")
     if isinstance(cause, ValueError):  # a parser's own sentence
         return str(cause)
+    if wrong["type"].startswith("model"):
+        return f"{label.capitalize()} must be an object of JSON."
     if wrong["type"] == "missing":
         return f"{label.capitalize()} is missing."
     if wrong["type"] == "extra_forbidden":
-        return f"{label.capitalize()} is nothing that this takes."
+        return f"{label.capitalize()} is nothing that is asked for here." if field else NOT_ASKED
     return f"{label.capitalize()}: {wrong['msg'][:1].lower()}{wrong['msg'][1:]}."
 
 
 def _say_http(request: Request, error: HTTPException) -> JSONResponse:
+    if error.status_code == 400:  # one of the two ways in which it says so
+        return problem(422, NO_JSON)
     return problem(error.status_code, SENTENCES.get(error.status_code, str(error.detail)))
 
 
@@ -181,10 +187,13 @@ class _Guard:
             return problem(401, OVER)
         if scope["method"] not in UNSAFE:
             return None
-        signs_in = scope["path"] == "/api/session" and scope["method"] == "POST"
         is_ours = _is_from_here(scope, headers) and (
-            signs_in or (session is not None and is_token(session, headers.get("x-csrf-token", ""))))
+            _signs_in(scope) or (session is not None and is_token(session, headers.get("x-csrf-token", ""))))
         return None if is_ours else problem(403, FORGED)
+
+
+def _signs_in(scope: Scope) -> bool:
+    return bool(scope["path"] == "/api/session" and scope["method"] == "POST")
 
 
 def _is_from_here(scope: Scope, headers: Headers) -> bool:

@@ -18,6 +18,7 @@ from web.app import make_app
 from web.sessions import SHARED_CONNECTIONS, Sessions
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+BACKLOG = 256
 END_WITHIN = 4  # seconds that requests under way have at the end
 Say = Callable[[str], object]
 
@@ -67,18 +68,32 @@ def run(version: str, sessions: Sessions, listener: socket.socket) -> None:
 def listening(host: str, port: int) -> Iterator[socket.socket]:
     """Listen at an address; raise Unavailable where that is not to be had."""
     try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listener = socket.create_server(address[:2], family=family)
-    except OSError as exc:
+        listener = _bound(host, port)
+    except (OSError, UnicodeError) as exc:
         raise Unavailable(_why_not_here(host, port, exc)) from exc
     with listener:
         yield listener
 
 
-def _why_not_here(host: str, port: int, error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
+def _bound(host: str, port: int) -> socket.socket:
+    """Bind a socket whose protocol is named: only then asyncio sends an answer's end at once, and not 40 ms later."""
+    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    listener = socket.socket(family, kind, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _why_not_here(host: str, port: int, error: Exception) -> str:
+    number = getattr(error, "errno", None)
+    if number == errno.EADDRINUSE:
         return f"Something listens at port {port} already; end that, or choose another with --port."
-    if error.errno == errno.EACCES:
+    if number == errno.EACCES:
         return f"This system user may not listen at port {port}; choose one from 1024 on with --port."
     return f"This machine has no address {host} to listen at; choose another with --host."
 

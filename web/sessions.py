@@ -67,15 +67,14 @@ class _Tries:
         self._refused: dict[str, tuple[int, float]] = {}
         self._lock = threading.Lock()
 
-    def begin(self, *names: str) -> None:
+    def begin(self, name: str) -> None:
         """Count a try as refused until it is known to be none, so that many at once are no way around."""
         with self._lock:
             now = time.monotonic()
-            wait = max(self._wait(name, now) for name in names)
+            wait = self._wait(name, now)
             if wait > 0:
                 raise TooManyTries(int(wait) + 1)
-            for name in names:
-                self._refused[name] = self._refused.get(name, (0, 0))[0] + 1, now
+            self._refused[name] = self._refused.get(name, (0, 0))[0] + 1, now
             if len(self._refused) > MOST_NAMES:
                 self._forget(now)
 
@@ -90,10 +89,15 @@ class _Tries:
         kept = sorted(self._refused.items(), key=lambda item: item[1][1])[MOST_NAMES // 2:]
         self._refused = {name: tries for name, tries in kept if now < tries[1] + FORGOTTEN_AFTER}
 
-    def succeeded(self, *names: str) -> None:
+    def take_back(self, name: str) -> None:
+        """Forget the latest try, which told nothing of the password."""
         with self._lock:
-            for name in names:
-                self._refused.pop(name, None)
+            count, last = self._refused.get(name, (1, 0.0))
+            self._refused[name] = count - 1, last
+
+    def succeeded(self, name: str) -> None:
+        with self._lock:
+            self._refused.pop(name, None)
 
 
 class _Link(NamedTuple):
@@ -125,6 +129,8 @@ class Sessions:
 
         Raise SignInRefused, TooManyTries after FREE_TRIES refusals in a row of this name, and what connecting raises.
         """
+        if self.by_link:
+            raise SignInRefused
         self._tries.begin(name)
         try:
             login = database.sign_in(name, password, CONNECTIONS)
@@ -132,19 +138,20 @@ class Sessions:
             log.note(f"A sign-in was refused to somebody at {host}")
             raise
         except Error:
-            self._tries.succeeded(name)
+            self._tries.take_back(name)
             raise
         self._tries.succeeded(name)
         return self._begin(Session(login, name, by_link=False))
 
     def come_by_link(self, key: str) -> tuple[str, Session]:
-        """Open a session for whoever has a link's key, which is used up by it; raise OldLink, or TooManyTries."""
-        self._tries.begin("link")
+        """Open a session for whoever has a link's key, which is used up by it; raise OldLink.
+
+        Tries are not slowed: nobody guesses a key, and wrong ones would keep out whoever has the right one.
+        """
         with self._lock:
             link = self._links.pop(_hashed(key), None)
         if not link:
             raise OldLink
-        self._tries.succeeded("link")
         link.tell(self.make_link(*link))
         return self._begin(Session(link.login, link.name, by_link=True))
 

@@ -5,11 +5,12 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Annotated, Any, Optional, Union
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, StringConstraints
+from pydantic import BaseModel, Discriminator, StringConstraints, Tag
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
 import database
+from tracker.errors import SignInRefused
 from web.sessions import IDLE_SECONDS, MOST_SECONDS, Session, Sessions
 from web.shapes import Input
 
@@ -28,6 +29,14 @@ class Key(Input):
     """What stands behind #key= in a secret link."""
 
     key: Annotated[str, StringConstraints(max_length=200)]
+
+
+def _way_in(given: object) -> str:
+    return "Key" if isinstance(given, dict) and "key" in given else "Password"
+
+
+# Told apart by what is there, so that what is wrong is said of the way that was taken.
+Secret = Annotated[Union[Annotated[Key, Tag("Key")], Annotated[Password, Tag("Password")]], Discriminator(_way_in)]
 
 
 class Person(BaseModel):
@@ -55,11 +64,16 @@ class Who(BaseModel):
 @router.get("/session")
 def who(request: Request) -> Who:
     """Tell who is signed in, if anybody is."""
-    return _who(request, request.scope["session"])
+    session = request.scope["session"]
+    try:
+        return _who(request, session)
+    except SignInRefused:  # the login is not let in any more
+        request.app.state.sessions.end(session)
+        return _who(request, None)
 
 
 @router.post("/session")
-def sign_in(request: Request, response: Response, given: Union[Key, Password]) -> Who:
+def sign_in(request: Request, response: Response, given: Secret) -> Who:
     """Open a session, in a cookie, with a login of the database or the key of a link."""
     sessions: Sessions = request.app.state.sessions
     if isinstance(given, Key):
