@@ -2,8 +2,8 @@
 import { Link } from "react-router";
 import type { OpenBill, SettledBill } from "../api/types";
 import { Amount } from "../parts/Amount";
+import { BillLink } from "../parts/BillLink";
 import { billState, paymentOnBill, whyDue } from "../words/sentences";
-import { clean } from "../words/text";
 
 export function UnpaidBills({ bills }: { bills: OpenBill[] }) {
   if (!bills.length) return <p className="empty">No unpaid bills.</p>;
@@ -21,7 +21,7 @@ export function UnpaidBills({ bills }: { bills: OpenBill[] }) {
         {bills.map((bill) => (
           <tr key={bill.billing_id}>
             <th scope="row">
-              <Link to={`/bills/${bill.billing_id}`}>Bill {bill.billing_id}</Link> {clean(bill.description)}
+              <BillLink bill={bill} />
               <Why bill={bill} />
             </th>
             <td className={bill.days_late ? "late state" : "state"}>{billState(bill)}</td>
@@ -66,7 +66,7 @@ export function PaidBills({ bills, count }: { bills: SettledBill[]; count: numbe
           {bills.map((bill) => (
             <tr key={bill.billing_id}>
               <th scope="row">
-                <Link to={`/bills/${bill.billing_id}`}>Bill {bill.billing_id}</Link> {clean(bill.description)}
+                <BillLink bill={bill} />
               </th>
               <td className="state">paid {bill.last_payment_date ?? ""}</td>
               <td className="amount"><Amount of={bill.amount_billed} /></td>

@@ -94,6 +94,7 @@ export function Search() {
                 id={`${listId}-${i}`}
                 role="option"
                 aria-selected={i === active}
+                className={current?.length && i === current.length ? "first-of-more" : undefined}
                 onMouseDown={(event) => event.preventDefault()}
                 onMouseMove={() => setActive(i)}
                 onClick={() => go(choice.to)}
