@@ -100,7 +100,7 @@ function Entry({ customerId, name, form, onClose }: Props & { form: Form }) {
       ) : (
         <div className="beside">
           <form onSubmit={submit} noValidate>
-            <fieldset disabled={busy || lost}>
+            <fieldset disabled={lost}>
               <Field label="Amount" refusal={against(outcome, "amount")}>
                 <input autoFocus className="amount" inputMode="decimal" autoComplete="off" name="amount" maxLength={30}
                   value={typed.amount} onChange={set("amount")} />
