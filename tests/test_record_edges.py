@@ -431,6 +431,7 @@ CALLS = {
     database: {
         "describe_server": (), "rights": (), "size": (), "today": (), "count": ("customers",),
         "get_customer": (1,), "list_customers": (), "find_customers": ("ada",), "similar_customers": ("Ada", "123"),
+        "customer_patterns": ("ada",),
         "customer_contents": (1,),
         "get_location": (1,), "list_locations": (), "find_locations": ("ada",), "location_contents": (1,),
         "get_service": (1,), "list_services": (), "find_services": ("ada",),

@@ -132,7 +132,7 @@ def _idle_credit(cur: Cursor) -> list[str]:
 
 def _wrong_totals(cur: Cursor) -> list[str]:
     """Compare the aging and late reports with the bills themselves, summed as plainly as can be."""
-    aged = sum_aged(cur, None)
+    aged = sum_aged(cur)
     cur.execute(
         """
         SELECT coalesce(sum(amount_billed - amount_paid), 0) AS due,
