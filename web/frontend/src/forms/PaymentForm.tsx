@@ -72,7 +72,7 @@ function Entry({ customerId, name, form, onClose }: Props & { form: Form }) {
       method: typed.method as NewPayment["method"],
       reference: typed.reference || null,
       billing_id: typed.billing_id ? Number(typed.billing_id) : null,
-      confirmed,
+      confirmed: confirmed as NewPayment["confirmed"],
     };
     setSent(body);
     void entry.submit(body);
