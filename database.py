@@ -217,6 +217,11 @@ class Login:
         self.pool: psycopg2.pool.ThreadedConnectionPool | None = None
         self._lent, self._lock, self._used_at = 0, threading.Lock(), time.monotonic()
 
+    def is_as(self, other: Login) -> bool:
+        """Tell whether connections of another login would be of the same person, with the same password."""
+        return not self.retired and all(self.parameters.get(key) == other.parameters.get(key)
+                                        for key in ("user", "password"))
+
     def open(self) -> psycopg2.pool.ThreadedConnectionPool:
         """Return the pool; one that was closed while nobody needed it is opened again."""
         with self._lock:
@@ -943,17 +948,11 @@ def _patterns(term: str, own_text: bool) -> Iterator[Row]:
     serial number or the changed description of a monthly bill.
     """
     term = unicodedata.normalize("NFC", term)
-    folds: Row = only(fetch_one(
-        """
-        SELECT folded(%(term)s) AS plain, folded(%(expanded)s) AS expanded, serial_key(%(term)s) AS serial,
-               phone_keys(%(phone)s, %(country)s) AS keys
-        """,
-        term=term, expanded=term.translate(EXPANSIONS), phone=fields.phone_like(term), country=settings.country_code(),
-    ))
+    folds = _folds(term)
     if not folds["plain"]:
         return
-    spellings = list(map(_spellings, folds["plain"].split(" "), folds["expanded"].split(" ")))
-    keys = [key for key in folds["keys"] or [] if len(key) >= 3]
+    spellings = _spelt(folds)
+    keys = folds["keys"]
     yield {
         **_by_index(spellings, own_text), "start": f"{_literal(folds['plain'])}%", "inside": None, "phone_inside": None,
         "phones": keys,
@@ -963,6 +962,34 @@ def _patterns(term: str, own_text: bool) -> Iterator[Row]:
         **_anywhere(spellings), "start": None, "phones": [], "serial": None,
         "inside": f"%{_literal(term)}%", "phone_inside": f"%{keys[0]}%" if keys and len(keys[0]) < 8 else None,
     }
+
+
+def _folds(term: str) -> Row:
+    """Return a search term as names are searched, plain and with umlauts written out, as a serial number, and as the
+    phone numbers that it may be a part of: three digits or more.
+    """
+    folds: Row = only(fetch_one(
+        """
+        SELECT folded(%(term)s) AS plain, folded(%(expanded)s) AS expanded, serial_key(%(term)s) AS serial,
+               phone_keys(%(phone)s, %(country)s) AS keys
+        """,
+        term=term, expanded=term.translate(EXPANSIONS), phone=fields.phone_like(term), country=settings.country_code(),
+    ))
+    return {**folds, "keys": [key for key in folds["keys"] or [] if len(key) >= 3]}
+
+
+def _spelt(folds: Row) -> list[list[str]]:
+    """Return the words of a search term, each in its spellings."""
+    return list(map(_spellings, folds["plain"].split(" "), folds["expanded"].split(" ")))
+
+
+def customer_patterns(term: str) -> Row:
+    """Return what a customer has whom a filter means: words are regular expressions, of which the name has every one,
+    the longest first; phones are LIKE patterns, of which the digits of the phone number have any.
+    """
+    folds = _folds(unicodedata.normalize("NFC", term))
+    words = [_expression(spellings) for spellings in _spelt(folds)] if folds["plain"] else []
+    return {"words": sorted(words, key=len, reverse=True), "phones": [f"%{key}%" for key in folds["keys"]]}
 
 
 def _is_serial(term: str, serial: str) -> bool:

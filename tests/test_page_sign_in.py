@@ -401,6 +401,16 @@ def test_the_program_s_own_connections_are_closed_while_it_serves(page, place):
     assert place.sessions("isp") == []
 
 
+def test_many_sessions_of_a_person_share_their_few_connections(place):
+    with site(place.uri) as served:
+        sessions = [served.person("bob") for _ in range(8)]
+        for person in sessions:
+            assert person.get("/api/overview").status_code == 200
+        assert sessions[0].delete("/api/session").status_code == 204
+        assert 1 <= len(place.sessions("bob")) <= 2
+        assert sessions[1].get("/api/overview").status_code == 200
+
+
 def test_connections_that_nobody_uses_are_closed_and_opened_again(page, place):
     person = page.person("bob")
     person.get("/api/overview")

@@ -13,7 +13,7 @@ import pytest
 from conftest import named
 
 import database
-from tracker import demo, payments, reports
+from tracker import bill_run, demo, payments, reports
 
 pytestmark = pytest.mark.slow
 
@@ -99,6 +99,21 @@ def test_the_payments_of_a_day_are_found_by_their_day_and_not_from_the_latest_ba
     assert "Filter: ((paid_on)" not in plan, plan
 
 
+@pytest.mark.parametrize("sort", ["amount", "name"])
+def test_the_late_report_reads_late_bills_from_an_index_alone_in_any_order(explain, sort):
+    assert "Index Only Scan using billing_unpaid" in explain(lambda: reports.late_customers(None, 20, sort=sort))
+
+
+@pytest.mark.parametrize("read", [
+    lambda: reports.late_customers(None, 20, search="okafor"), lambda: reports.late_total(search="okafor"),
+    lambda: reports.aging(None, None, 20, search="okafor"), lambda: reports.aging_total(search="okafor"),
+], ids=["late", "late total", "aging", "aging total"])
+def test_the_customers_that_a_filter_means_are_hashed_and_not_looked_for_bill_by_bill(explain, read):
+    plan = explain(read)
+    assert "Hash Full Join" in plan, plan
+    assert "customers_name_search" in plan, plan
+
+
 def test_aging_today_reads_unpaid_bills_from_an_index_alone(explain):
     plan = explain(reports.aging, None, None, 20)
     today = plan.split("One-Time Filter")[1]
@@ -136,3 +151,10 @@ def test_a_change_reads_no_table_whole(provider, monkeypatch, write):
     with scans_of_each_transaction(monkeypatch) as scans:
         write()
     assert scans == [set()]
+
+
+def test_the_last_bill_runs_are_read_month_by_month_and_no_further(explain):
+    plan = explain(bill_run.latest_runs)
+    assert plan.startswith("Limit "), plan
+    assert "->  Nested Loop" in plan.split("\n")[1], plan
+    assert "Bitmap Index Scan on billing_period" in plan, plan

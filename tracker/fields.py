@@ -162,7 +162,7 @@ def past_day(today: date) -> Callable[[str], date]:
     """Make a parser of a day that is not after today; it knows the words today and yesterday."""
     def parse(answer: str) -> date:
         value = _said_day(answer, today) or _written_day(answer)
-        if not value or value > today:
+        if not value or not FIRST_DAY <= value <= today:
             raise ValueError(f"Enter today, yesterday, or a date up to {today}, written like it.")
         return value
 

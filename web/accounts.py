@@ -1,7 +1,7 @@
 """Customers, their accounts, and what they have at each location."""
 from __future__ import annotations
 
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, Literal, Optional
 
 from fastapi import APIRouter, Query
 
@@ -20,6 +20,7 @@ from web.shapes import (
     Place,
     Question,
     Search,
+    Seen,
     ShortText,
     ShortTextOrNothing,
     Unanswered,
@@ -29,6 +30,7 @@ from web.shapes import (
     page,
     page_of,
     shape,
+    storable,
     whole,
 )
 from web.telling import Told, told
@@ -40,12 +42,12 @@ KNOWN = "This name or phone number is known already."
 class NewCustomer(Input):
     name: Name
     phone_number: Optional[Phone] = None
-    confirmed: tuple[str, ...] = ()
+    confirmed: tuple[Literal["similar"], ...] = ()
 
 
 class SeenCustomer(Input):
-    name: Optional[str]
-    phone_number: Optional[str]
+    name: Optional[Seen]
+    phone_number: Optional[Seen]
 
 
 class CustomerChange(Input):
@@ -61,7 +63,7 @@ class NewLocation(Input):
 
 
 class SeenLocation(Input):
-    address: str
+    address: Seen
 
 
 class LocationChange(Input):
@@ -75,7 +77,7 @@ class NewService(Input):
 
 
 class SeenService(Input):
-    service_name: str
+    service_name: Seen
     cost: Cost
 
 
@@ -92,8 +94,8 @@ class NewEquipment(Input):
 
 
 class SeenEquipment(Input):
-    equipment_name: str
-    serial_number: Optional[str]
+    equipment_name: Seen
+    serial_number: Optional[Seen]
     cost: Cost
 
 
@@ -146,7 +148,7 @@ def update_customer(customer_id: Id, given: CustomerChange) -> Any:
 @router.get("/customers/{customer_id}/history")
 def get_history(customer_id: Id, asked: Annotated[Place, Query()]) -> Found[Told]:
     """Return the changes of a customer and of all that is or was theirs, newest first."""
-    before = after(asked.cursor, whole, str, whole)
+    before = after(asked.cursor, whole, storable, whole)
     rows = trail.history_of_customer(customer_id, before, asked.limit + 1)
     total = None if before else trail.count_history_of_customer(customer_id)
     pages = page(rows, asked.limit, lambda row: [row["trail_id"], row["table_name"], row["record_id"]], total=total)

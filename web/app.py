@@ -6,7 +6,6 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Optional
-from urllib.parse import urlsplit
 
 import anyio
 from fastapi import FastAPI, Request
@@ -22,9 +21,9 @@ from tracker import log
 from tracker.errors import Changed, Error, SignInRefused
 from web import accounts, bills, lists, overview, signing_in
 from web.sessions import Session, Sessions, TooManyTries, is_token
-from web.shapes import Problem, Unanswered
+from web.shapes import Problem, Unanswered, record
 
-DIST = Path(__file__).parent / "dist"
+DIST = Path(__file__).resolve().parent / "dist"
 THREADS = 100  # in which requests are answered: some wait for a connection of their own person's
 TIDY_EVERY = 5  # seconds
 LONGEST_BODY = 64 * 1024
@@ -58,7 +57,7 @@ def make_app(sessions: Sessions, version: str) -> FastAPI:
     """Return the application over the database that is open."""
     app = FastAPI(title="ISP Customer Tracker", version=version, lifespan=_lifespan, docs_url=None,
                   redoc_url=None, openapi_url="/api/openapi.json", redirect_slashes=False,
-                  responses={code: {"model": Problem} for code in (401, 403, 404, 409, 422, 503)})
+                  responses={code: {"model": Problem} for code in (401, 403, 404, 409, 413, 415, 422, 503)})
     app.state.sessions = sessions
     for part in (signing_in, overview, accounts, bills, lists):
         app.include_router(part.router, prefix="/api")
@@ -94,13 +93,18 @@ def _nothing() -> None:
 
 def _page(path: str) -> FileResponse:
     """Return a file of the built page; whatever is none is an address within the page."""
-    file = (DIST / path).resolve()
-    if path and DIST in file.parents and file.is_file():
+    file = (DIST / path).resolve() if _may_be_file(path) else DIST
+    if DIST in file.parents and file.is_file():
         kept = "public, max-age=31536000, immutable" if path.startswith("assets/") else "no-cache"
         return FileResponse(file, headers={"Cache-Control": kept})
     if "." in path.rpartition("/")[2]:
         raise HTTPException(404)
     return FileResponse(DIST / "index.html", headers={"Cache-Control": "no-cache"})
+
+
+def _may_be_file(path: str) -> bool:
+    """Tell whether a path is short and plain enough that the system can be asked for it."""
+    return re.fullmatch(r"[A-Za-z0-9_.\-/]{1,200}", path, re.ASCII) is not None
 
 
 def problem(status: int, sentence: str, **more: Any) -> JSONResponse:
@@ -117,7 +121,7 @@ def _say(request: Request, error: Error) -> JSONResponse:
         error.http_status, str(error),
         field=getattr(error, "field", None) or None,
         questions=error.questions if isinstance(error, Unanswered) else [],
-        present=dict(error.present) if isinstance(error, Changed) else None,
+        present=record(error.present) if isinstance(error, Changed) else None,
     )
     if isinstance(error, TooManyTries):
         answer.headers["Retry-After"] = str(error.seconds)
@@ -189,7 +193,14 @@ class _Guard:
             return None
         is_ours = _is_from_here(scope, headers) and (
             _signs_in(scope) or (session is not None and is_token(session, headers.get("x-csrf-token", ""))))
-        return None if is_ours else problem(403, FORGED)
+        if not is_ours:
+            return problem(403, FORGED)
+        return problem(415, NO_JSON) if scope["method"] != "DELETE" and not _is_json(headers) else None
+
+
+def _is_json(headers: Headers) -> bool:
+    """Tell whether a body says that it is JSON, which no form of another site can say."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
 
 
 def _signs_in(scope: Scope) -> bool:
@@ -201,7 +212,7 @@ def _is_from_here(scope: Scope, headers: Headers) -> bool:
     if headers.get("sec-fetch-site", "same-origin") != "same-origin":
         return False
     origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == headers.get("host")
+    return origin is None or origin.partition("://")[2] == headers.get("host")
 
 
 def _limited(receive: Receive) -> Receive:

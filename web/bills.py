@@ -21,16 +21,19 @@ from web.shapes import (
     Search,
     ShortText,
     Unanswered,
+    WholeId,
     after,
     found,
     found_of,
     page,
     parsed,
+    record,
     shape,
     whole,
 )
 
 router = APIRouter(tags=["bills and payments"])
+Doubt = Literal["much", "long_ago", "repeated", "reference"]
 Method = Literal["cash", "card", "transfer", "direct debit", "cheque", "other"]
 
 
@@ -53,8 +56,8 @@ class NewPayment(Input):
     paid_on: str
     method: Method
     reference: Optional[ShortText] = None
-    billing_id: Optional[int] = None
-    confirmed: tuple[str, ...] = ()
+    billing_id: Optional[WholeId] = None
+    confirmed: tuple[Doubt, ...] = ()
 
 
 class Void(Input):
@@ -118,7 +121,7 @@ def ask_first(customer_id: int, new: NewPayment, paid_on: Any) -> None:
     """Raise Unanswered where the payment leaves doubts that are not answered yet."""
     doubts = payments.doubts(customer_id, new.amount, paid_on, new.reference)
     questions = [
-        Question(kind=doubt.kind, sentence=doubt.sentence, payments=list(doubt.payments))
+        Question(kind=doubt.kind, sentence=doubt.sentence, payments=list(map(record, doubt.payments)))
         for doubt in doubts if doubt.kind not in new.confirmed
     ]
     if questions:

@@ -13,7 +13,7 @@ from pydantic import Field
 import database
 from tracker import fields, reports, trail, wording
 from tracker.transfer import exporting
-from web.shapes import Input, Page, Place, Word, after, page, page_of, parsed, shape, whole
+from web.shapes import Input, Page, Place, Word, after, page, page_of, parsed, shape, storable, whole
 from web.telling import Told, told
 
 router = APIRouter(tags=["lists"])
@@ -43,7 +43,7 @@ class Wanted(Place):
 
     first: Day = ""
     last: Day = ""
-    person: Annotated[str, Field(max_length=200)] = ""
+    person: Word = ""
     kind: Kind = ""
     table: Table = ""
 
@@ -60,7 +60,7 @@ class AgingPage(page_of(reports.AgedCustomer)):  # type: ignore[misc]
 
 # What a cursor of each order holds: the order's key, and the customer's ID.
 KEYS: dict[str, tuple[Callable[[str], Any], ...]] = {
-    "oldest": (fields.day, whole), "amount": (fields.amount, whole), "name": (str, whole),
+    "oldest": (fields.day, whole), "amount": (fields.amount, whole), "name": (storable, whole),
 }
 
 

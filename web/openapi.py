@@ -7,4 +7,4 @@ from web.app import make_app
 from web.sessions import Sessions
 
 if __name__ == "__main__":
-    print(json.dumps(make_app(Sessions(), "").openapi(), indent=1, sort_keys=True))
+    print(json.dumps(make_app(Sessions(), "any").openapi(), indent=1, sort_keys=True))

@@ -141,7 +141,16 @@ class Sessions:
             self._tries.take_back(name)
             raise
         self._tries.succeeded(name)
-        return self._begin(Session(login, name, by_link=False))
+        with self._lock:
+            return self._begin(Session(self._shared(login), name, by_link=False))
+
+    def _shared(self, login: Login) -> Login:
+        """Return the connections that this person has in another session: many sessions need no more of them."""
+        for other in self._sessions.values():
+            if other.login.is_as(login):
+                login.close()
+                return other.login
+        return login
 
     def come_by_link(self, key: str) -> tuple[str, Session]:
         """Open a session for whoever has a link's key, which is used up by it; raise OldLink.
@@ -153,12 +162,12 @@ class Sessions:
         if not link:
             raise OldLink
         link.tell(self.make_link(*link))
-        return self._begin(Session(link.login, link.name, by_link=True))
+        with self._lock:
+            return self._begin(Session(link.login, link.name, by_link=True))
 
     def _begin(self, session: Session) -> tuple[str, Session]:
         secret = secrets.token_urlsafe(32)
-        with self._lock:
-            self._sessions[_hashed(secret)] = session
+        self._sessions[_hashed(secret)] = session
         return secret, session
 
     def find(self, secret: str) -> Optional[Session]:
@@ -172,7 +181,11 @@ class Sessions:
     def end(self, session: Session) -> None:
         with self._lock:
             self._sessions = {key: other for key, other in self._sessions.items() if other is not session}
-        if not session.by_link:
+            if any(other.login is session.login for other in self._sessions.values()):
+                return
+        if session.by_link:
+            session.login.close_idle(0)
+        else:
             session.login.close_when_idle()
 
     def tidy(self) -> None:

@@ -6,8 +6,9 @@ from __future__ import annotations
 import base64
 import functools
 import json
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, ForwardRef, Generic, Optional, TypeVar, Union, get_args, get_origin
@@ -21,6 +22,7 @@ from tracker.errors import Conflict, Error
 Row = TypeVar("Row")
 Value = TypeVar("Value")
 MOST_ROWS = 200
+AMOUNT = r"^[0-9]{1,10}(\.[0-9]{1,2})?$"
 # Exact, since a number of JSON may be read as a float.
 Amount = Annotated[
     Decimal,
@@ -119,6 +121,11 @@ def _wire(kind: Any) -> Any:
     return kind
 
 
+def record(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record that has no shape of its own here, as it goes over the wire."""
+    return {name: f"{value:.2f}" if isinstance(value, Decimal) else value for name, value in row.items()}
+
+
 def page_of(record: type) -> Any:
     return Page[shape(record)]  # type: ignore[misc]
 
@@ -164,6 +171,13 @@ def whole(answer: str) -> int:
     return int(answer)
 
 
+def storable(value: str) -> str:
+    """Take text as it may stand in the database, whatever a form would say to it."""
+    if len(value) > fields.LONGEST_ANSWER or re.search("[\0\ud800-\udfff]", value):
+        raise ValueError("That is no text that is stored here; look at the record again.")
+    return value
+
+
 def parsed(parse: Callable[[str], Value], value: str, field: str) -> Value:
     """Parse an input that its type alone cannot, because it takes the database; raise BadInput."""
     try:
@@ -193,11 +207,13 @@ Address = _input(fields.text(300), str, maxLength=300)
 ShortText = _input(fields.text(100), str, maxLength=100)
 ShortTextOrNothing = _input(_or_nothing(fields.text(100)), str, maxLength=100)
 Reason = _input(fields.text(200), str, maxLength=200)
-Cost = _input(fields.amount, Decimal, examples=["49.90"])
-Payable = _input(fields.positive_amount, Decimal, examples=["49.90"])
+Cost = _input(fields.amount, Decimal, pattern=AMOUNT, examples=["49.90"])
+Payable = _input(fields.positive_amount, Decimal, pattern=AMOUNT, examples=["49.90"])
 Day = _input(fields.day, date, format="date")
 Word = _input(_or_nothing(fields.text(300)), str, maxLength=300)
-Id = Annotated[int, Path(ge=1, le=fields.LARGEST_ID)]
+Seen = _input(storable, str)
+Id = Annotated[int, BeforeValidator(fields.row_id), Path(ge=1, le=fields.LARGEST_ID)]
+WholeId = Annotated[int, Field(strict=True, ge=1, le=fields.LARGEST_ID)]
 
 
 class Input(BaseModel):

@@ -12,7 +12,7 @@ from starlette.types import Scope
 import database
 from tracker.errors import SignInRefused
 from web.sessions import IDLE_SECONDS, MOST_SECONDS, Session, Sessions
-from web.shapes import Input
+from web.shapes import Input, Problem
 
 router = APIRouter(tags=["session"])
 VIEWER = "this link may look, not change"
@@ -72,7 +72,7 @@ def who(request: Request) -> Who:
         return _who(request, None)
 
 
-@router.post("/session")
+@router.post("/session", responses={429: {"model": Problem}})
 def sign_in(request: Request, response: Response, given: Secret) -> Who:
     """Open a session, in a cookie, with a login of the database or the key of a link."""
     sessions: Sessions = request.app.state.sessions

@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
@@ -12,6 +13,7 @@ import database
 from tracker import reports, text
 from tracker.cursor import be_patient
 from tracker.errors import FileExists
+from tracker.reports import Sort
 from tracker.transfer.files import device, kind_to_write, part_of, put
 from tracker.transfer.lines import Progress, silent
 
@@ -162,19 +164,33 @@ def _export_payments(file: Any) -> int:
     )
 
 
-def _export_late(file: Any) -> int:
-    """Write the late-payment report, from its one query."""
+def export_late(
+    file: Any, as_of: date | None = None, sort: Sort = "oldest", search: str | None = None
+) -> int:
+    """Write the late-payment report, from its one query, as CSV to a binary file; return how many customers."""
     columns = ["customer_id", "name", "phone_number", "amount_late", "oldest_due_date", "days_late",
                "last_payment_date"]
+    return _write_rows(file, columns, reports.stream_late_customers(as_of, sort, search))
+
+
+def export_aging(
+    file: Any, as_of: date | None = None, sort: Sort = "oldest", search: str | None = None
+) -> int:
+    """Write the aging report, from its one query, as CSV to a binary file; return how many customers."""
+    columns = ["customer_id", "name", "not_due", "days_30", "days_60", "days_90", "older", "total", "oldest_due_date"]
+    return _write_rows(file, columns, reports.stream_aging(as_of, sort, search))
+
+
+def _write_rows(file: Any, columns: list[str], rows: Iterable[Mapping[str, Any]]) -> int:
     file.write(_csv_line(columns))
     count = 0
-    for row in reports.stream_late_customers():
+    for row in rows:
         count += 1
-        file.write(_csv_line(map(_late_cell, row.values())))
+        file.write(_csv_line(_cell(row[column]) for column in columns))
     return count
 
 
-def _late_cell(value: Any) -> Any:
+def _cell(value: Any) -> Any:
     if isinstance(value, Decimal):
         return text.show_amount(value)
     return text.spreadsheet_safe(value) if isinstance(value, str) else value
@@ -186,11 +202,11 @@ def _csv_line(cells: Iterable[Any]) -> bytes:
     return line.getvalue().encode("utf-8")
 
 
-EXPORTS = {
+EXPORTS: dict[str, Callable[[Any], int]] = {
     "accounts": _export_accounts,
     "bills": _export_bills,
     "payments": _export_payments,
-    "late": _export_late,
+    "late": export_late,
 }
 
 TABLES = {

@@ -72,7 +72,7 @@ function Entry({ customerId, name, form, onClose }: Props & { form: Form }) {
       method: typed.method as NewPayment["method"],
       reference: typed.reference || null,
       billing_id: typed.billing_id ? Number(typed.billing_id) : null,
-      confirmed,
+      confirmed: confirmed as NewPayment["confirmed"],
     };
     setSent(body);
     void entry.submit(body);
@@ -100,7 +100,7 @@ function Entry({ customerId, name, form, onClose }: Props & { form: Form }) {
       ) : (
         <div className="beside">
           <form onSubmit={submit} noValidate>
-            <fieldset disabled={busy || lost}>
+            <fieldset disabled={lost}>
               <Field label="Amount" refusal={against(outcome, "amount")}>
                 <input autoFocus className="amount" inputMode="decimal" autoComplete="off" name="amount" maxLength={30}
                   value={typed.amount} onChange={set("amount")} />

@@ -42,7 +42,8 @@ export function DayInput({ value, onChange, eager = false, ...input }: Props) {
           <path d="M1 2.5h10v8.5h-10zM1 5h10M3.5 0.5v3M8.5 0.5v3" />
         </svg>
       </button>
-      <input ref={calendar} type="date" className="calendar" tabIndex={-1} aria-hidden="true" max={today} value={value}
+      <input ref={calendar} type="date" className="calendar" tabIndex={-1} aria-hidden="true" max={today}
+        value={/^\d{4}-\d\d-\d\d$/.test(value) ? value : ""}
         onChange={(event) => onChange(event.target.value)} />
     </span>
   );

@@ -1,7 +1,7 @@
 // A long list: one real table, whose rows come by cursor as one scrolls, and of which only those in sight are drawn.
 import type { InfiniteData, UseInfiniteQueryResult } from "@tanstack/react-query";
-import { useWindowVirtualizer, type VirtualItem } from "@tanstack/react-virtual";
-import { useEffect, useRef, useState, type KeyboardEvent, type MouseEvent, type ReactNode } from "react";
+import { defaultRangeExtractor, useWindowVirtualizer, type VirtualItem } from "@tanstack/react-virtual";
+import { Fragment, useEffect, useLayoutEffect, useRef, useState, type KeyboardEvent, type MouseEvent, type ReactNode } from "react";
 import { Link, useNavigate } from "react-router";
 import type { Page } from "../api/types";
 import { clean } from "../words/text";
@@ -31,7 +31,6 @@ interface Props<T> {
   sort?: string;
   onSort?: (sort: string) => void;
   total?: number | undefined;
-  foot?: ReactNode;
   empty: ReactNode;
 }
 
@@ -48,12 +47,13 @@ export function List<T>(props: Props<T>) {
 }
 
 function Table<T>({ rows, ...props }: Props<T> & { rows: T[] }) {
-  const { asked, caption, total, foot } = props;
+  const { asked, caption, total } = props;
   const columns = useColumns(props.columns);
   const body = useRef<HTMLTableSectionElement>(null);
-  const { virtual, margin } = useVirtualRows(rows.length, body);
-  const items = virtual.getVirtualItems();
   const [focused, setFocused] = useState(0);
+  const wanted = useRef<number | null>(null);
+  const { virtual, margin } = useVirtualRows(rows.length, Math.min(focused, rows.length - 1), body);
+  const items = virtual.getVirtualItems();
   const [opened, setOpened] = useState<ReadonlySet<string | number>>(new Set());
   const last = items.at(-1)?.index ?? 0;
   useMoreAhead(asked, last > rows.length - AHEAD);
@@ -63,14 +63,21 @@ function Table<T>({ rows, ...props }: Props<T> & { rows: T[] }) {
     if (to === null || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     setFocused(to);
-    virtual.scrollToIndex(to, { align: "auto" });
-    requestAnimationFrame(() => focusRow(body.current, to));
+    wanted.current = to;
+    if (to) virtual.scrollToIndex(to, { align: "auto" });
+    else scrollTo(0, 0);
   };
+  useLayoutEffect(() => {
+    if (wanted.current === null) return;
+    const row = body.current?.querySelector<HTMLElement>(`[data-index="${wanted.current}"] [data-row]`);
+    if (!row) return;
+    wanted.current = null;
+    row.focus({ preventScroll: true });
+  });
   const toggle = (id: string | number) =>
     setOpened((now) => (now.has(id) ? new Set([...now].filter((other) => other !== id)) : new Set([...now, id])));
 
-  const above = (items[0]?.start ?? margin) - margin;
-  const below = virtual.getTotalSize() - ((items.at(-1)?.end ?? margin) - margin);
+  const below = virtual.getTotalSize() + margin - (items.at(-1)?.end ?? margin);
   const count = total ?? (asked.hasNextPage ? -1 : rows.length);
   return (
     <>
@@ -82,27 +89,27 @@ function Table<T>({ rows, ...props }: Props<T> & { rows: T[] }) {
         <caption className="unseen">{caption}</caption>
         <Head columns={columns} sort={props.sort} onSort={props.onSort} />
         <tbody ref={body} onKeyDown={move}>
-          <Gap height={above} columns={columns.length} />
-          {items.map((item) => {
+          {items.map((item, i) => {
             const row = rows[item.index];
             return row === undefined ? null : (
-              <Row
-                key={props.id(row)}
-                row={row}
-                item={item}
-                measure={virtual.measureElement}
-                columns={columns}
-                list={props}
-                isOpen={opened.has(props.id(row))}
-                onToggle={() => toggle(props.id(row))}
-                inTabOrder={item.index === focused}
-                onFocus={() => setFocused(item.index)}
-              />
+              <Fragment key={props.id(row)}>
+                <Gap height={item.start - (items[i - 1]?.end ?? margin)} columns={columns.length} />
+                <Row
+                  row={row}
+                  item={item}
+                  measure={virtual.measureElement}
+                  columns={columns}
+                  list={props}
+                  isOpen={opened.has(props.id(row))}
+                  onToggle={() => toggle(props.id(row))}
+                  inTabOrder={item.index === focused}
+                  onFocus={() => setFocused(item.index)}
+                />
+              </Fragment>
             );
           })}
           <Gap height={below} columns={columns.length} />
         </tbody>
-        {foot && <tfoot>{foot}</tfoot>}
       </table>
       <Ending asked={asked} />
     </>
@@ -117,8 +124,8 @@ function useColumns<T>(columns: Column<T>[]): Column<T>[] {
     .map((column) => (narrow || column.wide === undefined ? column : { ...column, width: column.wide }));
 }
 
-/** Draw the rows in sight; heights are measured, for those that are opened or wrap. */
-function useVirtualRows(count: number, body: { current: HTMLTableSectionElement | null }) {
+/** Draw the rows in sight, and the one that has the focus; heights are measured, for those that are opened or wrap. */
+function useVirtualRows(count: number, focused: number, body: { current: HTMLTableSectionElement | null }) {
   const phone = useMedia("(max-width: 640px)");
   const [margin, setMargin] = useState(0);
   useEffect(() => {
@@ -134,6 +141,10 @@ function useVirtualRows(count: number, body: { current: HTMLTableSectionElement 
     count,
     estimateSize: () => (phone ? ROW_ON_PHONE : ROW),
     overscan: 20,
+    rangeExtractor: (range) => {
+      const inSight = defaultRangeExtractor(range);
+      return inSight.includes(focused) ? inSight : [...inSight, focused].sort((one, other) => one - other);
+    },
     scrollMargin: margin,
     scrollPaddingStart: 110,
     scrollPaddingEnd: 40,
@@ -154,10 +165,6 @@ function target(key: string, from: number, count: number): number | null {
     ArrowDown: from + 1, ArrowUp: from - 1, PageDown: from + page, PageUp: from - page, Home: 0, End: count - 1,
   }[key];
   return to === undefined ? null : Math.min(Math.max(to, 0), count - 1);
-}
-
-function focusRow(body: HTMLTableSectionElement | null, index: number): void {
-  body?.querySelector<HTMLElement>(`[data-index="${index}"] [data-row]`)?.focus({ preventScroll: true });
 }
 
 function Head<T>({ columns, sort, onSort }: {
