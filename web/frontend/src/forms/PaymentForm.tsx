@@ -93,7 +93,7 @@ function Entry({ customerId, name, form, onClose }: Props & { form: Form }) {
   const lost = outcome?.unknown ?? false;
   const general = inGeneral(outcome, FIELDS);
   return (
-    <Dialog title={title(name)} onClose={onClose} busy={busy} wide>
+    <Dialog title={title(name)} onClose={lost ? look : onClose} busy={busy} wide>
       {questions.length > 0 ? (
         <Asked questions={questions} busy={busy} yes="Record all the same" onYes={recordAllTheSame}
           onBack={entry.forget} />
