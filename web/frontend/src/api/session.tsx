@@ -107,17 +107,23 @@ export function SessionProvider({ children }: { children: ReactNode }) {
   return <Context value={value}>{children}</Context>;
 }
 
-/** Look whether the session is over when it has been idle for long, and whether it is back when the page is seen again. */
+const LONG = 10 * 60_000;
+
+/**
+ * Look whether the session is over when it has been idle for long; and when the page is seen again, whether it is back,
+ * or what day it is by now.
+ */
 function useWatch(
   over: boolean, idleMinutes: number | undefined, lastAnswer: { current: number }, look: () => Promise<void>,
 ): void {
   useEffect(() => {
     const seenAgain = () => {
-      if (over && document.visibilityState === "visible") void look();
+      const long = Date.now() - lastAnswer.current > LONG;
+      if ((over || long) && document.visibilityState === "visible") void look();
     };
     document.addEventListener("visibilitychange", seenAgain);
     return () => document.removeEventListener("visibilitychange", seenAgain);
-  }, [over, look]);
+  }, [over, lastAnswer, look]);
 
   useEffect(() => {
     if (!idleMinutes || over) return;

@@ -1,4 +1,4 @@
-import { length, showAmount } from "../words/text";
+import { groups, length, showAmount } from "../words/text";
 import { useFills, type Fill } from "./Chart";
 
 export interface Named {
@@ -37,7 +37,9 @@ export function Bars({ rows, width }: { rows: Named[]; width: number }) {
             <rect className="bar" x={left} y={middle - THICK / 2} height={THICK} width={along(amount)}
               fill={named(fill)} />
             <text className="label number" x={width} y={middle} dy="0.35em" textAnchor="end">
-              {showAmount(amount)}
+              {groups(showAmount(amount)).map((group, at) => (
+                <tspan key={at} dx={at ? 2 : 0}>{group}</tspan>
+              ))}
             </text>
           </g>
         );

@@ -1,5 +1,5 @@
 import type { RecurringRevenue } from "../api/types";
-import { Amount } from "../parts/Amount";
+import { Amount, Count } from "../parts/Amount";
 import { clean, plural, showAmount, sum } from "../words/text";
 import { Bars, heightOf, type Named } from "./Bars";
 import { Chart } from "./Chart";
@@ -45,7 +45,7 @@ function RecurringTable({ services, total }: { services: RecurringRevenue[]; tot
         {services.map((row) => (
           <tr key={row.service_name}>
             <th scope="row">{clean(row.service_name)}</th>
-            <td className="number">{row.services}</td>
+            <td className="number"><Count of={row.services} /></td>
             <td className="amount"><Amount of={row.monthly} /></td>
           </tr>
         ))}

@@ -19,7 +19,7 @@ function KnownCustomers({ rows }: { rows: Customer[] }) {
       <caption className="unseen">Known customers</caption>
       <thead>
         <tr>
-          <th scope="col">ID</th>
+          <th scope="col" className="number">ID</th>
           <th scope="col">Name</th>
           <th scope="col">Phone number</th>
         </tr>
@@ -45,7 +45,7 @@ function EarlierPayments({ rows }: { rows: PaymentHit[] }) {
       <caption className="unseen">Earlier payments</caption>
       <thead>
         <tr>
-          <th scope="col">ID</th>
+          <th scope="col" className="number">ID</th>
           <th scope="col">Customer</th>
           <th scope="col">Paid on</th>
           <th scope="col" className="amount">Amount</th>

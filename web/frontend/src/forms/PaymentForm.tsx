@@ -4,6 +4,7 @@ import { useEffect, useState, type FormEvent } from "react";
 import { get, send, sentence } from "../api/client";
 import type { NewPayment, Payment, PaymentForm as Form } from "../api/types";
 import { Amount } from "../parts/Amount";
+import { DayInput } from "../parts/DayInput";
 import { Dialog } from "../parts/Dialog";
 import { Field } from "../parts/Field";
 import { useSettled } from "../parts/hooks";
@@ -71,7 +72,7 @@ function Entry({ customerId, name, form, onClose }: Props & { form: Form }) {
       method: typed.method as NewPayment["method"],
       reference: typed.reference || null,
       billing_id: typed.billing_id ? Number(typed.billing_id) : null,
-      confirmed,
+      confirmed: confirmed as NewPayment["confirmed"],
     };
     setSent(body);
     void entry.submit(body);
@@ -80,6 +81,10 @@ function Entry({ customerId, name, form, onClose }: Props & { form: Form }) {
   const submit = (event: FormEvent) => {
     event.preventDefault();
     record([]);
+  };
+  const look = () => {
+    void queries.invalidateQueries();
+    onClose();
   };
   const set = (field: keyof typeof typed) => (event: { target: { value: string } }) =>
     setTyped({ ...typed, [field]: event.target.value });
@@ -95,13 +100,14 @@ function Entry({ customerId, name, form, onClose }: Props & { form: Form }) {
       ) : (
         <div className="beside">
           <form onSubmit={submit} noValidate>
-            <fieldset disabled={busy || lost}>
+            <fieldset disabled={lost}>
               <Field label="Amount" refusal={against(outcome, "amount")}>
                 <input autoFocus className="amount" inputMode="decimal" autoComplete="off" name="amount" maxLength={30}
                   value={typed.amount} onChange={set("amount")} />
               </Field>
               <Field label="Date" refusal={against(outcome, "paid_on")}>
-                <input type="date" name="paid_on" max={form.today} value={typed.paid_on} onChange={set("paid_on")} />
+                <DayInput name="paid_on" eager value={typed.paid_on}
+                  onChange={(paid_on) => setTyped({ ...typed, paid_on })} />
               </Field>
               <Field label="Method" refusal={against(outcome, "method")}>
                 <select name="method" value={typed.method} onChange={set("method")}>
@@ -127,7 +133,7 @@ function Entry({ customerId, name, form, onClose }: Props & { form: Form }) {
             </fieldset>
             {general ? <p className="refusal" role="alert">{sentence(general)}</p> : null}
             {lost && sent ? (
-              <Lost error={outcome?.error} busy={busy} again={() => void entry.submit(sent)} onClose={onClose} />
+              <Lost error={outcome?.error} busy={busy} again={() => void entry.submit(sent)} onClose={look} />
             ) : (
               <footer>
                 <button type="submit" className="main" disabled={busy}>
@@ -162,7 +168,7 @@ function Lost({ error, busy, again, onClose }: {
         <button type="button" className="main" autoFocus disabled={busy} onClick={again}>
           {busy ? "Recording…" : "Try again"}
         </button>
-        <button type="button" disabled={busy} onClick={onClose}>Close without knowing</button>
+        <button type="button" disabled={busy} onClick={onClose}>Close, and look at the payments</button>
       </footer>
     </div>
   );

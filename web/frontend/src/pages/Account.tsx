@@ -10,6 +10,7 @@ import { CUSTOMER, LOCATION, type RecordKind } from "../forms/records";
 import { Amount } from "../parts/Amount";
 import { CHANGES, ChangeInFull } from "../parts/ChangeWords";
 import { List, type Column } from "../parts/List";
+import { Saved } from "../parts/Saved";
 import { Failed, Loading } from "../parts/State";
 import { useAsked, useTitle } from "../parts/hooks";
 import { clean } from "../words/text";
@@ -26,7 +27,7 @@ export function Account() {
   useTitle(asked.data ? clean(asked.data.name) : "Customer");
   if (!Number.isSafeInteger(id)) return <NotFound />;
   if (asked.isPending) return <Loading rows={10} />;
-  if (!asked.data) return <Failed error={asked.error} again={() => void asked.refetch()} />;
+  if (!asked.data) return <Failed page error={asked.error} again={() => void asked.refetch()} />;
   return <Found key={id} shown={asked.data} />;
 }
 
@@ -68,7 +69,7 @@ function Found({ shown }: { shown: Shown }) {
           </div>
         )}
       </Head>
-      <p className="saved" role="status">{said}</p>
+      <Saved said={said} />
       <nav className="tabs" aria-label="Parts of the account">
         {TABS.map(([name, label]) => (
           <Link key={name} to={name ? `?tab=${name}` : "?"} aria-current={tab === name ? "page" : undefined}>
@@ -109,7 +110,7 @@ function Head({ shown, children }: { shown: Shown; children: ReactNode }) {
         <h1>{clean(shown.name)}</h1>
         <p className="muted">
           Customer {shown.customer_id} · <span className="code">{clean(shown.phone_number) || "no phone number"}</span> ·
-          since {shown.customer_since}
+          <span className="day"> since {shown.customer_since}</span>
         </p>
       </div>
       <dl className="figures">
@@ -156,7 +157,7 @@ function AllBills({ id }: { id: number }) {
 }
 
 const PAYMENTS: Column<PaymentOfCustomer>[] = [
-  { head: "Payment", kind: "number", width: 8, cell: (row) => row.payment_id },
+  { head: "Payment", kind: "number", width: 8, spare: 1, cell: (row) => row.payment_id },
   { head: "Paid on", kind: "day", width: 10, cell: (row) => row.paid_on },
   { head: "Amount", kind: "amount", width: 12, cell: (row) => <Amount of={row.amount} /> },
   { head: "Method", width: 12, spare: 1, cell: (row) => row.method },

@@ -12,12 +12,12 @@ import { agingTitle, orderOf } from "../words/sentences";
 import { clean, plural } from "../words/text";
 
 const age = (head: string, key: keyof Ages, spare?: 1): Column<AgedCustomer> => ({
-  head, kind: "amount", width: 10, cell: (row) => <Amount of={row[key]} quiet />, ...(spare && { spare }),
+  head, kind: "amount", width: 10, wide: 0, cell: (row) => <Amount of={row[key]} quiet />, ...(spare && { spare }),
 });
 
 const COLUMNS: Column<AgedCustomer>[] = [
-  { head: "Customer", sort: "name", cell: (row) => clean(row.name) },
-  { head: "Oldest due", kind: "day", width: 12, sort: "oldest", spare: 2, cell: (row) => row.oldest_due_date },
+  { head: "Customer", wide: 32, sort: "name", cell: (row) => clean(row.name) },
+  { head: "Oldest due", kind: "day", width: 12, wide: 0, sort: "oldest", spare: 2, cell: (row) => row.oldest_due_date },
   age("Current", "not_due", 1),
   age("1-30", "days_30", 1),
   age("31-60", "days_60", 1),
@@ -36,7 +36,7 @@ export function Aging() {
     <>
       <PageHead title="Owed by age" said={first && agingTitle(first.total)}>
         <SearchBox label="Search who owes" value={query.search} onChange={(search) => ask({ search }, true)} />
-        <AsOf value={query.as_of} onChange={(as_of) => ask({ as_of })} />
+        <AsOf value={query.as_of} shown={first?.as_of} onChange={(as_of) => ask({ as_of })} />
         <a className="button" href={address("/api/aging.csv", query)} download>CSV</a>
       </PageHead>
       {first && <Totals total={first.total} />}

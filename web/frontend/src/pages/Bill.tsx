@@ -15,7 +15,7 @@ export function Bill() {
   useTitle(`Bill ${id}`);
   if (!Number.isSafeInteger(id)) return <NotFound />;
   if (asked.isPending) return <Loading />;
-  if (!asked.data) return <Failed error={asked.error} again={() => void asked.refetch()} />;
+  if (!asked.data) return <Failed page error={asked.error} again={() => void asked.refetch()} />;
   return <Found shown={asked.data} />;
 }
 

@@ -9,10 +9,10 @@ import { useAsked, useTitle } from "../parts/hooks";
 import { counted } from "../words/sentences";
 import { clean } from "../words/text";
 
-const ID: Column<BillHit> = { head: "Bill", kind: "number", width: 8, cell: (row) => row.billing_id };
+const ID: Column<BillHit> = { head: "Bill", kind: "number", width: 8, spare: 1, cell: (row) => row.billing_id };
 const CUSTOMER: Column<BillHit> = { head: "Customer", cell: (row) => clean(row.name) };
+const DESCRIPTION: Column<BillHit> = { head: "Description", cell: (row) => row.description };
 const REST: Column<BillHit>[] = [
-  { head: "Description", spare: 1, cell: (row) => row.description },
   { head: "Due", kind: "day", width: 10, cell: (row) => row.due_date },
   { head: "Days late", kind: "number", width: 9, spare: 1, cell: (row) => <DaysLate of={row.days_late} /> },
   { head: "Billed", kind: "amount", width: 12, spare: 1, cell: (row) => <Amount of={row.amount_billed} /> },
@@ -20,7 +20,8 @@ const REST: Column<BillHit>[] = [
   { head: "Last payment", kind: "day", width: 12, spare: 2, cell: (row) => row.last_payment_date },
 ];
 
-export const BILLS_OF_ONE: Column<BillHit>[] = [ID, ...REST];
+const COLUMNS = [ID, CUSTOMER, { ...DESCRIPTION, spare: 1 as const }, ...REST];
+export const BILLS_OF_ONE: Column<BillHit>[] = [ID, DESCRIPTION, ...REST];
 
 function DaysLate({ of }: { of: number }) {
   return of ? <span className="late">{of}</span> : null;
@@ -41,7 +42,7 @@ export function Bills() {
       <List
         caption={search ? `Bills with ${search}` : "Bills"}
         asked={found}
-        columns={[ID, CUSTOMER, ...REST]}
+        columns={COLUMNS}
         id={(row) => row.billing_id}
         link={(row) => `/bills/${row.billing_id}`}
         total={first?.more ? undefined : (first?.total ?? undefined)}

@@ -1,7 +1,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { list } from "../api/queries";
-import { usePerson } from "../api/session";
 import { CHANGES, ChangeInFull } from "../parts/ChangeWords";
+import { DayInput } from "../parts/DayInput";
 import { List } from "../parts/List";
 import { PageHead } from "../parts/PageHead";
 import { SearchBox } from "../parts/SearchBox";
@@ -16,7 +16,6 @@ const TABLES = {
 
 export function Changes() {
   const [asked, ask] = useAsked();
-  const { today } = usePerson();
   const query = {
     first: asked("first"), last: asked("last"), person: asked("person"), kind: chosen(KINDS, asked("kind")),
     table: chosen(TABLES, asked("table")),
@@ -26,14 +25,14 @@ export function Changes() {
   return (
     <>
       <PageHead title="Changes">
-        <label>
-          From
-          <input type="date" max={today} value={query.first} onChange={(event) => ask({ first: event.target.value })} />
-        </label>
-        <label>
-          To
-          <input type="date" max={today} value={query.last} onChange={(event) => ask({ last: event.target.value })} />
-        </label>
+        <span className="labelled">
+          <label htmlFor="first">From</label>
+          <DayInput id="first" placeholder="the beginning" value={query.first} onChange={(first) => ask({ first })} />
+        </span>
+        <span className="labelled">
+          <label htmlFor="last">To</label>
+          <DayInput id="last" placeholder="today" value={query.last} onChange={(last) => ask({ last })} />
+        </span>
         <SearchBox label="Person" value={query.person} onChange={(person) => ask({ person }, true)} />
         <Choice name="Kind" value={query.kind} choices={KINDS} onChange={(kind) => ask({ kind })} />
         <Choice name="Of" value={query.table} choices={TABLES} onChange={(table) => ask({ table })} />
@@ -62,7 +61,7 @@ function Choice({ name, value, choices, onChange }: {
   onChange: (value: string) => void;
 }) {
   return (
-    <label>
+    <label className="labelled">
       {name}
       <select value={value} onChange={(event) => onChange(event.target.value)}>
         <option value="">all</option>

@@ -12,12 +12,12 @@ import { lateFooter, orderOf } from "../words/sentences";
 import { clean } from "../words/text";
 
 const COLUMNS: Column<LateCustomer>[] = [
-  { head: "Customer", sort: "name", cell: (row) => clean(row.name) },
+  { head: "Customer", wide: 32, sort: "name", cell: (row) => clean(row.name) },
   { head: "Phone number", kind: "code", width: 20, spare: 1, cell: (row) => row.phone_number ?? "" },
-  { head: "Late", kind: "amount", width: 12, sort: "amount", cell: (row) => <Amount of={row.amount_late} /> },
-  { head: "Oldest due", kind: "day", width: 12, sort: "oldest", spare: 1, cell: (row) => row.oldest_due_date },
-  { head: "Days", kind: "number", width: 6, cell: (row) => <span className="late">{row.days_late}</span> },
-  { head: "Last paid", kind: "day", width: 10, spare: 2, cell: (row) => row.last_payment_date },
+  { head: "Late", kind: "amount", wide: 0, width: 12, sort: "amount", cell: (row) => <Amount of={row.amount_late} /> },
+  { head: "Oldest due", kind: "day", wide: 0, width: 12, sort: "oldest", spare: 1, cell: (row) => row.oldest_due_date },
+  { head: "Days", kind: "number", wide: 0, width: 6, cell: (row) => <span className="late">{row.days_late}</span> },
+  { head: "Last paid", kind: "day", wide: 0, width: 10, spare: 2, cell: (row) => row.last_payment_date },
 ];
 
 export function Late() {
@@ -30,7 +30,7 @@ export function Late() {
     <>
       <PageHead title="Late customers" said={first && lateFooter(first.total)}>
         <SearchBox label="Search the late" value={query.search} onChange={(search) => ask({ search }, true)} />
-        <AsOf value={query.as_of} onChange={(as_of) => ask({ as_of })} />
+        <AsOf value={query.as_of} shown={first?.as_of} onChange={(as_of) => ask({ as_of })} />
         <a className="button" href={address("/api/late.csv", query)} download>CSV</a>
       </PageHead>
       <List

@@ -6,7 +6,7 @@ import type { BillRun, Overview as Shown, PaymentHit, Verified } from "../api/ty
 import { Months } from "../charts/Months";
 import { Owed } from "../charts/Owed";
 import { Recurring } from "../charts/Recurring";
-import { Amount } from "../parts/Amount";
+import { Amount, Count } from "../parts/Amount";
 import { Failed, Loading } from "../parts/State";
 import { useTitle } from "../parts/hooks";
 import { clean, plural, showMoment } from "../words/text";
@@ -34,7 +34,8 @@ function Figures({ shown }: { shown: Shown }) {
   return (
     <dl className="figures">
       <Figure name="Customers" to="/customers">
-        {shown.customers_exact ? shown.customers : `about ${shown.customers}`}
+        {!shown.customers_exact && "about "}
+        <Count of={shown.customers} />
       </Figure>
       <Figure name="Late" to="/late">{late.customers ? plural(late.customers, "customer") : "Nobody"}</Figure>
       <Figure name="Late in total" to="/late">
@@ -138,7 +139,7 @@ function BillRuns({ runs }: { runs: BillRun[] }) {
               <tr key={`${run.period} ${run.issued_on}`}>
                 <th scope="row" className="day">{run.period.slice(0, 7)}</th>
                 <td className="day">{run.issued_on}</td>
-                <td className="number">{run.bills}</td>
+                <td className="number"><Count of={run.bills} /></td>
                 <td className="amount"><Amount of={run.amount} /></td>
                 <td className="amount"><Amount of={run.paid} /></td>
               </tr>

@@ -8,6 +8,7 @@ import { VoidDialog } from "../forms/VoidForm";
 import { Amount } from "../parts/Amount";
 import { Fact, Facts } from "../parts/Facts";
 import { PaymentUses } from "../parts/PaymentUses";
+import { Saved } from "../parts/Saved";
 import { Failed, Loading } from "../parts/State";
 import { useTitle } from "../parts/hooks";
 import { clean, showMoment } from "../words/text";
@@ -19,7 +20,7 @@ export function Payment() {
   useTitle(`Payment ${id}`);
   if (!Number.isSafeInteger(id)) return <NotFound />;
   if (asked.isPending) return <Loading />;
-  if (!asked.data) return <Failed error={asked.error} again={() => void asked.refetch()} />;
+  if (!asked.data) return <Failed page error={asked.error} again={() => void asked.refetch()} />;
   return <Found shown={asked.data} />;
 }
 
@@ -37,7 +38,7 @@ function Found({ shown }: { shown: Shown }) {
           </div>
         )}
       </div>
-      <p className="saved" role="status">{said}</p>
+      <Saved said={said} />
       <Facts>
         <Fact name="Customer"><Link to={`/customers/${shown.customer_id}`}>{clean(shown.name)}</Link></Fact>
         <Fact name="Amount">

@@ -10,7 +10,7 @@ import { counted } from "../words/sentences";
 import { clean } from "../words/text";
 
 const COLUMNS: Column<PaymentHit>[] = [
-  { head: "Payment", kind: "number", width: 8, cell: (row) => row.payment_id },
+  { head: "Payment", kind: "number", width: 8, spare: 1, cell: (row) => row.payment_id },
   { head: "Customer", cell: (row) => clean(row.name) },
   { head: "Paid on", kind: "day", width: 10, cell: (row) => row.paid_on },
   { head: "Amount", kind: "amount", width: 12, cell: (row) => <Amount of={row.amount} /> },

@@ -18,7 +18,7 @@ export function Placed({ kind }: { kind: keyof typeof PATHS }) {
   useTitle("");
   if (!Number.isSafeInteger(id)) return <NotFound />;
   if (asked.isPending) return <Loading />;
-  if (!asked.data) return <Failed error={asked.error} again={() => void asked.refetch()} />;
+  if (!asked.data) return <Failed page error={asked.error} again={() => void asked.refetch()} />;
   const looked = kind === "equipment" ? `?equipment=${id}` : "";
   return <Navigate replace to={`/customers/${asked.data.customer_id}${looked}`} />;
 }

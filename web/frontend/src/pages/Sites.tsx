@@ -65,7 +65,7 @@ function OneSite({ site, ask, looked }: { site: Site; ask: Ask | null; looked: s
 function Service({ service, ask }: { service: SiteService; ask: Ask | null }) {
   return (
     <tr>
-      <th scope="row">{clean(service.service_name)} <span className="muted">{service.service_id}</span></th>
+      <th scope="row">{clean(service.service_name)}&nbsp;<span className="muted">{service.service_id}</span></th>
       <td className="muted">monthly</td>
       <td className="amount"><Amount of={service.cost} /></td>
       {ask && (
@@ -85,8 +85,8 @@ function Device({ device, ask, looked }: { device: SiteEquipment; ask: Ask | nul
   return (
     <tr ref={row} className={looked ? "looked" : undefined}>
       <th scope="row">
-        {clean(device.equipment_name)} <span className="muted">{device.equipment_id}</span>
-        {device.serial_number && <span className="serial code">serial {clean(device.serial_number)}</span>}
+        {clean(device.equipment_name)}&nbsp;<span className="muted">{device.equipment_id}</span>
+        {device.serial_number && <span className="serial">{" "}serial {clean(device.serial_number)}</span>}
       </th>
       <td className="muted">worth</td>
       <td className="amount"><Amount of={device.cost} /></td>

@@ -1,9 +1,10 @@
 // What is to pay and why, and what was paid last, as the terminal's account screen says it.
+import { Fragment } from "react";
 import { Link } from "react-router";
 import type { OpenBill, SettledBill } from "../api/types";
 import { Amount } from "../parts/Amount";
+import { BillLink } from "../parts/BillLink";
 import { billState, paymentOnBill, whyDue } from "../words/sentences";
-import { clean } from "../words/text";
 
 export function UnpaidBills({ bills }: { bills: OpenBill[] }) {
   if (!bills.length) return <p className="empty">No unpaid bills.</p>;
@@ -19,32 +20,37 @@ export function UnpaidBills({ bills }: { bills: OpenBill[] }) {
       </thead>
       <tbody>
         {bills.map((bill) => (
-          <tr key={bill.billing_id}>
-            <th scope="row">
-              <Link to={`/bills/${bill.billing_id}`}>Bill {bill.billing_id}</Link> {clean(bill.description)}
-              <Why bill={bill} />
-            </th>
-            <td className={bill.days_late ? "late state" : "state"}>{billState(bill)}</td>
-            <td className="amount"><Amount of={bill.amount_due} /></td>
-          </tr>
+          <Fragment key={bill.billing_id}>
+            <tr className={isExplained(bill) ? "explained" : undefined}>
+              <th scope="row"><BillLink bill={bill} /></th>
+              <td className={bill.days_late ? "late" : undefined}>{billState(bill)}</td>
+              <td className="amount"><Amount of={bill.amount_due} /></td>
+            </tr>
+            {isExplained(bill) && <Why bill={bill} />}
+          </Fragment>
         ))}
       </tbody>
     </table>
   );
 }
 
+function isExplained(bill: OpenBill): boolean {
+  return bill.days_late > 0 || bill.payments.length > 0;
+}
+
 function Why({ bill }: { bill: OpenBill }) {
-  if (!bill.days_late && !bill.payments.length) return null;
   return (
-    <div className="why">
-      <p>{whyDue(bill)}</p>
-      {bill.payments.map((payment) => (
-        <p key={payment.payment_id} className={payment.voided_on ? "struck" : undefined}>
-          <Link to={`/payments/${payment.payment_id}`}>{paymentOnBill(payment)}</Link>
-        </p>
-      ))}
-      {!bill.payments.length && <p>No payments on it.</p>}
-    </div>
+    <tr>
+      <td colSpan={3} className="why">
+        <p>{whyDue(bill)}</p>
+        {bill.payments.map((payment) => (
+          <p key={payment.payment_id} className={payment.voided_on ? "struck" : undefined}>
+            <Link to={`/payments/${payment.payment_id}`}>{paymentOnBill(payment)}</Link>
+          </p>
+        ))}
+        {!bill.payments.length && <p>No payments on it.</p>}
+      </td>
+    </tr>
   );
 }
 
@@ -66,9 +72,9 @@ export function PaidBills({ bills, count }: { bills: SettledBill[]; count: numbe
           {bills.map((bill) => (
             <tr key={bill.billing_id}>
               <th scope="row">
-                <Link to={`/bills/${bill.billing_id}`}>Bill {bill.billing_id}</Link> {clean(bill.description)}
+                <BillLink bill={bill} />
               </th>
-              <td className="state">paid {bill.last_payment_date ?? ""}</td>
+              <td>paid {bill.last_payment_date ?? ""}</td>
               <td className="amount"><Amount of={bill.amount_billed} /></td>
             </tr>
           ))}

@@ -1,4 +1,5 @@
-import { showAmount } from "../words/text";
+import { Fragment } from "react";
+import { groups, showAmount } from "../words/text";
 
 /**
  * An amount as the terminal shows it, its thousands set apart by space alone: what is copied or read out has no signs
@@ -7,16 +8,15 @@ import { showAmount } from "../words/text";
 export function Amount({ of, quiet }: { of: string | null; quiet?: boolean }) {
   const shown = showAmount(of);
   const nothing = quiet && shown === "0.00";
-  return <span className={nothing ? "amount nothing" : "amount"}>{grouped(shown)}</span>;
+  return <span className={nothing ? "amount nothing" : "amount"}><Grouped digits={shown} /></span>;
 }
 
-function grouped(shown: string) {
-  const [whole = "", cents] = shown.split(".");
-  if (whole.length < 4) return shown;
-  const groups = whole.match(/\d{1,3}(?=(\d{3})*$)/g) ?? [whole];
-  return (
-    <>
-      {groups.map((group, i) => (i ? <span key={i} className="thousands">{group}</span> : group))}.{cents}
-    </>
-  );
+export function Count({ of }: { of: number }) {
+  return <span className="day"><Grouped digits={String(of)} /></span>;
+}
+
+function Grouped({ digits }: { digits: string }) {
+  return groups(digits).map((group, i) => (
+    <Fragment key={i}>{i ? <span className="thousands">{group}</span> : group}</Fragment>
+  ));
 }

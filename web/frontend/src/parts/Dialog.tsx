@@ -1,5 +1,8 @@
 import { useEffect, useId, useRef, type ReactNode } from "react";
 
+/** What has the focus in a dialog at first: not what closes it. */
+const FIRST = ":is(form input, form select, footer button)";
+
 /** A modal dialog: Esc closes it, but not while something is being written, nor one that covers the page. */
 export function Dialog({ title, onClose, busy = false, wide = false, cover = false, children }: {
   title: string;
@@ -16,9 +19,10 @@ export function Dialog({ title, onClose, busy = false, wide = false, cover = fal
     const shown = dialog.current;
     const before = document.activeElement;
     if (shown && !shown.open) shown.showModal();
-    shown?.querySelector<HTMLElement>("form :is(input, select), footer button")?.focus();
+    shown?.querySelector<HTMLElement>(FIRST)?.focus();
     return () => {
-      if (before instanceof HTMLElement) before.focus();
+      if (before instanceof HTMLElement && before !== document.body) before.focus();
+      else document.querySelector<HTMLElement>(`dialog[open] ${FIRST}`)?.focus();
     };
   }, []);
 
@@ -33,7 +37,10 @@ export function Dialog({ title, onClose, busy = false, wide = false, cover = fal
         event.stopPropagation();
         if (!busy && !cover) onClose();
       }}
-      onCancel={(event) => event.preventDefault()}
+      onCancel={(event) => {
+        event.preventDefault();
+        if (!busy && !cover) onClose();
+      }}
       onClose={() => {
         if (busy || cover) dialog.current?.showModal(); // a browser may close it whatever is said to that
         else onClose();

@@ -1,4 +1,4 @@
-import { cloneElement, useId, type ReactElement, type ReactNode } from "react";
+import { cloneElement, useEffect, useId, type ReactElement, type ReactNode } from "react";
 
 type Input = ReactElement<{
   id?: string; name?: string; "aria-invalid"?: boolean; "aria-describedby"?: string | undefined;
@@ -13,6 +13,9 @@ export function Field({ label, optional = false, refusal, note, children }: {
   children: Input;
 }) {
   const id = useId();
+  useEffect(() => {
+    if (refusal) document.getElementById(id)?.focus();
+  }, [refusal, id]);
   return (
     <div className="field">
       <label htmlFor={id}>

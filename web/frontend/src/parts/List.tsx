@@ -1,7 +1,7 @@
 // A long list: one real table, whose rows come by cursor as one scrolls, and of which only those in sight are drawn.
 import type { InfiniteData, UseInfiniteQueryResult } from "@tanstack/react-query";
-import { useWindowVirtualizer, type VirtualItem } from "@tanstack/react-virtual";
-import { useEffect, useRef, useState, type KeyboardEvent, type MouseEvent, type ReactNode } from "react";
+import { defaultRangeExtractor, useWindowVirtualizer, type VirtualItem } from "@tanstack/react-virtual";
+import { Fragment, useEffect, useLayoutEffect, useRef, useState, type KeyboardEvent, type MouseEvent, type ReactNode } from "react";
 import { Link, useNavigate } from "react-router";
 import type { Page } from "../api/types";
 import { clean } from "../words/text";
@@ -15,6 +15,7 @@ export interface Column<T> {
   cell: (row: T) => ReactNode;
   kind?: Kind; // words where it says nothing
   width?: number; // in signs; without it, the column shares what is left
+  wide?: number; // the same where there is much room; 0 shares it
   spare?: 1 | 2; // 1 is left out on a phone, 2 on a narrow screen, too
   sort?: string; // what the server calls the order by this column
 }
@@ -30,7 +31,6 @@ interface Props<T> {
   sort?: string;
   onSort?: (sort: string) => void;
   total?: number | undefined;
-  foot?: ReactNode;
   empty: ReactNode;
 }
 
@@ -47,12 +47,13 @@ export function List<T>(props: Props<T>) {
 }
 
 function Table<T>({ rows, ...props }: Props<T> & { rows: T[] }) {
-  const { asked, caption, total, foot } = props;
+  const { asked, caption, total } = props;
   const columns = useColumns(props.columns);
   const body = useRef<HTMLTableSectionElement>(null);
-  const { virtual, margin } = useVirtualRows(rows.length, body);
-  const items = virtual.getVirtualItems();
   const [focused, setFocused] = useState(0);
+  const wanted = useRef<number | null>(null);
+  const { virtual, margin } = useVirtualRows(rows.length, Math.min(focused, rows.length - 1), body);
+  const items = virtual.getVirtualItems();
   const [opened, setOpened] = useState<ReadonlySet<string | number>>(new Set());
   const last = items.at(-1)?.index ?? 0;
   useMoreAhead(asked, last > rows.length - AHEAD);
@@ -62,14 +63,21 @@ function Table<T>({ rows, ...props }: Props<T> & { rows: T[] }) {
     if (to === null || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     setFocused(to);
-    virtual.scrollToIndex(to, { align: "auto" });
-    requestAnimationFrame(() => focusRow(body.current, to));
+    wanted.current = to;
+    if (to) virtual.scrollToIndex(to, { align: "auto" });
+    else scrollTo(0, 0);
   };
+  useLayoutEffect(() => {
+    if (wanted.current === null) return;
+    const row = body.current?.querySelector<HTMLElement>(`[data-index="${wanted.current}"] [data-row]`);
+    if (!row) return;
+    wanted.current = null;
+    row.focus({ preventScroll: true });
+  });
   const toggle = (id: string | number) =>
     setOpened((now) => (now.has(id) ? new Set([...now].filter((other) => other !== id)) : new Set([...now, id])));
 
-  const above = (items[0]?.start ?? margin) - margin;
-  const below = virtual.getTotalSize() - ((items.at(-1)?.end ?? margin) - margin);
+  const below = virtual.getTotalSize() + margin - (items.at(-1)?.end ?? margin);
   const count = total ?? (asked.hasNextPage ? -1 : rows.length);
   return (
     <>
@@ -81,40 +89,43 @@ function Table<T>({ rows, ...props }: Props<T> & { rows: T[] }) {
         <caption className="unseen">{caption}</caption>
         <Head columns={columns} sort={props.sort} onSort={props.onSort} />
         <tbody ref={body} onKeyDown={move}>
-          <Gap height={above} columns={columns.length} />
-          {items.map((item) => {
+          {items.map((item, i) => {
             const row = rows[item.index];
             return row === undefined ? null : (
-              <Row
-                key={props.id(row)}
-                row={row}
-                item={item}
-                measure={virtual.measureElement}
-                columns={columns}
-                list={props}
-                isOpen={opened.has(props.id(row))}
-                onToggle={() => toggle(props.id(row))}
-                inTabOrder={item.index === focused}
-                onFocus={() => setFocused(item.index)}
-              />
+              <Fragment key={props.id(row)}>
+                <Gap height={item.start - (items[i - 1]?.end ?? margin)} columns={columns.length} />
+                <Row
+                  row={row}
+                  item={item}
+                  measure={virtual.measureElement}
+                  columns={columns}
+                  list={props}
+                  isOpen={opened.has(props.id(row))}
+                  onToggle={() => toggle(props.id(row))}
+                  inTabOrder={item.index === focused}
+                  onFocus={() => setFocused(item.index)}
+                />
+              </Fragment>
             );
           })}
           <Gap height={below} columns={columns.length} />
         </tbody>
-        {foot && <tfoot>{foot}</tfoot>}
       </table>
       <Ending asked={asked} />
     </>
   );
 }
 
+/** Leave out what there is no room for, and say how wide the rest is. */
 function useColumns<T>(columns: Column<T>[]): Column<T>[] {
   const [phone, narrow] = [useMedia("(max-width: 640px)"), useMedia("(max-width: 1100px)")];
-  return columns.filter(({ spare }) => !spare || (spare === 1 ? !phone : !narrow));
+  return columns
+    .filter(({ spare }) => !spare || (spare === 1 ? !phone : !narrow))
+    .map((column) => (narrow || column.wide === undefined ? column : { ...column, width: column.wide }));
 }
 
-/** Draw the rows in sight; heights are measured, for those that are opened or wrap. */
-function useVirtualRows(count: number, body: { current: HTMLTableSectionElement | null }) {
+/** Draw the rows in sight, and the one that has the focus; heights are measured, for those that are opened or wrap. */
+function useVirtualRows(count: number, focused: number, body: { current: HTMLTableSectionElement | null }) {
   const phone = useMedia("(max-width: 640px)");
   const [margin, setMargin] = useState(0);
   useEffect(() => {
@@ -130,6 +141,10 @@ function useVirtualRows(count: number, body: { current: HTMLTableSectionElement 
     count,
     estimateSize: () => (phone ? ROW_ON_PHONE : ROW),
     overscan: 20,
+    rangeExtractor: (range) => {
+      const inSight = defaultRangeExtractor(range);
+      return inSight.includes(focused) ? inSight : [...inSight, focused].sort((one, other) => one - other);
+    },
     scrollMargin: margin,
     scrollPaddingStart: 110,
     scrollPaddingEnd: 40,
@@ -152,10 +167,6 @@ function target(key: string, from: number, count: number): number | null {
   return to === undefined ? null : Math.min(Math.max(to, 0), count - 1);
 }
 
-function focusRow(body: HTMLTableSectionElement | null, index: number): void {
-  body?.querySelector<HTMLElement>(`[data-index="${index}"] [data-row]`)?.focus({ preventScroll: true });
-}
-
 function Head<T>({ columns, sort, onSort }: {
   columns: Column<T>[];
   sort: string | undefined;
@@ -173,7 +184,7 @@ function Head<T>({ columns, sort, onSort }: {
               key={head}
               scope="col"
               className={kind}
-              style={column.width ? { width: `calc(${column.width}ch + 1.5rem)` } : undefined}
+              style={column.width ? { width: `calc(${column.width}ch + var(--gaps))` } : undefined}
               aria-sort={sorted ? direction : undefined}
             >
               {order && onSort ? (

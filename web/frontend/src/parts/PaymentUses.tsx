@@ -1,7 +1,7 @@
-import { Link } from "react-router";
 import type { Payment } from "../api/types";
-import { clean, isNothing } from "../words/text";
+import { isNothing } from "../words/text";
 import { Amount } from "./Amount";
+import { BillLink } from "./BillLink";
 
 /** Which bills a payment paid, and what is left of it as credit. */
 export function PaymentUses({ payment }: { payment: Payment }) {
@@ -9,7 +9,7 @@ export function PaymentUses({ payment }: { payment: Payment }) {
   if (!payment.bills.length && !credit) return null;
   return (
     <table className="small uses">
-      <caption className="unseen">What the payment paid</caption>
+      <caption>{payment.voided_on ? "Had paid" : "Paid with it"}</caption>
       <thead className="unseen">
         <tr>
           <th scope="col">Paid</th>
@@ -20,7 +20,7 @@ export function PaymentUses({ payment }: { payment: Payment }) {
         {payment.bills.map((bill) => (
           <tr key={bill.billing_id}>
             <th scope="row">
-              <Link to={`/bills/${bill.billing_id}`}>Bill {bill.billing_id}</Link> {clean(bill.description)}
+              <BillLink bill={bill} />
             </th>
             <td className="amount"><Amount of={bill.amount} /></td>
           </tr>

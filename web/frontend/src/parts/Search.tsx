@@ -1,6 +1,6 @@
 // The search in the header: finds customers while one types, and leads to whatever else the words may mean.
 import { useQuery } from "@tanstack/react-query";
-import { useId, useRef, useState, type KeyboardEvent } from "react";
+import { useEffect, useId, useRef, useState, type KeyboardEvent } from "react";
 import { useNavigate } from "react-router";
 import { sentence } from "../api/client";
 import { found } from "../api/queries";
@@ -31,7 +31,15 @@ export function Search() {
   const choices = sought ? [...(current ?? []).map(customerChoice), ...elsewhere(sought)] : [];
   const shown = open && sought !== "";
 
-  const go = (to: string) => {
+  // Enter before the answer waits for it: the only customer found is opened, of several the list.
+  const [awaited, setAwaited] = useState("");
+  useEffect(() => {
+    if (!awaited || (awaited === sought && !current && !answer.isError)) return;
+    setAwaited("");
+    if (awaited === sought) go(current?.length === 1 ? choices[0]?.to : undefined);
+  });
+
+  const go = (to = `/customers?search=${encodeURIComponent(sought)}`) => {
     setOpen(false);
     setWords("");
     input.current?.blur();
@@ -42,8 +50,8 @@ export function Search() {
       if (shown) setOpen(false);
       else input.current?.blur();
     } else if (event.key === "Enter" && sought) {
-      const choice = current ? choices[active] : undefined;
-      go(choice?.to ?? `/customers?search=${encodeURIComponent(sought)}`);
+      if (current) go(choices[active]?.to);
+      else setAwaited(sought);
     } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       const step = event.key === "ArrowDown" ? 1 : -1;
       setOpen(true);
@@ -94,6 +102,7 @@ export function Search() {
                 id={`${listId}-${i}`}
                 role="option"
                 aria-selected={i === active}
+                className={current?.length && i === current.length ? "first-of-more" : undefined}
                 onMouseDown={(event) => event.preventDefault()}
                 onMouseMove={() => setActive(i)}
                 onClick={() => go(choice.to)}
@@ -116,7 +125,7 @@ function stateOf(failure: string | null, current: CustomerHit[] | null): string 
 
 function customerChoice(hit: CustomerHit): Choice {
   const more = [hit.phone_number, hit.address].filter(Boolean).map(clean).join(" · ");
-  return { to: `/customers/${hit.customer_id}`, name: clean(hit.name), more };
+  return { to: `/customers/${hit.customer_id}`, name: clean(hit.name), more: more || `customer ${hit.customer_id}` };
 }
 
 function elsewhere(sought: string): Choice[] {

@@ -1,10 +1,13 @@
 // What stands around every page: where one can go, the search, who is signed in.
+import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { NavLink, Outlet, useLocation } from "react-router";
 import { sentence } from "../api/client";
 import { usePerson, useSession } from "../api/session";
+import type { Person } from "../api/types";
 import { clean } from "../words/text";
 import { Dialog } from "./Dialog";
+import { Fault } from "./Fault";
 import { Help } from "./Help";
 import { useScrollPlaces } from "./hooks";
 import { Search } from "./Search";
@@ -24,7 +27,9 @@ const PLACES: [string, string][] = [
 
 export function Shell() {
   const { over, answered, look } = useSession();
+  const queries = useQueryClient();
   const person = usePerson();
+  const { pathname } = useLocation();
   const [help, setHelp] = useState(false);
   const content = useRef<HTMLElement>(null);
   useScrollPlaces();
@@ -41,17 +46,19 @@ export function Shell() {
       <header className="top">
         <Places />
         <Search />
-        {!person.may_change && <p className="why-not">Read-only: {clean(person.why_not).replace(/\.$/, "")}.</p>}
+        {!person.may_change && <p className="why-not">{readOnly(person)}</p>}
         <Who onHelp={() => setHelp(true)} />
       </header>
       {!answered && (
         <p className="offline" role="alert">
           No answer from the server: what is shown may be old.{" "}
-          <button type="button" onClick={() => void look()}>Try again</button>
+          <button type="button" onClick={() => void look().then(() => queries.invalidateQueries())}>Try again</button>
         </p>
       )}
       <main id="content" ref={content} tabIndex={-1}>
-        <Outlet />
+        <Fault at={pathname}>
+          <Outlet />
+        </Fault>
       </main>
       {help && <Help onClose={() => setHelp(false)} />}
       {over && <SessionOver />}
@@ -81,6 +88,10 @@ function Places() {
       </nav>
     </>
   );
+}
+
+function readOnly(person: Person): string {
+  return `Read-only: ${clean(person.why_not).replace(/\.$/, "")}.`;
 }
 
 function Who({ onHelp }: { onHelp: () => void }) {
@@ -115,6 +126,7 @@ function Who({ onHelp }: { onHelp: () => void }) {
           <dt>Today</dt>
           <dd>{person.today}</dd>
         </dl>
+        {!person.may_change && <p className="why-not-here">{readOnly(person)}</p>}
         <Theme />
         <button type="button" onClick={onHelp}>Keys (?)</button>
         <button type="button" onClick={() => void signOut().catch(setFailure)}>Sign out</button>

@@ -30,38 +30,53 @@ export function SignIn({ failure }: { failure: unknown }) {
 
 function ByLink({ failure }: { failure: unknown }) {
   const { look } = useSession();
+  const [link, setLink] = useState("");
+  const { busy, refused, submit } = useSigningIn(failure, () => setLink(""));
   return (
-    <>
-      {failure ? <p className="refusal" role="alert">{sentence(failure)}</p> : null}
-      <p>Open the link that the server printed when it started: <code>python main.py web</code> says it.</p>
-      <button type="button" onClick={() => void look()}>I have opened it</button>
-    </>
+    <form onSubmit={(event) => submit(event, { key: link.trim().split("#key=").at(-1) ?? "" })}>
+      <p>
+        Open the link that <code>python main.py web</code> printed last, or enter it here. It opens the page once; then
+        the server prints the next.
+      </p>
+      <Field label="Link">
+        <input required type="password" autoComplete="off" value={link} onChange={(event) => setLink(event.target.value)} />
+      </Field>
+      {refused ? <p className="refusal" role="alert">{sentence(refused)}</p> : null}
+      <footer>
+        <button type="submit" className="main" disabled={busy}>{busy ? "Signing in…" : "Sign in"}</button>
+        <button type="button" disabled={busy} onClick={() => void look()}>I have opened it</button>
+      </footer>
+    </form>
   );
 }
 
-function ByPassword({ failure }: { failure: unknown }) {
-  const { signIn, session } = useSession();
-  const [login, setLogin] = useState(session?.person?.login ?? "");
-  const [password, setPassword] = useState("");
+function useSigningIn(failure: unknown, clear: () => void) {
+  const { signIn } = useSession();
   const [busy, setBusy] = useState(false);
-  const [refused, setRefused] = useState<unknown>(failure);
-
-  const submit = async (event: FormEvent) => {
+  const [refused, setRefused] = useState<unknown>(null);
+  const [begun, setBegun] = useState(false);
+  const submit = (event: FormEvent, credentials: Parameters<typeof signIn>[0]) => {
     event.preventDefault();
+    setBegun(true);
     setBusy(true);
     setRefused(null);
-    try {
-      await signIn({ login, password });
-    } catch (error) {
-      setRefused(error);
-      setPassword("");
-    } finally {
-      setBusy(false);
-    }
+    signIn(credentials)
+      .catch((error: unknown) => {
+        setRefused(error);
+        clear();
+      })
+      .finally(() => setBusy(false));
   };
+  return { busy, refused: begun ? refused : failure, submit };
+}
 
+function ByPassword({ failure }: { failure: unknown }) {
+  const { session } = useSession();
+  const [login, setLogin] = useState(session?.person?.login ?? "");
+  const [password, setPassword] = useState("");
+  const { busy, refused, submit } = useSigningIn(failure, () => setPassword(""));
   return (
-    <form onSubmit={(event) => void submit(event)}>
+    <form onSubmit={(event) => submit(event, { login, password })}>
       <p className="muted">With your PostgreSQL login.</p>
       <Field label="Login">
         <input autoFocus required autoComplete="username" autoCapitalize="none" spellCheck={false} value={login}

@@ -18,11 +18,14 @@ export function Empty({ children }: { children: ReactNode }) {
   return <p className="empty">{children}</p>;
 }
 
-/** Say why there is nothing to show, and what to do. */
-export function Failed({ error, again }: { error: unknown; again: () => void }) {
+const HEADINGS: Record<number, string> = { 403: "No right", 404: "Not found" };
+
+/** Say why there is nothing to show, and what to do; page where it stands in place of a whole page. */
+export function Failed({ error, again, page = false }: { error: unknown; again: () => void; page?: boolean }) {
   const status = error instanceof Refused ? error.status : 0;
   return (
     <div className="failed" role="alert">
+      {page && <h1>{HEADINGS[status] ?? "Nothing to show"}</h1>}
       <p>{sentence(error)}</p>
       <p>
         {status !== 403 && status !== 404 && (

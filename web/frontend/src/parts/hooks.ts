@@ -62,9 +62,19 @@ const PLACES = "places";
 const places = new Map<string, number>(JSON.parse(sessionStorage.getItem(PLACES) ?? "[]") as [string, number][]);
 addEventListener("pagehide", () => sessionStorage.setItem(PLACES, JSON.stringify([...places])));
 
+/** Name a place in the history; that of a page which was opened by its address has no key of its own. */
+function placeOf({ key, pathname, search }: { key: string; pathname: string; search: string }): string {
+  return key === "default" ? `${pathname}${search}` : key;
+}
+
+const opening = performance.getEntriesByType("navigation")[0] as PerformanceNavigationTiming | undefined;
+if (opening?.type === "navigate") places.delete(placeOf({ key: "default", pathname: location.pathname, search: location.search }));
+
 /** Go where one was on back and forward, and to the top of a page that is opened. */
 export function useScrollPlaces(): void {
-  const { key, pathname } = useLocation();
+  const at = useLocation();
+  const { pathname } = at;
+  const key = placeOf(at);
   const how = useNavigationType();
   const before = useRef(pathname);
 

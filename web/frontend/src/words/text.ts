@@ -1,19 +1,12 @@
 // Values as text, as tracker/text.py shows them.
 
-const JOINER_OR_HIDDEN = /(?<=[^\s\u200c\u200d])[\u200c\u200d](?=[^\s\u200c\u200d])|[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
-const JOINERS = "\u200c\u200d";
+const JOINER = /(?<=[^\s\u200c\u200d])([\u200c\u200d])(?=[^\s\u200c\u200d])/;
+const JOINER_OR_HIDDEN = new RegExp(`${JOINER.source}|[\\p{Cc}\\p{Cf}\\p{Cs}\\p{Zl}\\p{Zp}]`, "gu");
 
 /** Return text in which each character that could steer the page is shown as U+FFFD; joiners inside words stay. */
 export function clean(value: string | number | null | undefined): string {
   const line = value === null || value === undefined ? "" : String(value);
-  return line.replace(JOINER_OR_HIDDEN, (sign, at: number) =>
-    JOINERS.includes(sign) && inside(line, at) ? sign : "\ufffd",
-  );
-}
-
-function inside(line: string, at: number): boolean {
-  const [before, after] = [line[at - 1], line[at + 1]];
-  return [before, after].every((sign) => sign !== undefined && !/[\s\u200c\u200d]/.test(sign));
+  return line.replace(JOINER_OR_HIDDEN, (_, joiner: string | undefined) => joiner ?? "\ufffd");
 }
 
 /** Show an amount exactly, with two decimals; it is text already, and no number of JavaScript's ever. */
@@ -21,6 +14,11 @@ export function showAmount(value: string | null | undefined): string {
   if (!value) return "";
   const [whole, cents = ""] = value.split(".");
   return `${whole}.${cents.padEnd(2, "0")}`;
+}
+
+/** Split digits before their thousands; an amount's cents stay with the last ones. */
+export function groups(digits: string): string[] {
+  return digits.split(/(?<=\d)(?=(?:\d{3})+(?:\.|$))/);
 }
 
 export function isNothing(amount: string): boolean {

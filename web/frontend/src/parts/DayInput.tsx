@@ -1,0 +1,56 @@
+import { useEffect, useRef, useState } from "react";
+import { usePerson } from "../api/session";
+
+interface Props {
+  value: string;
+  onChange: (day: string) => void;
+  id?: string;
+  name?: string;
+  placeholder?: string;
+  eager?: boolean; // tells of each sign, and not only of a whole day
+  "aria-invalid"?: boolean;
+  "aria-describedby"?: string | undefined;
+}
+
+/**
+ * A day up to today, written as everywhere in the program, whatever the browser's language makes of dates; it may be
+ * said, too: today, yesterday. The browser's calendar opens beside it.
+ */
+export function DayInput({ value, onChange, eager = false, ...input }: Props) {
+  const { today } = usePerson();
+  const [typed, setTyped] = useState(value);
+  const calendar = useRef<HTMLInputElement>(null);
+  useEffect(() => setTyped(value), [value]);
+  const settle = () => {
+    const day = said(typed.trim(), today);
+    setTyped(day);
+    if (day !== value) onChange(day);
+  };
+  return (
+    <span className="day-input">
+      <input {...input} autoComplete="off" spellCheck={false} maxLength={40} value={typed}
+        onChange={(event) => {
+          setTyped(event.target.value);
+          if (eager) onChange(event.target.value);
+        }}
+        onBlur={settle}
+        onKeyDown={(event) => {
+          if (event.key === "Enter") settle();
+        }} />
+      <button type="button" className="plain" aria-label="Open the calendar" onClick={() => calendar.current?.showPicker()}>
+        <svg width="12" height="12" aria-hidden="true" fill="none" stroke="currentColor">
+          <path d="M1 2.5h10v8.5h-10zM1 5h10M3.5 0.5v3M8.5 0.5v3" />
+        </svg>
+      </button>
+      <input ref={calendar} type="date" className="calendar" tabIndex={-1} aria-hidden="true" max={today}
+        value={/^\d{4}-\d\d-\d\d$/.test(value) ? value : ""}
+        onChange={(event) => onChange(event.target.value)} />
+    </span>
+  );
+}
+
+function said(word: string, today: string): string {
+  if (/^today$/i.test(word)) return today;
+  if (!/^yesterday$/i.test(word)) return word;
+  return new Date(Date.parse(today) - 86_400_000).toISOString().slice(0, 10);
+}
