@@ -7,7 +7,7 @@ CREATE TABLE schema_version (
     installed_at  timestamptz  NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE schema_version IS 'The versions that these tables have had; the highest is the present one.';
-INSERT INTO schema_version (version) VALUES (5);
+INSERT INTO schema_version (version) VALUES (6);
 
 -- Not numeric(12,2): a cast to that rounds 0.005 up to 0.01 before any CHECK can see it. min_scale() is NULL for NaN and
 -- Infinity, which BETWEEN refuses.
@@ -325,6 +325,28 @@ CREATE TABLE work_locks (
 COMMENT ON TABLE work_locks IS 'Work that one session does at a time: whoever does it holds the row of it.';
 INSERT INTO work_locks (work) VALUES ('bill run'), ('import');
 
+CREATE TABLE verifications (
+    verification_id  bigint       GENERATED ALWAYS AS IDENTITY,
+    verified_at      timestamptz  NOT NULL DEFAULT now(),
+    person           text         NOT NULL DEFAULT acting_person(),
+    login            text         NOT NULL DEFAULT session_user,
+    bills            bigint       NOT NULL,
+    payments         bigint       NOT NULL,
+    findings         bigint       NOT NULL,
+    first_finding    text,
+    CONSTRAINT verifications_pkey                 PRIMARY KEY (verification_id),
+    CONSTRAINT verifications_counts_not_negative  CHECK (bills >= 0 AND payments >= 0 AND findings >= 0),
+    CONSTRAINT verifications_first_finding        CHECK ((findings > 0) = (first_finding IS NOT NULL)
+                                                         AND char_length(first_finding) <= 1000)
+);
+COMMENT ON TABLE verifications IS 'What a verify looked at and found; one that nobody could note is not here.';
+COMMENT ON COLUMN verifications.person IS 'Who verified, as acting_person() says.';
+COMMENT ON COLUMN verifications.login IS 'The login of the session.';
+COMMENT ON COLUMN verifications.bills IS 'How many bills there were.';
+COMMENT ON COLUMN verifications.payments IS 'How many payments there were.';
+COMMENT ON COLUMN verifications.findings IS 'How many findings there were; 0 where everything added up.';
+COMMENT ON COLUMN verifications.first_finding IS 'The first of them, in words; NULL for none.';
+
 -- What one statement did to a table is one row where it can be: added records are only counted, since they are there;
 -- records changed from the same to the same are together; deleted ones are whole, a thousand to a row.
 CREATE TABLE trail (
@@ -377,6 +399,8 @@ CREATE INDEX billing_unpaid                ON billing (due_date, customer_id) IN
 -- Bills and payments arrive in the order of their months, so a BRIN of a few pages finds a month among millions.
 CREATE INDEX billing_period                ON billing USING brin (period) WITH (pages_per_range = 32);
 CREATE INDEX payments_paid_on              ON payments USING brin (paid_on) WITH (pages_per_range = 32);
+-- What was owed on a past day was paid after it, or not yet.
+CREATE INDEX billing_last_payment          ON billing USING brin (last_payment_date) WITH (pages_per_range = 32);
 
 -- Changes arrive in the order of their times.
 CREATE INDEX trail_changed_at              ON trail USING brin (changed_at) WITH (pages_per_range = 32);

@@ -204,12 +204,12 @@ class Books:
 
 
 @contextlib.contextmanager
-def books() -> Iterator[Books]:
+def books(filled: Callable[[str], None] = fill) -> Iterator[Books]:
     """Start a server that asks for passwords, with a filled database and its people."""
     with asking_for_passwords() as server:
         made = Books(server)
         server.sql("CREATE DATABASE books OWNER isp")
-        fill(made.uri)
+        filled(made.uri)
         made.add("ann", "read-only", PASSWORDS["ann"])
         made.add("bob", "admin", PASSWORDS["bob"])
         made.add("eve", "", PASSWORDS["eve"])

@@ -13,7 +13,7 @@ import pytest
 from conftest import named
 
 import database
-from tracker import access, bill_run, demo, payments, reports, trail
+from tracker import access, bill_run, demo, payments, reports, trail, verify
 
 pytestmark = pytest.mark.slow
 
@@ -42,6 +42,8 @@ DEFINITIONS = {
     "payments_credit":
         "ON public.payments USING btree (customer_id) INCLUDE (amount_left) "
         "WHERE (((amount_left)::numeric > (0)::numeric) AND (voided_at IS NULL))",
+    "billing_last_payment":
+        "ON public.billing USING brin (last_payment_date) WITH (pages_per_range='32')",
     "payments_paid_on": "ON public.payments USING brin (paid_on) WITH (pages_per_range='32')",
     "payment_allocations_payment": "ON public.payment_allocations USING btree (payment_id)",
     "payment_allocations_bill": "ON public.payment_allocations USING btree (billing_id)",
@@ -80,12 +82,17 @@ QUESTIONS = {
     "billing_unpaid": [lambda: reports.late_customers(None, 20), reports.late_total, reports.aging,
                        reports.aging_total],
     "billing_period": [lambda: bill_run.preview(database.today().replace(day=1)),
-                       lambda: bill_run.preview_undo(database.today().replace(day=1))],
+                       lambda: bill_run.preview_undo(database.today().replace(day=1)), bill_run.latest_runs],
     "payments_customer_paid_on": [lambda: payments.list_payments(30), lambda: payments.count_payments(30),
                                   lambda: payments.same_payments(30, Decimal("29.90"), database.today()),
                                   lambda: reports.late_customers(None, 20)],
     "payments_credit": [lambda: payments.credit(30), lambda: reports.get_account(30)],
     "payments_paid_on": [reports.monthly_revenue, lambda: payments.payments_on(database.today())],
+    "billing_last_payment": [lambda: reports.late_total(database.today() - timedelta(days=40)),
+                             lambda: reports.late_customers(as_of=database.today() - timedelta(days=40)),
+                             lambda: reports.aging(database.today() - timedelta(days=40)),
+                             lambda: reports.aging_total(database.today() - timedelta(days=40))],
+    "verifications_pkey": [verify.last],
     "payments_pkey": [payments.latest_payments, lambda: payments.latest_payments(300)],
     "payment_allocations_payment": [lambda: payments.get_payment(30)],
     "payment_allocations_bill": [lambda: reports.get_account(30),

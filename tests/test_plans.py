@@ -13,7 +13,7 @@ import pytest
 from conftest import named
 
 import database
-from tracker import demo, payments, reports
+from tracker import bill_run, demo, payments, reports
 
 pytestmark = pytest.mark.slow
 
@@ -151,3 +151,10 @@ def test_a_change_reads_no_table_whole(provider, monkeypatch, write):
     with scans_of_each_transaction(monkeypatch) as scans:
         write()
     assert scans == [set()]
+
+
+def test_the_last_bill_runs_are_read_month_by_month_and_no_further(explain):
+    plan = explain(bill_run.latest_runs)
+    assert plan.startswith("Limit "), plan
+    assert "->  Nested Loop" in plan.split("\n")[1], plan
+    assert "Bitmap Index Scan on billing_period" in plan, plan

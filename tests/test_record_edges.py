@@ -11,7 +11,7 @@ import psycopg2.extras
 import pytest
 
 import database
-from tracker import bill_run, errors, payments, reports, trail
+from tracker import bill_run, errors, payments, reports, trail, verify
 
 pytestmark = pytest.mark.slow
 
@@ -451,7 +451,9 @@ CALLS = {
         "count_payments": (1,),
         "record_payment": (1, Decimal(1), DAY, "cash", None, uuid.UUID(int=2)), "void_payment": (1, "typo"),
     },
-    bill_run: {"preview": (MONTH,), "run": (MONTH, TODAY), "preview_undo": (MONTH,), "undo": (MONTH,)},
+    bill_run: {"preview": (MONTH,), "run": (MONTH, TODAY), "preview_undo": (MONTH,), "undo": (MONTH,),
+               "latest_runs": ()},
+    verify: {"last": ()},
     reports: {
         "late_total": (), "late_customers": (), "get_account": (1,), "list_accounts": (), "aging": (),
         "aging_total": (),
@@ -470,7 +472,8 @@ CALLS = {
 }
 NOT_IN_ONE_GO = {"connect", "disconnect", "transaction", "reading", "streaming", "be_patient", "retried", "search",
                  "rehearsal", "outside_transactions", "fetch_one", "fetch_all", "fetch_value", "write_one",
-                 "write_value", "only", "existing", "apply_credit", "sum_late", "sum_aged", "default_due_date",
+                 "write_value", "only", "existing", "apply_credit", "sum_late", "sum_aged", "verify", "verify_books",
+                 "default_due_date",
                  "plan_upgrade", "upgrade", "too_large", "take_turn", "give_reason", "is_embedded",
                  "can_undo", "years_kept"}
 
@@ -499,7 +502,8 @@ def test_every_function_that_reads_or_writes_is_tried_again_after_a_deadlock(acc
     assert given_up == []
 
 
-@pytest.mark.parametrize("module", [database, payments, bill_run, reports, trail], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [database, payments, bill_run, reports, verify, trail],
+                         ids=lambda module: module.__name__)
 def test_every_function_that_reads_or_writes_is_among_those_that_are_tried(module):
     public = {
         name for name, function in inspect.getmembers(module, inspect.isfunction)

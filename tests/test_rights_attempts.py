@@ -194,6 +194,7 @@ TRUNCATE payments CASCADE
 TRUNCATE payment_allocations
 TRUNCATE trail
 TRUNCATE work_locks
+TRUNCATE verifications
 TRUNCATE schema_version
 REINDEX TABLE trail
 BEGIN; LOCK TABLE trail IN ACCESS EXCLUSIVE MODE
@@ -276,6 +277,10 @@ DELETE FROM billing_items
 UPDATE work_locks SET work = 'x'
 INSERT INTO work_locks (work) VALUES ('x')
 DELETE FROM work_locks
+UPDATE verifications SET findings = 0
+DELETE FROM verifications
+INSERT INTO verifications (bills, payments, findings, person) VALUES (0, 0, 0, 'x')
+INSERT INTO verifications (bills, payments, findings, verified_at) VALUES (0, 0, 0, now())
 UPDATE schema_version SET version = 1
 INSERT INTO schema_version (version) VALUES (99)
 DELETE FROM schema_version
@@ -337,6 +342,7 @@ BEGIN; LOCK TABLE customers IN ROW EXCLUSIVE MODE
 BEGIN; LOCK TABLE work_locks IN SHARE MODE
 BEGIN; LOCK TABLE billing IN SHARE UPDATE EXCLUSIVE MODE
 UPDATE work_locks SET taken_by = 'x'
+INSERT INTO verifications (bills, payments, findings) VALUES (0, 0, 0)
 SELECT apply_credit()
 SELECT apply_credit(ARRAY[1])
 SELECT apply_credit(NULL, 1)
@@ -643,7 +649,8 @@ def test_by_whatever_statement_an_admin_changes_records_the_trail_has_it(books):
 
 def test_what_is_asked_for_by_nobody_is_nobodys(books):
     """A login with no right sees no row of ours, whatever it asks."""
-    for table in ("customers", "billing", "payments", "trail", "billing_status", "customer_credit", "work_locks"):
+    for table in ("customers", "billing", "payments", "trail", "billing_status", "customer_credit", "work_locks",
+                  "verifications"):
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             run(books["nobody"], f"SELECT * FROM {table}")
     for call in ("owed_on(CURRENT_DATE)", "deleted_rows(1, now(), 'customers')", "restore_deleted(1, now(), true)",

@@ -24,6 +24,7 @@ ROWS = {
     "billing_items": {"billing_id": 1, "description": "Setup", "amount": "10"},
     "payments": {"customer_id": 1, "amount": "4", "paid_on": "2026-01-15"},
     "payment_allocations": {"payment_id": 1, "billing_id": 1, "amount": "4"},
+    "verifications": {"bills": 1, "payments": 1, "findings": 1, "first_finding": "Bill 1: it is off."},
 }
 AMOUNTS = [
     ("services", "cost"), ("equipment", "cost"), ("billing", "amount_billed"), ("billing", "amount_paid"),

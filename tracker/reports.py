@@ -525,6 +525,11 @@ def _aging(cur: Cursor, asked: _Asked) -> None:
     )
 
 
+def check_may_read() -> None:
+    """Raise Forbidden where this login may not read what revenue and bill runs are summed from."""
+    fetch_all("SELECT FROM services, billing, payments LIMIT 0")
+
+
 def recurring_revenue() -> list[RecurringRevenue]:
     """Return the monthly recurring revenue by service name: service_name, services (how many), monthly."""
     return fetch_all(

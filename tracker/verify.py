@@ -1,10 +1,14 @@
 """The proof that the money adds up."""
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
+from datetime import datetime
 from typing import TypedDict, cast
 
-from database import reading
+import database
+from database import fetch_one, reading, transaction
+from tracker import errors
 from tracker.cursor import Cursor, be_patient
 from tracker.reports import sum_aged, sum_late
 
@@ -14,8 +18,57 @@ class Checked(TypedDict):
     payments: int
 
 
-def verify_books(progress: Callable[[str, int, int], object] = lambda what, done, whole: None
-                 ) -> tuple[Checked, list[str]]:
+class Verified(TypedDict):
+    """What a verify looked at and found; first_finding is None where everything added up."""
+
+    verified_at: datetime
+    person: str
+    bills: int
+    payments: int
+    findings: int
+    first_finding: str | None
+
+
+Progress = Callable[[str, int, int], object]
+
+
+def _silent(what: str, done: int, whole: int) -> None:
+    """Tell nobody."""
+
+
+def verify(progress: Progress = _silent) -> tuple[Checked, list[str]]:
+    """Prove that the money adds up as verify_books does, and note the result where this session may."""
+    checked, findings = verify_books(progress)
+    if not database.rights()["why_not"]:
+        with contextlib.suppress(errors.Error):  # what was proved is proved, whether or not it can be noted
+            _note(checked, findings)
+    return checked, findings
+
+
+def _note(checked: Checked, findings: list[str]) -> None:
+    with transaction() as cur:
+        cur.execute(
+            """
+            INSERT INTO verifications (bills, payments, findings, first_finding)
+            VALUES (%(bills)s, %(payments)s, %(findings)s, %(first_finding)s)
+            """,
+            {**checked, "findings": len(findings), "first_finding": findings[0] if findings else None},
+        )
+
+
+def last() -> Verified | None:
+    """Return what the last verify that was noted found, or None before the first."""
+    return fetch_one(
+        """
+        SELECT verified_at, person, bills, payments, findings, first_finding
+        FROM verifications
+        ORDER BY verification_id DESC
+        LIMIT 1
+        """
+    )
+
+
+def verify_books(progress: Progress = _silent) -> tuple[Checked, list[str]]:
     """Prove that the money adds up; return what was checked, counted, and a sentence for each finding.
 
     It reads one snapshot and writes nothing. progress is told which check begins, of how many.

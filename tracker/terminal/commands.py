@@ -19,7 +19,7 @@ from tracker.terminal.tables import Row, numbers, words
 from tracker.transfer import exporting, importing
 from tracker.transfer import mapping as mappings
 from tracker.transfer import source as sources
-from tracker.verify import verify_books
+from tracker.verify import verify
 
 MOST_REASONS = 10
 ANY_DAY = date(2100, 1, 1)
@@ -379,7 +379,7 @@ def verify_command(arguments: argparse.Namespace) -> int:
 def show_verification() -> list[str]:
     """Verify the books, show the result, and return the findings."""
     with Progress("Verifying") as progress:
-        checked, findings = verify_books(progress)
+        checked, findings = verify(progress)
     for line in screens.verification_lines(checked, findings):
         say(line)
     return findings
