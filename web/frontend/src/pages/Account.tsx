@@ -19,7 +19,7 @@ import { NotFound } from "./NotFound";
 import { Sites, type Ask } from "./Sites";
 import { PaidBills, UnpaidBills } from "./Unpaid";
 
-const TABS: [string, string][] = [["", "Account"], ["bills", "All bills"], ["payments", "Payments"], ["history", "History"]];
+const TABS = [["", "Account"], ["bills", "All bills"], ["payments", "Payments"], ["history", "History"]] as const;
 
 export function Account() {
   const id = Number(useParams()["id"]);
@@ -113,7 +113,8 @@ function Head({ shown, children }: { shown: Shown; children: ReactNode }) {
       <div>
         <h1>{clean(shown.name)}</h1>
         <p className="muted">
-          Customer {shown.customer_id} · <span className="code">{clean(shown.phone_number) || "no phone number"}</span> ·
+          Customer {shown.customer_id} ·{" "}
+          <span className="code">{clean(shown.phone_number) || "no phone number"}</span> ·
           <span className="day"> since {shown.customer_since}</span>
         </p>
       </div>

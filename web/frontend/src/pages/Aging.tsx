@@ -36,7 +36,8 @@ export function Aging() {
     <>
       <PageHead title="Owed by age" said={first && agingTitle(first.total)}>
         <SearchBox label="Search who owes" value={query.search} onChange={(search) => ask({ search }, true)} />
-        <AsOf value={query.as_of} shown={first?.as_of} onChange={(as_of) => ask({ as_of })} />
+        <AsOf value={query.as_of} shown={aged.isPlaceholderData ? undefined : first?.as_of}
+          onChange={(as_of) => ask({ as_of })} />
         <a className="button" href={address("/api/aging.csv", query)} download>CSV</a>
       </PageHead>
       {first && <Totals total={first.total} />}

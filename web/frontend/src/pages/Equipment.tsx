@@ -9,7 +9,10 @@ import { counted } from "../words/sentences";
 import { clean } from "../words/text";
 
 const COLUMNS: Column<EquipmentHit>[] = [
-  { head: "Serial number", kind: "code", width: 22, cell: (row) => clean(row.serial_number) || <span className="muted">none</span> },
+  {
+    head: "Serial number", kind: "code", width: 22,
+    cell: (row) => clean(row.serial_number) || <span className="muted">none</span>,
+  },
   { head: "Equipment", cell: (row) => row.equipment_name },
   { head: "Address", cell: (row) => row.address },
   { head: "Customer", spare: 1, cell: (row) => row.name },

@@ -29,7 +29,8 @@ export function Late() {
     <>
       <PageHead title="Late customers" said={first && lateFooter(first.total)}>
         <SearchBox label="Search the late" value={query.search} onChange={(search) => ask({ search }, true)} />
-        <AsOf value={query.as_of} shown={first?.as_of} onChange={(as_of) => ask({ as_of })} />
+        <AsOf value={query.as_of} shown={late.isPlaceholderData ? undefined : first?.as_of}
+          onChange={(as_of) => ask({ as_of })} />
         <a className="button" href={address("/api/late.csv", query)} download>CSV</a>
       </PageHead>
       <List
