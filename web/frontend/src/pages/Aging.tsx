@@ -12,7 +12,7 @@ import { agingTitle, orderOf } from "../words/sentences";
 import { clean, plural } from "../words/text";
 
 const age = (head: string, key: keyof Ages, spare?: 1): Column<AgedCustomer> => ({
-  head, kind: "amount", width: 10, wide: 0, cell: (row) => <Amount of={row[key]} quiet />, ...(spare && { spare }),
+  head, kind: "amount", width: 10, wide: 0, quiet: true, amount: (row) => row[key], ...(spare && { spare }),
 });
 
 const COLUMNS: Column<AgedCustomer>[] = [
