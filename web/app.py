@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Optional
+from weakref import WeakKeyDictionary
 
 import anyio
 from fastapi import FastAPI, Request
@@ -25,6 +26,7 @@ from web.shapes import Problem, Unanswered, record
 
 DIST = Path(__file__).resolve().parent / "dist"
 THREADS = 100  # in which requests are answered: some wait for a connection of their own person's
+AT_ONCE = 8  # requests of a person
 TIDY_EVERY = 5  # seconds
 LONGEST_BODY = 64 * 1024
 UNSAFE = frozenset(("POST", "PATCH", "PUT", "DELETE"))
@@ -169,6 +171,7 @@ class _Guard:
 
     def __init__(self, app: ASGIApp, sessions: Sessions) -> None:
         self.app, self.sessions = app, sessions
+        self._turns: WeakKeyDictionary[database.Login, anyio.Semaphore] = WeakKeyDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith("/api/"):
@@ -181,7 +184,28 @@ class _Guard:
             await refusal(scope, receive, send)
             return
         with database.acting_as(session.login if session else None):
-            await self.app(scope, _limited(receive), send)
+            await self._in_turn(session)(scope, _limited(receive), send)
+
+    def _in_turn(self, session: Optional[Session]) -> ASGIApp:
+        """Let no person have more than AT_ONCE requests under way: the threads are there for all.
+
+        A turn ends where the answer begins, since a client may take its time to read it.
+        """
+        if not session:
+            return self.app
+        turn = self._turns.setdefault(session.login, anyio.Semaphore(AT_ONCE))
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            async with contextlib.AsyncExitStack() as held:
+                await held.enter_async_context(turn)
+
+                async def begin(message: Message) -> None:
+                    await held.aclose()
+                    await send(message)
+
+                await self.app(scope, receive, begin)
+
+        return app
 
     def _refusal(self, scope: Scope, headers: Headers, session: Optional[Session]) -> Optional[JSONResponse]:
         if int(headers.get("content-length", "0") or 0) > LONGEST_BODY:
