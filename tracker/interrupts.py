@@ -35,6 +35,7 @@ LOOK_EVERY = 5.0  # between looks at a statement that takes long
 SILENCE = 30.0  # in which a server says nothing to whoever knocks, as one that is frozen
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)  # the shortest thing that every PostgreSQL, and every pooler, answers
 _running: set[Connection] = set()
+_lent: set[Connection] = set()  # to any thread, while _running are the main thread's
 _waits: dict[Connection, float] = {}  # since when each connection waits for its server
 _running_lock = threading.Lock()
 _reader: int | None = None
@@ -159,10 +160,21 @@ def _hear(number: int) -> None:
     if number != signal.SIGINT:
         _must_leave = _must_leave or (time.monotonic() + LEAVE_WITHIN, 128 + number)
     for conn in _running:
-        conn.stop_insisted = number != signal.SIGINT or conn.first_signal is not None
-        if conn.first_signal is None:
-            conn.first_signal = time.monotonic()
-            _begin_to_cancel(conn)
+        _stop(conn, number != signal.SIGINT or conn.first_signal is not None)
+
+
+def _stop(conn: Connection, insisted: bool) -> None:
+    conn.stop_insisted = insisted
+    if conn.first_signal is None:
+        conn.first_signal = time.monotonic()
+        _begin_to_cancel(conn)
+
+
+def stop_all() -> None:
+    """Cancel what every thread waits for; the watcher gives up what does not follow."""
+    with _running_lock:
+        for conn in _lent:
+            _stop(conn, True)
 
 
 def _begin_to_cancel(conn: Connection) -> None:
@@ -225,8 +237,9 @@ def watch(conn: Connection) -> None:
     """Let Ctrl-C cancel what conn runs, if it is the main thread's; a signal that came before is not meant for it."""
     conn.patient = conn.stop_insisted = False
     conn.first_signal = conn.canceller = None
-    if _in_main_thread():
-        with _running_lock:
+    with _running_lock:
+        _lent.add(conn)
+        if _in_main_thread():
             if _reader is not None and not isinstance(_pending, SystemExit):
                 _arrived(_reader)
             _running.add(conn)
@@ -236,6 +249,7 @@ def unwatch(conn: Connection) -> bool:
     """Leave conn alone from here on; return whether nothing that is under way can strike what it runs next."""
     with _running_lock:
         _running.discard(conn)
+        _lent.discard(conn)
     if conn.canceller is None or conn.given_up:
         return not conn.given_up
     conn.canceller.join(CANCEL_PATIENCE)

@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Optional
+from weakref import WeakKeyDictionary
 
 import anyio
 from fastapi import FastAPI, Request
@@ -25,6 +26,7 @@ from web.shapes import Problem, Unanswered, record
 
 DIST = Path(__file__).resolve().parent / "dist"
 THREADS = 100  # in which requests are answered: some wait for a connection of their own person's
+AT_ONCE = 8  # requests of a person
 TIDY_EVERY = 5  # seconds
 LONGEST_BODY = 64 * 1024
 UNSAFE = frozenset(("POST", "PATCH", "PUT", "DELETE"))
@@ -43,6 +45,7 @@ HEADERS = {
 }
 OVER = "You are signed out: sign in again."
 FORGED = "This request did not come from the page itself, so nothing was done: open the page again."
+TOO_LONG = "That is too long to be read."
 NO_JSON = "The request cannot be read: it is no JSON."
 NOT_ASKED = "The request says something that is not asked for here."
 FAULT = "This is a fault of the program; please report it, with its log. Look whether something was saved."
@@ -169,6 +172,7 @@ class _Guard:
 
     def __init__(self, app: ASGIApp, sessions: Sessions) -> None:
         self.app, self.sessions = app, sessions
+        self._turns: WeakKeyDictionary[database.Login, anyio.Semaphore] = WeakKeyDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith("/api/"):
@@ -180,12 +184,37 @@ class _Guard:
         if refusal := self._refusal(scope, headers, session):
             await refusal(scope, receive, send)
             return
+        body = await _read(receive) if scope["method"] in UNSAFE else receive
+        if not body:
+            await problem(413, TOO_LONG)(scope, receive, send)
+            return
         with database.acting_as(session.login if session else None):
-            await self.app(scope, _limited(receive), send)
+            await self._in_turn(session)(scope, body, send)
+
+    def _in_turn(self, session: Optional[Session]) -> ASGIApp:
+        """Let no person have more than AT_ONCE requests under way: the threads are there for all.
+
+        A turn ends where the answer begins, since a client may take its time to read it.
+        """
+        if not session:
+            return self.app
+        turn = self._turns.setdefault(session.login, anyio.Semaphore(AT_ONCE))
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            async with contextlib.AsyncExitStack() as held:
+                await held.enter_async_context(turn)
+
+                async def begin(message: Message) -> None:
+                    await held.aclose()
+                    await send(message)
+
+                await self.app(scope, receive, begin)
+
+        return app
 
     def _refusal(self, scope: Scope, headers: Headers, session: Optional[Session]) -> Optional[JSONResponse]:
         if int(headers.get("content-length", "0") or 0) > LONGEST_BODY:
-            return problem(413, "That is too long to be read.")
+            return problem(413, TOO_LONG)
         open_to_all = scope["path"] in ("/api/session", "/api/openapi.json")
         if not open_to_all and not session:
             return problem(401, OVER)
@@ -215,19 +244,23 @@ def _is_from_here(scope: Scope, headers: Headers) -> bool:
     return origin is None or origin.partition("://")[2] == headers.get("host")
 
 
-def _limited(receive: Receive) -> Receive:
-    """Read no more of a body than LONGEST_BODY, also where its length was not said."""
-    read = 0
+async def _read(receive: Receive) -> Optional[Receive]:
+    """Read a body, and return what gives it again; None where it is longer than LONGEST_BODY, also if it said less.
 
-    async def limited() -> Message:
-        nonlocal read
-        message = await receive()
-        read += len(message.get("body", b""))
-        if read > LONGEST_BODY:
-            raise HTTPException(413, "That is too long to be read.")
-        return message
+    A body that comes slowly keeps nobody waiting so, not even its own person.
+    """
+    messages: list[Message] = []
+    length = 0
+    while not messages or messages[-1].get("more_body"):
+        messages.append(await receive())
+        length += len(messages[-1].get("body", b""))
+        if length > LONGEST_BODY:
+            return None
 
-    return limited
+    async def again() -> Message:
+        return messages.pop(0) if messages else await receive()
+
+    return again
 
 
 class _Outermost:

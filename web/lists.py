@@ -9,6 +9,7 @@ from typing import IO, Annotated, Any, Callable, Literal, Optional
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 from pydantic import Field
+from starlette.types import Receive, Scope, Send
 
 import database
 from tracker import fields, reports, trail, wording
@@ -119,16 +120,27 @@ def _download(name: str, write: Callable[..., object], given: dict[str, Any]) ->
     except BaseException:
         file.close()
         raise
-    return StreamingResponse(_chunks(file), media_type="text/csv; charset=utf-8", headers={
+    return _Download(file, {
         "Content-Disposition": f'attachment; filename="{name}-{_shown(given["as_of"])}.csv"',
         "Content-Length": str(size),
     })
 
 
+class _Download(StreamingResponse):
+    """Sends a file, and closes it at the end, also that of a client who leaves in the middle."""
+
+    def __init__(self, file: IO[bytes], headers: dict[str, str]) -> None:
+        super().__init__(_chunks(file), media_type="text/csv; charset=utf-8", headers=headers)
+        self._file = file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._file:
+            await super().__call__(scope, receive, send)
+
+
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:
-    with file:
-        while chunk := file.read(CHUNK):
-            yield chunk
+    while chunk := file.read(CHUNK):
+        yield chunk
 
 
 @router.get("/changes")

@@ -4,11 +4,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import signal
 import socket
 import threading
 import webbrowser
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from types import FrameType
+from typing import NamedTuple, Optional
 
 import uvicorn
 
@@ -59,9 +61,23 @@ def run(version: str, sessions: Sessions, listener: socket.socket) -> None:
     )
     try:
         with contextlib.suppress(KeyboardInterrupt, SystemExit):  # uvicorn raises the signal anew once it has ended
-            uvicorn.Server(config).run([listener])
+            server = uvicorn.Server(config)
+            with _ended_by_hanging_up(server):
+                server.run([listener])
     finally:
         sessions.end_all()
+
+
+@contextlib.contextmanager
+def _ended_by_hanging_up(server: uvicorn.Server) -> Iterator[None]:
+    """Let a terminal that is closed end the server as Ctrl-C does: raised in its loop, SIGHUP would leave threads."""
+    def hear(number: int, frame: Optional[FrameType]) -> None:
+        signal.signal(number, before)
+        server.handle_exit(number, frame)
+
+    before = signal.signal(signal.SIGHUP, hear)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @contextlib.contextmanager

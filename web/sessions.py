@@ -15,7 +15,7 @@ from typing import NamedTuple, Optional
 
 import database
 from database import Login
-from tracker import log
+from tracker import interrupts, log
 from tracker.errors import Error, SignInRefused
 
 IDLE_SECONDS = 60 * 60
@@ -197,8 +197,10 @@ class Sessions:
                 session.login.close_idle(UNUSED_SECONDS)
 
     def end_all(self) -> None:
+        """End every session, and what is still under way for it."""
         for session in list(self._sessions.values()):
-            session.login.close()
+            session.login.close_when_idle()
+        interrupts.stop_all()
 
 
 def is_token(session: Session, token: str) -> bool:
