@@ -124,7 +124,7 @@ class Visitor(httpx.Client):
         assert answer.status_code == 200, answer.text
         return self
 
-    def send_text(self, method: str, url: str, text: str | bytes, kind: str = "application/json") -> httpx.Response:
+    def send_text(self, method: str, url: str, text: Any, kind: str = "application/json") -> httpx.Response:
         """Send a body as it stands, which need not be JSON."""
         return self.request(method, url, content=text, headers={"Content-Type": kind})
 

@@ -468,16 +468,18 @@ def test_headers_without_end_are_refused_and_stop_nobody(page):
 def test_a_body_too_long_to_be_read_is_refused_whether_it_says_so_or_not(page, untouched):
     bob = page.person("bob")
     chunks = (b"x" * 10_000 for _ in range(1000))
-    problem(bob.request("POST", "/api/customers", content=b"x" * 10_000_000), 413)
-    problem(bob.request("POST", "/api/customers", content=chunks), 413)
-    problem(page.visitor().request("POST", "/api/session", content=(b"x" * 10_000 for _ in range(1000))), 413)
+    problem(bob.send_text("POST", "/api/customers", b"x" * 10_000_000), 413)
+    problem(bob.send_text("POST", "/api/customers", chunks), 413)
+    problem(page.visitor().send_text("POST", "/api/session", (b"x" * 10_000 for _ in range(1000))), 413)
     assert page.person("ann").get("/api/customers/1").status_code == 200
 
 
 @pytest.mark.parametrize("said", ["-1", "1e3", "x", "1, 2", "99999999999999999999999", " "])
 def test_a_length_that_is_none_is_refused(page, said):
-    status, _, _ = raw(page, "POST", "/api/session", b"{}", headers={"Content-Length": said})
-    assert 400 <= status < 500
+    with contextlib.suppress(ConnectionError):  # it hangs up on what it does not read
+        status, _, _ = raw(page, "POST", "/api/session", b"{}", headers={"Content-Length": said})
+        assert 400 <= status < 500
+    assert page.visitor().who() is None
 
 
 def test_slow_and_silent_clients_stop_nobody(page):

@@ -45,6 +45,7 @@ HEADERS = {
 }
 OVER = "You are signed out: sign in again."
 FORGED = "This request did not come from the page itself, so nothing was done: open the page again."
+TOO_LONG = "That is too long to be read."
 NO_JSON = "The request cannot be read: it is no JSON."
 NOT_ASKED = "The request says something that is not asked for here."
 FAULT = "This is a fault of the program; please report it, with its log. Look whether something was saved."
@@ -183,8 +184,12 @@ class _Guard:
         if refusal := self._refusal(scope, headers, session):
             await refusal(scope, receive, send)
             return
+        body = await _read(receive) if scope["method"] in UNSAFE else receive
+        if not body:
+            await problem(413, TOO_LONG)(scope, receive, send)
+            return
         with database.acting_as(session.login if session else None):
-            await self._in_turn(session)(scope, _limited(receive), send)
+            await self._in_turn(session)(scope, body, send)
 
     def _in_turn(self, session: Optional[Session]) -> ASGIApp:
         """Let no person have more than AT_ONCE requests under way: the threads are there for all.
@@ -209,7 +214,7 @@ class _Guard:
 
     def _refusal(self, scope: Scope, headers: Headers, session: Optional[Session]) -> Optional[JSONResponse]:
         if int(headers.get("content-length", "0") or 0) > LONGEST_BODY:
-            return problem(413, "That is too long to be read.")
+            return problem(413, TOO_LONG)
         open_to_all = scope["path"] in ("/api/session", "/api/openapi.json")
         if not open_to_all and not session:
             return problem(401, OVER)
@@ -239,19 +244,23 @@ def _is_from_here(scope: Scope, headers: Headers) -> bool:
     return origin is None or origin.partition("://")[2] == headers.get("host")
 
 
-def _limited(receive: Receive) -> Receive:
-    """Read no more of a body than LONGEST_BODY, also where its length was not said."""
-    read = 0
+async def _read(receive: Receive) -> Optional[Receive]:
+    """Read a body, and return what gives it again; None where it is longer than LONGEST_BODY, also if it said less.
 
-    async def limited() -> Message:
-        nonlocal read
-        message = await receive()
-        read += len(message.get("body", b""))
-        if read > LONGEST_BODY:
-            raise HTTPException(413, "That is too long to be read.")
-        return message
+    A body that comes slowly keeps nobody waiting so, not even its own person.
+    """
+    messages: list[Message] = []
+    length = 0
+    while not messages or messages[-1].get("more_body"):
+        messages.append(await receive())
+        length += len(messages[-1].get("body", b""))
+        if length > LONGEST_BODY:
+            return None
 
-    return limited
+    async def again() -> Message:
+        return messages.pop(0) if messages else await receive()
+
+    return again
 
 
 class _Outermost:

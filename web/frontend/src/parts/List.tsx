@@ -1,22 +1,35 @@
 // A long list: one real table, whose rows come by cursor as one scrolls, and of which only those in sight are drawn.
 import type { InfiniteData, UseInfiniteQueryResult } from "@tanstack/react-query";
-import { Fragment, useEffect, useRef, useState, type ReactNode } from "react";
+import { Fragment, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import type { Page } from "../api/types";
+import { showAmount } from "../words/text";
 import { useMedia } from "./hooks";
 import { Head } from "./ListHead";
 import { Gap, Row } from "./ListRow";
 import { useRowFocus, useVirtualRows } from "./rows";
 import { Empty, Failed, Loading } from "./State";
 
-export interface Column<T> {
+interface AnyColumn {
   head: string;
-  cell: (row: T) => ReactNode;
-  kind?: "words" | "code" | "day" | "number" | "amount"; // words where it says nothing
   width?: number; // in signs; without it, the column shares what is left
   wide?: number; // the same where there is much room; 0 shares it
   spare?: 1 | 2; // 1 is left out on a phone, 2 on a narrow screen, too
   sort?: string; // what the server calls the order by this column
 }
+
+/** An amount is never cut short: its column is as wide as the longest; quiet ones of nothing stand back. */
+export interface AmountColumn<T> extends AnyColumn {
+  kind: "amount";
+  amount: (row: T) => string;
+  quiet?: boolean;
+}
+
+export interface CellColumn<T> extends AnyColumn {
+  kind?: "code" | "day" | "number"; // words where it says nothing
+  cell: (row: T) => ReactNode;
+}
+
+export type Column<T> = AmountColumn<T> | CellColumn<T>;
 
 /** What a row does: it leads to a page, or opens beneath itself. */
 export interface Acts<T> {
@@ -42,16 +55,16 @@ const AHEAD = 40; // rows before the end at which the next are asked for
 
 export function List<T>(props: Props<T>) {
   const { asked, empty } = props;
+  const rows = useMemo(() => asked.data?.pages.flatMap((page) => page.rows) ?? [], [asked.data]);
   if (asked.isPending) return <Loading rows={12} />;
-  if (asked.isError && !asked.data) return <Failed error={asked.error} again={() => void asked.refetch()} />;
-  const rows = asked.data.pages.flatMap((page) => page.rows);
+  if (!asked.data) return <Failed error={asked.error} again={() => void asked.refetch()} />;
   if (!rows.length) return <Empty>{empty}</Empty>;
   return <Table {...props} rows={rows} />;
 }
 
 function Table<T>({ rows, ...props }: Props<T> & { rows: T[] }) {
   const { asked, caption, total, id } = props;
-  const columns = useColumns(props.columns);
+  const columns = useColumns(props.columns, rows);
   const body = useRef<HTMLTableSectionElement>(null);
   const focus = useRowFocus(rows.length, body);
   const { virtual, margin } = useVirtualRows(rows.length, focus.index, body);
@@ -104,11 +117,22 @@ function Table<T>({ rows, ...props }: Props<T> & { rows: T[] }) {
 }
 
 /** Leave out what there is no room for, and say how wide the rest is. */
-function useColumns<T>(columns: Column<T>[]): Column<T>[] {
+function useColumns<T>(columns: Column<T>[], rows: T[]): Column<T>[] {
   const [phone, narrow] = [useMedia("(max-width: 640px)"), useMedia("(max-width: 1100px)")];
-  return columns
-    .filter(({ spare }) => !spare || (spare === 1 ? !phone : !narrow))
-    .map((column) => (narrow || column.wide === undefined ? column : { ...column, width: column.wide }));
+  return useMemo(() => {
+    const widthOf = (column: Column<T>) => {
+      const width = narrow ? column.width : (column.wide ?? column.width);
+      return width && column.kind === "amount" ? Math.max(width, longest(rows.map(column.amount))) : width;
+    };
+    return columns
+      .filter(({ spare }) => !spare || (spare === 1 ? !phone : !narrow))
+      .map((column) => ({ ...column, width: widthOf(column) ?? 0 }));
+  }, [columns, rows, phone, narrow]);
+}
+
+/** Return how many signs the longest amount takes, with the room between its thousands. */
+function longest(amounts: string[]): number {
+  return amounts.reduce((most, amount) => Math.max(most, showAmount(amount).length), 0) + 1;
 }
 
 function useMoreAhead<T>(asked: Asked<T>, near: boolean): void {

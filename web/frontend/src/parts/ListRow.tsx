@@ -1,6 +1,7 @@
 import type { MouseEvent, ReactNode } from "react";
 import { Link, useNavigate } from "react-router";
 import { clean } from "../words/text";
+import { Amount } from "./Amount";
 import type { Acts, Column } from "./List";
 
 const LONG = 20; // signs from which on a text may be cut short, and is said in full where one points
@@ -30,7 +31,7 @@ export function Row<T>({ row, index, measure, columns, acts, isOpen, onToggle, i
     <tr ref={measure} data-index={index} aria-rowindex={index + 2} className={struck?.(row) ? "struck" : undefined}
       onClick={act} onFocus={onFocus}>
       {columns.map((column, i) => {
-        const said = textOf(column.cell(row));
+        const said = shown(column, row);
         const tip = !full && typeof said === "string" && said.length > LONG ? said : undefined;
         return i ? (
           <td key={column.head} className={column.kind} title={tip}>
@@ -55,8 +56,10 @@ export function Row<T>({ row, index, measure, columns, acts, isOpen, onToggle, i
   );
 }
 
-function textOf(shown: ReactNode): ReactNode {
-  return typeof shown === "string" || typeof shown === "number" ? clean(shown) : shown;
+function shown<T>(column: Column<T>, row: T): ReactNode {
+  if (column.kind === "amount") return <Amount of={column.amount(row)} quiet={column.quiet ?? false} />;
+  const cell = column.cell(row);
+  return typeof cell === "string" || typeof cell === "number" ? clean(cell) : cell;
 }
 
 /** Tell whether a click was on a link or button, which act themselves, or ended a selection of text. */

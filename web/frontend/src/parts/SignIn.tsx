@@ -40,7 +40,8 @@ function ByLink({ failure }: { failure: unknown }) {
         the server prints the next.
       </p>
       <Field label="Link">
-        <input required type="password" autoComplete="off" value={link} onChange={(event) => setLink(event.target.value)} />
+        <input required type="password" autoComplete="off" value={link}
+          onChange={(event) => setLink(event.target.value)} />
       </Field>
       {refused ? <p className="refusal" role="alert">{sentence(refused)}</p> : null}
       {looked && !refused && (
