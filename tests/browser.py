@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from conftest import wait_for
-from pages import Site, Visitor
+from pages import PASSWORDS, Site, Visitor
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from test_people import WORD
 
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync")
@@ -24,7 +25,7 @@ window.xss = (what) => window.ran.push(what);
 ROWS = """(caption) => {
     const table = [...document.querySelectorAll("table")].find((one) => one.caption?.textContent.trim() === caption);
     const rows = [...(table?.rows ?? [])].filter((row) => row.ariaHidden !== "true");
-    return rows.map((row) => [...row.cells].map((cell) => cell.innerText.trim()));
+    return rows.map((row) => [...row.cells].map((cell) => cell.innerText.trim().replace(/\\s+/g, " ")));
 }"""
 SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
@@ -95,7 +96,7 @@ class Screen:
         wait_for(lambda: self.table(caption))
         while True:
             drawn = self.page.evaluate("""() => [...document.querySelectorAll(".list tbody tr[data-index]")].map((row) =>
-                [Number(row.dataset.index), [...row.cells].map((cell) => cell.innerText.trim())])""")
+                [Number(row.dataset.index), [...row.cells].map((cell) => cell.innerText.trim().replace(/\\s+/g, " "))])""")
             seen.update((index, cells) for index, cells in drawn)
             before = self.page.evaluate("[scrollY, document.documentElement.scrollHeight]")
             if before[0] + self.page.viewport_size["height"] >= before[1] - 1 and not self._reads_on():
@@ -146,7 +147,7 @@ def open_site(served: Site, browser: Browser) -> Any:
 
     def desk(login: str = "", **more: Any) -> contextlib.AbstractContextManager[Screen]:
         if login and login not in people:
-            people[login] = served.person(login)
+            people[login] = served.person(login, PASSWORDS.get(login, WORD))
         return at_desk(browser, served.address, people[login] if login else None, **more)
 
     return desk

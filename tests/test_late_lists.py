@@ -115,6 +115,12 @@ def test_a_filter_leaves_those_whose_name_has_every_word_or_whose_number_has_the
     assert [name for name in names(reports.aging(search=search)) if name != "Nobody Late"] == found
 
 
+def test_who_is_meant_by_name_and_by_number_is_counted_once(db):
+    db.add_bill(db.add_customer("Studio 0301", "0301 555009"), "Bill", Decimal("8"), ago(3))
+    row, = reports.late_customers(search="0301")
+    assert (row["amount_late"], reports.late_total(None, "0301")) == (8, {"customers": 1, "amount": 8})
+
+
 @pytest.mark.parametrize("nothing", [None, "", "  "])
 def test_an_empty_filter_leaves_everybody(people, nothing):
     assert len(reports.late_customers(search=nothing)) == 5

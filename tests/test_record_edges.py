@@ -457,7 +457,7 @@ CALLS = {
     reports: {
         "late_total": (), "late_customers": (), "get_account": (1,), "list_accounts": (), "aging": (),
         "aging_total": (),
-        "recurring_revenue": (), "monthly_revenue": (), "get_statement": (1, DAY, TODAY),
+        "check_may_read": (), "recurring_revenue": (), "monthly_revenue": (), "get_statement": (1, DAY, TODAY),
     },
     trail: {
         "history_of_customer": (1,), "history_of": ("customers", 1), "count_history_of_customer": (1,),

@@ -180,7 +180,10 @@ MEANT = {
             SELECT customer_id, true AS is_meant
             FROM customers
             WHERE name_folded ~ %(word)s AND name_folded ~ ALL (%(others)s)
-               OR translate(phone_number, ' +().-/', '') LIKE ANY (%(phones)s)
+            UNION
+            SELECT customer_id, true
+            FROM customers
+            WHERE translate(phone_number, ' +().-/', '') LIKE ANY (%(phones)s)
         ) AS meant USING (customer_id)
         WHERE coalesce(is_meant, false) AND coalesce(amount, 0) > 0
     """,

@@ -58,7 +58,7 @@ export function get<P extends Readable>(
   return ask<Answer<P>>(address(of, query as Query | undefined), { signal: signal ?? null });
 }
 
-/** Write something, once: it is sent anew only where it was refused because of a token that is no longer the present one. */
+/** Write something, once: it is sent anew only where it was refused for a token that is no longer the present one. */
 export async function send<T>(method: "POST" | "PATCH" | "DELETE", path: string, body?: unknown): Promise<T> {
   const carried = token;
   try {

@@ -18,7 +18,7 @@ export function Bars({ rows, width }: { rows: Named[]; width: number }) {
   const [fills, named] = useFills();
   const longest = Math.max(0, ...rows.map(({ name }) => name.length));
   const left = Math.min(longest * SIGN + GAP, width * 0.36);
-  const right = Math.max(...rows.map(({ amount }) => showAmount(amount).length)) * SIGN + GAP;
+  const right = Math.max(...rows.map(({ amount }) => showAmount(amount).length)) * (SIGN + 0.6) + GAP;
   const most = Math.max(1, ...rows.map(({ amount }) => length(amount)));
   const along = (amount: string) => (Math.max(0, width - left - right) * length(amount)) / most;
   const room = Math.floor((left - GAP) / SIGN);

@@ -27,7 +27,8 @@ function barsOf(services: RecurringRevenue[]): Named[] {
     .map(({ service_name, monthly }) => ({ name: clean(service_name), amount: monthly, fill: "solid" }));
   const others = services.slice(rows.length);
   if (!others.length) return rows;
-  return [...rows, { name: `${others.length} others`, amount: sum(others.map(({ monthly }) => monthly)), fill: "ruled" }];
+  const amount = sum(others.map(({ monthly }) => monthly));
+  return [...rows, { name: `${others.length} others`, amount, fill: "ruled" }];
 }
 
 function RecurringTable({ services, total }: { services: RecurringRevenue[]; total: string }) {

@@ -93,7 +93,7 @@ function Entry({ customerId, name, form, onClose }: Props & { form: Form }) {
   const lost = outcome?.unknown ?? false;
   const general = inGeneral(outcome, FIELDS);
   return (
-    <Dialog title={title(name)} onClose={onClose} busy={busy} wide>
+    <Dialog title={title(name)} onClose={lost ? look : onClose} busy={busy} wide>
       {questions.length > 0 ? (
         <Asked questions={questions} busy={busy} yes="Record all the same" onYes={recordAllTheSame}
           onBack={entry.forget} />
@@ -197,7 +197,7 @@ function Owed({ form, onPick }: { form: Form; onPick: (amount: string) => void }
             {form.unpaid_bills.map((bill) => (
               <tr key={bill.billing_id}>
                 <th scope="row">{clean(bill.description)} <span className="muted">{bill.billing_id}</span></th>
-                <td className={bill.days_late ? "late" : undefined}>{billState(bill)}</td>
+                <td className={bill.days_late ? "day late" : "day"}>{billState(bill)}</td>
                 <td className="amount">{pick(bill.amount_due)}</td>
               </tr>
             ))}

@@ -38,8 +38,8 @@ export function RecordForm({ kind, title, path, seen: first, onClose, onSaved }:
   const questions = outcome?.failure?.questions ?? [];
   const present = outcome?.failure?.present ?? null;
 
-  const save = (values: Texts, against: Values | null, yes: string[]) => {
-    const body = against ? changedOnly(kind.fields, values, against) : addition(kind, values, yes);
+  const save = (values: Texts, before: Values | null, yes: string[]) => {
+    const body = before ? changedOnly(kind.fields, values, before) : addition(kind, values, yes);
     if (body) void entry.submit(body);
     else onSaved("Nothing was changed.", {});
   };

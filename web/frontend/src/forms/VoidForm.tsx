@@ -31,8 +31,8 @@ export function VoidDialog({ payment, onClose, onVoided }: {
     <Dialog title={`Void payment ${payment.payment_id}`} onClose={onClose} busy={entry.busy}>
       <form onSubmit={submit} noValidate>
         <p>
-          This voids {paymentName(payment)}. What it paid is due again, unless other credit pays it; the payment stays in
-          the list, struck out and with its reason. A void is not undone: record the payment again.
+          This voids {paymentName(payment)}. What it paid is due again, unless other credit pays it; the payment stays
+          in the list, struck out and with its reason. A void is not undone: record the payment again.
         </p>
         <PaymentUses payment={payment} />
         <Field label="Reason" refusal={against(entry.outcome, "reason")}>
@@ -41,7 +41,9 @@ export function VoidDialog({ payment, onClose, onVoided }: {
         </Field>
         <Refusal outcome={entry.outcome} fields={["reason"]} what="payment" />
         <footer>
-          <button type="submit" className="danger" disabled={entry.busy}>{entry.busy ? "Voiding…" : "Void payment"}</button>
+          <button type="submit" className="danger" disabled={entry.busy}>
+            {entry.busy ? "Voiding…" : "Void payment"}
+          </button>
           <button type="button" disabled={entry.busy} onClick={onClose}>Cancel</button>
         </footer>
       </form>

@@ -35,6 +35,7 @@ export function useEntry<Body, Answer>(write: (body: Body) => Promise<Answer>, d
       done(answer);
     } catch (error) {
       const refused = error instanceof Refused ? error : null;
+      if (refused?.status === 401) return setOutcome(null); // one signs in again, and sends it again
       setOutcome({ error, failure: refused?.failure ?? null, unknown: refused?.unknown ?? true });
     } finally {
       underWay.current = false;

@@ -19,7 +19,7 @@ import { NotFound } from "./NotFound";
 import { Sites, type Ask } from "./Sites";
 import { PaidBills, UnpaidBills } from "./Unpaid";
 
-const TABS: [string, string][] = [["", "Account"], ["bills", "All bills"], ["payments", "Payments"], ["history", "History"]];
+const TABS = [["", "Account"], ["bills", "All bills"], ["payments", "Payments"], ["history", "History"]] as const;
 
 export function Account() {
   const id = Number(useParams()["id"]);
@@ -45,14 +45,18 @@ function Found({ shown }: { shown: Shown }) {
   const tab = asked("tab");
   const { may_change } = usePerson();
   const [said, setSaid] = useSaid();
-  const [open, setOpen] = useState<Open | null>(null);
-  const [paying, setPaying] = useState(false);
+  const [open, setOpen] = useState<Open | "payment" | null>(null);
+  const close = () => setOpen(null);
 
+  const show = (form: Open | "payment") => {
+    setSaid("");
+    setOpen(form);
+  };
   const ask: Ask = {
     addTo: (kind, location) =>
-      setOpen({ kind, title: `Add ${kind.noun}`, path: `/api/locations/${location}/${kind.path}` }),
+      show({ kind, title: `Add ${kind.noun}`, path: `/api/locations/${location}/${kind.path}` }),
     change: (kind, row) =>
-      setOpen({ kind, title: `Update ${kind.noun}`, path: `/api/${kind.path}/${row[kind.key]}`, seen: row }),
+      show({ kind, title: `Update ${kind.noun}`, path: `/api/${kind.path}/${row[kind.key]}`, seen: row }),
   };
   const customer = { customer_id: id, name: shown.name, phone_number: shown.phone_number };
   return (
@@ -60,10 +64,10 @@ function Found({ shown }: { shown: Shown }) {
       <Head shown={shown}>
         {may_change && (
           <div className="actions">
-            <button type="button" className="main" onClick={() => setPaying(true)}>Record payment</button>
+            <button type="button" className="main" onClick={() => show("payment")}>Record payment</button>
             <button type="button" onClick={() => ask.change(CUSTOMER, customer)}>Update customer</button>
             <button type="button" onClick={() =>
-              setOpen({ kind: LOCATION, title: "Add location", path: `/api/customers/${id}/locations` })}>
+              show({ kind: LOCATION, title: "Add location", path: `/api/customers/${id}/locations` })}>
               Add location
             </button>
           </div>
@@ -81,12 +85,12 @@ function Found({ shown }: { shown: Shown }) {
         : tab === "payments" ? <AllPayments id={id} />
         : tab === "history" ? <History id={id} />
         : <Whole shown={shown} ask={may_change ? ask : null} looked={asked("equipment")} />}
-      {paying && <PaymentDialog customerId={id} name={shown.name} onClose={() => setPaying(false)} />}
-      {open && (
-        <RecordForm {...open} onClose={() => setOpen(null)}
+      {open === "payment" && <PaymentDialog customerId={id} name={shown.name} onClose={close} />}
+      {open && open !== "payment" && (
+        <RecordForm {...open} onClose={close}
           onSaved={(sentence) => {
             setSaid(sentence);
-            setOpen(null);
+            close();
           }} />
       )}
     </>
@@ -109,7 +113,8 @@ function Head({ shown, children }: { shown: Shown; children: ReactNode }) {
       <div>
         <h1>{clean(shown.name)}</h1>
         <p className="muted">
-          Customer {shown.customer_id} · <span className="code">{clean(shown.phone_number) || "no phone number"}</span> ·
+          Customer {shown.customer_id} ·{" "}
+          <span className="code">{clean(shown.phone_number) || "no phone number"}</span> ·
           <span className="day"> since {shown.customer_since}</span>
         </p>
       </div>
@@ -159,10 +164,10 @@ function AllBills({ id }: { id: number }) {
 const PAYMENTS: Column<PaymentOfCustomer>[] = [
   { head: "Payment", kind: "number", width: 8, spare: 1, cell: (row) => row.payment_id },
   { head: "Paid on", kind: "day", width: 10, cell: (row) => row.paid_on },
-  { head: "Amount", kind: "amount", width: 12, cell: (row) => <Amount of={row.amount} /> },
+  { head: "Amount", kind: "amount", width: 12, amount: (row) => row.amount },
   { head: "Method", width: 12, spare: 1, cell: (row) => row.method },
   { head: "Reference", spare: 1, cell: (row) => row.reference ?? "" },
-  { head: "Credit", kind: "amount", width: 10, spare: 1, cell: (row) => <Amount of={row.amount_left} quiet /> },
+  { head: "Credit", kind: "amount", width: 10, spare: 1, quiet: true, amount: (row) => row.amount_left },
   { head: "Void since", kind: "day", width: 10, cell: (row) => row.voided_on },
   { head: "Because", spare: 1, cell: (row) => row.void_reason ?? "" },
 ];

@@ -12,7 +12,7 @@ import { agingTitle, orderOf } from "../words/sentences";
 import { clean, plural } from "../words/text";
 
 const age = (head: string, key: keyof Ages, spare?: 1): Column<AgedCustomer> => ({
-  head, kind: "amount", width: 10, wide: 0, cell: (row) => <Amount of={row[key]} quiet />, ...(spare && { spare }),
+  head, kind: "amount", width: 10, wide: 0, quiet: true, amount: (row) => row[key], ...(spare && { spare }),
 });
 
 const COLUMNS: Column<AgedCustomer>[] = [
@@ -36,7 +36,8 @@ export function Aging() {
     <>
       <PageHead title="Owed by age" said={first && agingTitle(first.total)}>
         <SearchBox label="Search who owes" value={query.search} onChange={(search) => ask({ search }, true)} />
-        <AsOf value={query.as_of} shown={first?.as_of} onChange={(as_of) => ask({ as_of })} />
+        <AsOf value={query.as_of} shown={aged.isPlaceholderData ? undefined : first?.as_of}
+          onChange={(as_of) => ask({ as_of })} />
         <a className="button" href={address("/api/aging.csv", query)} download>CSV</a>
       </PageHead>
       {first && <Totals total={first.total} />}

@@ -1,7 +1,6 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { list } from "../api/queries";
 import type { BillHit } from "../api/types";
-import { Amount } from "../parts/Amount";
 import { List, type Column } from "../parts/List";
 import { PageHead } from "../parts/PageHead";
 import { SearchBox } from "../parts/SearchBox";
@@ -15,8 +14,8 @@ const DESCRIPTION: Column<BillHit> = { head: "Description", cell: (row) => row.d
 const REST: Column<BillHit>[] = [
   { head: "Due", kind: "day", width: 10, cell: (row) => row.due_date },
   { head: "Days late", kind: "number", width: 9, spare: 1, cell: (row) => <DaysLate of={row.days_late} /> },
-  { head: "Billed", kind: "amount", width: 12, spare: 1, cell: (row) => <Amount of={row.amount_billed} /> },
-  { head: "To pay", kind: "amount", width: 12, cell: (row) => <Amount of={row.amount_due} quiet /> },
+  { head: "Billed", kind: "amount", width: 12, spare: 1, amount: (row) => row.amount_billed },
+  { head: "To pay", kind: "amount", width: 12, quiet: true, amount: (row) => row.amount_due },
   { head: "Last payment", kind: "day", width: 12, spare: 2, cell: (row) => row.last_payment_date },
 ];
 

@@ -27,7 +27,7 @@ export function Changes() {
       <PageHead title="Changes">
         <span className="labelled">
           <label htmlFor="first">From</label>
-          <DayInput id="first" placeholder="the beginning" value={query.first} onChange={(first) => ask({ first })} />
+          <DayInput id="first" placeholder="any day" value={query.first} onChange={(first) => ask({ first })} />
         </span>
         <span className="labelled">
           <label htmlFor="last">To</label>

@@ -43,7 +43,8 @@ export function Customers() {
         id={(row) => row.customer_id}
         link={(row) => `/customers/${row.customer_id}`}
         total={first?.more ? undefined : (first?.total ?? undefined)}
-        empty={search ? "No customer found; try fewer words, or a part of one." : "No customers yet. Add the first one."}
+        empty={search ? "No customer found; try fewer words, or a part of one." :
+          "No customers yet. Add the first one."}
       />
       {adding && (
         <RecordForm kind={CUSTOMER} title="Add customer" path="/api/customers" onClose={() => setAdding(false)}

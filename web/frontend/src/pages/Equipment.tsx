@@ -1,7 +1,6 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { list } from "../api/queries";
 import type { EquipmentHit } from "../api/types";
-import { Amount } from "../parts/Amount";
 import { List, type Column } from "../parts/List";
 import { PageHead } from "../parts/PageHead";
 import { SearchBox } from "../parts/SearchBox";
@@ -10,11 +9,14 @@ import { counted } from "../words/sentences";
 import { clean } from "../words/text";
 
 const COLUMNS: Column<EquipmentHit>[] = [
-  { head: "Serial number", kind: "code", width: 22, cell: (row) => clean(row.serial_number) || "none" },
+  {
+    head: "Serial number", kind: "code", width: 22,
+    cell: (row) => clean(row.serial_number) || <span className="muted">none</span>,
+  },
   { head: "Equipment", cell: (row) => row.equipment_name },
   { head: "Address", cell: (row) => row.address },
   { head: "Customer", spare: 1, cell: (row) => row.name },
-  { head: "Worth", kind: "amount", width: 10, spare: 2, cell: (row) => <Amount of={row.cost} /> },
+  { head: "Worth", kind: "amount", width: 10, spare: 2, amount: (row) => row.cost },
 ];
 
 /** Where is serial number X: the first thing a technician asks. */

@@ -2,7 +2,6 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { address } from "../api/client";
 import { list } from "../api/queries";
 import type { LateCustomer } from "../api/types";
-import { Amount } from "../parts/Amount";
 import { AsOf } from "../parts/AsOf";
 import { List, type Column } from "../parts/List";
 import { PageHead } from "../parts/PageHead";
@@ -14,7 +13,7 @@ import { clean } from "../words/text";
 const COLUMNS: Column<LateCustomer>[] = [
   { head: "Customer", wide: 32, sort: "name", cell: (row) => clean(row.name) },
   { head: "Phone number", kind: "code", width: 20, spare: 1, cell: (row) => row.phone_number ?? "" },
-  { head: "Late", kind: "amount", wide: 0, width: 12, sort: "amount", cell: (row) => <Amount of={row.amount_late} /> },
+  { head: "Late", kind: "amount", wide: 0, width: 12, sort: "amount", amount: (row) => row.amount_late },
   { head: "Oldest due", kind: "day", wide: 0, width: 12, sort: "oldest", spare: 1, cell: (row) => row.oldest_due_date },
   { head: "Days", kind: "number", wide: 0, width: 6, cell: (row) => <span className="late">{row.days_late}</span> },
   { head: "Last paid", kind: "day", wide: 0, width: 10, spare: 2, cell: (row) => row.last_payment_date },
@@ -30,7 +29,8 @@ export function Late() {
     <>
       <PageHead title="Late customers" said={first && lateFooter(first.total)}>
         <SearchBox label="Search the late" value={query.search} onChange={(search) => ask({ search }, true)} />
-        <AsOf value={query.as_of} shown={first?.as_of} onChange={(as_of) => ask({ as_of })} />
+        <AsOf value={query.as_of} shown={late.isPlaceholderData ? undefined : first?.as_of}
+          onChange={(as_of) => ask({ as_of })} />
         <a className="button" href={address("/api/late.csv", query)} download>CSV</a>
       </PageHead>
       <List

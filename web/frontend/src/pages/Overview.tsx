@@ -70,7 +70,11 @@ function RevenueParts({ owed }: { owed: ReactNode }) {
   }
   return (
     <>
-      {asked.data ? <Months months={asked.data.months.slice(-12)} /> : <div className="months"><Loading rows={8} /></div>}
+      {asked.data ? (
+        <Months months={asked.data.months.slice(-12)} />
+      ) : (
+        <div className="months"><Loading rows={8} /></div>
+      )}
       {owed}
       {asked.data ? (
         <Recurring services={asked.data.recurring} total={asked.data.monthly_total} />
@@ -155,12 +159,17 @@ function BillRuns({ runs }: { runs: BillRun[] }) {
 
 function Checked({ verified }: { verified: Verified | null }) {
   if (!verified) {
-    return <p className="checked muted">The books were not verified yet: <code>python main.py verify</code> does it.</p>;
+    return (
+      <p className="checked muted">
+        The books were not verified yet: <code>python main.py verify</code> does it.
+      </p>
+    );
   }
   const { verified_at, person, bills, payments, findings, first_finding } = verified;
   return (
     <p className={findings ? "checked late" : "checked muted"}>
-      Verified {showMoment(verified_at)} by {clean(person)}: {plural(bills, "bill")} and {plural(payments, "payment")}.{" "}
+      Verified {showMoment(verified_at)} by {clean(person)}: {plural(bills, "bill")} and{" "}
+      {plural(payments, "payment")}.{" "}
       {findings ? `${plural(findings, "finding")}: ${clean(first_finding)}` : "Everything adds up."}
     </p>
   );

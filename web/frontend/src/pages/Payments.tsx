@@ -1,7 +1,6 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { list } from "../api/queries";
 import type { PaymentHit } from "../api/types";
-import { Amount } from "../parts/Amount";
 import { List, type Column } from "../parts/List";
 import { PageHead } from "../parts/PageHead";
 import { SearchBox } from "../parts/SearchBox";
@@ -13,7 +12,7 @@ const COLUMNS: Column<PaymentHit>[] = [
   { head: "Payment", kind: "number", width: 8, spare: 1, cell: (row) => row.payment_id },
   { head: "Customer", cell: (row) => clean(row.name) },
   { head: "Paid on", kind: "day", width: 10, cell: (row) => row.paid_on },
-  { head: "Amount", kind: "amount", width: 12, cell: (row) => <Amount of={row.amount} /> },
+  { head: "Amount", kind: "amount", width: 12, amount: (row) => row.amount },
   { head: "Method", width: 12, spare: 1, cell: (row) => row.method },
   { head: "Reference", spare: 1, cell: (row) => row.reference ?? "" },
   { head: "Void since", kind: "day", width: 10, spare: 1, cell: (row) => row.voided_on },

@@ -37,7 +37,8 @@ export function DayInput({ value, onChange, eager = false, ...input }: Props) {
         onKeyDown={(event) => {
           if (event.key === "Enter") settle();
         }} />
-      <button type="button" className="plain" aria-label="Open the calendar" onClick={() => calendar.current?.showPicker()}>
+      <button type="button" className="plain" aria-label="Open the calendar"
+        onClick={() => calendar.current?.showPicker()}>
         <svg width="12" height="12" aria-hidden="true" fill="none" stroke="currentColor">
           <path d="M1 2.5h10v8.5h-10zM1 5h10M3.5 0.5v3M8.5 0.5v3" />
         </svg>

@@ -1,8 +1,11 @@
-import { useState } from "react";
+import { useEffect, useState } from "react";
 
 /** What was saved last, at the foot of the window, so that nothing else moves; it stays until it is closed or left. */
 export function Saved({ said }: { said: string }) {
   const [closed, setClosed] = useState("");
+  useEffect(() => {
+    if (!said) setClosed("");
+  }, [said]);
   const shown = said !== closed ? said : "";
   return (
     <div className="saved" role="status">

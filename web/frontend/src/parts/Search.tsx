@@ -31,6 +31,12 @@ export function Search() {
   const choices = sought ? [...(current ?? []).map(customerChoice), ...elsewhere(sought)] : [];
   const shown = open && sought !== "";
 
+  const go = (to = `/customers?search=${encodeURIComponent(sought)}`) => {
+    setOpen(false);
+    setWords("");
+    input.current?.blur();
+    void navigate(to);
+  };
   // Enter before the answer waits for it: the only customer found is opened, of several the list.
   const [awaited, setAwaited] = useState("");
   useEffect(() => {
@@ -38,13 +44,6 @@ export function Search() {
     setAwaited("");
     if (awaited === sought) go(current?.length === 1 ? choices[0]?.to : undefined);
   });
-
-  const go = (to = `/customers?search=${encodeURIComponent(sought)}`) => {
-    setOpen(false);
-    setWords("");
-    input.current?.blur();
-    void navigate(to);
-  };
   const onKey = (event: KeyboardEvent) => {
     if (event.key === "Escape") {
       if (shown) setOpen(false);

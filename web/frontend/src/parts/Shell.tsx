@@ -136,7 +136,7 @@ function Who({ onHelp }: { onHelp: () => void }) {
   );
 }
 
-/** Ask to sign in again over the page, which keeps what was typed; it is covered, since whoever sees it may be another. */
+/** Ask to sign in again over the page, which keeps what was typed, and is covered: whoever sees it may be another. */
 function SessionOver() {
   const { failure } = useSession();
   return (

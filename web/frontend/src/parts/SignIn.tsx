@@ -31,6 +31,7 @@ export function SignIn({ failure }: { failure: unknown }) {
 function ByLink({ failure }: { failure: unknown }) {
   const { look } = useSession();
   const [link, setLink] = useState("");
+  const [looked, setLooked] = useState(false);
   const { busy, refused, submit } = useSigningIn(failure, () => setLink(""));
   return (
     <form onSubmit={(event) => submit(event, { key: link.trim().split("#key=").at(-1) ?? "" })}>
@@ -39,12 +40,18 @@ function ByLink({ failure }: { failure: unknown }) {
         the server prints the next.
       </p>
       <Field label="Link">
-        <input required type="password" autoComplete="off" value={link} onChange={(event) => setLink(event.target.value)} />
+        <input required type="password" autoComplete="off" value={link}
+          onChange={(event) => setLink(event.target.value)} />
       </Field>
       {refused ? <p className="refusal" role="alert">{sentence(refused)}</p> : null}
+      {looked && !refused && (
+        <p className="refusal" role="alert">You are not signed in yet: open the link in this browser first.</p>
+      )}
       <footer>
         <button type="submit" className="main" disabled={busy}>{busy ? "Signing in…" : "Sign in"}</button>
-        <button type="button" disabled={busy} onClick={() => void look()}>I have opened it</button>
+        <button type="button" disabled={busy} onClick={() => void look().then(() => setLooked(true))}>
+          I have opened it
+        </button>
       </footer>
     </form>
   );

@@ -95,14 +95,18 @@ export function useScrollPlaces(): void {
   }, [key]);
 }
 
-/** Scroll there as soon as the page is long enough, unless whoever reads it scrolls first. */
+const [PATIENCE, STEADY] = [5_000, 20];
+
+/** Scroll there until the page is long enough and stays there, unless whoever reads it scrolls first. */
 function returnTo(place: number): () => void {
   scrollTo(0, place);
   if (!place) return () => {};
-  const until = performance.now() + 3_000;
+  const until = performance.now() + PATIENCE;
+  let steady = 0;
   let frame = requestAnimationFrame(function again() {
-    if (Math.abs(scrollY - place) < 2 || performance.now() > until) return;
-    scrollTo(0, place);
+    steady = Math.abs(scrollY - place) < 2 ? steady + 1 : 0;
+    if (steady > STEADY || performance.now() > until) return;
+    if (!steady) scrollTo(0, place);
     frame = requestAnimationFrame(again);
   });
   const stop = () => cancelAnimationFrame(frame);
