@@ -339,8 +339,7 @@ def sign_in(name: str, password: str, size: int) -> Login:
     # Empty ones libpq would replace with the program's own.
     if not name or not password or "\0" in name + password or len(name.encode()) > LONGEST_LOGIN:
         raise SignInRefused
-    others = {key: value for key, value in _template.items() if key != "passfile"}
-    login = Login({**others, "user": name, "password": password}, size, _read_only)
+    login = Login({**_template, "user": name, "password": password}, size, _read_only)
     try:
         _check_password(login)
         with acting_as(login):
