@@ -27,6 +27,8 @@ ROWS = """(caption) => {
     const rows = [...(table?.rows ?? [])].filter((row) => row.ariaHidden !== "true");
     return rows.map((row) => [...row.cells].map((cell) => cell.innerText.trim().replace(/\\s+/g, " ")));
 }"""
+PATIENCE = 15_000  # milliseconds, on a machine that has much to do
+expect.set_options(timeout=PATIENCE)
 SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -74,6 +76,7 @@ class Screen:
         self.page.goto(self.address + path)
         if self.signed_in:
             expect(self.page.get_by_role("combobox", name="Find a customer")).to_be_visible()
+            self.page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")  # its keys work
         return self
 
     def is_at(self, path: str) -> None:
@@ -87,7 +90,7 @@ class Screen:
     def shows(self, caption: str, rows: list[list[str]]) -> None:
         """Wait until a table has exactly these rows beneath its heads."""
         with contextlib.suppress(AssertionError):
-            wait_for(lambda: self.table(caption)[1:] == rows, 5)
+            wait_for(lambda: self.table(caption)[1:] == rows, PATIENCE / 1_000)
         assert self.table(caption)[1:] == rows, f"{self.table(caption)[1:]}\nis not\n{rows}"
 
     def whole_table(self, caption: str) -> list[list[str]]:
@@ -126,7 +129,7 @@ def at_desk(browser: Browser, address: str, who: Visitor | None = None, size: tu
             refused: Collection[int] = (), **more: Any) -> Iterator[Screen]:
     """Sit somebody down at a browser, signed in or not; nothing may go wrong there but what refused names."""
     context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **more)
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE)
     context.add_init_script(LISTENING)
     if who:
         context.add_cookies([{"name": name, "value": value, "url": address} for name, value in who.cookies.items()])
