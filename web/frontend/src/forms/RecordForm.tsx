@@ -1,14 +1,14 @@
 // Adding and changing a customer, a location, a service or equipment.
-import { useState, type FormEvent } from "react";
 import { useQueryClient } from "@tanstack/react-query";
+import { useEffect, useState, type FormEvent } from "react";
 import { send, sentence } from "../api/client";
 import type { Question, Values } from "../api/types";
 import { Dialog } from "../parts/Dialog";
 import { Field } from "../parts/Field";
 import { clean } from "../words/text";
+import { Known } from "./Known";
 import { said, type FieldSpec, type RecordKind } from "./records";
 import { against, inGeneral, useEntry, type Outcome } from "./useEntry";
-import { Known } from "./Known";
 
 type Texts = Record<string, string>;
 
@@ -37,6 +37,10 @@ export function RecordForm({ kind, title, path, seen: first, onClose, onSaved }:
   const names = kind.fields.map(({ name }) => name);
   const questions = outcome?.failure?.questions ?? [];
   const present = outcome?.failure?.present ?? null;
+  // What somebody else changed is to stand on the page behind, whatever comes of this form.
+  useEffect(() => {
+    if (present) void queries.invalidateQueries();
+  }, [present, queries]);
 
   const save = (values: Texts, before: Values | null, yes: string[]) => {
     const body = before ? changedOnly(kind.fields, values, before) : addition(kind, values, yes);
