@@ -520,6 +520,17 @@ def test_who_asks_for_much_at_once_keeps_nobody_else_waiting(place):
         holder.execute("COMMIT")
 
 
+def test_sign_ins_that_hang_keep_nobody_else_waiting(place):
+    with site(place.uri, DB_CONNECT_TIMEOUT="600") as served, contextlib.ExitStack() as opened:
+        with frozen(place):
+            for number in range(150):
+                secret = json.dumps({"login": f"nobody{number}", "password": "x"})
+                _silent(opened, served, "POST /api/session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                                        f"Content-Length: {len(secret)}\r\n\r\n{secret}")
+            assert served.visitor().who() is None
+        assert served.person("bob").who()["login"] == "bob"
+
+
 @pytest.fixture
 def many(place):
     """Thirty thousand who are late."""
