@@ -21,7 +21,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict, TypeVar, cast
@@ -1114,6 +1114,11 @@ def size() -> str:
 def today() -> date:
     """Return the date of the business: the server's, in TIMEZONE."""
     return fetch_value("SELECT CURRENT_DATE AS today")
+
+
+def now() -> datetime:
+    """Return the present moment in the time zone of the business."""
+    return fetch_value("SELECT now() AS now")
 
 
 _COUNTS = {
