@@ -714,7 +714,8 @@ def test_the_colours_that_were_chosen_are_kept(desk):
 
 # Whatever can be clicked, and cannot be, since something else lies over it, or it lies outside the screen.
 OUT_OF_REACH = """(within) => [...document.querySelector(within).querySelectorAll("button, a, input, select, summary")]
-    .filter((one) => one.ariaHidden !== "true" && one.checkVisibility({visibilityProperty: true, opacityProperty: true}))
+    .filter((one) => one.ariaHidden !== "true")
+    .filter((one) => one.checkVisibility({visibilityProperty: true, opacityProperty: true}))
     .filter((one) => {
         one.scrollIntoView({block: "center"});
         const box = one.getClientRects()[0];
