@@ -61,6 +61,7 @@ SCHEMA_LOCK = migrate.SCHEMA_LOCK
 MOST_HITS = 20
 VIEWER = "isp_readonly"  # whose rights whoever may only look at the embedded database has
 MOST_COUNTED = 100_000
+QUICK_HITS = 200
 RARE = 20_000
 EXPANSIONS = str.maketrans({
     "ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe", "Ä": "ae", "Ö": "oe", "Ü": "ue", "Å": "aa", "Ø": "oe",
@@ -925,13 +926,20 @@ def write_value(statement: str, /, **values: object) -> Value:  # type: ignore[t
     return value  # type: ignore[no-any-return]
 
 
-def search(statement: str, term: str, skip: int, limit: int, own_text: bool = False, **values: Any) -> Hits:
+def search(  # noqa: PLR0913 (what is asked for, which page of it, and how it is looked for)
+    statement: str, term: str, skip: int, limit: int, *, own_text: bool = False, quick: bool = False, **values: Any
+) -> Hits:
     """Run a statement that finds records by term: as an index can, and only when that finds nothing, as it must.
 
-    own_text says that a word may stand in the record itself, not only with its customer and location.
+    own_text says that a word may stand in the record itself, not only with its customer and location. quick is for
+    somebody who is still typing: only as an index can, no more than QUICK_HITS, of those that are come across first.
     """
-    for patterns in _patterns(term, own_text):
-        rows: list[Row] = fetch_all(statement, **patterns, **values, skip=skip, limit=limit, most=MOST_COUNTED + 1)
+    most = QUICK_HITS if quick else MOST_COUNTED
+    for patterns in itertools.islice(_patterns(term, own_text), 1 if quick else None):
+        reach = RARE if quick and patterns["every"] else most + 1
+        rows: list[Row] = fetch_all(
+            statement, **patterns, **values, skip=skip, limit=limit, most=most + 1, reach=reach, enough=3 * most,
+        )
         if rows:
             total = rows[0]["hits"]
             return Hits([{key: value for key, value in row.items() if key != "hits"} for row in rows], total)
@@ -1174,19 +1182,19 @@ def list_customers(after: int = 0, limit: int = 100) -> list[Customer]:
     )
 
 
-def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
+def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS, quick: bool = False) -> Hits:
     """Return customers by name whose name, phone number and addresses have every word of term, in any order, or who
     have a device of that serial number.
 
-    Each comes with an address of theirs: the first of those that have a word of it, if any.
+    Each comes with an address of theirs: the first of those that have a word of it, if any. quick as in search().
     """
     return search(
         """
-        WITH hit AS MATERIALIZED (
+        WITH found AS MATERIALIZED (
             SELECT customers.customer_id
             FROM (
                 SELECT customer_id, by_number
-                FROM matching_accounts(%(words)s, %(phones)s, %(phone_inside)s, %(most)s)
+                FROM matching_accounts(%(words)s, %(phones)s, %(phone_inside)s, %(reach)s)
                 UNION ALL
                 SELECT customer_id, true
                 FROM equipment
@@ -1194,13 +1202,14 @@ def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
                 WHERE serial_key(serial_number) LIKE %(serial)s OR serial_number ILIKE %(inside)s
             ) AS candidate
             JOIN customers USING (customer_id)
-            GROUP BY customers.customer_id
-            HAVING %(every)s::text[] IS NULL OR bool_or(by_number)
-                OR concat_ws(' ', name_folded, translate(phone_number, ' +().-/', ''),
-                                    (SELECT string_agg(address_folded, ' ')
-                                     FROM locations
-                                     WHERE locations.customer_id = customers.customer_id)) ~ ALL (%(every)s)
-            LIMIT %(most)s
+            WHERE %(every)s::text[] IS NULL OR by_number OR name_folded ~ ALL (%(every)s)
+               OR concat_ws(' ', name_folded, translate(phone_number, ' +().-/', ''),
+                                   (SELECT string_agg(address_folded, ' ')
+                                    FROM locations
+                                    WHERE locations.customer_id = customers.customer_id)) ~ ALL (%(every)s)
+            LIMIT %(enough)s
+        ), hit AS MATERIALIZED (
+            SELECT DISTINCT customer_id FROM found LIMIT %(most)s
         )
         SELECT customer_id, name, phone_number,
                (SELECT address
@@ -1208,14 +1217,15 @@ def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
                 WHERE locations.customer_id = customers.customer_id
                 ORDER BY address_folded LIKE ANY (%(words)s) DESC, address
                 LIMIT 1) AS address,
-               (SELECT count(*) FROM hit) AS hits
+               CASE WHEN (SELECT count(*) FROM found) < %(enough)s THEN (SELECT count(*) FROM hit) ELSE %(most)s
+               END AS hits
         FROM hit
         JOIN customers USING (customer_id)
         ORDER BY name_folded, customer_id
         OFFSET %(skip)s
         LIMIT %(limit)s
         """,
-        term, skip, limit,
+        term, skip, limit, quick=quick,
     )
 
 
