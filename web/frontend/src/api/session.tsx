@@ -2,7 +2,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { createContext, useCallback, useContext, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import { Refused, get, keepToken, listen, send } from "./client";
-import { takeKey } from "./link";
+import { onKey, takeKey } from "./link";
 import type { Person, Session } from "./types";
 
 interface Signed {
@@ -84,6 +84,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
         return now.person && now.person.login === seen.current?.login ? now.person.token : "";
       },
     );
+    onKey(() => void open());
     void open();
 
     async function open(): Promise<void> {

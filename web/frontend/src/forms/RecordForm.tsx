@@ -1,14 +1,13 @@
 // Adding and changing a customer, a location, a service or equipment.
 import { useState, type FormEvent } from "react";
-import { useQueryClient } from "@tanstack/react-query";
 import { send, sentence } from "../api/client";
 import type { Question, Values } from "../api/types";
 import { Dialog } from "../parts/Dialog";
 import { Field } from "../parts/Field";
 import { clean } from "../words/text";
+import { Known } from "./Known";
 import { said, type FieldSpec, type RecordKind } from "./records";
 import { against, inGeneral, useEntry, type Outcome } from "./useEntry";
-import { Known } from "./Known";
 
 type Texts = Record<string, string>;
 
@@ -22,16 +21,12 @@ interface Props {
 }
 
 export function RecordForm({ kind, title, path, seen: first, onClose, onSaved }: Props) {
-  const queries = useQueryClient();
   const [seen, setSeen] = useState<Values | null>(first ?? null);
   const [texts, setTexts] = useState<Texts>(() => textsOf(kind.fields, first ?? {}));
   const [confirmed, setConfirmed] = useState<string[]>([]);
   const entry = useEntry(
     (body: Values) => send<Values>(seen ? "PATCH" : "POST", path, body),
-    (row) => {
-      void queries.invalidateQueries();
-      onSaved(said(seen ? "Saved" : "Added", kind, { ...seen, ...row }), row);
-    },
+    (row) => onSaved(said(seen ? "Saved" : "Added", kind, { ...seen, ...row }), row),
   );
   const { busy, outcome } = entry;
   const names = kind.fields.map(({ name }) => name);

@@ -44,7 +44,7 @@ export function DayInput({ value, onChange, eager = false, ...input }: Props) {
         </svg>
       </button>
       <input ref={calendar} type="date" className="calendar" tabIndex={-1} aria-hidden="true" max={today}
-        value={/^\d{4}-\d\d-\d\d$/.test(value) ? value : ""}
+        value={isDay(value) ? value : ""}
         onChange={(event) => onChange(event.target.value)} />
     </span>
   );
@@ -53,5 +53,14 @@ export function DayInput({ value, onChange, eager = false, ...input }: Props) {
 function said(word: string, today: string): string {
   if (/^today$/i.test(word)) return today;
   if (!/^yesterday$/i.test(word)) return word;
-  return new Date(Date.parse(today) - 86_400_000).toISOString().slice(0, 10);
+  return isoDay(Date.parse(today) - 86_400_000);
+}
+
+function isDay(written: string): boolean {
+  const moment = Date.parse(written);
+  return !Number.isNaN(moment) && isoDay(moment) === written;
+}
+
+function isoDay(moment: number): string {
+  return new Date(moment).toISOString().slice(0, 10);
 }

@@ -22,7 +22,7 @@ export function Search() {
   const listId = useId();
   const [words, setWords] = useState("");
   const [open, setOpen] = useState(false);
-  const [active, setActive] = useState(0);
+  const [picked, setPicked] = useState(""); // where the choice leads that the arrows or the mouse are at
   const sought = words.trim();
   const settled = useSettled(sought, SETTLED);
   const answer = useQuery(found(settled));
@@ -30,6 +30,7 @@ export function Search() {
   const current = settled === sought && answer.data && !answer.isPlaceholderData ? answer.data.rows : null;
   const choices = sought ? [...(current ?? []).map(customerChoice), ...elsewhere(sought)] : [];
   const shown = open && sought !== "";
+  const active = Math.max(0, choices.findIndex(({ to }) => to === picked));
 
   const go = (to = `/customers?search=${encodeURIComponent(sought)}`) => {
     setOpen(false);
@@ -49,12 +50,12 @@ export function Search() {
       if (shown) setOpen(false);
       else input.current?.blur();
     } else if (event.key === "Enter" && sought) {
-      if (current) go(choices[active]?.to);
+      if (current || picked) go(choices[active]?.to);
       else setAwaited(sought);
     } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       const step = event.key === "ArrowDown" ? 1 : -1;
       setOpen(true);
-      if (choices.length) setActive((active + step + choices.length) % choices.length);
+      setPicked(choices[(active + step + choices.length) % choices.length]?.to ?? "");
     } else return;
     event.preventDefault();
   };
@@ -84,7 +85,7 @@ export function Search() {
         value={words}
         onChange={(event) => {
           setWords(event.target.value);
-          setActive(0);
+          setPicked("");
           setOpen(true);
         }}
         onFocus={() => setOpen(true)}
@@ -103,7 +104,7 @@ export function Search() {
                 aria-selected={i === active}
                 className={current?.length && i === current.length ? "first-of-more" : undefined}
                 onMouseDown={(event) => event.preventDefault()}
-                onMouseMove={() => setActive(i)}
+                onMouseMove={() => setPicked(choice.to)}
                 onClick={() => go(choice.to)}
               >
                 <span>{choice.name}</span>
