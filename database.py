@@ -21,7 +21,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict, TypeVar, cast
@@ -340,8 +340,7 @@ def sign_in(name: str, password: str, size: int) -> Login:
     # Empty ones libpq would replace with the program's own.
     if not name or not password or "\0" in name + password or len(name.encode()) > LONGEST_LOGIN:
         raise SignInRefused
-    others = {key: value for key, value in _template.items() if key != "passfile"}
-    login = Login({**others, "user": name, "password": password}, size, _read_only)
+    login = Login({**_template, "user": name, "password": password}, size, _read_only)
     try:
         _check_password(login)
         with acting_as(login):
@@ -1121,6 +1120,11 @@ def size() -> str:
 def today() -> date:
     """Return the date of the business: the server's, in TIMEZONE."""
     return fetch_value("SELECT CURRENT_DATE AS today")
+
+
+def now() -> datetime:
+    """Return the present moment in the time zone of the business."""
+    return fetch_value("SELECT now() AS now")
 
 
 _COUNTS = {

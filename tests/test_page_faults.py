@@ -42,6 +42,8 @@ from tracker import interrupts
 interrupts.LOOK_EVERY = interrupts.SILENCE = 0.5
 database.STATEMENT_MARGIN = 1
 """
+# And less patient with requests at its end.
+HASTY = "from web import server\nserver.END_WITHIN = 1"
 PATIENT = {"DB_LOCK_TIMEOUT": "600", "DB_STATEMENT_TIMEOUT": "600"}
 
 
@@ -283,7 +285,7 @@ def _refuses(served):
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_payment_that_waits_too_long_at_the_end_is_not_made(place, number):
     sent = payment("8.02")
-    with site(place.uri, **PATIENT) as served, place.session() as holder:
+    with site(place.uri, before=HASTY, **PATIENT) as served, place.session() as holder:
         bob = served.person("bob")
         holder.execute(HOLD)
         with in_background(lambda: bob.post(PAYMENTS, json=sent)):
@@ -296,7 +298,7 @@ def test_a_payment_that_waits_too_long_at_the_end_is_not_made(place, number):
 
 
 def test_a_frozen_database_does_not_keep_the_server_from_ending(place):
-    with site(place.uri, **PATIENT) as served, place.session() as holder:
+    with site(place.uri, before=HASTY, **PATIENT) as served, place.session() as holder:
         bob = served.person("bob")
         holder.execute(HOLD)
         with in_background(lambda: bob.post(PAYMENTS, json=payment())):
@@ -307,7 +309,7 @@ def test_a_frozen_database_does_not_keep_the_server_from_ending(place):
 
 
 def test_clients_that_hang_do_not_keep_the_server_from_ending(place):
-    with site(place.uri) as served, contextlib.ExitStack() as opened:
+    with site(place.uri, before=HASTY) as served, contextlib.ExitStack() as opened:
         bob = served.person("bob")
         cookie = "; ".join(f"{name}={value}" for name, value in bob.cookies.items())
         for text in ("", "GET / HT", f"POST /api/customers HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\nX-CSRF-Token: "
@@ -518,6 +520,17 @@ def test_who_asks_for_much_at_once_keeps_nobody_else_waiting(place):
         assert served.visitor().who() is None
         assert place.sql(WAITING)
         holder.execute("COMMIT")
+
+
+def test_sign_ins_that_hang_keep_nobody_else_waiting(place):
+    with site(place.uri, DB_CONNECT_TIMEOUT="600") as served, contextlib.ExitStack() as opened:
+        with frozen(place):
+            for number in range(150):
+                secret = json.dumps({"login": f"nobody{number}", "password": "x"})
+                _silent(opened, served, "POST /api/session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                                        f"Content-Length: {len(secret)}\r\n\r\n{secret}")
+            assert served.visitor().who() is None
+        assert served.person("bob").who()["login"] == "bob"
 
 
 @pytest.fixture

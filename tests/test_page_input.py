@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-import typing
 from uuid import uuid4
 
 import pytest
@@ -209,7 +208,7 @@ QUERIES = {
     "kind": ["removed", "\0", "ADDED"],
     "table": ["pg_authid", "schema_version", "\0", "trail"],
     "cursor": ["x", "===", "e30=", "WzFd", "\0", "x" * 2000, "é", "WyJ4Il0=", "None"],
-    "unknown": ["1"], "customer_id": ["2"],
+    "quick": ["x", "2", "", "\0"], "unknown": ["1"], "customer_id": ["2"],
 }
 
 
@@ -337,6 +336,14 @@ def test_amounts_are_text_with_two_decimals_and_days_are_iso(bare):
     assert seen == {"amount", "day", "moment"}
 
 
+def test_moments_are_in_the_time_zone_of_the_business(place):
+    with site(place.uri, TIMEZONE="Pacific/Kiritimati", TZ="UTC") as served:
+        bob = served.person("bob")
+        moments = [bob.get("/api/revenue").json()["summed_at"], bob.get("/api/payments/1").json()["recorded_at"],
+                   *(row["changed_at"] for row in bob.get("/api/changes").json()["rows"])]
+    assert [moment for moment in moments if not moment.endswith("+14:00")] == []
+
+
 def test_what_may_be_left_out_in_the_database_may_be_null_in_every_answer(place):
     """A name that stands for a column which may be NULL is declared so in each shape that has it."""
     with session(place.superuser) as conn, conn.cursor() as cur:
@@ -350,7 +357,7 @@ def test_what_may_be_left_out_in_the_database_may_be_null_in_every_answer(place)
         (record.__name__, name, str(kind))
         for module in (access, bill_run, database, payments, reports, trail, verify)
         for record in vars(module).values()
-        if isinstance(record, type) and typing.is_typeddict(record) and record.__module__ == module.__name__
+        if isinstance(record, type) and hasattr(record, "__total__") and record.__module__ == module.__name__
         for name, kind in record.__annotations__.items() if name in empty
     ]
     never = [("Run", "period")]  # other bills have no month, those of a bill run have

@@ -429,7 +429,7 @@ NO_DELETION = {"transaction_id": 0, "changed_at": datetime(2026, 1, 1, tzinfo=ti
 # Every public function that reads or writes, in an order in which each finds its record.
 CALLS = {
     database: {
-        "describe_server": (), "rights": (), "size": (), "today": (), "count": ("customers",),
+        "describe_server": (), "rights": (), "size": (), "today": (), "now": (), "count": ("customers",),
         "get_customer": (1,), "list_customers": (), "find_customers": ("ada",), "suggest_customers": ("ada",),
         "similar_customers": ("Ada", "123"),
         "customer_patterns": ("ada",),

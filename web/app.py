@@ -26,7 +26,7 @@ from web.shapes import Problem, Unanswered, record
 
 DIST = Path(__file__).resolve().parent / "dist"
 THREADS = 100  # in which requests are answered: some wait for a connection of their own person's
-AT_ONCE = 8  # requests of a person
+AT_ONCE = 8  # requests of a person, and sign-ins
 TIDY_EVERY = 5  # seconds
 LONGEST_BODY = 64 * 1024
 UNSAFE = frozenset(("POST", "PATCH", "PUT", "DELETE"))
@@ -172,7 +172,7 @@ class _Guard:
 
     def __init__(self, app: ASGIApp, sessions: Sessions) -> None:
         self.app, self.sessions = app, sessions
-        self._turns: WeakKeyDictionary[database.Login, anyio.Semaphore] = WeakKeyDictionary()
+        self._turns: WeakKeyDictionary[object, anyio.Semaphore] = WeakKeyDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith("/api/"):
@@ -189,16 +189,18 @@ class _Guard:
             await problem(413, TOO_LONG)(scope, receive, send)
             return
         with database.acting_as(session.login if session else None):
-            await self._in_turn(session)(scope, body, send)
+            # Whoever signs in waits for others who do, and nobody else waits for them.
+            who = self.sessions if _signs_in(scope) else session and session.login
+            await self._in_turn(who)(scope, body, send)
 
-    def _in_turn(self, session: Optional[Session]) -> ASGIApp:
-        """Let no person have more than AT_ONCE requests under way: the threads are there for all.
+    def _in_turn(self, who: object) -> ASGIApp:
+        """Let nobody have more than AT_ONCE requests under way: the threads are there for all.
 
         A turn ends where the answer begins, since a client may take its time to read it.
         """
-        if not session:
+        if not who:
             return self.app
-        turn = self._turns.setdefault(session.login, anyio.Semaphore(AT_ONCE))
+        turn = self._turns.setdefault(who, anyio.Semaphore(AT_ONCE))
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             async with contextlib.AsyncExitStack() as held:

@@ -70,7 +70,7 @@ class Kept(Generic[Sums]):
 def _add_up() -> Revenue:
     recurring = reports.recurring_revenue()
     return Revenue(
-        summed_at=datetime.now().astimezone(), months=reports.monthly_revenue(), recurring=recurring,
+        summed_at=database.now(), months=reports.monthly_revenue(), recurring=recurring,
         monthly_total=sum((row["monthly"] for row in recurring), Decimal(0)), bill_runs=bill_run.latest_runs(),
     )
 
