@@ -18,15 +18,21 @@ FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-
 DESK, NARROW, PHONE = (1440, 900), (1024, 768), (390, 844)
 # What a page tells nobody: content that its policy refused, and stored text that ran.
 LISTENING = """
-addEventListener("securitypolicyviolation", (event) => console.error("refused", event.violatedDirective, event.blockedURI));
+addEventListener("securitypolicyviolation", (event) =>
+    console.error("refused", event.violatedDirective, event.blockedURI));
 window.ran = [];
 window.xss = (what) => window.ran.push(what);
 """
-ROWS = """(caption) => {
+WORDS = 'cell.innerText.trim().replace(/\\s+/g, " ")'
+ROWS = f"""(caption) => {{
     const table = [...document.querySelectorAll("table")].find((one) => one.caption?.textContent.trim() === caption);
     const rows = [...(table?.rows ?? [])].filter((row) => row.ariaHidden !== "true");
-    return rows.map((row) => [...row.cells].map((cell) => cell.innerText.trim().replace(/\\s+/g, " ")));
-}"""
+    return rows.map((row) => [...row.cells].map((cell) => {WORDS}));
+}}"""
+DRAWN = f"""() => [...document.querySelectorAll(".list tbody tr[data-index]")].map((row) =>
+    [Number(row.dataset.index), [...row.cells].map((cell) => {WORDS})])"""
+PATIENCE = 15_000  # milliseconds, on a machine that has much to do
+expect.set_options(timeout=PATIENCE)
 SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -74,6 +80,7 @@ class Screen:
         self.page.goto(self.address + path)
         if self.signed_in:
             expect(self.page.get_by_role("combobox", name="Find a customer")).to_be_visible()
+            self.page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")  # its keys work
         return self
 
     def is_at(self, path: str) -> None:
@@ -87,7 +94,7 @@ class Screen:
     def shows(self, caption: str, rows: list[list[str]]) -> None:
         """Wait until a table has exactly these rows beneath its heads."""
         with contextlib.suppress(AssertionError):
-            wait_for(lambda: self.table(caption)[1:] == rows, 5)
+            wait_for(lambda: self.table(caption)[1:] == rows, PATIENCE / 1_000)
         assert self.table(caption)[1:] == rows, f"{self.table(caption)[1:]}\nis not\n{rows}"
 
     def whole_table(self, caption: str) -> list[list[str]]:
@@ -95,9 +102,7 @@ class Screen:
         seen: dict[int, list[str]] = {}
         wait_for(lambda: self.table(caption))
         while True:
-            drawn = self.page.evaluate("""() => [...document.querySelectorAll(".list tbody tr[data-index]")].map((row) =>
-                [Number(row.dataset.index), [...row.cells].map((cell) => cell.innerText.trim().replace(/\\s+/g, " "))])""")
-            seen.update((index, cells) for index, cells in drawn)
+            seen.update(self.page.evaluate(DRAWN))
             before = self.page.evaluate("[scrollY, document.documentElement.scrollHeight]")
             if before[0] + self.page.viewport_size["height"] >= before[1] - 1 and not self._reads_on():
                 return [seen[index] for index in sorted(seen)]
@@ -112,7 +117,7 @@ class Screen:
         """Return the figures at the head of a page by their names."""
         found = self.page.locator("dl.figures > div")
         expect(found.first).to_be_visible()
-        return {name: value for name, value in (part.split("\n") for part in found.all_inner_texts())}
+        return dict(part.split("\n") for part in found.all_inner_texts())
 
     def button(self, name: str) -> Locator:
         return self.page.get_by_role("button", name=name, exact=True)
@@ -126,7 +131,7 @@ def at_desk(browser: Browser, address: str, who: Visitor | None = None, size: tu
             refused: Collection[int] = (), **more: Any) -> Iterator[Screen]:
     """Sit somebody down at a browser, signed in or not; nothing may go wrong there but what refused names."""
     context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **more)
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE)
     context.add_init_script(LISTENING)
     if who:
         context.add_cookies([{"name": name, "value": value, "url": address} for name, value in who.cookies.items()])
