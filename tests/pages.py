@@ -43,11 +43,10 @@ sessions.UNUSED_SECONDS, app.TIDY_EVERY = 0, 0.05
 class Site:
     """A server of the page that runs; links are those it printed, first the administrator's, then the viewer's."""
 
-    def __init__(self, uri: str, *options: str, first: tuple[str, ...] = (), before: str = "",
-                 program: Path = PROJECT, **env: str) -> None:
+    def __init__(self, uri: str, *options: str, first: tuple[str, ...] = (), before: str = "", **env: str) -> None:
         start = ["-c", CHANGED.format(before)] if before else ["main.py"]
         self.process = subprocess.Popen(
-            [sys.executable, *start, *first, "web", "--port", "0", *options], cwd=program, env=environment(uri, **env),
+            [sys.executable, *start, *first, "web", "--port", "0", *options], cwd=PROJECT, env=environment(uri, **env),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         self.folder = Path(env.get("ISP_DATA_DIR", ""))

@@ -208,7 +208,7 @@ QUERIES = {
     "kind": ["removed", "\0", "ADDED"],
     "table": ["pg_authid", "schema_version", "\0", "trail"],
     "cursor": ["x", "===", "e30=", "WzFd", "\0", "x" * 2000, "é", "WyJ4Il0=", "None"],
-    "unknown": ["1"], "customer_id": ["2"],
+    "quick": ["x", "2", "", "\0"], "unknown": ["1"], "customer_id": ["2"],
 }
 
 

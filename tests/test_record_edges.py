@@ -430,7 +430,8 @@ NO_DELETION = {"transaction_id": 0, "changed_at": datetime(2026, 1, 1, tzinfo=ti
 CALLS = {
     database: {
         "describe_server": (), "rights": (), "size": (), "today": (), "now": (), "count": ("customers",),
-        "get_customer": (1,), "list_customers": (), "find_customers": ("ada",), "similar_customers": ("Ada", "123"),
+        "get_customer": (1,), "list_customers": (), "find_customers": ("ada",), "suggest_customers": ("ada",),
+        "similar_customers": ("Ada", "123"),
         "customer_patterns": ("ada",),
         "customer_contents": (1,),
         "get_location": (1,), "list_locations": (), "find_locations": ("ada",), "location_contents": (1,),

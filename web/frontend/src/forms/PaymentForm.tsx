@@ -57,10 +57,7 @@ function Entry({ customerId, name, form, onClose }: Props & { form: Form }) {
   const [payment, setPayment] = useState<Payment | null>(null);
   const entry = useEntry(
     (body: NewPayment) => send<Payment>("POST", `/api/customers/${customerId}/payments`, body),
-    (saved) => {
-      setPayment(saved);
-      void queries.invalidateQueries();
-    },
+    setPayment,
   );
   const { busy, outcome } = entry;
   const questions = outcome?.failure?.questions ?? [];

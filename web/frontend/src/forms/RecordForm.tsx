@@ -1,6 +1,5 @@
 // Adding and changing a customer, a location, a service or equipment.
-import { useQueryClient } from "@tanstack/react-query";
-import { useEffect, useState, type FormEvent } from "react";
+import { useState, type FormEvent } from "react";
 import { send, sentence } from "../api/client";
 import type { Question, Values } from "../api/types";
 import { Dialog } from "../parts/Dialog";
@@ -22,25 +21,17 @@ interface Props {
 }
 
 export function RecordForm({ kind, title, path, seen: first, onClose, onSaved }: Props) {
-  const queries = useQueryClient();
   const [seen, setSeen] = useState<Values | null>(first ?? null);
   const [texts, setTexts] = useState<Texts>(() => textsOf(kind.fields, first ?? {}));
   const [confirmed, setConfirmed] = useState<string[]>([]);
   const entry = useEntry(
     (body: Values) => send<Values>(seen ? "PATCH" : "POST", path, body),
-    (row) => {
-      void queries.invalidateQueries();
-      onSaved(said(seen ? "Saved" : "Added", kind, { ...seen, ...row }), row);
-    },
+    (row) => onSaved(said(seen ? "Saved" : "Added", kind, { ...seen, ...row }), row),
   );
   const { busy, outcome } = entry;
   const names = kind.fields.map(({ name }) => name);
   const questions = outcome?.failure?.questions ?? [];
   const present = outcome?.failure?.present ?? null;
-  // What somebody else changed is to stand on the page behind, whatever comes of this form.
-  useEffect(() => {
-    if (present) void queries.invalidateQueries();
-  }, [present, queries]);
 
   const save = (values: Texts, before: Values | null, yes: string[]) => {
     const body = before ? changedOnly(kind.fields, values, before) : addition(kind, values, yes);

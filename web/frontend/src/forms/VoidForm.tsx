@@ -1,4 +1,3 @@
-import { useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
 import { send } from "../api/client";
 import type { Payment } from "../api/types";
@@ -6,6 +5,7 @@ import { Dialog } from "../parts/Dialog";
 import { Field } from "../parts/Field";
 import { PaymentUses } from "../parts/PaymentUses";
 import { paymentName } from "../words/sentences";
+import { clean } from "../words/text";
 import { Refusal } from "./RecordForm";
 import { against, useEntry } from "./useEntry";
 
@@ -14,14 +14,10 @@ export function VoidDialog({ payment, onClose, onVoided }: {
   onClose: () => void;
   onVoided: (sentence: string) => void;
 }) {
-  const queries = useQueryClient();
   const [reason, setReason] = useState("");
   const entry = useEntry(
     (body: { reason: string }) => send<Payment>("POST", `/api/payments/${payment.payment_id}/void`, body),
-    (voided) => {
-      void queries.invalidateQueries();
-      onVoided(`Voided ${paymentName(voided)}: ${voided.void_reason ?? reason}`);
-    },
+    (voided) => onVoided(clean(`Voided ${paymentName(voided)}: ${voided.void_reason}`)),
   );
   const submit = (event: FormEvent) => {
     event.preventDefault();

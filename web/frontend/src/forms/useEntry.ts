@@ -1,3 +1,4 @@
+import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { Refused } from "../api/client";
 import type { Failure } from "../api/types";
@@ -11,9 +12,10 @@ export interface Outcome {
 
 /**
  * Send a form, one time at once: a second click while it is under way does nothing, and leaving the page meanwhile is
- * asked about.
+ * asked about. What stands behind the form is read again once it is saved, or was met by what somebody else did.
  */
 export function useEntry<Body, Answer>(write: (body: Body) => Promise<Answer>, done: (answer: Answer) => void) {
+  const queries = useQueryClient();
   const [busy, setBusy] = useState(false);
   const [outcome, setOutcome] = useState<Outcome | null>(null);
   const underWay = useRef(false);
@@ -32,10 +34,12 @@ export function useEntry<Body, Answer>(write: (body: Body) => Promise<Answer>, d
     try {
       const answer = await write(body);
       setOutcome(null);
+      void queries.invalidateQueries();
       done(answer);
     } catch (error) {
       const refused = error instanceof Refused ? error : null;
       if (refused?.status === 401) return setOutcome(null); // one signs in again, and sends it again
+      if (refused?.status === 404 || refused?.status === 409) void queries.invalidateQueries();
       setOutcome({ error, failure: refused?.failure ?? null, unknown: refused?.unknown ?? true });
     } finally {
       underWay.current = false;
