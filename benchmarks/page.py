@@ -91,6 +91,10 @@ def answers(samples: int) -> dict[str, Answer]:
         "account": Answer("/api/customers/{}".format, accounts.get_account, list(account)),
         "search by part of a name": search_of("/api/customers", accounts.list_customers, list(by_name)),
         "search by phone": search_of("/api/customers", accounts.list_customers, list(by_phone)),
+        "search that is typed": Answer(
+            lambda term: f"/api/customers?quick=true&search={quote(term)}&limit=8",
+            lambda term: accounts.list_customers(accounts.TypedSearch(search=term, limit=8, quick=True)),
+            [term[:2 + number % 6] for number, term in enumerate(by_name)]),
         "customer's bills": Answer("/api/customers/{}/bills".format,
                                    lambda customer_id: accounts.list_bills(customer_id, Place()), list(account)),
         "customer's payments": Answer("/api/customers/{}/payments".format,
@@ -108,9 +112,9 @@ def answers(samples: int) -> dict[str, Answer]:
     }
 
 
-def search_of(path: str, endpoint: Callable[[Search], object], terms: list[str]) -> Answer:
+def search_of(path: str, endpoint: Callable[[Any], object], terms: list[str]) -> Answer:
     return Answer(lambda term: f"{path}?search={quote(term)}&limit=20",
-                  lambda term: endpoint(Search(search=term, limit=20)), terms)
+                  lambda term: endpoint(accounts.TypedSearch(search=term, limit=20)), terms)
 
 
 def late(sort: Any, samples: int) -> Answer:
