@@ -25,6 +25,7 @@ pytestmark = pytest.mark.slow
 AXE = Path("web/frontend/node_modules/axe-core/axe.min.js")
 SILENT = "The server does not answer; see whether it runs and this machine reaches it, then try again."
 MANY = 10_000
+NOBODY = re.compile("^(No customer found.|Nothing begins so)")  # the second of what is found at once alone
 
 
 def provider(uri):
@@ -122,7 +123,7 @@ def test_a_search_that_is_awaited_says_so_and_offers_no_old_hits(desk):
         expect(hits).to_have_count(0)
         wait_for(lambda: held or screen.page.evaluate("0"))
         held.pop().continue_()
-        expect(screen.page.get_by_text("No customer found.")).to_be_visible()
+        expect(screen.page.get_by_text(NOBODY)).to_be_visible()
 
 
 def test_an_empty_database_says_on_each_page_what_to_do_first(browser):
@@ -627,7 +628,7 @@ def test_the_keyboard_alone_finds_a_customer_records_a_payment_and_voids_it(desk
     with desk("bob", refused=[409]) as screen:
         screen.open()
         screen.page.keyboard.press("/")
-        screen.page.keyboard.type("okafor")
+        screen.page.keyboard.type("ada ok")
         expect(screen.page.get_by_role("option", name="Ada Okafor")).to_be_visible()
         screen.page.keyboard.press("Enter")
         expect(heading(screen, "Ada Okafor")).to_be_visible()
@@ -644,7 +645,7 @@ def test_the_keyboard_alone_finds_a_customer_records_a_payment_and_voids_it(desk
         expect(screen.button("Record payment")).to_be_focused()
         screen.page.keyboard.press("/")
         screen.page.keyboard.type("by keyboard")
-        expect(screen.page.get_by_text("No customer found.")).to_be_visible()
+        expect(screen.page.get_by_text(NOBODY)).to_be_visible()
         screen.page.keyboard.press("ArrowDown")
         screen.page.keyboard.press("ArrowDown")
         screen.page.keyboard.press("Enter")
