@@ -688,10 +688,10 @@ def test_back_from_an_account_returns_to_the_same_place_in_the_list(ann):
         ann.page.mouse.wheel(0, 600)
         wait_for(lambda step=step: ann.page.evaluate("scrollY") >= step * 600)
     row = ann.page.get_by_role("link").filter(has_text=re.compile(r"^\d+$")).filter(visible=True).nth(20)
-    row.scroll_into_view_if_needed()
-    place = ann.page.evaluate("scrollY")
+    ann.page.evaluate("addEventListener('click', () => { window.place = scrollY; }, {capture: true})")
     row.click()
     expect(ann.page.get_by_role("heading", name="Bill ")).to_be_visible()
+    place = ann.page.evaluate("window.place")
     ann.page.go_back()
     expect(ann.page.get_by_role("table", name="Bills")).to_be_visible()
     with contextlib.suppress(AssertionError):
