@@ -1242,6 +1242,7 @@ def suggest_customers(term: str, limit: int = 10) -> Hits:
 
     Only what an index finds at once: numbers, then names, then addresses, then names with addresses, each by the two
     longest words. Where more than SUGGESTED are found so, the rest is not looked for, and total is one more than that.
+    Whose name has the longest word comes first.
     """
     folds = _folds(unicodedata.normalize("NFC", term))
     if not folds["plain"]:
@@ -1315,7 +1316,7 @@ def suggest_customers(term: str, limit: int = 10) -> Hits:
                END AS hits
         FROM hit
         JOIN customers USING (customer_id)
-        ORDER BY name_folded, customer_id
+        ORDER BY name_folded LIKE ANY (%(first)s) DESC, name_folded, customer_id
         LIMIT %(limit)s
         """,
         first=_all_indexed(words[0]), second=_all_indexed(words[min(1, len(words) - 1)]), several=len(words) > 1,

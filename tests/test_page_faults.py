@@ -470,6 +470,13 @@ def test_the_csv_of_late_customers_is_the_file_that_the_export_writes(bob, place
     assert bob.get("/api/late.csv").content == (tmp_path / "late.csv").read_bytes()
 
 
+def test_what_somebody_else_changed_is_shown_with_two_decimals_however_it_is_stored(bob, place):
+    place.sql("UPDATE equipment SET equipment_name = 'Modem', cost = 7 WHERE equipment_id = 1")
+    seen = {"equipment_name": "Router", "serial_number": "S-1", "cost": "7"}
+    said = problem(bob.patch("/api/equipment/1", json={"equipment_name": "Switch", "seen": seen}), 409)
+    assert (said["present"]["equipment_name"], said["present"]["cost"]) == ("Modem", "7.00")
+
+
 def test_a_field_that_somebody_else_changed_meanwhile_is_shown_and_not_lost(page, bob):
     seen = bob.get("/api/equipment/1").json()
     seen = {name: seen[name] for name in ("equipment_name", "serial_number", "cost")}
@@ -522,14 +529,17 @@ def test_who_asks_for_much_at_once_keeps_nobody_else_waiting(place):
         holder.execute("COMMIT")
 
 
-def test_sign_ins_that_hang_keep_nobody_else_waiting(place):
+def test_of_many_sign_ins_that_hang_few_are_at_the_database_at_once(place):
     with site(place.uri, DB_CONNECT_TIMEOUT="600") as served, contextlib.ExitStack() as opened:
         with frozen(place):
             for number in range(150):
                 secret = json.dumps({"login": f"nobody{number}", "password": "x"})
                 _silent(opened, served, "POST /api/session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
                                         f"Content-Length: {len(secret)}\r\n\r\n{secret}")
-            assert served.visitor().who() is None
+            process = psutil.Process(served.process.pid)
+            wait_for(lambda: process.num_fds() > 150)
+            assert [served.visitor().who() for _ in range(20)] == [None] * 20
+            assert len(process.net_connections("unix")) <= 12  # 8 at the database, and the program's own
         assert served.person("bob").who()["login"] == "bob"
 
 
@@ -588,10 +598,10 @@ def test_a_list_is_read_to_its_end_page_by_page_and_has_nobody_twice(bob, many):
 def test_what_is_asked_comes_back_with_the_payments_it_is_about(bob):
     sent = payment("9.99", reference="Q-1")
     assert bob.post(PAYMENTS, json=sent).status_code == 201
-    said = problem(bob.post(PAYMENTS, json={**payment("9.99", reference="Q-1"), "confirmed": []}), 409)
-    question, = said["questions"]
-    assert question["kind"] == "repeated"
-    assert [row["amount"] for row in question["payments"]] == ["9.99"]
+    for asked, amount in ((payment("9.99", reference="Q-1"), "9.99"), (payment("4", paid_on="2026-01-31"), "4.00")):
+        question, = problem(bob.post(PAYMENTS, json={**asked, "confirmed": []}), 409)["questions"]
+        assert question["kind"] == "repeated"
+        assert [row["amount"] for row in question["payments"]] == [amount]
     said = problem(bob.post(PAYMENTS, json={**payment("1000.00"), "confirmed": []}), 409)
     assert [question["kind"] for question in said["questions"]] == ["much"]
     assert json.dumps(said)

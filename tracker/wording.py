@@ -98,6 +98,11 @@ def of_what(table: str, record: Row) -> str:
             f", at location {record['location_id']}" if "location_id" in record else "")
 
 
+def device(row: Row) -> str:
+    """Return equipment as sentences name it, with where it is and whose."""
+    return f"equipment {row['equipment_id']}, {row['equipment_name']}, at {row['address']}, of {row['name']}"
+
+
 def what_was_done(change: Row, name: str) -> str:
     """Say what a change did to a record of this name, and why, if somebody said why."""
     if change["kind"] == "changed":

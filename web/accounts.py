@@ -1,6 +1,8 @@
 """Customers, their accounts, and what they have at each location."""
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal, Optional
 
 from fastapi import APIRouter, Query
@@ -8,6 +10,7 @@ from fastapi import APIRouter, Query
 import database
 from database import MOST_COUNTED, SUGGESTED
 from tracker import fields, payments, reports, trail, wording
+from tracker.errors import Conflict
 from web.shapes import (
     Address,
     Cost,
@@ -214,7 +217,8 @@ def update_service(service_id: Id, given: ServiceChange) -> Any:
 
 @router.post("/locations/{location_id}/equipment", status_code=201, response_model=shape(database.EquipmentRow))
 def add_equipment(location_id: Id, new: NewEquipment) -> Any:
-    equipment_id = database.add_equipment(location_id, new.equipment_name, new.serial_number, new.cost)
+    with telling_whose(new.serial_number):
+        equipment_id = database.add_equipment(location_id, new.equipment_name, new.serial_number, new.cost)
     return {"equipment_id": equipment_id, "location_id": location_id, **new.model_dump()}
 
 
@@ -234,4 +238,16 @@ def get_equipment(equipment_id: Id) -> Any:
 
 @router.patch("/equipment/{equipment_id}", response_model=shape(database.EquipmentRow))
 def update_equipment(equipment_id: Id, given: EquipmentChange) -> Any:
-    return database.update_equipment(equipment_id, **changes(given))
+    with telling_whose(given.serial_number):
+        return database.update_equipment(equipment_id, **changes(given))
+
+
+@contextmanager
+def telling_whose(serial_number: Optional[str]) -> Iterator[None]:
+    """Where a serial number is refused because another device has it, say which."""
+    try:
+        yield
+    except Conflict as exc:
+        if exc.field != "serial_number" or not serial_number or not (row := database.serial_holder(serial_number)):
+            raise
+        raise Conflict(f"That is the serial number of {wording.device(row)}.", exc.field) from exc

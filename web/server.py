@@ -21,6 +21,7 @@ from web.sessions import SHARED_CONNECTIONS, Sessions
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 BACKLOG = 256
+KEEP_ALIVE = 75  # seconds, as usual: at 5 a browser may send into a connection that is just being closed
 END_WITHIN = 4  # seconds that requests under way have at the end
 Say = Callable[[str], object]
 
@@ -57,7 +58,7 @@ def run(version: str, sessions: Sessions, listener: socket.socket) -> None:
     logging.getLogger("uvicorn").addHandler(logging.NullHandler())  # the program has its own log
     config = uvicorn.Config(
         make_app(sessions, version), log_config=None, access_log=False, server_header=False, http="h11", ws="none",
-        loop="asyncio", lifespan="on", timeout_graceful_shutdown=END_WITHIN,
+        loop="asyncio", lifespan="on", timeout_graceful_shutdown=END_WITHIN, timeout_keep_alive=KEEP_ALIVE,
     )
     try:
         with contextlib.suppress(KeyboardInterrupt, SystemExit):  # uvicorn raises the signal anew once it has ended

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar, overload
 
 import database
 from database import Customer, Hits
-from tracker import errors, fields, payments, text
+from tracker import errors, fields, payments, text, wording
 from tracker.terminal import prompts, screens, tables
 from tracker.terminal.paging import fitting, turn_page
 from tracker.terminal.prompts import ask, say
@@ -59,7 +59,7 @@ SERVICE = Kind(
 EQUIPMENT = Kind(
     "equipment", "equipment", "equipment_id",
     database.get_equipment, database.find_equipment, screens.EQUIPMENT,
-    lambda row: f"equipment {row['equipment_id']}, {row['equipment_name']}, at {row['address']}, of {row['name']}",
+    wording.device,
     of_customer(database.list_equipment),
 )
 BILL = Kind(

@@ -34,11 +34,11 @@ export const revenue = queryOptions({
   staleTime: 60_000,
 });
 
-/** Customers for the search in the header: a few, and none while nothing is typed. */
-export const found = (search: string) =>
+/** A few customers with these words, at once: what the indexes find first; none while nothing is typed. */
+export const suggested = (search: string, limit: number) =>
   queryOptions({
-    queryKey: ["found", search],
-    queryFn: ({ signal }) => get("/api/customers", { query: { search, limit: 8 }, signal }),
+    queryKey: ["suggested", search, limit],
+    queryFn: ({ signal }) => get("/api/customers", { query: { search, limit, quick: true }, signal }),
     enabled: search !== "",
     placeholderData: keepPreviousData,
   });

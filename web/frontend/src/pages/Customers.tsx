@@ -1,7 +1,7 @@
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useNavigate } from "react-router";
-import { list } from "../api/queries";
+import { list, suggested } from "../api/queries";
 import { usePerson } from "../api/session";
 import type { CustomerHit } from "../api/types";
 import { RecordForm } from "../forms/RecordForm";
@@ -20,10 +20,20 @@ const COLUMNS: Column<CustomerHit>[] = [
   { head: "Address", spare: 1, cell: (row) => row.address ?? "" },
 ];
 
+const GLANCE = 100;
+
 export function Customers() {
   const [asked, ask] = useAsked();
   const search = asked("search");
-  const found = useInfiniteQuery(list("/api/customers", { search }));
+  // What the whole search finds, which may take a second, stands where a glance found something before.
+  const glance = useQuery(suggested(search, GLANCE));
+  const everything = list("/api/customers", { search });
+  const found = useInfiniteQuery({
+    ...everything,
+    placeholderData: glance.data?.rows.length && !glance.isPlaceholderData
+      ? { pages: [glance.data], pageParams: [null] }
+      : everything.placeholderData,
+  });
   const first = found.data?.pages[0];
   const [adding, setAdding] = useState(false);
   const navigate = useNavigate();

@@ -132,7 +132,6 @@ function BillRuns({ runs }: { runs: BillRun[] }) {
           <thead>
             <tr>
               <th scope="col">Month</th>
-              <th scope="col">Issued</th>
               <th scope="col" className="number">Bills</th>
               <th scope="col" className="amount">Billed</th>
               <th scope="col" className="amount">Paid</th>
@@ -142,7 +141,6 @@ function BillRuns({ runs }: { runs: BillRun[] }) {
             {runs.map((run) => (
               <tr key={`${run.period} ${run.issued_on}`}>
                 <th scope="row" className="day">{run.period.slice(0, 7)}</th>
-                <td className="day">{run.issued_on}</td>
                 <td className="number"><Count of={run.bills} /></td>
                 <td className="amount"><Amount of={run.amount} /></td>
                 <td className="amount"><Amount of={run.paid} /></td>

@@ -3,12 +3,13 @@ import { useQuery } from "@tanstack/react-query";
 import { useEffect, useId, useRef, useState, type KeyboardEvent } from "react";
 import { useNavigate } from "react-router";
 import { sentence } from "../api/client";
-import { found } from "../api/queries";
+import { suggested } from "../api/queries";
 import type { CustomerHit } from "../api/types";
 import { clean } from "../words/text";
 import { useSettled } from "./hooks";
 
 const SETTLED = 120;
+const FEW = 8;
 
 interface Choice {
   to: string;
@@ -25,7 +26,7 @@ export function Search() {
   const [picked, setPicked] = useState(""); // where the choice leads that the arrows or the mouse are at
   const sought = words.trim();
   const settled = useSettled(sought, SETTLED);
-  const answer = useQuery(found(settled));
+  const answer = useQuery(suggested(settled, FEW));
   // An answer to other words than those that stand there is never offered.
   const current = settled === sought && answer.data && !answer.isPlaceholderData ? answer.data.rows : null;
   const choices = sought ? [...(current ?? []).map(customerChoice), ...elsewhere(sought)] : [];
@@ -120,7 +121,7 @@ export function Search() {
 function stateOf(failure: string | null, current: CustomerHit[] | null): string {
   if (failure) return failure;
   if (!current) return "Searching…";
-  return current.length ? "" : "No customer found.";
+  return current.length ? "" : "None at a glance; Enter looks everywhere.";
 }
 
 function customerChoice(hit: CustomerHit): Choice {
