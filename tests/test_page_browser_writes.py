@@ -518,8 +518,8 @@ def test_equipment_is_added_with_a_serial_number_that_no_other_has(bob_refused, 
     fill(form, Equipment_name="Switch", Serial_number=taken.upper(), Cost="30")
     form.get_by_role("button", name="Add", exact=True).click()
     holder = database.serial_holder(taken)
-    assert refusal(form, "Serial number") == (
-        f"That is the serial number of equipment {holder['equipment_id']}, ONT, at 1 Harbour Street, of {holder['name']}.")
+    assert refusal(form, "Serial number") == (f"That is the serial number of equipment {holder['equipment_id']}, ONT, "
+                                              f"at 1 Harbour Street, of {holder['name']}.")
     assert values(form) == {"Equipment name": "Switch", "Serial number": taken.upper(), "Cost": "30"}
     fill(form, Serial_number=taken + "-2")
     form.get_by_role("button", name="Add", exact=True).click()
