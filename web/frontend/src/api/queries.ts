@@ -48,7 +48,7 @@ export function one<P extends Readable>(path: P, id: number) {
   return queryOptions({
     queryKey: [path, id],
     queryFn: ({ signal }) => get(path, { id, signal }),
-    enabled: Number.isSafeInteger(id),
+    enabled: Number.isSafeInteger(id) && id > 0,
   });
 }
 

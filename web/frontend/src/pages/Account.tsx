@@ -25,7 +25,7 @@ export function Account() {
   const id = Number(useParams()["id"]);
   const asked = useQuery(one("/api/customers/{customer_id}", id));
   useTitle(asked.data ? clean(asked.data.name) : "Customer");
-  if (!Number.isSafeInteger(id)) return <NotFound />;
+  if (!Number.isSafeInteger(id) || id < 1) return <NotFound />;
   if (asked.isPending) return <Loading rows={10} />;
   if (!asked.data) return <Failed page error={asked.error} again={() => void asked.refetch()} />;
   return <Found key={id} shown={asked.data} />;

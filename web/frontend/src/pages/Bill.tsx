@@ -13,7 +13,7 @@ export function Bill() {
   const id = Number(useParams()["id"]);
   const asked = useQuery(one("/api/bills/{billing_id}", id));
   useTitle(`Bill ${id}`);
-  if (!Number.isSafeInteger(id)) return <NotFound />;
+  if (!Number.isSafeInteger(id) || id < 1) return <NotFound />;
   if (asked.isPending) return <Loading />;
   if (!asked.data) return <Failed page error={asked.error} again={() => void asked.refetch()} />;
   return <Found shown={asked.data} />;

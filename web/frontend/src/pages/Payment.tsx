@@ -18,7 +18,7 @@ export function Payment() {
   const id = Number(useParams()["id"]);
   const asked = useQuery(one("/api/payments/{payment_id}", id));
   useTitle(`Payment ${id}`);
-  if (!Number.isSafeInteger(id)) return <NotFound />;
+  if (!Number.isSafeInteger(id) || id < 1) return <NotFound />;
   if (asked.isPending) return <Loading />;
   if (!asked.data) return <Failed page error={asked.error} again={() => void asked.refetch()} />;
   return <Found shown={asked.data} />;

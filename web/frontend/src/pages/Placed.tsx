@@ -16,7 +16,7 @@ export function Placed({ kind }: { kind: keyof typeof PATHS }) {
   const id = Number(useParams()["id"]);
   const asked = useQuery(one(PATHS[kind], id));
   useTitle("");
-  if (!Number.isSafeInteger(id)) return <NotFound />;
+  if (!Number.isSafeInteger(id) || id < 1) return <NotFound />;
   if (asked.isPending) return <Loading />;
   if (!asked.data) return <Failed page error={asked.error} again={() => void asked.refetch()} />;
   const looked = kind === "equipment" ? `?equipment=${id}` : "";
