@@ -51,6 +51,7 @@ from tracker.errors import (
     SignInRefused,
     Unavailable,
     is_refusal,
+    names_refusal,
     why_unreachable,
 )
 
@@ -237,7 +238,7 @@ class Login:
                 raise SignInRefused
             self._lent += 1
         try:
-            return _lend(self.open())
+            return _lend(self)
         except BaseException:
             self._returned()
             raise
@@ -776,7 +777,7 @@ def _borrow(login: Login) -> _Session:
     except (psycopg2.Error, UnicodeDecodeError) as exc:
         login.slots.release()
         _log_unreachable(exc)
-        if login is not _own and not _data_folder and is_refusal(str(exc)):
+        if login is not _own and not _data_folder and names_refusal(str(exc)):
             raise SignInRefused from exc
         raise Unavailable("The database cannot be reached now; try again in a moment.") from exc
     except BaseException:
@@ -786,20 +787,20 @@ def _borrow(login: Login) -> _Session:
     return conn
 
 
-def _lend(pool: psycopg2.pool.ThreadedConnectionPool) -> _Session:
-    """Take a connection that works out of the pool; start the embedded server again if that has died."""
+def _lend(login: Login) -> _Session:
+    """Take a connection that works out of a login's pool; start the embedded server again if that has died."""
     try:
-        conn = cast(_Session, pool.getconn())
+        conn = cast(_Session, login.open().getconn())
     except psycopg2.OperationalError:
         if not _data_folder:
             raise
         log.note("The embedded server is away; it is started again")
         _embedded_uri()
-        conn = cast(_Session, pool.getconn())
+        conn = cast(_Session, login.open().getconn())
     while not _is_alive(conn):
         log.note("A connection was lost while idle; another one is taken")
-        pool.putconn(conn, close=True)
-        conn = _lend(pool)
+        login.open().putconn(conn, close=True)
+        conn = _lend(login)
     return conn
 
 

@@ -476,7 +476,8 @@ NOT_IN_ONE_GO = {"connect", "disconnect", "transaction", "reading", "streaming",
                  "write_value", "only", "existing", "apply_credit", "sum_late", "sum_aged", "verify", "verify_books",
                  "default_due_date",
                  "plan_upgrade", "upgrade", "too_large", "take_turn", "give_reason", "is_embedded",
-                 "can_undo", "years_kept"}
+                 "can_undo", "years_kept", "acting_as", "sign_in",
+                 "viewer_of_embedded", "administrator_of_embedded"}
 
 
 def test_every_function_that_reads_or_writes_is_tried_again_after_a_deadlock(account, monkeypatch):

@@ -191,10 +191,15 @@ REFUSALS = (
 
 
 def is_refusal(said: str) -> bool:
-    """Tell whether what libpq said of a connection that failed is about who wanted in."""
+    """Tell whether what libpq said of a connection that failed may be about who wanted in."""
     plain = re.sub(r'"[^"]*"', '""', said)
     known = next(sign for sign in UNREACHABLE if re.search(sign, plain))
-    return not known or re.search(REFUSALS, plain) is not None
+    return not known or names_refusal(said)
+
+
+def names_refusal(said: str) -> bool:
+    """Tell whether what libpq said is surely about who wanted in."""
+    return re.search(REFUSALS, re.sub(r'"[^"]*"', '""', said)) is not None
 
 
 class Error(Exception):

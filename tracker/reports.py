@@ -530,7 +530,7 @@ def _aging(cur: Cursor, asked: _Asked) -> None:
 
 def check_may_read() -> None:
     """Raise Forbidden where this login may not read what revenue and bill runs are summed from."""
-    fetch_all("SELECT FROM services, billing, payments LIMIT 0")
+    fetch_all("SELECT services.*, billing.*, payments.* FROM services, billing, payments LIMIT 0")
 
 
 def recurring_revenue() -> list[RecurringRevenue]:

@@ -2,23 +2,30 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Iterator
 from datetime import date
 from typing import IO, Annotated, Any, Callable, Literal, Optional
+from weakref import WeakKeyDictionary
 
-from fastapi import APIRouter, Query
+import anyio
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 from starlette.types import Receive, Scope, Send
 
 import database
 from tracker import fields, reports, trail, wording
+from tracker.errors import Busy
 from tracker.transfer import exporting
-from web.shapes import Input, Page, Place, Word, after, page, page_of, parsed, shape, storable, whole
+from web.shapes import Input, Page, Place, Word, after, money, page, page_of, parsed, shape, storable, whole
 from web.telling import Told, told
 
 router = APIRouter(tags=["lists"])
 CHUNK = 64 * 1024
+MOST_DOWNLOADS = 4  # of one person at a time
+SENT_WITHIN = 15 * 60  # seconds
+_turns: WeakKeyDictionary[database.Login, threading.BoundedSemaphore] = WeakKeyDictionary()
 Day = Annotated[str, Field(max_length=40)]
 Sort = Literal["oldest", "amount", "name"]
 Kind = Literal["", "added", "changed", "deleted"]
@@ -61,7 +68,7 @@ class AgingPage(page_of(reports.AgedCustomer)):  # type: ignore[misc]
 
 # What a cursor of each order holds: the order's key, and the customer's ID.
 KEYS: dict[str, tuple[Callable[[str], Any], ...]] = {
-    "oldest": (fields.day, whole), "amount": (fields.amount, whole), "name": (storable, whole),
+    "oldest": (fields.day, whole), "amount": (money, whole), "name": (storable, whole),
 }
 
 
@@ -99,19 +106,25 @@ def _shown(day: Optional[date]) -> str:
 
 
 @router.get("/late.csv", response_class=StreamingResponse)
-def export_late(asked: Annotated[List, Query()]) -> StreamingResponse:
+def export_late(request: Request, asked: Annotated[List, Query()]) -> StreamingResponse:
     """Return the whole list of late customers as CSV."""
-    return _download("late", exporting.export_late, _given(asked))
+    return _download(request, "late", exporting.export_late, _given(asked))
 
 
 @router.get("/aging.csv", response_class=StreamingResponse)
-def export_aging(asked: Annotated[List, Query()]) -> StreamingResponse:
+def export_aging(request: Request, asked: Annotated[List, Query()]) -> StreamingResponse:
     """Return the whole list of what is owed by age as CSV."""
-    return _download("aging", exporting.export_aging, _given(asked))
+    return _download(request, "aging", exporting.export_aging, _given(asked))
 
 
-def _download(name: str, write: Callable[..., object], given: dict[str, Any]) -> StreamingResponse:
-    """Return a file that is written whole before its first byte is sent, so that none can end in the middle unseen."""
+def _download(request: Request, name: str, write: Callable[..., object], given: dict[str, Any]) -> StreamingResponse:
+    """Return a file that is written whole before its first byte is sent, so that none can end in the middle unseen.
+
+    Raise Busy when this person has MOST_DOWNLOADS of them already, which may be slow to be read.
+    """
+    turns = _turns.setdefault(request.scope["session"].login, threading.BoundedSemaphore(MOST_DOWNLOADS))
+    if not turns.acquire(blocking=False):
+        raise Busy(f"{MOST_DOWNLOADS} lists are being downloaded already; wait until one of them has come.")
     file = tempfile.TemporaryFile()  # noqa: SIM115, it is closed when it is sent
     try:
         write(file, **given)
@@ -119,23 +132,27 @@ def _download(name: str, write: Callable[..., object], given: dict[str, Any]) ->
         file.seek(0)
     except BaseException:
         file.close()
+        turns.release()
         raise
-    return _Download(file, {
+    return _Download(file, turns, {
         "Content-Disposition": f'attachment; filename="{name}-{_shown(given["as_of"])}.csv"',
         "Content-Length": str(size),
     })
 
 
 class _Download(StreamingResponse):
-    """Sends a file, and closes it at the end, also that of a client who leaves in the middle."""
+    """Sends a file, and closes it at the end, also that of a client who leaves in the middle or takes too long."""
 
-    def __init__(self, file: IO[bytes], headers: dict[str, str]) -> None:
+    def __init__(self, file: IO[bytes], turns: threading.BoundedSemaphore, headers: dict[str, str]) -> None:
         super().__init__(_chunks(file), media_type="text/csv; charset=utf-8", headers=headers)
-        self._file = file
+        self._file, self._turns = file, turns
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._file:
-            await super().__call__(scope, receive, send)
+        try:
+            with self._file, anyio.move_on_after(SENT_WITHIN):
+                await super().__call__(scope, receive, send)
+        finally:
+            self._turns.release()
 
 
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:

@@ -13,10 +13,12 @@ from pydantic import BaseModel
 
 import database
 from tracker import bill_run, payments, reports, verify
+from tracker.errors import Busy
 from web.shapes import Amount, shape
 
 router = APIRouter(tags=["overview"])
 KEPT_SECONDS = 60
+PATIENCE = 20  # seconds that a request waits for sums that another one adds up
 LATEST = 8
 Sums = TypeVar("Sums")
 
@@ -52,8 +54,10 @@ class Kept(Generic[Sums]):
         kept = self._kept
         if kept and time.monotonic() < kept[0] + KEPT_SECONDS:
             return kept[1]
-        if not self._turn.acquire(blocking=kept is None):
-            return kept[1]  # type: ignore[index]  # it waits for its turn where nothing is kept
+        if not self._turn.acquire(timeout=0 if kept else PATIENCE):
+            if kept:
+                return kept[1]
+            raise Busy("Revenue is being added up; look again in a moment.")
         try:
             return self._fresh(kept)
         finally:

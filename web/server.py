@@ -4,15 +4,19 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import os
 import signal
 import socket
+import tempfile
 import threading
 import webbrowser
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 import database
 from tracker.errors import Error, Unavailable
@@ -21,6 +25,7 @@ from web.sessions import SHARED_CONNECTIONS, Sessions
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 BACKLOG = 256
+HEAD_WITHIN = 20  # seconds
 KEEP_ALIVE = 75  # seconds, as usual: at 5 a browser may send into a connection that is just being closed
 END_WITHIN = 4  # seconds that requests under way have at the end
 Say = Callable[[str], object]
@@ -49,15 +54,28 @@ def serve(version: str, options: Options, say: Say) -> None:
         if options.host not in LOOPBACK:
             say("Whoever can listen to the network can read along: put a proxy with TLS in front.")
         database.disconnect()  # no request is answered with the program's own rights
-        if options.opens:
-            threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()
-        run(version, sessions, listener)
+        with _opened(link) if options.opens else contextlib.nullcontext():
+            run(version, sessions, listener)
+
+
+@contextlib.contextmanager
+def _opened(link: str) -> Iterator[None]:
+    """Open a link in a browser, by a file that leads to it: a browser's arguments are for everybody to see."""
+    descriptor, name = tempfile.mkstemp(suffix=".html")
+    with os.fdopen(descriptor, "w") as file:
+        file.write(f'<!doctype html><meta http-equiv="refresh" content="0; url={link}"><a href="{link}">Open</a>\n')
+    threading.Thread(target=webbrowser.open, args=(Path(name).as_uri(),), daemon=True).start()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
 
 
 def run(version: str, sessions: Sessions, listener: socket.socket) -> None:
     logging.getLogger("uvicorn").addHandler(logging.NullHandler())  # the program has its own log
     config = uvicorn.Config(
-        make_app(sessions, version), log_config=None, access_log=False, server_header=False, http="h11", ws="none",
+        make_app(sessions, version), log_config=None, access_log=False, server_header=False, http=_Listener, ws="none",
         loop="asyncio", lifespan="on", timeout_graceful_shutdown=END_WITHIN, timeout_keep_alive=KEEP_ALIVE,
     )
     try:
@@ -67,6 +85,18 @@ def run(version: str, sessions: Sessions, listener: socket.socket) -> None:
                 server.run([listener])
     finally:
         sessions.end_all()
+
+
+class _Listener(H11Protocol):
+    """A connection that is closed when it says nothing, or not all, of a first request in HEAD_WITHIN."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.loop.call_later(HEAD_WITHIN, self._hang_up)
+
+    def _hang_up(self) -> None:
+        if self.cycle is None:
+            self.transport.close()
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ CONNECTIONS = 2  # of each person who signs in with a login of their own
 SHARED_CONNECTIONS = 4  # of all who came by a link
 UNUSED_SECONDS = 30  # after which connections that nobody uses are closed
 FREE_TRIES = 5
+FREE_FROM_ANYWHERE = 50  # of one name, from all addresses together: guesses from many keep its owner waiting last
 MOST_WAIT = 60
 FORGOTTEN_AFTER = 15 * 60
 MOST_NAMES = 10_000
@@ -39,12 +40,14 @@ class TooManyTries(Error):
         self.seconds = seconds
 
 
-class OldLink(SignInRefused):
+class OldLink(Error):
     """The key of a link that was used already, or was never one."""
 
+    http_status = 401
+
     def __init__(self) -> None:
-        Error.__init__(self, "This link was used already, or is an older start's: open the last one that the server "
-                             "printed.")
+        super().__init__("This link was used already, or is an older start's: open the last one that the server "
+                         "printed.")
 
 
 class Session:
@@ -67,23 +70,23 @@ class _Tries:
         self._refused: dict[str, tuple[int, float]] = {}
         self._lock = threading.Lock()
 
-    def begin(self, name: str) -> None:
+    def begin(self, name: str, free: int = FREE_TRIES) -> None:
         """Count a try as refused until it is known to be none, so that many at once are no way around."""
         with self._lock:
             now = time.monotonic()
-            wait = self._wait(name, now)
+            wait = self._wait(name, free, now)
             if wait > 0:
                 raise TooManyTries(int(wait) + 1)
             self._refused[name] = self._refused.get(name, (0, 0))[0] + 1, now
             if len(self._refused) > MOST_NAMES:
                 self._forget(now)
 
-    def _wait(self, name: str, now: float) -> float:
+    def _wait(self, name: str, free: int, now: float) -> float:
         count, last = self._refused.get(name, (0, now))
         if now > last + FORGOTTEN_AFTER:
             self._refused.pop(name, None)
             return 0
-        return 0 if count < FREE_TRIES else last + min(2 ** (count - FREE_TRIES), MOST_WAIT) - now
+        return 0 if count < free else last + min(2 ** min(count - free, 10), MOST_WAIT) - now
 
     def _forget(self, now: float) -> None:
         kept = sorted(self._refused.items(), key=lambda item: item[1][1])[MOST_NAMES // 2:]
@@ -127,19 +130,24 @@ class Sessions:
     def sign_in(self, name: str, password: str, host: str) -> tuple[str, Session]:
         """Open a session for a login of the database; return its secret, too.
 
-        Raise SignInRefused, TooManyTries after FREE_TRIES refusals in a row of this name, and what connecting raises.
+        Raise SignInRefused, TooManyTries after FREE_TRIES refusals in a row of this name from there, and what
+        connecting raises.
         """
         if self.by_link:
             raise SignInRefused
-        self._tries.begin(name)
+        from_here = f"{name} from {host}"
+        self._tries.begin(from_here)
+        self._tries.begin(name, FREE_FROM_ANYWHERE)
         try:
             login = database.sign_in(name, password, CONNECTIONS)
         except SignInRefused:
             log.note(f"A sign-in was refused to somebody at {host}")
             raise
         except Error:
+            self._tries.take_back(from_here)
             self._tries.take_back(name)
             raise
+        self._tries.succeeded(from_here)
         self._tries.succeeded(name)
         with self._lock:
             return self._begin(Session(self._shared(login), name, by_link=False))
@@ -161,7 +169,10 @@ class Sessions:
             link = self._links.pop(_hashed(key), None)
         if not link:
             raise OldLink
-        link.tell(self.make_link(*link))
+        try:
+            link.tell(self.make_link(*link))
+        except OSError as exc:  # whoever has come is in all the same
+            log.note(f"The next link could not be printed: {exc.strerror}")
         with self._lock:
             return self._begin(Session(link.login, link.name, by_link=True))
 

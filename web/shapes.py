@@ -9,7 +9,6 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, ForwardRef, Generic, Optional, TypeVar, Union, get_args, get_origin
 
@@ -141,7 +140,7 @@ def page(rows: Sequence[Any], limit: int, key: Callable[[Any], Sequence[object]]
 
 
 def _cursor(key: Sequence[object]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(list(map(str, key))).encode()).decode()
+    return base64.urlsafe_b64encode(json.dumps(list(map(str, key)), ensure_ascii=False).encode()).decode()
 
 
 def after(cursor: Optional[str], *parsers: Callable[[str], Any]) -> Optional[tuple[Any, ...]]:
@@ -169,6 +168,13 @@ def whole(answer: str) -> int:
     if not fields.is_id(answer) or len(answer) > 18:
         raise ValueError
     return int(answer)
+
+
+def money(answer: str) -> Decimal:
+    """Parse an amount of a cursor, which may be a sum of many."""
+    if not re.fullmatch(r"[0-9]{1,20}\.[0-9]{2}", answer, re.ASCII):
+        raise ValueError
+    return Decimal(answer)
 
 
 def storable(value: str) -> str:
@@ -209,7 +215,6 @@ ShortTextOrNothing = _input(_or_nothing(fields.text(100)), str, maxLength=100)
 Reason = _input(fields.text(200), str, maxLength=200)
 Cost = _input(fields.amount, Decimal, pattern=AMOUNT, examples=["49.90"])
 Payable = _input(fields.positive_amount, Decimal, pattern=AMOUNT, examples=["49.90"])
-Day = _input(fields.day, date, format="date")
 Word = _input(_or_nothing(fields.text(300)), str, maxLength=300)
 Seen = _input(storable, str)
 Id = Annotated[int, BeforeValidator(fields.row_id), Path(ge=1, le=fields.LARGEST_ID)]
@@ -225,7 +230,7 @@ class Input(BaseModel):
 class Place(Input):
     """Which page of a list is asked for."""
 
-    cursor: Optional[str] = Field(None, max_length=1000, description="next of the page before it")
+    cursor: Optional[str] = Field(None, max_length=2000, description="next of the page before it")
     limit: int = Field(100, ge=1, le=MOST_ROWS)
 
 

@@ -1,12 +1,12 @@
 """Signing in and out, and who is signed in."""
 from __future__ import annotations
 
-from http.cookies import CookieError, SimpleCookie
 from typing import Annotated, Any, Optional, Union
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Discriminator, StringConstraints, Tag
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.types import Scope
 
 import database
@@ -111,11 +111,8 @@ def _person(session: Session, version: str) -> Person:
 
 def secret_of(scope: Scope, headers: Headers) -> str:
     """Return the secret in the cookie of a request; empty if there is none."""
-    try:
-        cookie = SimpleCookie(headers.get("cookie", "")).get(_cookie_name(scope))
-    except CookieError:
-        return ""
-    return cookie.value if cookie else ""
+    # Not SimpleCookie, which reads none where one of another program on this host is not to its liking.
+    return cookie_parser(headers.get("cookie", "")).get(_cookie_name(scope), "")
 
 
 def _cookie_name(scope: Scope) -> str:
