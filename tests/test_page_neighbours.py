@@ -20,7 +20,7 @@ from web import lists
 from web.sessions import FREE_TRIES, TooManyTries, _Tries
 
 pytestmark = pytest.mark.slow
-NAMES = "山" * 200
+NAMES = "\U00020000" * 200  # letters of four bytes
 QUICK = "from web import sessions, app; sessions.UNUSED_SECONDS, app.TIDY_EVERY = 0, 0.05"
 FOREIGN = 'prefs={"a":1}; a/b=2; wide=\u00e4; ='
 
@@ -74,7 +74,8 @@ def test_an_embedded_database_that_died_while_nobody_worked_is_started_again():
         guest = served.guest()
         guest.post("/api/customers", json={"name": "Ada"})
         pid = int(next(served.folder.glob("postgres-*/postmaster.pid")).read_text().split()[0])
-        wait_for(lambda: not any("isp_customer" in " ".join(child.cmdline()) for child in psutil.Process(pid).children()))
+        wait_for(lambda: not any("isp_customer" in " ".join(child.cmdline())
+                                 for child in psutil.Process(pid).children()))
         for process in [psutil.Process(pid), *psutil.Process(pid).children()]:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -105,6 +106,14 @@ async def silence():
 
 async def note(message):
     assert message["type"].startswith("http.response")
+
+
+def test_who_has_no_browser_is_told(tmp_path):
+    nobody = tmp_path / "nobody"
+    nobody.write_text("#!/bin/sh\nexit 1\n")
+    nobody.chmod(0o755)
+    with embedded_site("--open", BROWSER=str(nobody), PATH=str(tmp_path)) as served:
+        wait_for(lambda: "There is no browser here to be opened: open the link yourself." in served.output)
 
 
 def test_lists_that_nobody_reads_do_not_pile_up(monkeypatch):

@@ -23,6 +23,7 @@ from tracker.errors import Error, Unavailable
 from web.app import make_app
 from web.sessions import SHARED_CONNECTIONS, Sessions
 
+EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104, that is what whoever starts it may ask for
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 BACKLOG = 256
 HEAD_WITHIN = 20  # seconds
@@ -54,17 +55,22 @@ def serve(version: str, options: Options, say: Say) -> None:
         if options.host not in LOOPBACK:
             say("Whoever can listen to the network can read along: put a proxy with TLS in front.")
         database.disconnect()  # no request is answered with the program's own rights
-        with _opened(link) if options.opens else contextlib.nullcontext():
+        with _opened(link, say) if options.opens else contextlib.nullcontext():
             run(version, sessions, listener)
 
 
+def _open(address: str, say: Say) -> None:
+    if not webbrowser.open(address):
+        say("There is no browser here to be opened: open the link yourself.")
+
+
 @contextlib.contextmanager
-def _opened(link: str) -> Iterator[None]:
+def _opened(link: str, say: Say) -> Iterator[None]:
     """Open a link in a browser, by a file that leads to it: a browser's arguments are for everybody to see."""
     descriptor, name = tempfile.mkstemp(suffix=".html")
     with os.fdopen(descriptor, "w") as file:
         file.write(f'<!doctype html><meta http-equiv="refresh" content="0; url={link}"><a href="{link}">Open</a>\n')
-    threading.Thread(target=webbrowser.open, args=(Path(name).as_uri(),), daemon=True).start()
+    threading.Thread(target=_open, args=(Path(name).as_uri(), say), daemon=True).start()
     try:
         yield
     finally:
@@ -167,5 +173,7 @@ def _say_where(sessions: Sessions, address: str, say: Say, viewer_link: bool) ->
 
 
 def _address(host: str, port: int) -> str:
+    if host in EVERYWHERE:
+        host = socket.gethostname()
     shown = f"[{host}]" if ":" in host else host
     return f"http://{shown}:{port}/"
