@@ -509,6 +509,24 @@ def test_a_service_is_added_refused_and_updated(bob_refused, customer):
     assert site_of(customer)["location_id"] == location
 
 
+def lose_answers(screen, path):
+    """Let the next write to that path go through, and its answer reach nobody."""
+    screen.page.route(path, lambda route: (route.fetch(), route.abort()), times=1)
+
+
+def test_a_service_whose_answer_was_lost_is_listed_for_who_looks_whether_it_is_there(bob, customer):
+    lose_answers(bob, "**/api/locations/*/services")
+    bob.open(f"customers/{customer}")
+    bob.button("Add service").click()
+    form = bob.dialog("Add service")
+    fill(form, Service_name="TV 4K", Monthly_cost="9.99")
+    form.get_by_role("button", name="Add", exact=True).click()
+    expect(form.get_by_role("alert")).to_contain_text("before you enter it again.")
+    form.get_by_role("button", name="Cancel").click()
+    expect(bob.page.get_by_role("main").get_by_text("TV 4K")).to_be_visible()
+    assert len(site_of(customer)["services"]) == 2
+
+
 def test_equipment_is_added_with_a_serial_number_that_no_other_has(bob_refused, customer):
     taken = uuid4().hex
     database.add_equipment(site_of(customer)["location_id"], "ONT", taken, Decimal(5))
