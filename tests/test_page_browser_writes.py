@@ -141,6 +141,11 @@ def posts(screen):
     return sent
 
 
+def lose_answers(screen, path):
+    """Let the next write to that path go through, and its answer reach nobody."""
+    screen.page.route(path, lambda route: (route.fetch(), route.abort()), times=1)
+
+
 # Payments
 
 
@@ -362,6 +367,19 @@ def test_a_payment_is_voided_with_its_reason_once(bob_refused, customer):
     wait_for(lambda: bob_refused.figures()["To pay"] == "75.00")
 
 
+def test_after_a_lost_answer_one_sees_whether_the_payment_is_void(bob, customer):
+    paid = payments.record_payment(customer, Decimal(75), database.today(), "cash", None, uuid4())
+    lose_answers(bob, "**/api/payments/*/void")
+    bob.open(f"payments/{paid['payment_id']}")
+    bob.button("Void payment").click()
+    form = bob.dialog(f"Void payment {paid['payment_id']}")
+    form.get_by_label("Reason").fill("entered twice")
+    form.get_by_role("button", name="Void payment").click()
+    expect(form.get_by_role("alert")).to_contain_text("Look whether this payment is void before you void it again.")
+    form.get_by_role("button", name="Cancel").click()
+    expect(bob.page.get_by_role("heading", name=f"Payment {paid['payment_id']} void")).to_be_visible()
+
+
 def test_a_payment_that_somebody_voided_meanwhile_is_not_voided_again(bob_refused, customer):
     paid = payments.record_payment(customer, Decimal(75), database.today(), "cash", None, uuid4())
     bob_refused.open(f"payments/{paid['payment_id']}")
@@ -507,11 +525,6 @@ def test_a_service_is_added_refused_and_updated(bob_refused, customer):
     assert [(row["service_name"], row["cost"]) for row in site_of(customer)["services"]] == [
         ("Fibre 500", Decimal("49.90")), ("TV 4K", Decimal(12))]
     assert site_of(customer)["location_id"] == location
-
-
-def lose_answers(screen, path):
-    """Let the next write to that path go through, and its answer reach nobody."""
-    screen.page.route(path, lambda route: (route.fetch(), route.abort()), times=1)
 
 
 def test_a_service_whose_answer_was_lost_is_listed_for_who_looks_whether_it_is_there(bob, customer):

@@ -83,7 +83,8 @@ export function RecordForm({ kind, title, path, seen: first, onClose, onSaved }:
               />
             </Field>
           ))}
-          <Refusal outcome={outcome} fields={names} what={kind.noun} />
+          <Refusal outcome={outcome} fields={names}
+            look={`Look whether this ${kind.noun} is there as you entered it before you enter it again.`} />
           <footer>
             <button type="submit" className="main" disabled={busy}>{busy ? "Saving…" : seen ? "Save" : "Add"}</button>
             <button type="button" disabled={busy} onClick={onClose}>Cancel</button>
@@ -113,13 +114,12 @@ function changedOnly(fields: FieldSpec[], texts: Texts, seen: Values): Values | 
 }
 
 /** Say that a write was refused, or that its answer was lost. */
-export function Refusal({ outcome, fields, what }: { outcome: Outcome | null; fields: string[]; what: string }) {
+export function Refusal({ outcome, fields, look }: { outcome: Outcome | null; fields: string[]; look: string }) {
   const error = inGeneral(outcome, fields);
   if (outcome?.unknown) {
     return (
       <p className="refusal" role="alert">
-        {sentence(outcome.error)} Whether it was saved is unknown: look whether this {what} is there as you entered it
-        before you enter it again.
+        {sentence(outcome.error)} Whether it was saved is unknown. {look}
       </p>
     );
   }
