@@ -450,6 +450,26 @@ def test_a_known_customer_is_asked_about(bob_refused):
     assert database.find_customers(name).total == 2
 
 
+def test_another_known_customer_is_asked_about_after_the_first_was_confirmed(bob_refused):
+    names = [somebody(), somebody()]
+    for name in names:
+        database.add_customer(name, None)
+    bob_refused.open("customers")
+    bob_refused.button("Add customer").click()
+    form = bob_refused.dialog("Add customer")
+    fill(form, Name=names[0])
+    form.get_by_role("button", name="Add", exact=True).click()
+    expect(form.get_by_role("button", name="Add all the same")).to_be_visible()
+    bob_refused.page.route("**/api/customers", lambda route: route.abort(), times=1)
+    form.get_by_role("button", name="Add all the same").click()
+    expect(form.get_by_text("Whether it was saved is unknown.")).to_be_visible()
+    fill(form, Name=names[1])
+    form.get_by_role("button", name="Add", exact=True).click()
+    bob_refused.shows("Known customers", [[str(row["customer_id"]), names[1], ""] for row in
+                                          database.find_customers(names[1]).rows])
+    assert [database.find_customers(name).total for name in names] == [1, 1]
+
+
 def test_a_customer_is_updated_and_the_phone_number_taken_away(bob):
     customer_id, name = database.add_customer(somebody(), "5550124"), somebody()
     bob.open(f"customers/{customer_id}")

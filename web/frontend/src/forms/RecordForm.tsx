@@ -38,6 +38,10 @@ export function RecordForm({ kind, title, path, seen: first, onClose, onSaved }:
     if (body) void entry.submit(body);
     else onSaved("Nothing was changed.", {});
   };
+  const enter = (name: string, text: string) => {
+    setTexts({ ...texts, [name]: text });
+    setConfirmed([]); // what was said of other words says nothing of these
+  };
   const submit = (event: FormEvent) => {
     event.preventDefault();
     save(texts, seen, confirmed);
@@ -79,7 +83,7 @@ export function RecordForm({ kind, title, path, seen: first, onClose, onSaved }:
                 autoComplete="off"
                 spellCheck={false}
                 value={texts[field.name]}
-                onChange={(event) => setTexts({ ...texts, [field.name]: event.target.value })}
+                onChange={(event) => enter(field.name, event.target.value)}
               />
             </Field>
           ))}
