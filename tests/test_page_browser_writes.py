@@ -392,6 +392,16 @@ def test_a_payment_that_somebody_voided_meanwhile_is_not_voided_again(bob_refuse
     assert payments.get_payment(paid["payment_id"])["void_reason"] == "by another"
 
 
+def test_the_overview_counts_the_further_payments_of_today_without_voids(bob, customer):
+    for _ in range(10):
+        paid = payments.record_payment(customer, Decimal(1), database.today(), "cash", None, uuid4())
+    payments.void_payment(paid["payment_id"], "entered twice")
+    of_today = payments.payments_on(database.today(), 8)
+    assert [row["voided_on"] is None for row in of_today["rows"]] == [False] + [True] * 7
+    bob.open()
+    expect(bob.page.get_by_role("link", name=f"and {of_today['count'] - 7} more", exact=True)).to_be_visible()
+
+
 # Customers and what they have
 
 

@@ -12,8 +12,8 @@ export interface Outcome {
 
 /**
  * Send a form, one time at once: a second click while it is under way does nothing, and leaving the page meanwhile is
- * asked about. What stands behind the form is read again once it is saved, or was met by what somebody else did; and where
- * nobody knows whether it was saved, at once and when the form is closed, so that one can look.
+ * asked about. What stands behind the form is read again once it is saved, or was met by what somebody else did; and
+ * where nobody knows whether it was saved, at once and when the form is closed, so that one can look.
  */
 export function useEntry<Body, Answer>(write: (body: Body) => Promise<Answer>, done: (answer: Answer) => void) {
   const queries = useQueryClient();

@@ -87,12 +87,13 @@ function RevenueParts({ owed }: { owed: ReactNode }) {
 }
 
 function PaymentsToday({ today, of }: { today: string; of: Shown["payments_today"] }) {
+  const more = of.count - of.rows.filter((row) => !row.voided_on).length; // the count leaves voids out
   return (
     <section>
       <h2>Payments on {today}</h2>
       {of.rows.length ? <LatestPayments rows={of.rows} /> : <p className="empty">None yet.</p>}
-      {of.count > of.rows.length && (
-        <p className="muted"><Link to={`/payments?search=${today}`}>and {of.count - of.rows.length} more</Link></p>
+      {more > 0 && (
+        <p className="muted"><Link to={`/payments?search=${today}`}>and {more} more</Link></p>
       )}
     </section>
   );
