@@ -21,7 +21,7 @@ export function Overview() {
         : asked.data ? <Figures shown={asked.data} />
         : <Failed error={asked.error} again={() => void asked.refetch()} />}
       <div className="overview">
-        <RevenueParts owed={asked.data && <Owed aged={asked.data.aged} />} />
+        <RevenueParts today={asked.data?.today} owed={asked.data && <Owed aged={asked.data.aged} />} />
         {asked.data && <PaymentsToday today={asked.data.today} of={asked.data.payments_today} />}
       </div>
       {asked.data && <Checked verified={asked.data.verified} />}
@@ -58,7 +58,7 @@ function Figure({ name, to, children }: { name: string; to: string; children: Re
 }
 
 /** What is summed over the whole books, which can take seconds at first, and between it what is owed, which cannot. */
-function RevenueParts({ owed }: { owed: ReactNode }) {
+function RevenueParts({ today, owed }: { today: string | undefined; owed: ReactNode }) {
   const asked = useQuery(revenue);
   if (asked.isError && !asked.data) {
     return (
@@ -71,7 +71,7 @@ function RevenueParts({ owed }: { owed: ReactNode }) {
   return (
     <>
       {asked.data ? (
-        <Months months={asked.data.months.slice(-12)} />
+        <Months months={asked.data.months} today={today} />
       ) : (
         <div className="months"><Loading rows={8} /></div>
       )}
