@@ -495,6 +495,26 @@ def test_a_customer_is_updated_and_the_phone_number_taken_away(bob):
     assert database.get_customer(customer_id) == {"customer_id": customer_id, "name": name, "phone_number": None}
 
 
+def test_an_account_that_cannot_be_read_again_is_said_to_be_old_until_it_is(desk, customer):
+    name = somebody()
+    with desk("bob", refused=[503]) as screen:
+        screen.open(f"customers/{customer}")
+        screen.button("Update customer").click()
+        form = screen.dialog("Update customer")
+        fill(form, Name=name)
+        screen.page.route(f"**/api/customers/{customer}", lambda route: route.fulfill(
+            status=503, json={"error": "The database is busy; try again."}) if route.request.method == "GET"
+            else route.continue_())
+        form.get_by_role("button", name="Save").click()
+        old = screen.page.get_by_role("status").filter(has_text="What is shown may be old")
+        expect(old).to_have_text("What is shown may be old: The database is busy; try again. Try again")
+        expect(screen.page.get_by_role("heading", name=name)).to_have_count(0)
+        screen.page.unroute_all()
+        old.get_by_role("button", name="Try again").click()
+        expect(screen.page.get_by_role("heading", name=name)).to_be_visible()
+        expect(old).to_have_count(0)
+
+
 def test_saving_without_a_change_writes_nothing(bob, customer):
     bob.open(f"customers/{customer}")
     sent = posts(bob)

@@ -7,16 +7,18 @@ import { Months } from "../charts/Months";
 import { Owed } from "../charts/Owed";
 import { Recurring } from "../charts/Recurring";
 import { Amount, Count } from "../parts/Amount";
-import { Failed, Loading } from "../parts/State";
+import { Failed, Loading, Old } from "../parts/State";
 import { useTitle } from "../parts/hooks";
 import { clean, plural, showMoment } from "../words/text";
 
 export function Overview() {
   const asked = useQuery(overview);
+  const summed = useQuery(revenue);
   useTitle("Overview");
   return (
     <>
       <h1 className="unseen">Overview</h1>
+      <Old asked={asked.isError ? asked : summed} />
       {asked.isPending ? <Loading rows={2} />
         : asked.data ? <Figures shown={asked.data} />
         : <Failed error={asked.error} again={() => void asked.refetch()} />}
