@@ -55,7 +55,7 @@ const AHEAD = 40; // rows before the end at which the next are asked for
 
 export function List<T>(props: Props<T>) {
   const { asked, empty, id } = props;
-  // A search goes on by how many it gave, so that a record that is added meanwhile moves one row onto the next page, too.
+  // A search goes on by how many it gave: a record that is added meanwhile moves a row onto the next page, too.
   const rows = useMemo(() => {
     const all = asked.data?.pages.flatMap((page) => page.rows) ?? [];
     return [...new Map(all.map((row) => [id(row), row])).values()];
