@@ -141,6 +141,11 @@ def posts(screen):
     return sent
 
 
+def lose_answers(screen, path):
+    """Let the next write to that path go through, and its answer reach nobody."""
+    screen.page.route(path, lambda route: (route.fetch(), route.abort()), times=1)
+
+
 # Payments
 
 
@@ -362,6 +367,19 @@ def test_a_payment_is_voided_with_its_reason_once(bob_refused, customer):
     wait_for(lambda: bob_refused.figures()["To pay"] == "75.00")
 
 
+def test_after_a_lost_answer_one_sees_whether_the_payment_is_void(bob, customer):
+    paid = payments.record_payment(customer, Decimal(75), database.today(), "cash", None, uuid4())
+    lose_answers(bob, "**/api/payments/*/void")
+    bob.open(f"payments/{paid['payment_id']}")
+    bob.button("Void payment").click()
+    form = bob.dialog(f"Void payment {paid['payment_id']}")
+    form.get_by_label("Reason").fill("entered twice")
+    form.get_by_role("button", name="Void payment").click()
+    expect(form.get_by_role("alert")).to_contain_text("Look whether this payment is void before you void it again.")
+    form.get_by_role("button", name="Cancel").click()
+    expect(bob.page.get_by_role("heading", name=f"Payment {paid['payment_id']} void")).to_be_visible()
+
+
 def test_a_payment_that_somebody_voided_meanwhile_is_not_voided_again(bob_refused, customer):
     paid = payments.record_payment(customer, Decimal(75), database.today(), "cash", None, uuid4())
     bob_refused.open(f"payments/{paid['payment_id']}")
@@ -372,6 +390,16 @@ def test_a_payment_that_somebody_voided_meanwhile_is_not_voided_again(bob_refuse
     form.get_by_role("button", name="Void payment").click()
     expect(form.get_by_role("alert")).to_be_visible()
     assert payments.get_payment(paid["payment_id"])["void_reason"] == "by another"
+
+
+def test_the_overview_counts_the_further_payments_of_today_without_voids(bob, customer):
+    for _ in range(10):
+        paid = payments.record_payment(customer, Decimal(1), database.today(), "cash", None, uuid4())
+    payments.void_payment(paid["payment_id"], "entered twice")
+    of_today = payments.payments_on(database.today(), 8)
+    assert [row["voided_on"] is None for row in of_today["rows"]] == [False] + [True] * 7
+    bob.open()
+    expect(bob.page.get_by_role("link", name=f"and {of_today['count'] - 7} more", exact=True)).to_be_visible()
 
 
 # Customers and what they have
@@ -432,6 +460,26 @@ def test_a_known_customer_is_asked_about(bob_refused):
     assert database.find_customers(name).total == 2
 
 
+def test_another_known_customer_is_asked_about_after_the_first_was_confirmed(bob_refused):
+    names = [somebody(), somebody()]
+    for name in names:
+        database.add_customer(name, None)
+    bob_refused.open("customers")
+    bob_refused.button("Add customer").click()
+    form = bob_refused.dialog("Add customer")
+    fill(form, Name=names[0])
+    form.get_by_role("button", name="Add", exact=True).click()
+    expect(form.get_by_role("button", name="Add all the same")).to_be_visible()
+    bob_refused.page.route("**/api/customers", lambda route: route.abort(), times=1)
+    form.get_by_role("button", name="Add all the same").click()
+    expect(form.get_by_text("Whether it was saved is unknown.")).to_be_visible()
+    fill(form, Name=names[1])
+    form.get_by_role("button", name="Add", exact=True).click()
+    bob_refused.shows("Known customers", [[str(row["customer_id"]), names[1], ""] for row in
+                                          database.find_customers(names[1]).rows])
+    assert [database.find_customers(name).total for name in names] == [1, 1]
+
+
 def test_a_customer_is_updated_and_the_phone_number_taken_away(bob):
     customer_id, name = database.add_customer(somebody(), "5550124"), somebody()
     bob.open(f"customers/{customer_id}")
@@ -445,6 +493,26 @@ def test_a_customer_is_updated_and_the_phone_number_taken_away(bob):
     expect(bob.page.get_by_text("no phone number")).to_be_visible()
     expect(bob.button("Update customer")).to_be_focused()
     assert database.get_customer(customer_id) == {"customer_id": customer_id, "name": name, "phone_number": None}
+
+
+def test_an_account_that_cannot_be_read_again_is_said_to_be_old_until_it_is(desk, customer):
+    name = somebody()
+    with desk("bob", refused=[503]) as screen:
+        screen.open(f"customers/{customer}")
+        screen.button("Update customer").click()
+        form = screen.dialog("Update customer")
+        fill(form, Name=name)
+        screen.page.route(f"**/api/customers/{customer}", lambda route: route.fulfill(
+            status=503, json={"error": "The database is busy; try again."}) if route.request.method == "GET"
+            else route.continue_())
+        form.get_by_role("button", name="Save").click()
+        old = screen.page.get_by_role("status").filter(has_text="What is shown may be old")
+        expect(old).to_have_text("What is shown may be old: The database is busy; try again. Try again")
+        expect(screen.page.get_by_role("heading", name=name)).to_have_count(0)
+        screen.page.unroute_all()
+        old.get_by_role("button", name="Try again").click()
+        expect(screen.page.get_by_role("heading", name=name)).to_be_visible()
+        expect(old).to_have_count(0)
 
 
 def test_saving_without_a_change_writes_nothing(bob, customer):
@@ -507,6 +575,19 @@ def test_a_service_is_added_refused_and_updated(bob_refused, customer):
     assert [(row["service_name"], row["cost"]) for row in site_of(customer)["services"]] == [
         ("Fibre 500", Decimal("49.90")), ("TV 4K", Decimal(12))]
     assert site_of(customer)["location_id"] == location
+
+
+def test_a_service_whose_answer_was_lost_is_listed_for_who_looks_whether_it_is_there(bob, customer):
+    lose_answers(bob, "**/api/locations/*/services")
+    bob.open(f"customers/{customer}")
+    bob.button("Add service").click()
+    form = bob.dialog("Add service")
+    fill(form, Service_name="TV 4K", Monthly_cost="9.99")
+    form.get_by_role("button", name="Add", exact=True).click()
+    expect(form.get_by_role("alert")).to_contain_text("before you enter it again.")
+    form.get_by_role("button", name="Cancel").click()
+    expect(bob.page.get_by_role("main").get_by_text("TV 4K")).to_be_visible()
+    assert len(site_of(customer)["services"]) == 2
 
 
 def test_equipment_is_added_with_a_serial_number_that_no_other_has(bob_refused, customer):

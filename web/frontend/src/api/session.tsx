@@ -12,7 +12,7 @@ interface Signed {
   answered: boolean; // whether the server answered the last request
   signIn: (credentials: { login: string; password: string } | { key: string }) => Promise<void>;
   signOut: () => Promise<void>;
-  look: () => Promise<void>;
+  look: () => Promise<boolean>; // whether somebody is signed in, as far as the server answers
 }
 
 const Context = createContext<Signed | null>(null);
@@ -51,9 +51,12 @@ export function SessionProvider({ children }: { children: ReactNode }) {
 
   const look = useCallback(async () => {
     try {
-      accept(await get("/api/session"));
+      const now = await get("/api/session");
+      accept(now);
+      return now.person !== null;
     } catch (error) {
       setFailure(error);
+      return false;
     }
   }, [accept]);
 
@@ -89,7 +92,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
 
     async function open(): Promise<void> {
       const key = takeKey();
-      if (!key) return look();
+      if (!key) return void (await look());
       try {
         await signIn({ key });
       } catch (error) {
@@ -115,7 +118,7 @@ const LONG = 10 * 60_000;
  * or what day it is by now.
  */
 function useWatch(
-  over: boolean, idleMinutes: number | undefined, lastAnswer: { current: number }, look: () => Promise<void>,
+  over: boolean, idleMinutes: number | undefined, lastAnswer: { current: number }, look: () => Promise<unknown>,
 ): void {
   useEffect(() => {
     const seenAgain = () => {

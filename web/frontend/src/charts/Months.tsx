@@ -8,12 +8,12 @@ const HEIGHT = 208;
 const [LEFT, TOP, BOTTOM] = [44, 8, 24];
 const SHORT = new Intl.NumberFormat("en", { notation: "compact" });
 
-/** What was billed beside what was collected, month by month. */
-export function Months({ months }: { months: MonthlyRevenue[] }) {
-  const last = months.at(-1);
-  const said = last
-    ? `Billed and collected in ${months.length} months; in ${last.month.slice(0, 7)} billed ` +
-      `${showAmount(last.billed)}, collected ${showAmount(last.collected)}.`
+/** What was billed beside what was collected, month by month, those that are billed ahead, too; it says this month. */
+export function Months({ months, today }: { months: MonthlyRevenue[]; today: string | undefined }) {
+  const now = months.find(({ month }) => month.slice(0, 7) === today?.slice(0, 7)) ?? months.at(-1);
+  const said = now
+    ? `Billed and collected in ${months.length} months; in ${now.month.slice(0, 7)} billed ` +
+      `${showAmount(now.billed)}, collected ${showAmount(now.collected)}.`
     : "No months yet.";
   return (
     <div className="months">

@@ -1,5 +1,4 @@
 // Recording a payment: what is owed stands beside the form, and the form's own key keeps it from being paid twice.
-import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState, type FormEvent } from "react";
 import { get, send, sentence } from "../api/client";
 import type { NewPayment, Payment, PaymentForm as Form } from "../api/types";
@@ -49,7 +48,6 @@ function title(name: string): string {
 const FIELDS = ["amount", "paid_on", "method", "reference", "billing_id"];
 
 function Entry({ customerId, name, form, onClose }: Props & { form: Form }) {
-  const queries = useQueryClient();
   const [typed, setTyped] = useState({
     amount: "", paid_on: form.today, method: "transfer", reference: "", billing_id: "",
   });
@@ -79,10 +77,6 @@ function Entry({ customerId, name, form, onClose }: Props & { form: Form }) {
     event.preventDefault();
     record([]);
   };
-  const look = () => {
-    void queries.invalidateQueries();
-    onClose();
-  };
   const set = (field: keyof typeof typed) => (event: { target: { value: string } }) =>
     setTyped({ ...typed, [field]: event.target.value });
 
@@ -90,7 +84,7 @@ function Entry({ customerId, name, form, onClose }: Props & { form: Form }) {
   const lost = outcome?.unknown ?? false;
   const general = inGeneral(outcome, FIELDS);
   return (
-    <Dialog title={title(name)} onClose={lost ? look : onClose} busy={busy} wide>
+    <Dialog title={title(name)} onClose={onClose} busy={busy} wide>
       {questions.length > 0 ? (
         <Asked questions={questions} busy={busy} yes="Record all the same" onYes={recordAllTheSame}
           onBack={entry.forget} />
@@ -130,7 +124,7 @@ function Entry({ customerId, name, form, onClose }: Props & { form: Form }) {
             </fieldset>
             {general ? <p className="refusal" role="alert">{sentence(general)}</p> : null}
             {lost && sent ? (
-              <Lost error={outcome?.error} busy={busy} again={() => void entry.submit(sent)} onClose={look} />
+              <Lost error={outcome?.error} busy={busy} again={() => void entry.submit(sent)} onClose={onClose} />
             ) : (
               <footer>
                 <button type="submit" className="main" disabled={busy}>

@@ -38,6 +38,10 @@ export function RecordForm({ kind, title, path, seen: first, onClose, onSaved }:
     if (body) void entry.submit(body);
     else onSaved("Nothing was changed.", {});
   };
+  const enter = (name: string, text: string) => {
+    setTexts({ ...texts, [name]: text });
+    setConfirmed([]); // what was said of other words says nothing of these
+  };
   const submit = (event: FormEvent) => {
     event.preventDefault();
     save(texts, seen, confirmed);
@@ -79,11 +83,12 @@ export function RecordForm({ kind, title, path, seen: first, onClose, onSaved }:
                 autoComplete="off"
                 spellCheck={false}
                 value={texts[field.name]}
-                onChange={(event) => setTexts({ ...texts, [field.name]: event.target.value })}
+                onChange={(event) => enter(field.name, event.target.value)}
               />
             </Field>
           ))}
-          <Refusal outcome={outcome} fields={names} what={kind.noun} />
+          <Refusal outcome={outcome} fields={names}
+            look={`Look whether this ${kind.noun} is there as you entered it before you enter it again.`} />
           <footer>
             <button type="submit" className="main" disabled={busy}>{busy ? "Saving…" : seen ? "Save" : "Add"}</button>
             <button type="button" disabled={busy} onClick={onClose}>Cancel</button>
@@ -113,13 +118,12 @@ function changedOnly(fields: FieldSpec[], texts: Texts, seen: Values): Values | 
 }
 
 /** Say that a write was refused, or that its answer was lost. */
-export function Refusal({ outcome, fields, what }: { outcome: Outcome | null; fields: string[]; what: string }) {
+export function Refusal({ outcome, fields, look }: { outcome: Outcome | null; fields: string[]; look: string }) {
   const error = inGeneral(outcome, fields);
   if (outcome?.unknown) {
     return (
       <p className="refusal" role="alert">
-        {sentence(outcome.error)} Whether it was saved is unknown: look whether this {what} is there as you entered it
-        before you enter it again.
+        {sentence(outcome.error)} Whether it was saved is unknown. {look}
       </p>
     );
   }

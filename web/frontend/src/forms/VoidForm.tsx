@@ -35,7 +35,8 @@ export function VoidDialog({ payment, onClose, onVoided }: {
           <input autoFocus name="reason" autoComplete="off" maxLength={400} value={reason}
             onChange={(event) => setReason(event.target.value)} />
         </Field>
-        <Refusal outcome={entry.outcome} fields={["reason"]} what="payment" />
+        <Refusal outcome={entry.outcome} fields={["reason"]}
+          look="Look whether this payment is void before you void it again." />
         <footer>
           <button type="submit" className="danger" disabled={entry.busy}>
             {entry.busy ? "Voiding…" : "Void payment"}

@@ -12,7 +12,8 @@ export interface Outcome {
 
 /**
  * Send a form, one time at once: a second click while it is under way does nothing, and leaving the page meanwhile is
- * asked about. What stands behind the form is read again once it is saved, or was met by what somebody else did.
+ * asked about. What stands behind the form is read again once it is saved, or was met by what somebody else did; and
+ * where nobody knows whether it was saved, at once and when the form is closed, so that one can look.
  */
 export function useEntry<Body, Answer>(write: (body: Body) => Promise<Answer>, done: (answer: Answer) => void) {
   const queries = useQueryClient();
@@ -26,6 +27,13 @@ export function useEntry<Body, Answer>(write: (body: Body) => Promise<Answer>, d
     addEventListener("beforeunload", ask);
     return () => removeEventListener("beforeunload", ask);
   }, [busy]);
+
+  useEffect(() => {
+    if (!outcome?.unknown) return;
+    const look = () => void queries.invalidateQueries();
+    look();
+    return look;
+  }, [outcome, queries]);
 
   const submit = async (body: Body) => {
     if (underWay.current) return;

@@ -11,7 +11,7 @@ import { Amount } from "../parts/Amount";
 import { CHANGES, ChangeInFull } from "../parts/ChangeWords";
 import { List, type Column } from "../parts/List";
 import { Saved } from "../parts/Saved";
-import { Failed, Loading } from "../parts/State";
+import { Failed, Loading, Old } from "../parts/State";
 import { useAsked, useTitle } from "../parts/hooks";
 import { clean } from "../words/text";
 import { BILLS_OF_ONE } from "./Bills";
@@ -28,7 +28,12 @@ export function Account() {
   if (!Number.isSafeInteger(id) || id < 1) return <NotFound />;
   if (asked.isPending) return <Loading rows={10} />;
   if (!asked.data) return <Failed page error={asked.error} again={() => void asked.refetch()} />;
-  return <Found key={id} shown={asked.data} />;
+  return (
+    <>
+      <Old asked={asked} />
+      <Found key={id} shown={asked.data} />
+    </>
+  );
 }
 
 /** A form that is open over the account. */

@@ -4,6 +4,7 @@ import { list } from "../api/queries";
 import type { AgedCustomer, AgedTotal, Ages } from "../api/types";
 import { Amount } from "../parts/Amount";
 import { AsOf } from "../parts/AsOf";
+import { Csv } from "../parts/Csv";
 import { List, type Column } from "../parts/List";
 import { PageHead } from "../parts/PageHead";
 import { SearchBox } from "../parts/SearchBox";
@@ -38,7 +39,7 @@ export function Aging() {
         <SearchBox label="Search who owes" value={query.search} onChange={(search) => ask({ search }, true)} />
         <AsOf value={query.as_of} shown={aged.isPlaceholderData ? undefined : first?.as_of}
           onChange={(as_of) => ask({ as_of })} />
-        <a className="button" href={address("/api/aging.csv", query)} download>CSV</a>
+        <Csv href={address("/api/aging.csv", query)} />
       </PageHead>
       {first && <Totals total={first.total} />}
       <List

@@ -4,7 +4,7 @@ import { one } from "../api/queries";
 import type { Bill as Shown } from "../api/types";
 import { Amount } from "../parts/Amount";
 import { Fact, Facts } from "../parts/Facts";
-import { Failed, Loading } from "../parts/State";
+import { Failed, Loading, Old } from "../parts/State";
 import { useTitle } from "../parts/hooks";
 import { clean, isNothing, plural } from "../words/text";
 import { NotFound } from "./NotFound";
@@ -16,7 +16,12 @@ export function Bill() {
   if (!Number.isSafeInteger(id) || id < 1) return <NotFound />;
   if (asked.isPending) return <Loading />;
   if (!asked.data) return <Failed page error={asked.error} again={() => void asked.refetch()} />;
-  return <Found shown={asked.data} />;
+  return (
+    <>
+      <Old asked={asked} />
+      <Found shown={asked.data} />
+    </>
+  );
 }
 
 function Found({ shown }: { shown: Shown }) {

@@ -3,6 +3,7 @@ import { address } from "../api/client";
 import { list } from "../api/queries";
 import type { LateCustomer } from "../api/types";
 import { AsOf } from "../parts/AsOf";
+import { Csv } from "../parts/Csv";
 import { List, type Column } from "../parts/List";
 import { PageHead } from "../parts/PageHead";
 import { SearchBox } from "../parts/SearchBox";
@@ -31,7 +32,7 @@ export function Late() {
         <SearchBox label="Search the late" value={query.search} onChange={(search) => ask({ search }, true)} />
         <AsOf value={query.as_of} shown={late.isPlaceholderData ? undefined : first?.as_of}
           onChange={(as_of) => ask({ as_of })} />
-        <a className="button" href={address("/api/late.csv", query)} download>CSV</a>
+        <Csv href={address("/api/late.csv", query)} />
       </PageHead>
       <List
         caption={`Customers late on payments, as of ${first?.as_of ?? "today"}`}

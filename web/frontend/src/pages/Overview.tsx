@@ -7,21 +7,23 @@ import { Months } from "../charts/Months";
 import { Owed } from "../charts/Owed";
 import { Recurring } from "../charts/Recurring";
 import { Amount, Count } from "../parts/Amount";
-import { Failed, Loading } from "../parts/State";
+import { Failed, Loading, Old } from "../parts/State";
 import { useTitle } from "../parts/hooks";
 import { clean, plural, showMoment } from "../words/text";
 
 export function Overview() {
   const asked = useQuery(overview);
+  const summed = useQuery(revenue);
   useTitle("Overview");
   return (
     <>
       <h1 className="unseen">Overview</h1>
+      <Old asked={asked.isError ? asked : summed} />
       {asked.isPending ? <Loading rows={2} />
         : asked.data ? <Figures shown={asked.data} />
         : <Failed error={asked.error} again={() => void asked.refetch()} />}
       <div className="overview">
-        <RevenueParts owed={asked.data && <Owed aged={asked.data.aged} />} />
+        <RevenueParts today={asked.data?.today} owed={asked.data && <Owed aged={asked.data.aged} />} />
         {asked.data && <PaymentsToday today={asked.data.today} of={asked.data.payments_today} />}
       </div>
       {asked.data && <Checked verified={asked.data.verified} />}
@@ -58,7 +60,7 @@ function Figure({ name, to, children }: { name: string; to: string; children: Re
 }
 
 /** What is summed over the whole books, which can take seconds at first, and between it what is owed, which cannot. */
-function RevenueParts({ owed }: { owed: ReactNode }) {
+function RevenueParts({ today, owed }: { today: string | undefined; owed: ReactNode }) {
   const asked = useQuery(revenue);
   if (asked.isError && !asked.data) {
     return (
@@ -71,7 +73,7 @@ function RevenueParts({ owed }: { owed: ReactNode }) {
   return (
     <>
       {asked.data ? (
-        <Months months={asked.data.months.slice(-12)} />
+        <Months months={asked.data.months} today={today} />
       ) : (
         <div className="months"><Loading rows={8} /></div>
       )}
@@ -87,12 +89,13 @@ function RevenueParts({ owed }: { owed: ReactNode }) {
 }
 
 function PaymentsToday({ today, of }: { today: string; of: Shown["payments_today"] }) {
+  const more = of.count - of.rows.filter((row) => !row.voided_on).length; // the count leaves voids out
   return (
     <section>
       <h2>Payments on {today}</h2>
       {of.rows.length ? <LatestPayments rows={of.rows} /> : <p className="empty">None yet.</p>}
-      {of.count > of.rows.length && (
-        <p className="muted"><Link to={`/payments?search=${today}`}>and {of.count - of.rows.length} more</Link></p>
+      {more > 0 && (
+        <p className="muted"><Link to={`/payments?search=${today}`}>and {more} more</Link></p>
       )}
     </section>
   );

@@ -9,7 +9,7 @@ import { Amount } from "../parts/Amount";
 import { Fact, Facts } from "../parts/Facts";
 import { PaymentUses } from "../parts/PaymentUses";
 import { Saved } from "../parts/Saved";
-import { Failed, Loading } from "../parts/State";
+import { Failed, Loading, Old } from "../parts/State";
 import { useTitle } from "../parts/hooks";
 import { clean, showMoment } from "../words/text";
 import { NotFound } from "./NotFound";
@@ -21,7 +21,12 @@ export function Payment() {
   if (!Number.isSafeInteger(id) || id < 1) return <NotFound />;
   if (asked.isPending) return <Loading />;
   if (!asked.data) return <Failed page error={asked.error} again={() => void asked.refetch()} />;
-  return <Found shown={asked.data} />;
+  return (
+    <>
+      <Old asked={asked} />
+      <Found shown={asked.data} />
+    </>
+  );
 }
 
 function Found({ shown }: { shown: Shown }) {

@@ -14,7 +14,7 @@ interface Props {
 
 /**
  * A day up to today, written as everywhere in the program, whatever the browser's language makes of dates; it may be
- * said, too: today, yesterday. The browser's calendar opens beside it.
+ * said, too, which the server reads: today, yesterday. The browser's calendar opens beside it.
  */
 export function DayInput({ value, onChange, eager = false, ...input }: Props) {
   const { today } = usePerson();
@@ -22,7 +22,7 @@ export function DayInput({ value, onChange, eager = false, ...input }: Props) {
   const calendar = useRef<HTMLInputElement>(null);
   useEffect(() => setTyped(value), [value]);
   const settle = () => {
-    const day = said(typed.trim(), today);
+    const day = typed.trim();
     setTyped(day);
     if (day !== value) onChange(day);
   };
@@ -43,17 +43,18 @@ export function DayInput({ value, onChange, eager = false, ...input }: Props) {
           <path d="M1 2.5h10v8.5h-10zM1 5h10M3.5 0.5v3M8.5 0.5v3" />
         </svg>
       </button>
-      <input ref={calendar} type="date" className="calendar" tabIndex={-1} aria-hidden="true" max={today}
+      <input ref={calendar} type="date" className="calendar" tabIndex={-1} aria-hidden="true" max={latest(today)}
         value={isDay(value) ? value : ""}
         onChange={(event) => onChange(event.target.value)} />
     </span>
   );
 }
 
-function said(word: string, today: string): string {
-  if (/^today$/i.test(word)) return today;
-  if (!/^yesterday$/i.test(word)) return word;
-  return isoDay(Date.parse(today) - 86_400_000);
+/** Return the last day that can be picked: today was asked for at the sign-in, and midnight may have passed since. */
+function latest(today: string): string {
+  const now = new Date();
+  const here = isoDay(now.getTime() - now.getTimezoneOffset() * 60_000);
+  return here > today ? here : today;
 }
 
 function isDay(written: string): boolean {

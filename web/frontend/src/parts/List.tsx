@@ -54,8 +54,12 @@ interface Props<T> extends Acts<T> {
 const AHEAD = 40; // rows before the end at which the next are asked for
 
 export function List<T>(props: Props<T>) {
-  const { asked, empty } = props;
-  const rows = useMemo(() => asked.data?.pages.flatMap((page) => page.rows) ?? [], [asked.data]);
+  const { asked, empty, id } = props;
+  // A search goes on by how many it gave: a record that is added meanwhile moves a row onto the next page, too.
+  const rows = useMemo(() => {
+    const all = asked.data?.pages.flatMap((page) => page.rows) ?? [];
+    return [...new Map(all.map((row) => [id(row), row])).values()];
+  }, [asked.data]); // what names a row never changes
   if (asked.isPending) return <Loading rows={12} />;
   if (!asked.data) return <Failed error={asked.error} again={() => void asked.refetch()} />;
   if (!rows.length) return <Empty>{empty}</Empty>;

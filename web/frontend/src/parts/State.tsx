@@ -1,3 +1,4 @@
+import type { UseQueryResult } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { Link } from "react-router";
 import { Refused, sentence } from "../api/client";
@@ -16,6 +17,17 @@ export function Loading({ rows = 6 }: { rows?: number }) {
 
 export function Empty({ children }: { children: ReactNode }) {
   return <p className="empty">{children}</p>;
+}
+
+/** Say above what is shown that it could not be read again. */
+export function Old({ asked }: { asked: UseQueryResult }) {
+  if (!asked.isError || !asked.data) return null;
+  return (
+    <p className="muted" role="status">
+      What is shown may be old: {sentence(asked.error)}{" "}
+      <button type="button" className="plain" onClick={() => void asked.refetch()}>Try again</button>
+    </p>
+  );
 }
 
 const HEADINGS: Record<number, string> = { 403: "No right", 404: "Not found" };
