@@ -35,7 +35,8 @@ export function Aging() {
   useTitle(query.as_of ? `Owed by age as of ${query.as_of}` : "Owed by age");
   return (
     <>
-      <PageHead title="Owed by age" said={first && agingTitle(first.total)}>
+      <PageHead title="Owed by age" said={first && (query.search && !first.total.customers ? "Nobody who owes is found by that." :
+        agingTitle(first.total))}>
         <SearchBox label="Search who owes" value={query.search} onChange={(search) => ask({ search }, true)} />
         <AsOf value={query.as_of} shown={aged.isPlaceholderData ? undefined : first?.as_of}
           onChange={(as_of) => ask({ as_of })} />

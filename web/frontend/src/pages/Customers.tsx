@@ -20,6 +20,7 @@ const COLUMNS: Column<CustomerHit>[] = [
   { head: "Address", spare: 1, cell: (row) => row.address ?? "" },
 ];
 
+const WITHOUT_ADDRESS = COLUMNS.filter(({ head }) => head !== "Address"); // which a search finds, and a list has not
 const GLANCE = 100;
 
 export function Customers() {
@@ -49,7 +50,7 @@ export function Customers() {
       <List
         caption={search ? `Customers with ${search}` : "Customers"}
         asked={found}
-        columns={COLUMNS}
+        columns={search ? COLUMNS : WITHOUT_ADDRESS}
         id={(row) => row.customer_id}
         link={(row) => `/customers/${row.customer_id}`}
         total={first?.more ? undefined : (first?.total ?? undefined)}

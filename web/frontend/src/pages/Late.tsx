@@ -28,7 +28,8 @@ export function Late() {
   useTitle(query.as_of ? `Late customers as of ${query.as_of}` : "Late customers");
   return (
     <>
-      <PageHead title="Late customers" said={first && lateFooter(first.total)}>
+      <PageHead title="Late customers" said={first && (query.search && !first.total.customers ? "None of the late is found by that." :
+        lateFooter(first.total))}>
         <SearchBox label="Search the late" value={query.search} onChange={(search) => ask({ search }, true)} />
         <AsOf value={query.as_of} shown={late.isPlaceholderData ? undefined : first?.as_of}
           onChange={(as_of) => ask({ as_of })} />

@@ -3,7 +3,7 @@ import type { InfiniteData, UseInfiniteQueryResult } from "@tanstack/react-query
 import { Fragment, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import type { Page } from "../api/types";
 import { showAmount } from "../words/text";
-import { useMedia } from "./hooks";
+import { useMedia, usePrinting } from "./hooks";
 import { Head } from "./ListHead";
 import { Gap, Row } from "./ListRow";
 import { useRowFocus, useVirtualRows } from "./rows";
@@ -72,9 +72,11 @@ function Table<T>({ rows, ...props }: Props<T> & { rows: T[] }) {
   const body = useRef<HTMLTableSectionElement>(null);
   const focus = useRowFocus(rows.length, body);
   const { virtual, margin } = useVirtualRows(rows.length, focus.index, body);
-  const items = virtual.getVirtualItems();
+  // Paper has no window through which one looks at a list.
+  const printing = usePrinting();
+  const items = printing ? rows.map((_, index) => ({ index, start: 0, end: 0 })) : virtual.getVirtualItems();
   const [opened, setOpened] = useState<ReadonlySet<string | number>>(new Set());
-  useMoreAhead(asked, (items.at(-1)?.index ?? 0) > rows.length - AHEAD);
+  useMoreAhead(asked, !printing && (items.at(-1)?.index ?? 0) > rows.length - AHEAD);
 
   const toggle = (row: T) =>
     setOpened((now) => {
@@ -101,7 +103,7 @@ function Table<T>({ rows, ...props }: Props<T> & { rows: T[] }) {
                 <Row
                   row={row}
                   index={item.index}
-                  measure={virtual.measureElement}
+                  measure={printing ? unmeasured : virtual.measureElement}
                   columns={columns}
                   acts={props}
                   isOpen={opened.has(id(row))}
@@ -112,13 +114,18 @@ function Table<T>({ rows, ...props }: Props<T> & { rows: T[] }) {
               </Fragment>
             );
           })}
-          <Gap height={virtual.getTotalSize() + margin - (items.at(-1)?.end ?? margin)} columns={columns.length} />
+          {!printing && (
+            <Gap height={virtual.getTotalSize() + margin - (items.at(-1)?.end ?? margin)} columns={columns.length} />
+          )}
         </tbody>
       </table>
+      {printing && asked.hasNextPage && <p>These are the first {rows.length}; the list goes on.</p>}
       <Ending asked={asked} />
     </>
   );
 }
+
+function unmeasured(): void {}
 
 /** Leave out what there is no room for, and say how wide the rest is. */
 function useColumns<T>(columns: Column<T>[], rows: T[]): Column<T>[] {

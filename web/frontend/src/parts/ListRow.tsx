@@ -24,12 +24,14 @@ export function Row<T>({ row, index, measure, columns, acts, isOpen, onToggle, i
   const act = (event: MouseEvent<HTMLTableRowElement>) => {
     if (isOwnClick(event)) return;
     if (full) onToggle();
-    else if (link) void navigate(link(row));
+    else if (link && (event.ctrlKey || event.metaKey || event.shiftKey || event.button === 1)) {
+      open(link(row), "_blank", "noopener");
+    } else if (link) void navigate(link(row));
   };
   const order = inTabOrder ? 0 : -1;
   return (
     <tr ref={measure} data-index={index} aria-rowindex={index + 2} className={struck?.(row) ? "struck" : undefined}
-      onClick={act} onFocus={onFocus}>
+      onClick={act} onAuxClick={act} onFocus={onFocus}>
       {columns.map((column, i) => {
         const said = shown(column, row);
         const tip = !full && typeof said === "string" && said.length > LONG ? said : undefined;
@@ -65,7 +67,7 @@ function shown<T>(column: Column<T>, row: T): ReactNode {
 /** Tell whether a click was on a link or button, which act themselves, or ended a selection of text. */
 function isOwnClick(event: MouseEvent<HTMLElement>): boolean {
   const on = event.target instanceof Element && event.target.closest("a, button, .full");
-  return Boolean(on) || event.button !== 0 || !getSelection()?.isCollapsed;
+  return Boolean(on) || event.button > 1 || !getSelection()?.isCollapsed;
 }
 
 /** The room of rows that are not drawn. */
