@@ -479,6 +479,18 @@ def test_another_known_customer_is_asked_about_after_the_first_was_confirmed(bob
     assert [database.find_customers(name).total for name in names] == [1, 1]
 
 
+def test_a_customer_who_moves_onto_the_next_page_of_a_search_is_listed_once(bob):
+    word = uuid4().hex
+    for number in range(1, 206):
+        database.add_customer(f"{word} {number:03}", None)
+    bob.open(f"customers?search={word}")
+    expect(bob.page.get_by_role("link", name=f"{word} 001")).to_be_visible()
+    expect(bob.page.get_by_role("table")).to_have_attribute("aria-busy", "false")
+    database.add_customer(f"{word} 000", None)
+    names = [row[0] for row in bob.whole_table(f"Customers with {word}")]
+    assert names == [f"{word} {number:03}" for number in range(1, 206)]
+
+
 def test_a_customer_is_updated_and_the_phone_number_taken_away(bob):
     customer_id, name = database.add_customer(somebody(), "5550124"), somebody()
     bob.open(f"customers/{customer_id}")
