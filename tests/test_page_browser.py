@@ -26,7 +26,7 @@ EVERYTHING = """JSON.stringify([document.documentElement.outerHTML, {...sessionS
 
 
 def provider(uri):
-    """A provider of 43, three of them late, with a bill run, a bill of the month ahead, a void, and books that were verified."""
+    """A provider of 43, three of them late, with a bill run, a bill ahead, a void, and books that were verified."""
     database.connect(uri)
     demo.fill(40)
     today = database.today()
