@@ -26,7 +26,7 @@ EVERYTHING = """JSON.stringify([document.documentElement.outerHTML, {...sessionS
 
 
 def provider(uri):
-    """A provider of 43, three of them late, with bill runs, one of them ahead, a void, and books that were verified."""
+    """A provider of 43, three of them late, with a bill run, a bill ahead, a void, and books that were verified."""
     database.connect(uri)
     demo.fill(40)
     today = database.today()
@@ -40,8 +40,11 @@ def provider(uri):
     void = payments.record_payment(41, Decimal(40), today, "card", None, uuid4())
     payments.void_payment(void["payment_id"], "entered twice")
     month = today.replace(day=1)
-    for period in (month, (month + timedelta(days=31)).replace(day=1)):
-        bill_run.run(period, today + timedelta(days=14))
+    bill_run.run(month, today + timedelta(days=14))
+    ahead = database.add_bill(43, "The month ahead", Decimal(10), today + timedelta(days=45))
+    with database.transaction() as cur:
+        cur.execute("UPDATE billing SET period = %s WHERE billing_id = %s",
+                    ((month + timedelta(days=31)).replace(day=1), ahead.billing_id))
     verify.verify()
     database.disconnect()
 
@@ -466,6 +469,20 @@ def test_late_customers_of_a_past_day_are_shown_and_the_day_stands_in_the_addres
     expect(ann.page.get_by_label("As of")).to_have_value(str(day))
 
 
+def test_a_day_that_is_said_goes_to_the_server_as_it_is_said(ann):
+    today = database.today()
+    ann.open("late")
+    for word, day in (("yesterday", today - timedelta(days=1)), ("today", today)):
+        ann.page.get_by_label("As of").fill(word)
+        ann.page.keyboard.press("Enter")
+        ann.is_at(f"late?as_of={word}")
+        ann.shows(caption_of_late(day), late_rows(as_of=day))
+        expect(ann.page.get_by_label("As of")).to_have_value(str(day))
+    ann.page.get_by_label("As of").fill("")
+    ann.page.keyboard.press("Enter")
+    ann.is_at("late")
+
+
 def test_a_day_that_is_none_or_has_not_come_is_refused_in_words(desk):
     with desk("ann", refused=[422]) as screen:
         screen.open("late")
@@ -653,7 +670,7 @@ def test_changes_are_filtered_by_day(ann):
     expect(ann.page.get_by_text("No changes like that; take another day or person.")).to_be_visible()
     ann.page.get_by_label("To", exact=True).fill("today")
     ann.page.keyboard.press("Enter")
-    ann.is_at(f"changes?last={database.today()}")
+    ann.is_at("changes?last=today")
     assert ann.whole_table("Changes, the newest first") == change_rows()
 
 
