@@ -725,6 +725,8 @@ OUT_OF_REACH = """(within) => [...document.querySelector(within).querySelectorAl
     }).map((one) => one.outerHTML)"""
 
 
+# A list hears of another size in one frame, and has drawn its columns for it by the next.
+DRAWN_ANEW = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
 TOO_WIDE = "(one) => one.scrollWidth - one.clientWidth"
 
 
@@ -735,6 +737,7 @@ def out_of_order(screen, within):
         screen.page.set_viewport_size({"width": width, "height": height})
         expect(screen.page.get_by_role("button", name="Menu", exact=True, include_hidden=True)).to_be_visible(
             visible=width <= 640)
+        screen.page.evaluate(DRAWN_ANEW)
         found[f"out of reach at {width}"] = screen.page.evaluate(OUT_OF_REACH, within)
         found[f"sideways at {width}"] = screen.page.evaluate(SIDEWAYS)
         found[f"wider at {width}"] = screen.page.locator(within).evaluate(TOO_WIDE)
