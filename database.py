@@ -334,9 +334,9 @@ def _first_connection(login: Login) -> _Session:
 def sign_in(name: str, password: str, size: int) -> Login:
     """Open connections of a person's own login to the database that connect() opened, no more than size.
 
-    Raise SignInRefused when the server does not take that login and password; also when it did not ask for a password,
-    since then whoever can reach it may be anybody. Raise Unavailable when it cannot be reached, or its tables are of
-    another version, or not to be looked at by that login.
+    Raise SignInRefused when the server does not take that login and password; Forbidden when it did not ask for a
+    password, since then whoever can reach it may be anybody; Unavailable when it cannot be reached, or its tables are
+    of another version, or not to be looked at by that login.
     """
     # Empty ones libpq would replace with the program's own.
     if not name or not password or "\0" in name + password or len(name.encode()) > LONGEST_LOGIN:
@@ -361,8 +361,8 @@ def _check_password(login: Login) -> None:
         if is_refusal(str(exc)):
             raise SignInRefused from exc
         raise Unavailable("The database cannot be reached now; try again in a moment.") from exc
-    raise Unavailable("The database lets people in without a password from here, so that the page cannot tell who is "
-                      "who: set scram-sha-256 in its pg_hba.conf.")
+    raise Forbidden("The database lets people in without a password from here, so that the page cannot tell who is "
+                    "who: set scram-sha-256 in its pg_hba.conf.")
 
 
 def viewer_of_embedded(size: int) -> Login:

@@ -28,6 +28,7 @@ from test_people import WORD
 import database
 from tracker.transfer import exporting
 from tracker.verify import verify_books
+from web import lists
 from web import server as web_server
 
 pytestmark = pytest.mark.slow
@@ -577,7 +578,7 @@ def test_a_client_that_does_not_read_its_csv_holds_no_connection_and_no_file_onc
         before = process.num_fds()
         with contextlib.ExitStack() as opened:
             clients = [_silent(opened, served, f"GET /api/late.csv HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\n\r\n")
-                       for _ in range(6)]
+                       for _ in range(lists.MOST_DOWNLOADS)]
             for client in clients:
                 assert client.recv(12) == b"HTTP/1.1 200"
             wait_for(lambda: not place.sql(busy))

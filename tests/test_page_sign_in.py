@@ -124,7 +124,7 @@ def test_what_is_no_sign_in_at_all_is_refused(visitor, body):
 
 
 def test_a_login_that_is_let_in_without_a_password_is_refused(page, place, visitor):
-    said = problem(visitor.try_to_sign_in(login="isp", password="anything at all"), 503)
+    said = problem(visitor.try_to_sign_in(login="isp", password="anything at all"), 403)
     assert "set scram-sha-256 in its pg_hba.conf" in said["error"]
     assert visitor.who() is None
 
@@ -148,7 +148,7 @@ def test_a_login_that_the_system_vouches_for_is_refused(page, place, visitor):
 def _peer(visitor, user):
     """Return what is said once the server has read its new rules."""
     answer = visitor.try_to_sign_in(login=user, password="whatever else")
-    return problem(answer, 503) if answer.status_code == 503 else None
+    return problem(answer, 403) if answer.status_code == 403 else None
 
 
 def test_passwords_that_the_server_s_own_user_has_help_no_visitor(place, tmp_path):
