@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = [
     ("María López", "+44 20 7946 0958", "1 Harbour Street, Eastport"),
     ("Maria Lowe", "+44 20 7946 0111", "22 High Street, Westham"),
