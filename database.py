@@ -1302,7 +1302,6 @@ def suggest_customers(term: str, limit: int = 10) -> Hits:
                   AND (%(others)s::text[] IS NULL OR concat(name_folded, ' ', address_folded) ~ ALL (%(others)s))
                 LIMIT %(most)s
             ) AS both_ways
-            WHERE %(several)s
             LIMIT %(most)s
         ), hit AS MATERIALIZED (
             SELECT DISTINCT customer_id FROM found
@@ -1320,7 +1319,7 @@ def suggest_customers(term: str, limit: int = 10) -> Hits:
         ORDER BY name_folded LIKE ANY (%(first)s) DESC, name_folded, customer_id
         LIMIT %(limit)s
         """,
-        first=_all_indexed(words[0]), second=_all_indexed(words[min(1, len(words) - 1)]), several=len(words) > 1,
+        first=_all_indexed(words[0]), second=_all_indexed(words[min(1, len(words) - 1)]),
         others=[_expression(spellings) for spellings in words[2:]] or None, phones=folds["keys"],
         serial=f"{_literal(folds['serial'])}%" if _is_serial(term, folds["serial"]) else None,
         most=SUGGESTED + 1, limit=limit,
