@@ -100,11 +100,11 @@ def _evaluated(kind: Any, module: dict[str, Any]) -> Any:
     if not isinstance(kind, (str, ForwardRef)):
         return kind
     written = kind if isinstance(kind, str) else kind.__forward_arg__
-    if sys.version_info >= (3, 10):
-        return eval(written, module)  # noqa: S307, the program's own annotations
-    from eval_type_backport import eval_type_backport  # X | None is new in Python 3.10
+    if sys.version_info < (3, 10):
+        from eval_type_backport import eval_type_backport  # X | None is new in Python 3.10
 
-    return eval_type_backport(ForwardRef(written), module)
+        return eval_type_backport(ForwardRef(written), module)
+    return eval(written, module)  # noqa: S307, the program's own annotations
 
 
 def _wire(kind: Any) -> Any:
