@@ -179,7 +179,7 @@ def test_pg_dump_finds_no_difference_either(run_old, old, fresh):
 
 def dumped(uri: str) -> list[str]:
     """Return the schema as pg_dump writes it, without its key of this dump."""
-    done = subprocess.run([embedded._binaries() / "pg_dump", "--schema-only", f"--dbname={uri}"], capture_output=True,
+    done = subprocess.run([embedded.binaries() / "pg_dump", "--schema-only", f"--dbname={uri}"], capture_output=True,
                           text=True, check=True)
     return [line for line in done.stdout.splitlines() if not re.match(r"\\(un)?restrict ", line)]
 
@@ -434,7 +434,7 @@ def test_an_upgrade_gives_up_when_others_keep_the_tables_and_nothing_has_changed
     before = objects(old)
     monkeypatch.setattr(migrate, "LOCK_PATIENCE", 0)
     psql("BEGIN; LOCK TABLE customers IN SHARE UPDATE EXCLUSIVE MODE")
-    database.connect(old, allow_older=True)
+    database.connect(old, schema="older")
     with pytest.raises(errors.Busy, match="nothing was changed"):
         database.upgrade()
     database.disconnect()
@@ -656,7 +656,7 @@ def test_the_copy_restored_elsewhere_is_the_database_of_version_1(run_embedded, 
         with session(uri) as cur:
             cur.execute("CREATE DATABASE elsewhere")
         elsewhere = named(uri, "elsewhere")
-        pg_restore = embedded._binaries() / "pg_restore"
+        pg_restore = embedded.binaries() / "pg_restore"
         subprocess.run([pg_restore, "--exit-on-error", f"--dbname={elsewhere}", backup(folder)], check=True)
         assert (versions(elsewhere), rows(elsewhere)) == ([1], before)
         assert objects(elsewhere).keys() == schema.keys()

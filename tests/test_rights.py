@@ -389,7 +389,7 @@ def test_a_reader_can_dump_everything(server_uri, template, admin):
     with four_logins(server_uri, admin) as uris:
         database.connect(uris["owner"])
         database.add_customer("Ada", "123")
-        dumped = subprocess.run([embedded._binaries() / "pg_dump", "-d", uris["reader"]], text=True, check=False,
+        dumped = subprocess.run([embedded.binaries() / "pg_dump", "-d", uris["reader"]], text=True, check=False,
                                 capture_output=True, env=embedded._environment())
     assert (dumped.returncode, dumped.stderr) == (0, "")
     assert all(f"COPY public.{table} " in dumped.stdout for table in TABLES if table not in ("billing_status",
@@ -399,10 +399,10 @@ def test_a_reader_can_dump_everything(server_uri, template, admin):
 def test_a_dump_brings_the_rights_but_for_those_of_the_database_which_are_given_anew(uri, sql, tmp_path):
     dump = tmp_path / "books.sql"
     with open(dump, "wb") as file:
-        subprocess.run([embedded._binaries() / "pg_dump", "-d", uri], check=True, stdout=file,
+        subprocess.run([embedded.binaries() / "pg_dump", "-d", uri], check=True, stdout=file,
                        env=embedded._environment())
     sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO PUBLIC")
-    subprocess.run([embedded._binaries() / "psql", "-qX", "-d", uri, "-f", dump], check=True, capture_output=True,
+    subprocess.run([embedded.binaries() / "psql", "-qX", "-d", uri, "-f", dump], check=True, capture_output=True,
                    env=embedded._environment())
     assert [line.partition(":")[0] for line in differences(found(uri), spoken_for())] == ["database"]
     database.connect(uri)
