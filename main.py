@@ -419,6 +419,11 @@ def about_database() -> None:
 
 
 @menus.changes
+def back_up() -> None:
+    backups.back_up(ask("Folder", file_path, shown=str(backup.folder())))
+
+
+@menus.changes
 def import_accounts() -> None:
     """Import a CSV file whose columns, once shown, may be changed."""
     source = ask_import_file()
@@ -500,7 +505,7 @@ ADMINISTRATION_MENU = Menu("Administration", {
     "2": ("About this database", about_database),
     "3": ("People", people.look_after_people),
     "4": ("Undo a deletion", history.undo_deletion),
-    "5": ("Back up now", backups.back_up_now),
+    "5": ("Back up now", back_up),
 })
 TRANSFER_MENU = Menu("Import & Export", {
     "1": ("Import customers from a CSV file", import_accounts),

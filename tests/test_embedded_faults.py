@@ -216,15 +216,6 @@ def test_a_program_of_the_server_s_that_hangs_is_ended_and_said(folder, impatien
         embedded.start(folder, SETTINGS)
 
 
-def test_a_copy_from_a_frozen_server_ends_and_leaves_no_file(folder, impatient, monkeypatch):
-    embedded.start(folder, SETTINGS)
-    monkeypatch.setattr(embedded, "COPY_PATIENCE", 1.0)
-    suspend(server_pid(folder), "postmaster")
-    with pytest.raises(errors.ServerError, match=r"^The database was not upgraded, [^\n]* did not move [^\n]*\.$"):
-        embedded.back_up(folder, embedded.backup_path(folder, "copy"))
-    assert list((folder / "backups").iterdir()) == []
-
-
 @pytest.fixture
 def small_disk():
     """A folder on a disk of 64 MB, where this user may mount one; else on that of /tmp."""

@@ -25,7 +25,7 @@ from catalogue import catalogue, differences
 from conftest import HOLDER, PROJECT, environment, in_memory, lines, named, numbers, run_program, sentence, wait_for
 
 import database
-from tracker import embedded, errors, migrate
+from tracker import archive, embedded, errors, migrate
 from tracker.verify import verify_books
 
 pytestmark = pytest.mark.slow
@@ -689,7 +689,7 @@ def test_an_embedded_database_is_not_upgraded_when_there_is_no_place_for_the_cop
     (folder / "backups").write_text("in the way")
     done = run_embedded("late-report")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "no copy of it could be made: File exists" in done.stderr
+    assert f"no copy of it could be made: {folder}/backups cannot be made: File exists." in done.stderr
     with held(folder) as uri:
         assert versions(uri) == [1]
 
@@ -766,7 +766,7 @@ def test_an_older_program_that_starts_while_the_copy_is_made_keeps_the_upgrade_f
     monkeypatch.setattr(migrate, "OTHERS_PATIENCE", 0)
     monkeypatch.setenv("ISP_DATA_DIR", str(folder))
     monkeypatch.delenv("DATABASE_URI", raising=False)
-    copied = embedded.back_up
+    copied = archive.write
     with held(folder) as uri:
         older = []
 
@@ -774,7 +774,7 @@ def test_an_older_program_that_starts_while_the_copy_is_made_keeps_the_upgrade_f
             copied(*where)
             older.append(psycopg2.connect(uri, application_name="isp-customer-tracker"))
 
-        monkeypatch.setattr(embedded, "back_up", copy_slowly)
+        monkeypatch.setattr(archive, "write", copy_slowly)
         with pytest.raises(errors.Busy, match="another program has it open"):
             database.connect()
         database.disconnect()

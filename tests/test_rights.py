@@ -34,6 +34,7 @@ TABLES = {
     "payment_allocations": ("", "payment_allocation_id payment_id+ billing_id+ amount+ from_credit+"),
     "work_locks": ("", "work taken_at~ taken_by~"),
     "verifications": ("", "verification_id verified_at person login bills+ payments+ findings+ first_finding+"),
+    "backups": ("", "backup_id taken_at+ noted_at person login path+ bytes+ checked_at~"),
     "trail": ("", "trail_id changed_at transaction_id login person program reason table_name kind single_id ids "
                   "parent_ids row_count old new"),
     "schema_version": ("", "version installed_at"),
@@ -46,7 +47,7 @@ SEQUENCES = {
     "customers_customer_id_seq": "", "locations_location_id_seq": "", "services_service_id_seq": "",
     "equipment_equipment_id_seq": "", "billing_billing_id_seq": "", "billing_items_billing_item_id_seq": "",
     "payments_payment_id_seq": "", "payment_allocations_payment_allocation_id_seq": "", "trail_trail_id_seq": "",
-    "verifications_verification_id_seq": "",
+    "verifications_verification_id_seq": "", "backups_backup_id_seq": "",
 }
 # Who may run a function: readers, and with them admins; admins alone; or nobody but the owner and the triggers.
 FUNCTIONS = {

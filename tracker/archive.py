@@ -38,6 +38,8 @@ ASK_EVERY = 5  # seconds
 FOLDERS = ("/usr/lib/postgresql/{}/bin", "/usr/pgsql-{}/bin", "/opt/homebrew/opt/postgresql@{}/bin",
            "/usr/local/opt/postgresql@{}/bin", "/usr/local/pgsql/bin")
 NEWEST_MAJOR = 40  # to look for
+# What chooses among several servers, where one was reached already; and what they see of who connects.
+ONE_OF_SEVERAL = ("hostaddr", "target_session_attrs", "load_balance_hosts", "application_name")
 # A newer pg_restore says this to an older server, which does not know the setting and need not.
 HARMLESS = re.compile(r'unrecognized configuration parameter "transaction_timeout"')
 Progress = Callable[[str, int, int], object]
@@ -83,7 +85,7 @@ class Target(NamedTuple):
 def target_of(conn: interrupts.Connection, parameters: dict[str, Any]) -> Target:
     """Return the server that a connection reached, which may be one of several in its parameters."""
     known = {key: value for key, value in parameters.items()
-             if isinstance(value, str) and key not in ("hostaddr", "target_session_attrs", "load_balance_hosts")}
+             if isinstance(value, str) and key not in ONE_OF_SEVERAL}
     there = {"host": conn.info.host, "port": str(conn.info.port), "dbname": conn.info.dbname}
     return Target({**known, **{key: value for key, value in there.items() if value}},
                   conn.server_version // 10_000, conn.info.ssl_in_use)
@@ -148,10 +150,12 @@ def write(path: Path, target: Target, snapshot: str | None, note: Callable[[], N
     The file is its owner's alone, and whole or not there. note is called while the dump goes on. Raise ServerError,
     BadFile, FileExists.
     """
-    with files.part_of(path) as part:
+    files.clear_all(path.parent, r".+-[0-9-]{17}\.(backup|dump)\.")
+    # pg_dump writes through an opening of its own, so that the lock on the file goes when this program is killed.
+    with files.part_of(path) as part, open(part.path, "r+b") as out:
         options = [f"--snapshot={snapshot}"] if snapshot else []
         with _running(_find("pg_dump", target), target, "--format=custom", "--compress=1", "--verbose",
-                      "--lock-wait-timeout=60s", *options, stdout=part.file) as dump:
+                      "--lock-wait-timeout=60s", *options, stdout=out) as dump:
             noted = note()
             said = dump.finish(progress)
         if dump.code:
@@ -367,6 +371,9 @@ def _failure(name: str, said: str, path: Path) -> ServerError:
     if re.search(r"could not (write|close|flush)[^:]*: |wrote only", said) and "ERROR" not in said:
         return ServerError(f"There is no room left on the disk of {path.parent}, or it cannot be written; nothing is "
                            "left of that backup.")
+    if HARMLESS.search(said):
+        return ServerError(f"{name} is too new for this server and login; install PostgreSQL's client programs of the "
+                           "server's version.")
     if "No space left on device" in said:
         return ServerError("There is no room left on the disk of the database; make room there and try again.")
     if denied := re.search(r"permission denied for (?:table|sequence|schema) \w+", said):

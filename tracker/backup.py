@@ -17,7 +17,7 @@ import psycopg2
 from psycopg2.sql import SQL, Composable, Identifier, Literal
 
 import database
-from database import acting_as, fetch_one, fetch_value, outside_transactions, reading, retried, transaction
+from database import acting_as, fetch_one, fetch_value, outside_transactions, reading, rehearsal, retried, transaction
 from tracker import access, errors, files, migrate, settings, text, verify
 from tracker.cursor import Cursor, Row, be_patient, only
 from tracker.verify import Progress
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SUFFIX = ".backup"
 LONGEST_NAME = 63  # bytes of a database's name
-RESTORE_LOCK = 49_952  # any number but migrate.SCHEMA_LOCK
+RESTORE_LOCK = 49_952  # any number, the same in every copy of the program
 OURS = "ISP Customer Tracker: a backup is being restored or checked here."
 LISTS = ("search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries")  # settings
 PERIODS: dict[str, Callable[[date], object]] = {
@@ -232,11 +232,13 @@ def standing() -> Standing:
             "has_tables": has_tables, "customers": customers, "bills": bills, "payments": payments}
 
 
+@retried
 def _has_tables() -> bool:
     with reading() as cur:
         return migrate.database_version(cur) is not None
 
 
+@retried
 def _exactly(table: str) -> int:
     with reading() as cur:
         be_patient(cur)
@@ -370,11 +372,12 @@ def _beside(name: str, purpose: str) -> Iterator[str]:
     """
     keeper = database.login_to("template1" if name == "postgres" else "postgres")
     beside = _fitted(name, f"_{purpose}")
-    with contextlib.closing(keeper), acting_as(keeper), transaction() as lock:
+    with contextlib.closing(keeper), acting_as(keeper), rehearsal() as lock:
         lock.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-        lock.execute("SELECT pg_try_advisory_xact_lock(%(key)s) AS locked", {"key": RESTORE_LOCK})
+        lock.execute("SELECT pg_try_advisory_xact_lock(%(key)s, hashtext(%(name)s)) AS locked",
+                     {"key": RESTORE_LOCK, "name": beside})
         if not lock.row()["locked"]:
-            raise errors.Busy("Another program restores or checks a backup on this server; wait for it to end.")
+            raise errors.Busy(f"Another program has the database {beside} at work; wait for that to end.")
         _drop_ours(beside)
         try:
             _make(beside, name)

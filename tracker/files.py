@@ -100,8 +100,15 @@ def device(path: Path) -> Iterator[IO[bytes]]:
 
 def clear(path: Path) -> None:
     """Remove what killed programs left of a file; what another program still writes is locked, and stays."""
-    left = re.compile(re.escape(_stem(path)) + r"[0-9a-f]{16}\.part")
-    with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
+    clear_all(path.parent, re.escape(_stem(path)))
+
+
+def clear_all(folder: Path, stem: str) -> None:
+    """Remove what killed programs left in a folder of files whose names a regular expression describes, with a dot at
+    its end.
+    """
+    left = re.compile(stem + r"[0-9a-f]{16}\.part")
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if left.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                 _remove_unlocked(Path(entry))

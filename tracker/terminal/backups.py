@@ -1,4 +1,4 @@
-"""Backing the books up, restoring them, and trying a backup: the menu's entry and the commands."""
+"""Backing the books up, restoring them, and trying a backup."""
 from __future__ import annotations
 
 import argparse
@@ -6,19 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tracker import backup, errors, text
-from tracker.terminal import menus, prompts, screens
-from tracker.terminal.forms import file_path
+from tracker.terminal import prompts, screens
 from tracker.terminal.progress import Progress
-from tracker.terminal.prompts import ask, confirm, say
+from tracker.terminal.prompts import confirm, say
 
 if TYPE_CHECKING:
     from tracker.archive import Archive
-
-
-@menus.changes
-def back_up_now() -> None:
-    usual = backup.folder()
-    _back_up(ask("Folder", file_path, shown=str(usual), default=None))
 
 
 def backup_command(arguments: argparse.Namespace) -> int:
@@ -27,14 +20,15 @@ def backup_command(arguments: argparse.Namespace) -> int:
             prompts.complain("Give --check a file and nothing else.")
             return 1
         return _check(Path(arguments.check))
-    taken = _back_up(Path(arguments.folder) if arguments.folder else None)
+    taken = back_up(Path(arguments.folder) if arguments.folder else None)
     if arguments.keep:
         gone = backup.thin(taken.path, arguments.keep)
         say(f"Removed {text.plural(len(gone), 'older backup')}." if gone else "No older backup was to be removed.")
     return 0
 
 
-def _back_up(folder: Path | None) -> backup.Taken:
+def back_up(folder: Path | None) -> backup.Taken:
+    """Back the books up to a folder, or to where the last backup went, and say so."""
     with Progress("Backing up") as progress:
         taken = backup.take(folder, progress)
     say(f"Backed up to {taken.path}: {_held(taken.note['stock'])}, {text.show_size(taken.bytes)}.")
