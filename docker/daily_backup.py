@@ -1,6 +1,7 @@
 """Back the books up each day at BACKUP_AT, and whenever that was missed; with --check, tell whether it was done.
 
-A backup that fails is tried again every 15 minutes, and makes the container unhealthy until one succeeds.
+On the first of a month the backup is restored as a trial, too. What fails is tried again every 15 minutes, and makes
+the container unhealthy until it succeeds.
 """
 from __future__ import annotations
 
@@ -31,17 +32,21 @@ def last_due(now: datetime, at: str) -> datetime:
     return today if today <= now else today - timedelta(days=1)
 
 
-def newest(folder: Path) -> datetime | None:
-    """Return when the newest backup was finished; one under way has another name."""
-    times = [file.stat().st_mtime for file in folder.glob("*.dump")]
-    return datetime.fromtimestamp(max(times)).astimezone() if times else None
+def newest(folder: Path) -> Path | None:
+    """Return the newest backup; one under way has another name."""
+    return max(folder.glob("*.backup"), key=lambda file: file.stat().st_mtime, default=None)
+
+
+def finished(backup: Path | None) -> datetime | None:
+    """Return when a backup was finished."""
+    return datetime.fromtimestamp(backup.stat().st_mtime).astimezone() if backup else None
 
 
 def why_unhealthy(folder: Path, now: datetime, at: str) -> str:
     """Say what is wrong with the backups; nothing where nothing is."""
     if FAILED.exists():
         return "The last backup failed; docker compose logs backup says why."
-    last = newest(folder)
+    last = finished(newest(folder))
     if last is None:
         return "There is no backup yet."
     if last < last_due(now, at) < now - MAY_TAKE:
@@ -53,14 +58,21 @@ def end(number: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(0)
 
 
-def backed_up(folder: Path, keep: str) -> bool:
-    """Make a backup, and thin the older ones out; whoever ends this program ends that, too."""
-    with subprocess.Popen([sys.executable, str(PROGRAM), "backup", str(folder), "--keep", keep]) as backup:
+def ended_well(*arguments: str) -> bool:
+    """Run a command of the program; whoever ends this one ends that, too."""
+    with subprocess.Popen([sys.executable, str(PROGRAM), *arguments]) as command:
         try:
-            return backup.wait() == 0
+            return command.wait() == 0
         except SystemExit:
-            backup.terminate()
+            command.terminate()
             raise
+
+
+def backed_up(folder: Path, keep: str, is_to_be_tried: bool) -> bool:
+    """Make a backup, thin the older ones out, and perhaps try whether it can be restored."""
+    if not ended_well("backup", str(folder), "--keep", keep):
+        return False
+    return not is_to_be_tried or ended_well("backup", "--check", str(newest(folder)))
 
 
 def run(folder: Path, zone: ZoneInfo | None, at: str, keep: str) -> None:
@@ -68,10 +80,11 @@ def run(folder: Path, zone: ZoneInfo | None, at: str, keep: str) -> None:
     tried: datetime | None = None
     while True:
         now = datetime.now(zone).astimezone(zone)
-        last = newest(folder)
-        if (last is None or last < last_due(now, at)) and (tried is None or now > tried + TRY_AGAIN):
+        last = finished(newest(folder))
+        is_due = FAILED.exists() or last is None or last < last_due(now, at)
+        if is_due and (tried is None or now > tried + TRY_AGAIN):
             tried = now
-            if backed_up(folder, keep):
+            if backed_up(folder, keep, is_to_be_tried=now.day == 1):
                 FAILED.unlink(missing_ok=True)
                 tried = None
             else:

@@ -33,8 +33,8 @@ FROM pg_proc
 WHERE pronamespace = 'pg_catalog'::regnamespace
   AND proname IN ('lo_creat', 'lo_create', 'lo_from_bytea', 'pg_logical_emit_message') \gexec
 """
-FIRST = """The program's login has a password now, which nobody needs to know. When the database and the page are up, add
-the first person, then sign in at http://127.0.0.1:8000/ as that person:
+FIRST = """The program's login has a password now, which nobody needs to know. When the database is up, add the first
+person, who then signs in at http://127.0.0.1:8000/ (or at PAGE_PORT):
 
     docker compose run --rm tracker people add ann --role admin
 """

