@@ -20,7 +20,7 @@ import pexpect
 from tests.compose import images
 from tests.compose.podman import Compose, Podman
 
-FOLDER = Path("/var/tmp/compose-h/podman")
+FOLDER = Path("/var/tmp/isp-compose")
 PORT = "18000"
 PERSON = ("people", "add", "ann", "--role", "admin")
 EVERYWHERE = ("/ /app /app/tracker /venv /etc /usr/local /tmp /var/tmp /run /run/login /dev /dev/shm /home /backups "
