@@ -432,8 +432,8 @@ def _make(name: str, like: str) -> None:
             {"name": name, "like": like},
         )
         row = cur.row()
-        cur.execute(SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8' TABLESPACE {} {}").format(
-            Identifier(name), Identifier(row["owner"]), Identifier(row["tablespace"]), _locale(row["known"])))
+        cur.execute(SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8' {} {}").format(
+            Identifier(name), Identifier(row["owner"]), _tablespace(row["tablespace"]), _locale(row["known"])))
         cur.execute(SQL("COMMENT ON DATABASE {} IS {}").format(Identifier(name), Literal(OURS)))
         for setting in row["settings"] or []:
             cur.execute(_setting(name, *setting.split("=", 1)))
@@ -441,6 +441,11 @@ def _make(name: str, like: str) -> None:
             cur.execute(SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(Identifier(name)))
         for grant in row["grants"]:
             cur.execute(grant)
+
+
+def _tablespace(name: str) -> Composable:
+    """Return where a database is made; pg_default, said by name, would take a right that is a superuser's alone."""
+    return SQL("") if name == "pg_default" else SQL("TABLESPACE {}").format(Identifier(name))
 
 
 def _locale(known: Row) -> Composable:
