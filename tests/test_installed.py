@@ -1,7 +1,9 @@
 """The installed command isp-tracker: its name, its settings, and its modules beside those of other packages."""
 from __future__ import annotations
 
+import argparse
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +14,7 @@ from conftest import PROJECT, environment, lines, sentence
 
 from tracker import settings
 from tracker.migrate import program_version
+from tracker.terminal import commands
 
 
 @pytest.fixture
@@ -89,3 +92,14 @@ def test_a_program_in_a_folder_of_its_own_reads_no_settings_but_those_beside_it(
     monkeypatch.setattr(settings, "installed", False)
     assert settings.path() == PROJECT / ".env"
     assert settings.get("TIMEZONE") == ""
+
+
+def test_the_commands_in_the_page_about_installing_are_the_program_s():
+    page = (PROJECT / "docs" / "INSTALL.md").read_text(encoding="utf-8")
+    parser = commands.parser("", lambda arguments: 0, lambda arguments: 0)
+    known, = [action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    written = re.findall(r"isp-tracker ([a-z][a-z-]*)([^`;&\n]*)", page)
+    assert written
+    for name, rest in written:
+        options = {option for action in known[name]._actions for option in action.option_strings}
+        assert set(re.findall(r"--[a-z-]+", rest)) <= options
