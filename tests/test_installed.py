@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import pwd
 import re
 import subprocess
 import sys
@@ -45,8 +46,8 @@ def settings_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cal
     monkeypatch.delenv("TIMEZONE", raising=False)
 
     def write(text: str) -> None:
-        settings.path().parent.mkdir(parents=True)
-        settings.path().write_text(text)
+        settings._env_path().parent.mkdir(parents=True)
+        settings._env_path().write_text(text)
         settings._env_file.cache_clear()
 
     yield write
@@ -77,20 +78,30 @@ def test_an_older_database_is_told_with_the_command_that_upgrades_it(isp_tracker
 
 def test_a_user_s_settings_stand_in_their_configuration_folder(settings_of, tmp_path):
     settings_of("TIMEZONE=Asia/Tokyo\n")
-    assert settings.path() == tmp_path / "isp-customer-tracker" / ".env"
+    assert settings._env_path() == tmp_path / "isp-customer-tracker" / ".env"
     assert settings.get("TIMEZONE") == "Asia/Tokyo"
 
 
 def test_root_s_settings_stand_where_a_machine_s_do(monkeypatch):
     monkeypatch.setattr(settings, "installed", True)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert settings.path() == Path("/etc/isp-customer-tracker/.env")
+    assert settings._env_path() == Path("/etc/isp-customer-tracker/.env")
+
+
+@pytest.mark.parametrize("folder", ["", "elsewhere"])
+def test_a_user_without_a_folder_for_settings_has_none(settings_of, monkeypatch, folder):
+    monkeypatch.setenv("XDG_CONFIG_HOME", folder)
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    settings._env_file.cache_clear()
+    assert settings._env_path() is None
+    assert settings.get("TIMEZONE") == ""
 
 
 def test_a_program_in_a_folder_of_its_own_reads_no_settings_but_those_beside_it(settings_of, monkeypatch):
     settings_of("TIMEZONE=Asia/Tokyo\n")
     monkeypatch.setattr(settings, "installed", False)
-    assert settings.path() == PROJECT / ".env"
+    assert settings._env_path() == PROJECT / ".env"
     assert settings.get("TIMEZONE") == ""
 
 

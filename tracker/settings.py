@@ -17,27 +17,34 @@ def command(words: str) -> str:
     return f"isp-tracker {words}" if installed else f"python main.py {words}"
 
 
-def path() -> Path:
-    """Return where .env stands: beside main.py; an installed program has it in the user's configuration folder."""
+def _env_path() -> Path | None:
+    """Return where .env stands: beside main.py; an installed program has it in the user's configuration folder, if any.
+
+    A path from wherever the program is started is none: any folder could then change the settings.
+    """
     if not installed:
         return Path(__file__).parents[1] / ".env"
     if os.geteuid() == 0:
         return Path("/etc/isp-customer-tracker/.env")
     import platformdirs  # only where needed
 
-    return Path(platformdirs.user_config_dir("isp-customer-tracker")) / ".env"
+    try:
+        path = Path(platformdirs.user_config_dir("isp-customer-tracker")) / ".env"
+    except (RuntimeError, KeyError):
+        return None
+    return path if path.is_absolute() else None
 
 
 @functools.cache
 def _env_file() -> dict[str, str | None]:
-    found = path()
-    if not found.exists():
+    path = _env_path()
+    if not path or not path.exists():
         return {}
     from dotenv import dotenv_values  # only where needed: it takes as long to import as a query takes
     try:
-        return dotenv_values(found)
+        return dotenv_values(path)
     except (OSError, UnicodeDecodeError):
-        raise Unavailable(f"{found} cannot be read as UTF-8 text.") from None
+        raise Unavailable(f"{path} cannot be read as UTF-8 text.") from None
 
 
 def get(name: str, default: str = "") -> str:

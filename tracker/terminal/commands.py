@@ -32,7 +32,7 @@ def parser(version: str, run_menus: Command, serve: Command) -> argparse.Argumen
     top = argparse.ArgumentParser(
         prog="isp-tracker" if settings.installed else "main.py",
         description="Track an internet provider's customers, sites, services, equipment and bills.",
-        epilog=f"Without a command, the menus open. Settings stand in {settings.path()}.",
+        epilog="Without a command, the menus open. Settings stand in .env; README says where, and lists them.",
     )
     top.add_argument("--version", action="version", version=f"ISP Customer Tracker {version}")
     top.add_argument("--read-only", action="store_true",
