@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import platformdirs
 import pytest
 from conftest import PROJECT, environment, lines, sentence
 
@@ -46,8 +47,9 @@ def settings_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cal
     monkeypatch.delenv("TIMEZONE", raising=False)
 
     def write(text: str) -> None:
-        settings._env_path().parent.mkdir(parents=True)
-        settings._env_path().write_text(text)
+        folder = tmp_path / "isp-customer-tracker"
+        folder.mkdir()
+        (folder / ".env").write_text(text)
         settings._env_file.cache_clear()
 
     yield write
@@ -76,9 +78,8 @@ def test_an_older_database_is_told_with_the_command_that_upgrades_it(isp_tracker
         "run isp-tracker upgrade, which brings it there.")
 
 
-def test_a_user_s_settings_stand_in_their_configuration_folder(settings_of, tmp_path):
+def test_a_user_s_settings_stand_in_their_configuration_folder(settings_of):
     settings_of("TIMEZONE=Asia/Tokyo\n")
-    assert settings._env_path() == tmp_path / "isp-customer-tracker" / ".env"
     assert settings.get("TIMEZONE") == "Asia/Tokyo"
 
 
@@ -88,13 +89,18 @@ def test_root_s_settings_stand_where_a_machine_s_do(monkeypatch):
     assert settings._env_path() == Path("/etc/isp-customer-tracker/.env")
 
 
-@pytest.mark.parametrize("folder", ["", "elsewhere"])
-def test_a_user_without_a_folder_for_settings_has_none(settings_of, monkeypatch, folder):
-    monkeypatch.setenv("XDG_CONFIG_HOME", folder)
+def test_a_user_without_a_home_has_no_file_of_settings(settings_of, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", "")
     monkeypatch.delenv("HOME")
     monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
     settings._env_file.cache_clear()
-    assert settings._env_path() is None
+    assert settings.get("TIMEZONE") == ""
+
+
+def test_a_folder_of_settings_from_wherever_the_program_is_started_is_none(settings_of, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(platformdirs, "user_config_dir", lambda name: name)  # as of 4.0, with a relative XDG_CONFIG_HOME
+    settings_of("TIMEZONE=Asia/Tokyo\n")
     assert settings.get("TIMEZONE") == ""
 
 
