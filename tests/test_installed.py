@@ -97,9 +97,10 @@ def test_a_user_without_a_home_has_no_file_of_settings(settings_of, monkeypatch)
     assert settings.get("TIMEZONE") == ""
 
 
+# platformdirs 4.0 answers so where XDG_CONFIG_HOME is relative.
 def test_a_folder_of_settings_from_wherever_the_program_is_started_is_none(settings_of, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(platformdirs, "user_config_dir", lambda name: name)  # as of 4.0, with a relative XDG_CONFIG_HOME
+    monkeypatch.setattr(platformdirs, "user_config_dir", lambda name: name)
     settings_of("TIMEZONE=Asia/Tokyo\n")
     assert settings.get("TIMEZONE") == ""
 
