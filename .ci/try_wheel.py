@@ -66,10 +66,13 @@ def try_commands(program: Installed, version: str) -> None:
 
 
 def try_menus(program: Installed, version: str) -> None:
-    """The first start makes the database, on a pipe."""
+    """The first start makes the database, on a pipe; it is backed up, and the backup can be restored."""
     shown, _ = program.run("isp-tracker", answers="1\n1\nAda Okafor\n\n0\n0\n")
     assert shown.startswith(f"ISP Customer Tracker {version}\nPostgreSQL "), shown
     assert "Added customer 1, Ada Okafor.\n" in shown, shown
+    program.run("isp-tracker", "backup")
+    backup, = (program.data / "backups").iterdir()
+    program.run("isp-tracker", "backup", "--check", str(backup))
 
 
 def try_page(program: Installed) -> None:
