@@ -75,17 +75,23 @@ def try_menus(program: Installed, version: str) -> None:
     program.run("isp-tracker", "backup", "--check", str(backup))
 
 
+def fetch(address: str) -> str:
+    """Return what a server on this machine answers; raise HTTPError where that is an error."""
+    with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310, the page has just said the address
+        return answer.read().decode()
+
+
 def try_page(program: Installed) -> None:
     """The page answers with what the wheel brought along, and ends with exit code 0."""
     page = program.start("isp-tracker", "web", "--port", "0")
     assert page.stdout
-    address = re.findall(r"http://127\.0\.0\.1:\d+/", page.stdout.readline())[0]
-    with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310, an address that the page has just said
-        script = re.findall(r'src="/(assets/[^"]+\.js)"', answer.read().decode())[0]
-    with urllib.request.urlopen(address + script, timeout=30) as answer:  # noqa: S310, and a file of it
-        assert answer.status == 200
-    page.terminate()
-    stdout, stderr = page.communicate(timeout=60)
+    try:
+        address = re.findall(r"http://127\.0\.0\.1:\d+/", page.stdout.readline())[0]
+        script = re.findall(r'src="/(assets/[^"]+\.js)"', fetch(address))[0]
+        fetch(address + script)
+    finally:
+        page.terminate()
+        stdout, stderr = page.communicate(timeout=60)
     assert (page.returncode, stdout.splitlines()[-1], stderr) == (0, "Stopped.", ""), (stdout, stderr)
 
 
