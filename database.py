@@ -611,7 +611,7 @@ def _check_schema() -> None:
 def _older(version: int) -> Unavailable:
     return Unavailable(
         f"The database is at version {version} and this program needs version {migrate.program_version()}: "
-        "run python main.py upgrade, which brings it there."
+        f"run {settings.command('upgrade')}, which brings it there."
     )
 
 

@@ -685,6 +685,11 @@ def say_fault(kind: type[BaseException], fault: BaseException, trace: TracebackT
                      f"{saved}")
 
 
-if __name__ == "__main__":
+def start() -> None:
+    """Run the program and exit; a fault of its own is told in a sentence."""
     sys.excepthook = say_fault
     sys.exit(main_to_the_end())
+
+
+if __name__ == "__main__":
+    start()

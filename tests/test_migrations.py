@@ -555,7 +555,8 @@ def test_a_connection_lost_in_the_middle_of_an_upgrade_is_one_sentence_that_says
     psql(f"SELECT pg_terminate_backend(pid) {AT_THE_GATE}", GATE)
     code, _, stderr = outcome(upgrade)
     assert code == 1
-    assert sentence(stderr) == "The connection was lost; run main.py upgrade again, which begins where this one ended."
+    assert sentence(stderr) == ("The connection was lost; run python main.py upgrade again, which begins where this "
+                                "one ended.")
     assert versions(old) == [1]
 
 
@@ -806,7 +807,7 @@ def test_a_table_of_somebody_s_own_with_a_name_of_ours_is_named(run_old, psql):
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
         'Version 5 makes what is there already under that name, somebody\'s own (relation "trail" already exists): '
-        "rename that, and run main.py upgrade again.")
+        "rename that, and run python main.py upgrade again.")
 
 
 def test_a_dump_of_version_1_is_restored_and_upgraded(old, run_old, admin, tmp_path):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import database
-from tracker import access, bill_run, demo, errors, fields, reports, text, trail
+from tracker import access, bill_run, demo, errors, fields, reports, settings, text, trail
 from tracker.terminal import backups, history, paging, people, prompts, screens, tables
 from tracker.terminal.progress import Progress, during
 from tracker.terminal.prompts import confirm, say
@@ -30,8 +30,9 @@ Command = Callable[[argparse.Namespace], int]
 def parser(version: str, run_menus: Command, serve: Command) -> argparse.ArgumentParser:
     """Describe the command line; without a command, the menus run. serve is what serves the page."""
     top = argparse.ArgumentParser(
-        prog="main.py", description="Track an internet provider's customers, sites, services, equipment and bills.",
-        epilog="Without a command, the menus open. Settings stand in .env; .env.example lists them.",
+        prog="isp-tracker" if settings.installed else "main.py",
+        description="Track an internet provider's customers, sites, services, equipment and bills.",
+        epilog="Without a command, the menus open. Settings stand in .env; README says where, and lists them.",
     )
     top.add_argument("--version", action="version", version=f"ISP Customer Tracker {version}")
     top.add_argument("--read-only", action="store_true",
@@ -416,7 +417,8 @@ def upgrade_command(arguments: argparse.Namespace) -> int:
         with Progress("Upgrading") as progress:
             done = database.upgrade(progress.note)
     except (errors.ConnectionLost, errors.OutcomeUnknown):
-        prompts.complain("The connection was lost; run main.py upgrade again, which begins where this one ended.")
+        prompts.complain(f"The connection was lost; run {settings.command('upgrade')} again, which begins where "
+                         "this one ended.")
         return 1
     print(f"{'Upgraded to' if done else 'Already at'} version {plan.pending[-1].version}.")
     return 0
