@@ -92,7 +92,7 @@ def test_the_books_come_back_as_they_were_before_a_mistake(place):
     database.delete_customer(ada)
     pay(bo, 7)
     [(last,)] = server.sql("SELECT pg_walfile_name(pg_switch_wal())")
-    wait_for(lambda: (archive / last).exists())
+    wait_for((archive / last).exists)
     database.disconnect()
     server.kill()
 
