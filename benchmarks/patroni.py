@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -49,7 +50,7 @@ while True:
         forms.save_payment(1, Decimal("0.01"), database.today(), "cash", None, key)
     except errors.Error:
         continue
-    print(key, time.time(), flush=True)
+    print("saved", key, time.time(), flush=True)
 """
 
 
@@ -187,8 +188,13 @@ class Writer:
 
     @property
     def saved(self) -> list[tuple[str, float]]:
-        lines = self.file.read_text().rpartition("\n")[0].split("\n")
-        return [(key, float(when)) for key, _, when in (line.partition(" ") for line in lines if line)]
+        said = re.findall(r"^saved (\S+) (\S+)$", self.file.read_text(), re.MULTILINE)
+        return [(key, float(when)) for key, when in said]
+
+    def save_more(self) -> None:
+        """Wait until it has saved further payments."""
+        before = len(self.saved)
+        wait_for("Payments", lambda: len(self.saved) > before + 100)
 
     def end(self) -> None:
         self.process.terminate()
@@ -230,7 +236,8 @@ def kill_the_primary(made: Cluster, writers: list[Writer]) -> Round:
     primary = made.leader()
     if primary is None:
         raise Failed("There is no leader.")
-    time.sleep(2)  # of payments
+    for writer in writers:
+        writer.save_more()
     begin = time.time()
     primary.kill()
     wait_for("Another leader", lambda: (other := made.leader()) and other is not primary)
@@ -241,13 +248,14 @@ def kill_the_primary(made: Cluster, writers: list[Writer]) -> Round:
         return min(later) - begin if later else None
 
     writes = wait_for("A payment after the kill", first_saved)
-    time.sleep(2)
+    for writer in writers:
+        writer.save_more()
     primary.start(made.python)
     return Round(primary.name, name, promoted, writes)
 
 
 def drill(rounds: int) -> bool:
-    """Kill the primary so many times, print what that took, and tell whether each acknowledged payment is there once."""
+    """Kill the primary so many times, print what that took, and tell whether each saved payment is there once."""
     with cluster() as made:
         database.connect(made.uri)
         database.add_customer("Ada Okafor", "5550100")
@@ -273,11 +281,19 @@ def drill(rounds: int) -> bool:
     return not lost and not doubled and not findings
 
 
+def leave(number: int, frame: object) -> None:
+    """End at the first signal, and clean up undisturbed by another."""
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.patroni", description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3, help="how many times the primary is killed (3)")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that nothing stays behind
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, leave)
     try:
         return 0 if drill(options.rounds) else 1
     except Failed as exc:

@@ -4,7 +4,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -63,7 +62,7 @@ class Pooler:
         return False
 
     def end(self) -> None:
-        self.process.send_signal(signal.SIGTERM)  # at once, whoever is connected
+        self.process.kill()  # at once, whoever is connected, which none of its signals means in all of its versions
         self.process.wait(20)
 
 

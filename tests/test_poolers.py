@@ -221,8 +221,7 @@ def test_no_payment_is_lost_or_doubled_when_the_pooler_dies_under_load(before, p
         for _ in range(3):
             seen = saved()
             wait_for(lambda seen=seen: saved() > seen + 20)
-            before.process.kill()
-            before.process.wait()
+            before.end()
             before.start()
         seen = saved()
         wait_for(lambda: saved() > seen + 20)
