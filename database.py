@@ -510,7 +510,7 @@ def _opened(dsn: str, *, settle: str, parameters: Row) -> _Session:
     there must be found before a table of that name elsewhere.
     """
     conn = _Session(dsn)
-    conn.limit = settings.whole_number("DB_STATEMENT_TIMEOUT", 60) + STATEMENT_MARGIN
+    conn.limit = max(float(parameters["connect_timeout"]), 0) or None  # as libpq takes it
     conn.look = functools.partial(_say_who_is_in_the_way, parameters)
     conn.autocommit = True
     with _question(conn) as cur:
@@ -524,6 +524,7 @@ def _opened(dsn: str, *, settle: str, parameters: Row) -> _Session:
     conn.settings = f"{settle}; SET search_path = {', '.join(path) or 'pg_catalog'}"
     if _data_folder:
         conn.settings += f"; SET isp.person = {psycopg2.sql.Literal(_system_user()).as_string(conn)}"
+    conn.limit = settings.whole_number("DB_STATEMENT_TIMEOUT", 60) + STATEMENT_MARGIN
     if conn.pooled:
         conn.reset()
     else:
@@ -533,8 +534,8 @@ def _opened(dsn: str, *, settle: str, parameters: Row) -> _Session:
 
 @contextmanager
 def _question(conn: _Session) -> Iterator[psycopg2.extensions.cursor]:
-    """Lend a cursor for the first question: who lets a login in and then hangs up is a pooler without a free session,
-    whose word for it libpq loses.
+    """Lend a cursor for the first question: who lets a login in and then hangs up, or says nothing, is a pooler without
+    a session to spare, whose word for it libpq loses.
     """
     try:
         with conn.waiting(), conn.cursor(cursor_factory=psycopg2.extensions.cursor) as cur:

@@ -16,7 +16,7 @@ import walks
 from conftest import PROJECT, environment, lines, run_program, sentence, wait_for
 from pages import books, problem, site
 from pooler import pooler
-from test_failover import WRITER
+from test_failover import WRITER, fail_over, servers  # noqa: F401
 from test_migrations import old, template_1  # noqa: F401 (fixtures)
 from test_people import OTHER, WORD
 from test_screens import SCREENS, WIDTHS, difference, everywhere, expected, expected_file, fresh_database, walked  # noqa: F401
@@ -244,9 +244,10 @@ def test_a_pooler_that_takes_no_more_clients_is_one_sentence(uri):
         f"The server at 127.0.0.1, port {before.port} has no connection to spare; try again in a moment.")
 
 
-def test_a_pooler_whose_sessions_are_all_in_use_is_one_sentence(uri):
-    with pooler(uri, default_pool_size=1, query_wait_timeout=1) as before, neighbours(before.uri(uri), 1):
-        done = run_program(before.uri(uri), "verify")
+@pytest.mark.parametrize("waits", [1, 120], ids=["the pooler gives up", "the program gives up"])
+def test_a_pooler_whose_sessions_are_all_in_use_is_one_sentence(waits, uri):
+    with pooler(uri, default_pool_size=1, query_wait_timeout=waits) as before, neighbours(before.uri(uri), 1):
+        done = run_program(before.uri(uri), "verify", DB_CONNECT_TIMEOUT="3")
     assert done.returncode == 2
     assert sentence(done.stderr) == (
         f"The server at 127.0.0.1, port {before.port} has no connection to spare; try again in a moment.")
@@ -321,3 +322,27 @@ def test_a_pooler_that_asks_for_no_password_lets_nobody_into_the_page(people):
         said = problem(page.visitor().try_to_sign_in(login="bob", password="anything"), 403)
     assert said["error"] == ("The database lets people in without a password from here, so that the page cannot tell "
                              "who is who: set scram-sha-256 as the auth_type of its pooler.")
+
+
+def test_a_pooler_tells_that_its_server_was_promoted_once_it_reconnects(servers):  # noqa: F811
+    primary, standby = servers
+    database.connect(primary.uri)
+    database.disconnect()
+    wait_for(lambda: standby.sql("SELECT to_regclass('customers') IS NOT NULL") == [(True,)])
+    with pooler(primary.uri) as first, pooler(standby.uri, admin_users="postgres") as second:
+        uri = (f"host=127.0.0.1,127.0.0.1 port={first.port},{second.port} user=postgres dbname=postgres "
+               "target_session_attrs=read-write")
+        assert run_program(uri, "verify").returncode == 0
+        psycopg2.connect(second.uri(standby.uri)).close()
+        first.end()  # with its machine: else it would let everybody in, and make them wait for a server that is gone
+        fail_over(primary, standby)
+        done = run_program(uri, "verify")
+        assert done.returncode == 2
+        assert sentence(done.stderr) == (
+            f"Of the servers at 127.0.0.1,127.0.0.1, port {first.port},{second.port} those that answer are standbys or "
+            "read-only, and target_session_attrs asks for one that takes changes; try again once there is one.")
+        with contextlib.closing(psycopg2.connect(second.uri(standby.uri, dbname="pgbouncer"))) as console:
+            console.autocommit = True
+            console.cursor().execute("RECONNECT")
+        done = run_program(uri, "verify")
+        assert (done.returncode, done.stderr) == (0, "")
