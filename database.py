@@ -24,7 +24,7 @@ from contextvars import ContextVar
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, TypeVar, cast
 
 import psycopg2
 import psycopg2.extensions
@@ -32,7 +32,7 @@ import psycopg2.extras
 import psycopg2.pool
 import psycopg2.sql
 
-from tracker import fields, interrupts, log, migrate, settings
+from tracker import fields, files, interrupts, log, migrate, settings
 from tracker.cursor import LOCK_PATIENCE, Cursor, Record, Row, be_patient, only
 from tracker.errors import (
     FIELDS,
@@ -55,6 +55,9 @@ from tracker.errors import (
     why_unreachable,
 )
 
+if TYPE_CHECKING:
+    from tracker import archive
+
 # Amounts inside JSON stay exact.
 for register in (psycopg2.extras.register_default_json, psycopg2.extras.register_default_jsonb):
     register(globally=True, loads=functools.partial(json.loads, parse_float=Decimal))
@@ -72,6 +75,7 @@ RETRY_PAUSES = (0.05, 0.2, 0.8)
 NOT_HERE = "Nothing is changed here: READ_ONLY or --read-only opened it so."
 LONGEST_LOGIN = 63  # bytes; PostgreSQL cuts off what is longer
 STATEMENT_MARGIN = 5  # seconds after which a server that should have stopped a statement itself is taken to be frozen
+Schema = Literal["present", "older", "any"]  # what connect() takes
 Value = TypeVar("Value")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -297,14 +301,15 @@ _say: Callable[[str], object] = _nobody  # whom to tell what takes time
 def connect(
     uri: str | None = None,
     *,
-    allow_older: bool = False,
+    schema: Schema = "present",
     read_only: bool = False,
     say: Callable[[str], object] = _nobody,
 ) -> None:
     """Open the pool, on uri, DATABASE_URI or the embedded database, and create the schema on first run.
 
-    An embedded database of an older version is upgraded; with allow_older, older ones are left alone. That, and
-    what else takes time from here on, say is told. With read_only, or READ_ONLY, every transaction has writes off.
+    An embedded database of an older version is upgraded; with schema "older", older ones are left alone, with "any"
+    whatever is there, and nothing is created. That, and what else takes time from here on, say is told. With read_only,
+    or READ_ONLY, every transaction has writes off.
     Raise Unavailable when the server cannot be reached or its database cannot be used.
     """
     global _own, _template, _read_only, _data_folder, _say
@@ -321,7 +326,8 @@ def connect(
         raise Unavailable(_why_unreachable(str(exc), _template)) from exc
     _template = {**_template, "dbname": conn.info.dbname}  # not each person's own, named like their login
     log.note(_connected_to(conn))
-    _prepare_schema(allow_older, say)
+    if schema != "any":
+        _prepare_schema(schema == "older", say)
 
 
 def _first_connection(login: Login) -> _Session:
@@ -365,6 +371,24 @@ def _check_password(login: Login) -> None:
     where = "as the auth_type of its pooler" if conn.pooled else "in its pg_hba.conf"
     raise Forbidden("The database lets people in without a password from here, so that the page cannot tell who is "
                     f"who: set scram-sha-256 {where}.")
+
+
+def login_to(database: str) -> Login:
+    """Open connections of the program's own login to another database of the same server."""
+    return Login({**_template, "dbname": database}, 2, _read_only)
+
+
+def close_idle() -> None:
+    """Close the program's own connections that nobody uses now; they are opened again when they are needed."""
+    if _own is not None:
+        _own.close_idle(0)
+
+
+def target(cur: Cursor) -> archive.Target:
+    """Return the server and database that a cursor works on, for PostgreSQL's own programs."""
+    from tracker import archive
+
+    return archive.target_of(cur.connection, _login().parameters)
 
 
 def viewer_of_embedded(size: int) -> Login:
@@ -648,12 +672,12 @@ def plan_upgrade() -> Upgrade:
         return Upgrade(version, pending, migrate.count_others(cur), _data_folder is not None)
 
 
-def upgrade(say: Callable[[str], object] = _nobody) -> int:
+def upgrade(say: Callable[[str], object] = _nobody, copied: bool = True) -> int:
     """Bring the database to the program's version; return how many migrations that took.
 
-    Each is a transaction of its own, but those of the embedded database are one, and that is copied first. Safe for
-    several at once, and to kill and begin again. Raise Unavailable when there can be no copy, Busy when others keep the
-    tables, Forbidden when they are another login's.
+    Each is a transaction of its own, but those of the embedded database are one, and that is copied first unless
+    copied says not to. Safe for several at once, and to kill and begin again. Raise Unavailable when there can be no
+    copy, Busy when others keep the tables, Forbidden when they are another login's.
     """
     done = 0
     while True:
@@ -665,7 +689,7 @@ def upgrade(say: Callable[[str], object] = _nobody) -> int:
                 return done
             migrate.check_owner(cur)
             steps = pending if _data_folder else pending[:1]
-            with _copied(cur, _data_folder, version, say) if _data_folder else nullcontext():
+            with _copied(cur, _data_folder, version, say) if _data_folder and copied else nullcontext():
                 for step in steps:
                     migrate.apply(cur, step, say)
         log.note(f"Upgraded the database from version {version} to {steps[-1].version}")
@@ -675,12 +699,17 @@ def upgrade(say: Callable[[str], object] = _nobody) -> int:
 @contextmanager
 def _copied(cur: Cursor, folder: Path, version: int, say: Callable[[str], object]) -> Iterator[None]:
     """Copy the embedded database to a file before the block; when the block raises, nothing has changed and it goes."""
-    from tracker import embedded
+    from tracker import archive
 
     migrate.wait_for_others(cur)
-    path = embedded.backup_path(folder, f"before-version-{migrate.program_version()}")
+    named = f"before-version-{migrate.program_version()}-{time.strftime('%Y-%m-%d-%H%M%S')}.dump"
+    path = folder.resolve() / settings.BACKUPS / named
     say(f"Upgrading the database from version {version} to {migrate.program_version()}, once it is copied to {path}.")
-    embedded.back_up(folder, path)
+    try:
+        files.make_private(path.parent)
+        archive.write(path, target(cur), None, lambda: archive.note(cur, with_stock=False), archive.listening(cur))
+    except Error as exc:
+        raise Unavailable(f"The database was not upgraded, since no copy of it could be made: {exc}") from exc
     log.note(f"Copied the database of version {version} to {path}")
     try:
         migrate.keep_others_out(cur)

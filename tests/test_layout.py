@@ -14,14 +14,16 @@ MODULES = {
 }
 # Each floor may use itself and the floors before it.
 FLOORS = [
-    ["tracker", "tracker.errors", "tracker.text", "tracker.fields", "tracker.interrupts"],
+    ["tracker", "tracker.errors", "tracker.text", "tracker.fields", "tracker.interrupts", "tracker.files"],
     ["tracker.settings"],
     ["tracker.log"],
     ["tracker.cursor"],
     ["tracker.embedded", "tracker.migrate"],
+    ["tracker.archive"],
     ["database"],
     ["tracker.payments", "tracker.bill_run", "tracker.reports", "tracker.verify", "tracker.demo", "tracker.access",
      "tracker.trail", "tracker.wording"],
+    ["tracker.backup"],
     ["tracker.transfer"],
     ["web", "web.sessions", "web.shapes", "web.telling"],
     ["web.signing_in", "web.overview", "web.accounts", "web.bills", "web.lists"],

@@ -25,7 +25,7 @@ from catalogue import catalogue, differences
 from conftest import HOLDER, PROJECT, environment, in_memory, lines, named, numbers, run_program, sentence, wait_for
 
 import database
-from tracker import embedded, errors, migrate
+from tracker import archive, embedded, errors, migrate
 from tracker.verify import verify_books
 
 pytestmark = pytest.mark.slow
@@ -179,7 +179,7 @@ def test_pg_dump_finds_no_difference_either(run_old, old, fresh):
 
 def dumped(uri: str) -> list[str]:
     """Return the schema as pg_dump writes it, without its key of this dump."""
-    done = subprocess.run([embedded._binaries() / "pg_dump", "--schema-only", f"--dbname={uri}"], capture_output=True,
+    done = subprocess.run([embedded.binaries() / "pg_dump", "--schema-only", f"--dbname={uri}"], capture_output=True,
                           text=True, check=True)
     return [line for line in done.stdout.splitlines() if not re.match(r"\\(un)?restrict ", line)]
 
@@ -434,7 +434,7 @@ def test_an_upgrade_gives_up_when_others_keep_the_tables_and_nothing_has_changed
     before = objects(old)
     monkeypatch.setattr(migrate, "LOCK_PATIENCE", 0)
     psql("BEGIN; LOCK TABLE customers IN SHARE UPDATE EXCLUSIVE MODE")
-    database.connect(old, allow_older=True)
+    database.connect(old, schema="older")
     with pytest.raises(errors.Busy, match="nothing was changed"):
         database.upgrade()
     database.disconnect()
@@ -656,7 +656,7 @@ def test_the_copy_restored_elsewhere_is_the_database_of_version_1(run_embedded, 
         with session(uri) as cur:
             cur.execute("CREATE DATABASE elsewhere")
         elsewhere = named(uri, "elsewhere")
-        pg_restore = embedded._binaries() / "pg_restore"
+        pg_restore = embedded.binaries() / "pg_restore"
         subprocess.run([pg_restore, "--exit-on-error", f"--dbname={elsewhere}", backup(folder)], check=True)
         assert (versions(elsewhere), rows(elsewhere)) == ([1], before)
         assert objects(elsewhere).keys() == schema.keys()
@@ -689,7 +689,7 @@ def test_an_embedded_database_is_not_upgraded_when_there_is_no_place_for_the_cop
     (folder / "backups").write_text("in the way")
     done = run_embedded("late-report")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "no copy of it could be made: File exists" in done.stderr
+    assert f"no copy of it could be made: {folder}/backups cannot be made: File exists." in done.stderr
     with held(folder) as uri:
         assert versions(uri) == [1]
 
@@ -766,7 +766,7 @@ def test_an_older_program_that_starts_while_the_copy_is_made_keeps_the_upgrade_f
     monkeypatch.setattr(migrate, "OTHERS_PATIENCE", 0)
     monkeypatch.setenv("ISP_DATA_DIR", str(folder))
     monkeypatch.delenv("DATABASE_URI", raising=False)
-    copied = embedded.back_up
+    copied = archive.write
     with held(folder) as uri:
         older = []
 
@@ -774,7 +774,7 @@ def test_an_older_program_that_starts_while_the_copy_is_made_keeps_the_upgrade_f
             copied(*where)
             older.append(psycopg2.connect(uri, application_name="isp-customer-tracker"))
 
-        monkeypatch.setattr(embedded, "back_up", copy_slowly)
+        monkeypatch.setattr(archive, "write", copy_slowly)
         with pytest.raises(errors.Busy, match="another program has it open"):
             database.connect()
         database.disconnect()

@@ -21,9 +21,10 @@ from tracker.errors import Busy, Conflict, Forbidden, NotToBeSeen, Unavailable
 PROJECT = Path(__file__).parents[1]
 TABLES = [
     "schema_version", "customers", "locations", "services", "equipment", "billing", "billing_items", "payments",
-    "payment_allocations", "trail", "work_locks", "verifications",
+    "payment_allocations", "trail", "work_locks", "verifications", "backups",
 ]
-NO_BUSINESS = ["schema_version", "trail", "work_locks", "verifications"]  # whoever may change the books writes not all
+# Whoever may change the books does not write to all of these.
+NO_BUSINESS = ["schema_version", "trail", "work_locks", "verifications", "backups"]
 SCHEMA_LOCK = 49_951  # any number, the same in every copy of the program
 LOCK_PATIENCE = 60
 OTHERS_PATIENCE = 10

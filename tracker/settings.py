@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tracker.errors import Unavailable
 
+BACKUPS = "backups"  # the folder of them in the data folder
 MOST_SECONDS = 2_147_483  # in milliseconds the most that PostgreSQL takes
 
 

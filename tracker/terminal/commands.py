@@ -12,7 +12,7 @@ from typing import Any
 
 import database
 from tracker import access, bill_run, demo, errors, fields, reports, text, trail
-from tracker.terminal import history, paging, people, prompts, screens, tables
+from tracker.terminal import backups, history, paging, people, prompts, screens, tables
 from tracker.terminal.progress import Progress, during
 from tracker.terminal.prompts import confirm, say
 from tracker.terminal.tables import Row, numbers, words
@@ -36,7 +36,7 @@ def parser(version: str, run_menus: Command, serve: Command) -> argparse.Argumen
     top.add_argument("--version", action="version", version=f"ISP Customer Tracker {version}")
     top.add_argument("--read-only", action="store_true",
                      help="open the database with writes off: a seat belt, while a login's rights are a lock")
-    top.set_defaults(run=run_menus, allow_older=False)
+    top.set_defaults(run=run_menus, schema="present")
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
 
     def add(name: str, run: Command, summary: str) -> argparse.ArgumentParser:
@@ -67,9 +67,13 @@ def parser(version: str, run_menus: Command, serve: Command) -> argparse.Argumen
     add_page(add("web", serve, "serve the page, for browsers on this machine"))
     add("demo", demo_command, f"fill an empty database with {demo.DEMO_CUSTOMERS} made-up customers")
     add("verify", verify_command, "prove that the money adds up; exit with 1 if anything is off")
+    add_backup(add("backup", backups.backup_command, "back the books up to a file, or try whether one can be restored"))
+    restored = add("restore", backups.restore_command, "put the books of a backup in place of the present ones")
+    restored.add_argument("file", metavar="FILE")
+    restored.set_defaults(schema="any")
     upgrade = add("upgrade", upgrade_command, "bring the database of an older program to this one's version")
     upgrade.add_argument("--yes", action="store_true", help="upgrade without asking")
-    upgrade.set_defaults(allow_older=True)
+    upgrade.set_defaults(schema="older")
     return top
 
 
@@ -142,6 +146,15 @@ def add_wanted(command: argparse.ArgumentParser) -> None:
     command.add_argument("--kind", choices=trail.KINDS)
     command.add_argument("--table", choices=trail.KEYS)
     add_format(command)
+
+
+def add_backup(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder", nargs="?", metavar="FOLDER",
+                         help="else where the last one went, or the data folder's")
+    command.add_argument("--keep", type=argument(fields.keep), metavar="7d,4w,12m",
+                         help="then remove older ones, but for the last of so many days, weeks, months, years (y)")
+    command.add_argument("--check", metavar="FILE",
+                         help="restore a backup into a database of its own, compare, verify, and drop that")
 
 
 def changes_command(arguments: argparse.Namespace) -> int:
