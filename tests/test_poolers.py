@@ -172,6 +172,14 @@ def test_an_older_database_is_upgraded_through_a_pooler(old):  # noqa: F811
         assert run_program(before.uri(old), "verify").returncode == 0
 
 
+def test_a_backup_through_a_pooler_is_refused_in_one_sentence(pooled, tmp_path):
+    done = run_program(pooled, "backup", str(tmp_path))
+    assert done.returncode == 2
+    assert sentence(done.stderr) == ("Back up from the server itself: what DATABASE_URI names is a pooler, and pg_dump "
+                                     "needs a session of its own.")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_trail_knows_program_and_login_through_a_pooler(pooled, sql):
     database.connect(pooled)
     database.add_customer("Ada Okafor", "5550100")
