@@ -360,15 +360,17 @@ def sign_in(name: str, password: str, size: int) -> Login:
 
 def _check_password(login: Login) -> None:
     try:
-        if _first_connection(login).info.used_password:
+        conn = _first_connection(login)
+        if conn.info.used_password:
             return
     except (psycopg2.Error, UnicodeDecodeError) as exc:
         _log_unreachable(exc)
         if is_refusal(str(exc)):
             raise SignInRefused from exc
         raise Unavailable("The database cannot be reached now; try again in a moment.") from exc
+    where = "as the auth_type of its pooler" if conn.pooled else "in its pg_hba.conf"
     raise Forbidden("The database lets people in without a password from here, so that the page cannot tell who is "
-                    "who: set scram-sha-256 in its pg_hba.conf.")
+                    f"who: set scram-sha-256 {where}.")
 
 
 def login_to(database: str) -> Login:
@@ -490,13 +492,19 @@ def _settings() -> str:
 
 
 class _Session(interrupts.Connection):
-    """A connection to a session that has the program's settings, whatever it began with."""
+    """A connection to a session that has the program's settings, whatever it began with.
+
+    Behind a pooler the session is whichever is free, and what is SET there stays for whoever comes next: each
+    transaction has its settings of its own, and the session is left as it is.
+    """
 
     settings = ""  # as SQL
-    pooled = False  # several sessions may take turns behind it, so that each transaction needs its settings anew
+    pooled = False
 
     def settle(self) -> None:
         """Take back every SET, and set what a session of the program has."""
+        if self.pooled:
+            return
         self.autocommit = True
         with self.waiting(), self.cursor(cursor_factory=psycopg2.extensions.cursor) as cur:
             # That cursor is not ours, where a late Ctrl-C is raised.
@@ -504,8 +512,13 @@ class _Session(interrupts.Connection):
         self.autocommit = False
 
     def reset(self) -> None:
-        super().reset()
-        self.settle()
+        if self.pooled:
+            self.autocommit, self.isolation_level, self.readonly, self.deferrable = False, None, None, None
+            self.settle_transaction()  # which needs an answer of the server
+            self.rollback()
+        else:
+            super().reset()
+            self.settle()
 
     def settle_transaction(self) -> None:
         """Set, for a transaction that begins, what another session of the pooler may not have."""
@@ -521,20 +534,40 @@ def _opened(dsn: str, *, settle: str, parameters: Row) -> _Session:
     there must be found before a table of that name elsewhere.
     """
     conn = _Session(dsn)
-    conn.limit = settings.whole_number("DB_STATEMENT_TIMEOUT", 60) + STATEMENT_MARGIN
+    conn.limit = max(float(parameters["connect_timeout"]), 0) or None  # as libpq takes it
     conn.look = functools.partial(_say_who_is_in_the_way, parameters)
     conn.autocommit = True
-    with conn.waiting(), conn.cursor(cursor_factory=psycopg2.extensions.cursor) as cur:
-        cur.execute("SHOW search_path")
-        schemas = re.findall(r'"(?:[^"]|"")+"|[^",\s]+', only(cur.fetchone())[0])
+    with _question(conn) as cur:
+        # The path that the login has, and not what another client of a pooler may have SET.
+        cur.execute("SELECT reset_val, pg_catalog.pg_backend_pid() FROM pg_catalog.pg_settings "
+                    "WHERE name OPERATOR(pg_catalog.=) 'search_path'")
+        searched, pid = only(cur.fetchone())
+        schemas = re.findall(r'"(?:[^"]|"")+"|[^",\s]+', searched)
         path = [schema for schema in schemas if schema not in ("pg_catalog", "pg_temp")]
-        cur.execute("SELECT pg_catalog.pg_backend_pid()")
-        conn.pooled = only(cur.fetchone())[0] != conn.info.backend_pid
+        conn.pooled = pid != conn.info.backend_pid
     conn.settings = f"{settle}; SET search_path = {', '.join(path) or 'pg_catalog'}"
     if _data_folder:
         conn.settings += f"; SET isp.person = {psycopg2.sql.Literal(_system_user()).as_string(conn)}"
-    conn.settle()
+    conn.limit = settings.whole_number("DB_STATEMENT_TIMEOUT", 60) + STATEMENT_MARGIN
+    if conn.pooled:
+        conn.reset()
+    else:
+        conn.settle()
     return conn
+
+
+@contextmanager
+def _question(conn: _Session) -> Iterator[psycopg2.extensions.cursor]:
+    """Lend a cursor for the first question: who lets a login in and then hangs up, or says nothing, is a pooler without
+    a session to spare, whose word for it libpq loses.
+    """
+    try:
+        with conn.waiting(), conn.cursor(cursor_factory=psycopg2.extensions.cursor) as cur:
+            yield cur
+    except psycopg2.OperationalError as exc:
+        if conn.closed:
+            raise psycopg2.OperationalError("query_wait_timeout") from exc
+        raise
 
 
 def _system_user() -> str:
@@ -728,8 +761,11 @@ def outside_transactions() -> Iterator[Cursor]:
     if _login().read_only:
         raise Forbidden(NOT_HERE)
     with _connection(autocommit=True) as conn, conn.cursor() as cur:
-        cur.execute("SET statement_timeout = 0; SELECT pg_backend_pid() AS pid")
-        conn.be_patient(cur.row()["pid"])
+        if conn.pooled:  # whose limits hold, and each statement may have another server process
+            conn.be_patient(0)
+        else:
+            cur.execute("SET statement_timeout = 0; SELECT pg_backend_pid() AS pid")
+            conn.be_patient(cur.row()["pid"])
         yield cur
 
 
