@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -82,17 +83,16 @@ class Server:
         self.process.wait(20)
 
 
-@pytest.fixture
-def servers():
-    """A primary, and a standby that follows it."""
+@contextlib.contextmanager
+def pair() -> Iterator[tuple[Server, Server]]:
+    """Start a primary, and a standby that follows it."""
     top = Path(tempfile.mkdtemp(prefix="isp-failover-", dir=in_memory()))
     top.chmod(0o755)
-    pair = [Server(top / name) for name in ("primary", "standby")]
-    for server in pair:
+    primary, standby = both = Server(top / "primary"), Server(top / "standby")
+    for server in both:
         server.folder.mkdir(0o700)
         if user := embedded._system_user():
             os.chown(server.folder, user.pw_uid, user.pw_gid)
-    primary, standby = pair
     primary.run("initdb", "-D", primary.folder / "data", "-U", "postgres", "--auth=trust", "--encoding=UTF8",
                 "--locale=C", "--no-sync")
     primary.start()
@@ -100,12 +100,20 @@ def servers():
                 "--no-sync")
     standby.start()
     wait_for(lambda: primary.sql("SELECT pid FROM pg_stat_replication WHERE state = 'streaming'"))
-    yield primary, standby
-    database.disconnect()
-    for server in pair:
-        if server.process and server.process.poll() is None:
-            server.kill()
-    shutil.rmtree(top)
+    try:
+        yield both
+    finally:
+        database.disconnect()
+        for server in both:
+            if server.process and server.process.poll() is None:
+                server.kill()
+        shutil.rmtree(top)
+
+
+@pytest.fixture
+def servers():
+    with pair() as both:
+        yield both
 
 
 @pytest.fixture
