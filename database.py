@@ -339,8 +339,8 @@ class Reports(Login):
 
     def greet(self, conn: _Session) -> None:
         """Let days be the primary's days; raise Unavailable where there are no tables of this version yet."""
-        with conn.cursor() as cur:
-            version = migrate.database_version(cast(Cursor, cur))
+        with conn.cursor(cursor_factory=Cursor) as cur:
+            version = migrate.database_version(cur)
         if version is None or migrate.pending(version):
             raise _older(version or 0)
         if self._primary:
@@ -378,7 +378,7 @@ class Reports(Login):
         with reporting(False), _connection(readonly=True) as conn:
             self._primary = _primary_of(conn)
         if self._primary and written_at > (known.asked_at if known else 0):
-            self._must_have = self._primary.inserted
+            self._must_have = self._primary.saved
         return self._primary
 
     def _is_fit(self, conn: _Session, primary: standby.Primary) -> bool:

@@ -53,14 +53,14 @@ class Place(NamedTuple):
 class Primary(NamedTuple):
     """How far a server that takes changes was, at a moment after asked_at, which is of this process's clock.
 
-    written and inserted are places in its log, now is its own clock, timezone its sessions'. commits_wait says whether
-    COMMIT waits for a standby.
+    written is how far its log was sent, or may be, and saved how far what was committed by then reaches; now is its own
+    clock, timezone its sessions'. commits_wait says whether COMMIT waits for a standby.
     """
 
     place: Place
     asked_at: float
     written: int
-    inserted: int
+    saved: int
     now: float
     timezone: str
     commits_wait: bool
@@ -76,9 +76,10 @@ class Receipt(NamedTuple):
 def primary(row: Row, asked_at: float) -> Primary:
     """Shape the row of PLACE."""
     place = Place(row["system"], int(row["file"][:8], 16), row["database"])
+    written = int(row["written"])
+    saved = int(row["inserted"]) if row["commits"] == "off" else written  # which does not wait until it is written
     waits = bool(row["waited_for"]) and row["commits"] not in ("off", "local")
-    return Primary(place, asked_at, int(row["written"]), int(row["inserted"]), row["now"], row["timezone"],
-                   waits)
+    return Primary(place, asked_at, written, saved, row["now"], row["timezone"], waits)
 
 
 class Memory:
@@ -154,6 +155,8 @@ def seconds_behind(state: Row, behind: Primary) -> float | None:
     its own clock nor what it was sent says anything: it may be cut off, or paused, or have nothing to do.
     """
     since = time.monotonic() - behind.asked_at
+    if not state["is_standby"]:
+        return None
     if state["replayed"] >= behind.written:
         return since
     committed: float | None = state["committed"]
