@@ -235,7 +235,7 @@ class Login:
                                         for key in ("user", "password"))
 
     def greet(self, conn: _Session) -> None:
-        """Look which server a new connection leads to, and whether one that has taken over has what was saved here.
+        """Look which server a connection leads to, and whether one that has taken over has what was saved here.
 
         Raise Unavailable where another has taken over from that one.
         """
@@ -386,7 +386,7 @@ class Reports(Login):
         until = time.monotonic() + (0 if self.why_not else CATCH_UP)
         try:
             while why := self._look(conn, primary):
-                if time.monotonic() > until:
+                if conn.closed or time.monotonic() > until:
                     self.leave_alone(why, LAGS_FOR)
                     return False
                 time.sleep(CATCH_UP / 10)
@@ -406,7 +406,10 @@ class Reports(Login):
             state = only(standby.as_row(cur))
         conn.autocommit, conn.limit = False, limit
         self.behind = standby.seconds_behind(state, primary) or 0.0
-        return standby.why_not(state, primary, self._must_have, self.most_behind)
+        why = standby.why_not(state, primary, self._must_have, self.most_behind)
+        if why == standby.NO_STANDBY:
+            conn.close()  # of the servers that REPORTS_URI names, another may be one by now
+        return why
 
 
 def _why_not_lent(error: Error) -> str:
@@ -1018,6 +1021,8 @@ def _connection(commits: bool = False, readonly: bool = False, autocommit: bool 
             conn.autocommit = autocommit
             if conn.pooled and not autocommit:
                 conn.settle_transaction()
+                if conn.place:
+                    login.greet(conn)
             yield conn
             if commits:
                 try:

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import psutil
 import pytest
-from clusters import cut_off, fail_over, pair, synchronous
+from clusters import cut_off, fail_over, pair
 from conftest import PROJECT, environment, wait_for
 from pages import site
 
@@ -80,7 +80,7 @@ def acknowledged(writer: subprocess.Popen[str], count: int) -> list[str]:
 def test_payments_go_on_after_a_failover_and_none_is_there_twice(commits, servers, writers, uri):
     primary, standby = servers
     if commits == "synchronous":
-        synchronous(primary)
+        primary.wait_for_standby()
     said = [key for writer in writers for key in acknowledged(writer, 20)]
     fail_over(primary, standby)
     promoted_with, = standby.sql("SELECT count(*) FROM payments")
@@ -120,7 +120,7 @@ def test_what_no_standby_got_is_gone_after_a_failover_and_is_not_shown(servers, 
 
 def test_ctrl_c_while_the_standby_has_not_confirmed_says_so(servers, uri, terminal):
     primary, standby = servers
-    synchronous(primary)
+    primary.wait_for_standby()
     child = terminal()
     child.expect_exact("Choose: ")
     receiver, = (child for child in psutil.Process(standby.process.pid).children()
@@ -164,7 +164,7 @@ def test_payments_that_the_new_server_lacks_are_named_once(servers, said):
 
 
 def test_a_payment_that_had_reached_a_synchronous_standby_is_there_and_nothing_is_said_of_it(servers, said):
-    synchronous(servers[0])
+    servers[0].wait_for_standby()
     database._own.close()  # so that the next connection sees it
     kept = record()
     fail_over(*servers)
@@ -266,3 +266,20 @@ def test_on_the_page_each_person_is_told_of_their_own_payments_until_they_have_s
         assert ann.who()["news"] == []
         assert "X-News" not in ann.get("/api/customers/1").headers
     assert standby.sql("SELECT count(*) FROM payments") == [(1,)]
+
+
+def test_behind_a_pooler_another_server_is_noticed_on_the_same_connection(servers, said, monkeypatch):
+    primary, _ = servers
+    recorded = record()
+    for conn in database._own.pool._pool:
+        conn.pooled = True
+    database.today()
+    assert said == []
+    real = database._primary_of
+    moved = standby_room.Place(1, 2, "postgres")
+    monkeypatch.setattr(database, "_primary_of", lambda conn: real(conn)._replace(place=moved))
+    primary.sql("DELETE FROM payment_allocations")
+    primary.sql("DELETE FROM payments")
+    database.today()
+    database.today()
+    assert said == [ASYNCHRONOUS, missing(recorded)]

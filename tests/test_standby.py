@@ -10,11 +10,12 @@ from uuid import uuid4
 
 import psutil
 import pytest
-from clusters import HBA, alone, cut_off, pair
-from conftest import lines, run_program, wait_for
+from clusters import HBA, alone, caught_up, cut_off, fail_over, pair
+from conftest import in_memory, lines, run_program, wait_for
 from pages import own_folder, site
 
 import database
+from benchmarks.cluster import servers as servers_of
 from tracker import access, payments, reports, standby
 
 pytestmark = pytest.mark.slow
@@ -40,11 +41,6 @@ def books(servers):
     database.disconnect()
     caught_up(primary, follower)
     return primary.uri
-
-
-def caught_up(primary, follower):
-    written, = primary.sql("SELECT pg_current_wal_insert_lsn()::text")[0]
-    wait_for(lambda: follower.sql(f"SELECT 1 WHERE pg_last_wal_replay_lsn() >= '{written}'"))
 
 
 @pytest.fixture
@@ -193,6 +189,52 @@ def test_a_standby_of_a_server_that_another_took_over_from_is_not_read():
     behind = standby.Primary(place, time.monotonic(), 800, 800, time.time(), "UTC", commits_wait=False)
     assert standby.why_not(state, behind, 0, 10) == "does not follow the server in use yet"
     assert standby.why_not({**state, "timeline": 2}, behind, 0, 10) == ""
+
+
+def test_after_a_failover_the_former_primary_is_read_once_it_is_a_standby_of_the_new_one(servers, books, monkeypatch):
+    primary, follower = servers
+    both = f"host={primary.folder},{follower.folder} port=5432 user=postgres dbname=postgres target_session_attrs="
+    monkeypatch.setenv("REPORTS_URI", f"{both}prefer-standby")
+    for name in ("PRIMARY_KNOWN", "LAGS_FOR", "AWAY_FOR"):
+        monkeypatch.setattr(database, name, 0)
+    database.connect(f"{both}read-write")
+    assert is_from_standby()
+    fail_over(primary, follower)
+    assert late() == 30
+    database.add_bill(1, "Visit", Decimal(7), database.today() - timedelta(days=1))
+    assert late() == 37
+    assert source() == (f"from the primary: the standby at {primary.folder},{follower.folder}, port 5432 "
+                        "is no standby")
+    primary.follow(follower)
+    wait_for(is_from_standby)
+    assert late() == 37
+
+
+def test_a_second_standby_is_read_again_once_it_follows_the_new_primary(monkeypatch):
+    with servers_of("one", "two", "three", where=in_memory()) as (one, two, three):
+        one.begin()
+        two.follow(one)
+        three.follow(one)
+        for name in ("PRIMARY_KNOWN", "LAGS_FOR", "AWAY_FOR"):
+            monkeypatch.setattr(database, name, 0)
+        monkeypatch.setenv("REPORTS_URI", three.uri)
+        database.connect(f"host={one.folder},{two.folder} port=5432 user=postgres dbname=postgres "
+                         "target_session_attrs=read-write")
+        database.add_customer("Ada Okafor", None)
+        assert is_from_standby()
+        caught_up(one, two)
+        caught_up(one, three)
+        fail_over(one, two)
+        assert not is_from_standby()
+        assert source() == sentence(three, "does not follow the server in use yet")
+        three.sql(f"ALTER SYSTEM SET primary_conninfo = 'host={two.folder} port=5432 user=postgres'")
+        three.sql("SELECT pg_reload_conf()")
+        wait_for(lambda: two.sql("SELECT pid FROM pg_stat_replication WHERE state = 'streaming'"))
+        two.sql("CHECKPOINT")
+        caught_up(two, three)
+        three.sql("CHECKPOINT")
+        wait_for(is_from_standby)
+        database.disconnect()
 
 
 def test_another_cluster_or_database_is_not_read(connect, servers):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 MOST_RECEIPTS = 1000
+NO_STANDBY = "is no standby"
 # What an ordinary login may read. A standby gives no row: of its timeline it knows only what its last restart point
 # noted. Every name is qualified, since this runs before it is known that nobody has planted others.
 PLACE = """
@@ -134,7 +135,7 @@ def why_not(state: Row, behind: Primary, must_have: int, most_behind: float) -> 
     most_behind is in seconds; must_have is the place in the log that it must have come to.
     """
     if not state["is_standby"]:
-        return "is no standby"
+        return NO_STANDBY
     if (state["system"], state["database"]) != (behind.place.system, behind.place.database):
         return "is of another database"
     if state["timeline"] != behind.place.timeline:
