@@ -264,9 +264,12 @@ class Login:
         """Return the pool; one that was closed while nobody needed it is opened again."""
         with self._lock:
             if self.pool is None:
-                self.pool = psycopg2.pool.ThreadedConnectionPool(1, self.size, **self.parameters)
+                self.pool = self._new_pool()
                 self.pool.minconn = self.size  # so that putconn keeps what was opened later, too
             return self.pool
+
+    def _new_pool(self) -> psycopg2.pool.ThreadedConnectionPool:
+        return psycopg2.pool.ThreadedConnectionPool(1, self.size, **self.parameters)
 
     def lend(self) -> _Session:
         with self._lock:
@@ -328,6 +331,7 @@ class Reports(Login):
 
     def __init__(self, parameters: Row, size: int) -> None:
         super().__init__(parameters, size, read_only=True)
+        self.patience = 1  # then the primary is there
         self.most_behind = settings.whole_number("REPORTS_MAX_LAG", 10)
         self.why_not, self.behind = "", 0.0
         self._left_alone_until = 0.0
@@ -347,15 +351,30 @@ class Reports(Login):
             conn.settings += f"; SET TimeZone = {psycopg2.sql.Literal(self._primary.timezone).as_string(conn)}"
             conn.settle()
 
+    def _new_pool(self) -> psycopg2.pool.ThreadedConnectionPool:
+        """Open the first connection; of several threads that want to, only one waits for a server that is away."""
+        if self._is_left_alone():
+            raise psycopg2.OperationalError("It was away just now.")
+        try:
+            return super()._new_pool()
+        except psycopg2.Error:
+            self._left_alone_until = time.monotonic() + AWAY_FOR
+            raise
+
+    def _is_left_alone(self) -> bool:
+        return time.monotonic() < self._left_alone_until
+
     def borrow(self, of: Login) -> _Session | None:
         """Lend a connection to the standby where it shows what the primary has, and all that was saved here; else none.
 
         of is the same login at the primary, which must let it in.
         """
-        if time.monotonic() < self._left_alone_until or not (primary := self._look_at_primary(of)):
+        if self._is_left_alone() or not (primary := self._look_at_primary(of)):
             return None
         try:
             conn = _borrow(self)
+        except Busy:
+            return None
         except Error as exc:
             self.leave_alone(_why_not_lent(exc), AWAY_FOR)
             return None
@@ -376,10 +395,10 @@ class Reports(Login):
         if known and known.asked_at > max(written_at, time.monotonic() - PRIMARY_KNOWN):
             return known
         with reporting(False), _connection(readonly=True) as conn:
-            self._primary = _primary_of(conn)
-        if self._primary and written_at > (known.asked_at if known else 0):
-            self._must_have = self._primary.saved
-        return self._primary
+            now = self._primary = _primary_of(conn)
+        if now and (written_at > (known.asked_at if known else 0) or (known and known.place != now.place)):
+            self._must_have = now.saved
+        return now
 
     def _is_fit(self, conn: _Session, primary: standby.Primary) -> bool:
         # Where it was behind already, it is not waited for.
@@ -391,6 +410,7 @@ class Reports(Login):
                     return False
                 time.sleep(CATCH_UP / 10)
         except psycopg2.Error as exc:
+            conn.close()
             log.server_error(exc)
             self.leave_alone("does not answer", AWAY_FOR)
             return False

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 import time
 from datetime import timedelta
@@ -12,7 +13,7 @@ import psutil
 import pytest
 from clusters import HBA, alone, caught_up, cut_off, fail_over, pair
 from conftest import in_memory, lines, run_program, wait_for
-from pages import own_folder, site
+from pages import own_folder, site, together
 
 import database
 from benchmarks.cluster import servers as servers_of
@@ -480,3 +481,16 @@ def test_an_address_that_cannot_be_read_is_one_sentence_without_any_of_it(books,
 def test_a_lag_that_is_no_number_is_one_sentence(books, servers):
     done = run_program(books, "late-report", REPORTS_URI=servers[1].uri, REPORTS_MAX_LAG="soon")
     assert (done.returncode, done.stderr) == (2, "REPORTS_MAX_LAG must be a whole number from 1 to 2147483.\n")
+
+
+def test_of_many_reads_at_once_one_alone_waits_for_a_standby_that_is_silent(books, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("REPORTS_URI", f"postgresql://postgres@127.0.0.1:{silent.getsockname()[1]}/postgres")
+        monkeypatch.setattr(database, "AWAY_FOR", 3600)
+        database.connect(books)
+        assert together(4, is_from_standby) == [False] * 4
+        silent.settimeout(0)
+        silent.accept()
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+    database.disconnect()
