@@ -336,7 +336,7 @@ class Reports(Login):
         self.why_not, self.behind = "", 0.0
         self._left_alone_until = 0.0
         self._primary: standby.Primary | None = None
-        self._must_have = 0
+        self._must_have: standby.Primary | None = None
 
     def where(self) -> str:
         return f"{self.parameters.get('host', 'this machine')}, port {self.parameters.get('port', '5432')}"
@@ -397,7 +397,7 @@ class Reports(Login):
         with reporting(False), _connection(readonly=True) as conn:
             now = self._primary = _primary_of(conn)
         if now and (written_at > (known.asked_at if known else 0) or (known and known.place != now.place)):
-            self._must_have = now.saved
+            self._must_have = now
         return now
 
     def _is_fit(self, conn: _Session, primary: standby.Primary) -> bool:

@@ -37,8 +37,8 @@ def fail_over(primary: Server, standby: Server) -> None:
 
 
 def caught_up(primary: Server, standby: Server) -> None:
-    """Wait until the standby has all that was written so far."""
-    written, = primary.sql("SELECT pg_current_wal_insert_lsn()::text")[0]
+    """Wait until the standby has all that was committed so far."""
+    written, = primary.sql("SELECT pg_logical_emit_message(true, 'test', '')::text")[0]
     wait_for(lambda: standby.sql(f"SELECT 1 WHERE pg_last_wal_replay_lsn() >= '{written}'"))
 
 

@@ -9,9 +9,12 @@ from uuid import uuid4
 
 import psutil
 import pytest
+from browser import at_desk, chromium
 from clusters import cut_off, fail_over, pair
 from conftest import PROJECT, environment, wait_for
-from pages import site
+from pages import problem, site
+from playwright.sync_api import expect
+from test_people import WORD
 
 import database
 from tracker import access, errors, payments
@@ -240,32 +243,64 @@ def test_the_menus_say_which_payment_is_missing_before_the_next_answer(servers, 
     assert "taken over" not in child.before
 
 
-def test_on_the_page_each_person_is_told_of_their_own_payments_until_they_have_seen_it(servers, uri):
-    primary, standby = servers
+SENT = {"entry_key": "0f5b3c1e-0000-4000-8000-000000000001", "amount": "50", "paid_on": "today", "method": "cash",
+        "confirmed": ["much"]}
+
+
+@pytest.fixture
+def page(uri):
+    """The page, with the people ann and bob."""
     database.connect(uri)
     for login in ("ann", "bob"):
-        access.add(login, "admin", f"correct-horse-{login}")
+        access.add(login, "admin", WORD)
     database.disconnect()
-    address = uri.replace("user=postgres ", "") + " user=postgres"
-    with site(address) as served:
-        ann, bob = (served.person(login, f"correct-horse-{login}") for login in ("ann", "bob"))
-        cut_off(primary, standby)
-        sent = {"entry_key": str(uuid4()), "amount": "50", "paid_on": "today", "method": "cash", "confirmed": ["much"]}
-        recorded = ann.post("/api/customers/1/payments", json=sent)
-        assert recorded.status_code == 201, recorded.text
-        fail_over(primary, standby)
-        for visitor in (ann, bob):
-            wait_for(lambda visitor=visitor: visitor.get("/api/customers/1").status_code == 200)
-        told = missing({"payment_id": 1, "amount": Decimal(50), "paid_on": recorded.json()["paid_on"]})
-        assert ann.who()["news"] == [ASYNCHRONOUS, told]
-        assert bob.who()["news"] == [ASYNCHRONOUS]
-        assert [visitor.get("/api/customers/1").headers["X-News"] for visitor in (ann, bob)] == ["2", "1"]
-        again = ann.post("/api/customers/1/payments", json=sent)
-        assert again.status_code == 201
-        assert ann.delete("/api/news?seen=2").status_code == 204
-        assert ann.who()["news"] == []
-        assert "X-News" not in ann.get("/api/customers/1").headers
-    assert standby.sql("SELECT count(*) FROM payments") == [(1,)]
+    with site(uri) as served:
+        yield served
+
+
+def test_on_the_page_each_person_is_told_of_their_own_payments_until_they_have_seen_it(servers, page):
+    ann, bob = (page.person(login, WORD) for login in ("ann", "bob"))
+    cut_off(*servers)
+    recorded = ann.post("/api/customers/1/payments", json=SENT)
+    assert recorded.status_code == 201, recorded.text
+    fail_over(*servers)
+    for visitor in (ann, bob):
+        wait_for(lambda visitor=visitor: visitor.get("/api/customers/1").status_code == 200)
+    told = missing({"payment_id": 1, "amount": Decimal(50), "paid_on": recorded.json()["paid_on"]})
+    assert ann.who()["news"] == [ASYNCHRONOUS, told]
+    assert bob.who()["news"] == [ASYNCHRONOUS]
+    assert [visitor.get("/api/customers/1").headers["X-News"] for visitor in (ann, bob)] == ["2", "1"]
+    assert ann.post("/api/customers/1/payments", json=SENT).status_code == 201
+    assert ann.delete("/api/news?seen=2").status_code == 204
+    assert ann.who()["news"] == []
+    assert "X-News" not in ann.get("/api/customers/1").headers
+    assert bob.who()["news"] == [ASYNCHRONOUS]
+    assert servers[1].sql("SELECT count(*) FROM payments") == [(1,)]
+
+
+@pytest.mark.parametrize("seen", ["-1", "x", "10001", ""])
+def test_news_are_forgotten_by_a_number_that_can_be_one(page, seen):
+    problem(page.person("ann", WORD).delete(f"/api/news?seen={seen}"), 422)
+
+
+def test_in_a_browser_what_is_missing_stands_at_the_top_until_it_was_seen(servers, page):
+    ann = page.person("ann", WORD)
+    with chromium() as browser, at_desk(browser, page.address, ann, refused=[503]) as screen:
+        screen.open("customers/1")
+        cut_off(*servers)
+        day = ann.post("/api/customers/1/payments", json=SENT).json()["paid_on"]
+        fail_over(*servers)
+        wait_for(lambda: ann.get("/api/customers/1").status_code == 200)
+        screen.page.get_by_role("link", name="Late").click()
+        news = screen.page.locator(".news")
+        expect(news.get_by_role("listitem")).to_have_text([
+            ASYNCHRONOUS, missing({"payment_id": 1, "amount": Decimal(50), "paid_on": day})])
+        screen.open("late")
+        expect(news).to_be_visible()
+        screen.button("Seen").click()
+        expect(news).to_have_count(0)
+        screen.open("late")
+        expect(news).to_have_count(0)
 
 
 def test_behind_a_pooler_another_server_is_noticed_on_the_same_connection(servers, said, monkeypatch):

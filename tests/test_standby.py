@@ -185,11 +185,12 @@ def test_a_standby_that_was_promoted_is_not_read(connect, servers):
 
 
 def test_a_standby_of_a_server_that_another_took_over_from_is_not_read():
-    state = {"system": 1, "database": "isp", "is_standby": True, "replayed": 900, "committed": None, "timeline": 1}
+    state = {"system": 1, "database": "isp", "is_standby": True, "replayed": 900, "transactions": "7",
+             "committed": None, "timeline": 1}
     place = standby.Place(1, 2, "isp")
-    behind = standby.Primary(place, time.monotonic(), 800, 800, time.time(), "UTC", commits_wait=False)
-    assert standby.why_not(state, behind, 0, 10) == "does not follow the server in use yet"
-    assert standby.why_not({**state, "timeline": 2}, behind, 0, 10) == ""
+    behind = standby.Primary(place, time.monotonic(), 9, 800, time.time(), "UTC", commits_wait=False)
+    assert standby.why_not(state, behind, None, 10) == "does not follow the server in use yet"
+    assert standby.why_not({**state, "timeline": 2}, behind, None, 10) == ""
 
 
 def test_after_a_failover_the_former_primary_is_read_once_it_is_a_standby_of_the_new_one(servers, books, monkeypatch):
@@ -494,3 +495,12 @@ def test_of_many_reads_at_once_one_alone_waits_for_a_standby_that_is_silent(book
         with pytest.raises(BlockingIOError):
             silent.accept()
     database.disconnect()
+
+
+@pytest.mark.parametrize(("replayed", "transactions", "has_all"), [
+    (800, "9", True), (799, "10", True), (800, "8", True), (799, "9", True), (799, "8", False),
+])
+def test_a_log_that_ends_within_a_record_is_no_lag(replayed, transactions, has_all):
+    place = standby.Place(1, 1, "isp")
+    primary = standby.Primary(place, time.monotonic(), 9, 800, time.time(), "UTC", commits_wait=False)
+    assert standby.has_all({"replayed": replayed, "transactions": transactions}, primary) == has_all

@@ -26,8 +26,9 @@ PLACE = """
            pg_catalog.current_setting('synchronous_standby_names') AS waited_for,
            pg_catalog.current_setting('synchronous_commit') AS commits,
            pg_catalog.current_setting('TimeZone') AS timezone,
-           pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), '0/0') AS written,
+           pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_flush_lsn(), '0/0') AS flushed,
            pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0') AS inserted,
+           pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot()) AS transactions,
            pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) AS now
     FROM pg_catalog.pg_control_system()
     WHERE NOT pg_catalog.pg_is_in_recovery()
@@ -37,6 +38,7 @@ STATE = """
            pg_catalog.current_database() AS database,
            pg_catalog.pg_is_in_recovery() AS is_standby,
            pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_last_wal_replay_lsn(), '0/0') AS replayed,
+           pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot()) AS transactions,
            pg_catalog.date_part('epoch', pg_catalog.pg_last_xact_replay_timestamp()) AS committed,
            greatest(timeline_id, min_recovery_end_timeline) AS timeline
     FROM pg_catalog.pg_control_system(), pg_catalog.pg_control_checkpoint(), pg_catalog.pg_control_recovery()
@@ -54,14 +56,14 @@ class Place(NamedTuple):
 class Primary(NamedTuple):
     """How far a server that takes changes was, at a moment after asked_at, which is of this process's clock.
 
-    written is how far its log was sent, or may be, and saved how far what was committed by then reaches; now is its own
+    All that was committed by then has numbers below transactions, and stands before end in its log. now is its own
     clock, timezone its sessions'. commits_wait says whether COMMIT waits for a standby.
     """
 
     place: Place
     asked_at: float
-    written: int
-    saved: int
+    transactions: int
+    end: int
     now: float
     timezone: str
     commits_wait: bool
@@ -77,10 +79,9 @@ class Receipt(NamedTuple):
 def primary(row: Row, asked_at: float) -> Primary:
     """Shape the row of PLACE."""
     place = Place(row["system"], int(row["file"][:8], 16), row["database"])
-    written = int(row["written"])
-    saved = int(row["inserted"]) if row["commits"] == "off" else written  # which does not wait until it is written
+    end = int(row["inserted" if row["commits"] == "off" else "flushed"])  # off does not wait until it is flushed
     waits = bool(row["waited_for"]) and row["commits"] not in ("off", "local")
-    return Primary(place, asked_at, written, saved, row["now"], row["timezone"], waits)
+    return Primary(place, asked_at, int(row["transactions"]), end, row["now"], row["timezone"], waits)
 
 
 class Memory:
@@ -129,10 +130,10 @@ def _moved(before: Primary) -> str:
     return "Another server has taken over, and may lack the last changes before that, those of others, too."
 
 
-def why_not(state: Row, behind: Primary, must_have: int, most_behind: float) -> str:
+def why_not(state: Row, behind: Primary, must_have: Primary | None, most_behind: float) -> str:
     """Say why a server is not read from in the place of another, or nothing where it may be.
 
-    most_behind is in seconds; must_have is the place in the log that it must have come to.
+    most_behind is in seconds; must_have is how far that one was when all that the standby must have was there.
     """
     if not state["is_standby"]:
         return NO_STANDBY
@@ -143,22 +144,31 @@ def why_not(state: Row, behind: Primary, must_have: int, most_behind: float) -> 
     late = seconds_behind(state, behind)
     if late is None or late > most_behind:
         return "is too far behind" if late is None else f"is {late:.0f} seconds behind"
-    if state["replayed"] < must_have:
+    if must_have and not has_all(state, must_have):
         return "does not have yet what was saved here"
     return ""
+
+
+def has_all(state: Row, of: Primary) -> bool:
+    """Tell whether a standby shows all that was committed where and when another server was asked.
+
+    It may never come to the end of that one's log, where nothing happens: whole pages are sent, and the last may end in
+    the middle of a record, which is no commit's. Then no transaction that had ended there is open or unknown here.
+    """
+    return bool(state["replayed"] >= of.end) or int(state["transactions"]) >= of.transactions
 
 
 def seconds_behind(state: Row, behind: Primary) -> float | None:
     """Return how old at most is what a standby shows, or None where that cannot be told.
 
-    Where it has come to where the other server was when asked, it shows all that there was then. Where it has not, all
-    is there that was committed before the last commit that it has, whose time is by the other server's clock. Neither
+    Where it has all that the other server had when asked, it is as old as that answer. Where it has not, all is there
+    that was committed before the last commit that it has, whose time is by the other server's clock. Neither
     its own clock nor what it was sent says anything: it may be cut off, or paused, or have nothing to do.
     """
     since = time.monotonic() - behind.asked_at
     if not state["is_standby"]:
         return None
-    if state["replayed"] >= behind.written:
+    if has_all(state, behind):
         return since
     committed: float | None = state["committed"]
     return None if committed is None else max(behind.now + since - committed, since)
