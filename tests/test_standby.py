@@ -18,6 +18,7 @@ from pages import own_folder, site, together
 import database
 from benchmarks.cluster import servers as servers_of
 from tracker import access, payments, reports, standby
+from tracker.transfer import exporting
 
 pytestmark = pytest.mark.slow
 
@@ -223,9 +224,9 @@ def test_a_second_standby_is_read_again_once_it_follows_the_new_primary(monkeypa
         database.connect(f"host={one.folder},{two.folder} port=5432 user=postgres dbname=postgres "
                          "target_session_attrs=read-write")
         database.add_customer("Ada Okafor", None)
-        assert is_from_standby()
         caught_up(one, two)
         caught_up(one, three)
+        assert is_from_standby()
         fail_over(one, two)
         assert not is_from_standby()
         assert source() == sentence(three, "does not follow the server in use yet")
@@ -379,8 +380,7 @@ def test_a_list_that_a_standby_breaks_off_before_its_first_row_is_read_from_the_
         tried.append(cur)
         real(cur, asked)
         if len(tried) == 1:
-            servers[1].sql("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
-                           "WHERE application_name = 'isp-customer-tracker'")
+            end_sessions(servers[1])
 
     monkeypatch.setattr(reports, "_late_customers", broken_first)
     with database.reporting():
@@ -432,6 +432,54 @@ def test_the_menus_and_commands_report_from_the_standby_and_work_on_the_primary(
     assert f"Reports    from the standby at {servers[1].folder}, port 5432, " in shown.stdout
 
 
+def test_an_account_that_a_report_opens_is_the_primary_s(books, servers, terminal):
+    pause(servers[1])
+    pay_elsewhere(servers[0])
+    child = terminal(REPORTS_URI=servers[1].uri, REPORTS_MAX_LAG="3600")
+    child.expect_exact("Choose: ")
+    child.send("5\r1\r")
+    child.expect_exact("with 30.00 in total.")
+    child.send("1\r")
+    child.expect_exact("to pay 25.00")
+
+
+@pytest.fixture
+def uri(books):
+    return books
+
+
+def test_an_export_that_a_standby_breaks_off_is_written_from_the_primary(connect, servers, monkeypatch, tmp_path):
+    connect()
+    monkeypatch.setattr(database, "AWAY_FOR", 3600)
+    real, tried = exporting.be_patient, []
+
+    def break_off_first(cur):
+        tried.append(cur)
+        real(cur)
+        if len(tried) == 1:
+            end_sessions(servers[1])
+
+    monkeypatch.setattr(exporting, "be_patient", break_off_first)
+    assert exporting.export("bills", tmp_path / "bills.csv") == 1
+    assert len(tried) == 2
+    assert "Setup" in (tmp_path / "bills.csv").read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["bills.csv"]
+
+
+def end_sessions(follower):
+    follower.sql("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+                 "WHERE application_name = 'isp-customer-tracker'")
+
+
+def test_a_read_for_which_the_standby_has_no_connection_free_is_from_the_primary(connect, monkeypatch):
+    monkeypatch.setenv("DB_POOL_SIZE", "1")
+    connect()
+    monkeypatch.setattr(database, "AWAY_FOR", 3600)
+    with database.reporting(), database.reading():
+        assert together(1, is_from_standby) == [False]
+    assert is_from_standby()
+
+
 def test_on_the_page_everybody_reads_with_their_own_login(books, servers):
     primary, follower = servers
     with site(books, REPORTS_URI=f"host={follower.folder} port=5432", REPORTS_MAX_LAG="3600") as served:
@@ -449,6 +497,9 @@ def test_on_the_page_everybody_reads_with_their_own_login(books, servers):
         assert [site["location_id"] for site in account["locations"]] == [location["location_id"]]
         bob = served.person("bob", WORD)
         assert bob.get("/api/customers/1").json()["amount_due"] == "30.00", "bob has saved nothing"
+        bob.delete("/api/session")
+        wait_for(lambda: follower.sql("SELECT DISTINCT usename FROM pg_stat_activity "
+                                      "WHERE application_name = 'isp-customer-tracker'") == [("ann",)])
 
 
 def test_whoever_is_locked_out_of_the_primary_does_not_read_from_the_standby(books, servers):

@@ -189,8 +189,7 @@ class _Guard:
         if not body:
             await problem(413, TOO_LONG)(scope, receive, send)
             return
-        reads = scope["method"] == "GET" and scope["path"] != "/api/session"
-        with database.acting_as(session.login if session else None), database.reporting(reads):
+        with database.acting_as(session.login if session else None), database.reporting(scope["method"] == "GET"):
             # Whoever signs in waits for others who do, and nobody else waits for them.
             who = self.sessions if _signs_in(scope) else session and session.login
             await self._in_turn(who)(scope, body, send)
