@@ -407,6 +407,8 @@ def about_database() -> None:
     server = database.describe_server()
     say(f"Server     {screens.where(server)}")
     say(f"Database   {server['database']}, {database.size()}, as {server['login']}")
+    if source := database.reports_source():
+        say(f"Reports    {source}")
     say(f"Today      {server['today']}, in {server['timezone']}")
     for line in screens.backup_lines(backup.last()):
         say(line)

@@ -18,7 +18,7 @@ FLOORS = [
     ["tracker.settings"],
     ["tracker.log"],
     ["tracker.cursor"],
-    ["tracker.embedded", "tracker.migrate"],
+    ["tracker.embedded", "tracker.migrate", "tracker.standby"],
     ["tracker.archive"],
     ["database"],
     ["tracker.payments", "tracker.bill_run", "tracker.reports", "tracker.verify", "tracker.demo", "tracker.access",

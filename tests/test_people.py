@@ -18,9 +18,9 @@ import psutil
 import psycopg2
 import psycopg2.extensions
 import pytest
+from clusters import Server
 from conftest import PROJECT, in_memory, lines, run_program, sentence, wait_for
 from emulator import Terminal
-from test_failover import Server
 
 import database
 from tracker import access, embedded, errors
