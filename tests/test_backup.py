@@ -197,7 +197,7 @@ def test_about_this_database_says_where_the_last_backup_is_and_whether_one_was_t
     moment = f"{path.stem[-17:-7]} {path.stem[-6:-4]}:{path.stem[-4:-2]}"
     before = run_program(books, answers=asked).stdout
     assert f"\nBackup     {moment}, {size}, {path}\n" in before
-    assert "\n           last one restored as a trial: never (main.py backup --check)\n" in before
+    assert "\n           last one restored as a trial: never (python main.py backup --check)\n" in before
     assert run_program(books, "backup", "--check", str(path)).returncode == 0
     assert re.search(r"\n           last one restored as a trial: \d{4}-\d\d-\d\d \d\d:\d\d\n",
                      run_program(books, answers=asked).stdout)
