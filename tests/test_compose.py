@@ -294,12 +294,20 @@ def test_the_packages_of_the_image_are_those_of_the_program_and_no_others():
 # Settings
 
 
+NOT_HERE = {"DATABASE_URI", "ISP_DATA_DIR", "REPORTS_URI", "REPORTS_MAX_LAG"}  # Compose's own; and there is no standby
+
+
 def test_every_setting_reaches_the_program():
     example = set(re.findall(r"^#([A-Z_]+)=", (PROJECT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE))
-    chosen = example - {"DATABASE_URI", "ISP_DATA_DIR"}
+    chosen = example - NOT_HERE
     for name in ("page", "backup", "tracker"):
         given = SERVICES[name]["environment"]
         assert {key for key, value in given.items() if value == f"${{{key}:-}}"} == chosen
+
+
+def test_the_settings_that_are_none_here_are_said():
+    page = (PROJECT / "docs/COMPOSE.md").read_text(encoding="utf-8").replace("\n", " ")
+    assert "; `DATABASE_URI`, `ISP_DATA_DIR`, `REPORTS_URI` and `REPORTS_MAX_LAG` mean nothing here" in page
 
 
 def test_what_compose_alone_may_be_told_is_in_its_page():
