@@ -374,7 +374,7 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)  # before any file that a
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
-    """A folder for backups, and a program that writes an empty one, or fails where a file is named full or away."""
+    """A folder for backups, and a program that writes an empty one, or fails where a file says so."""
     program = tmp_path / "main.py"
     program.write_text(f"""
 import pathlib, signal, sys, time
@@ -389,7 +389,9 @@ if (folder / "full").exists():
     sys.exit(1)
 if (folder / "away").exists():
     sys.exit(2)
-if "--check" not in sys.argv:
+if "--check" in sys.argv:
+    sys.exit((folder / "spoilt").exists())
+else:
     (pathlib.Path(sys.argv[2]) / f"isp-{{time.time_ns()}}.backup").touch()
 """)
     monkeypatch.setattr(daily_backup, "PROGRAM", program)
@@ -492,6 +494,21 @@ def test_on_the_first_of_a_month_the_backup_is_tried_as_well(folder, monkeypatch
     serve(folder)
     made, = folder.iterdir()
     assert asked(folder) == [f"backup {folder} --keep 7d", f"backup --check {made}"]
+
+
+def test_one_that_cannot_be_restored_has_failed_and_another_is_made(folder, monkeypatch):
+    first = NOON.replace(day=1)
+    (folder.parent / "spoilt").touch()
+    after(monkeypatch, first)
+    serve(folder)
+    made, = folder.iterdir()
+    assert daily_backup.why_unhealthy(folder, NOON, "03:00").startswith("The last backup failed")
+    (folder.parent / "spoilt").unlink()
+    after(monkeypatch, first + timedelta(minutes=15))
+    serve(folder)
+    assert daily_backup.why_unhealthy(folder, NOON, "03:00") == ""
+    assert len(asked(folder)) == 4
+    assert asked(folder)[-1] != f"backup --check {made}"
 
 
 def test_backups_that_are_missing_or_old_are_told(folder):
