@@ -106,7 +106,7 @@ class Node:
                           "initdb": ["data-checksums", "no-sync", {"encoding": "UTF8"}, {"locale": "C"}]},
             "postgresql": {
                 "listen": f"127.0.0.1:{self.sql}", "connect_address": f"127.0.0.1:{self.sql}",
-                "data_dir": str(self.folder / "data"), "bin_dir": str(embedded._binaries()),
+                "data_dir": str(self.folder / "data"), "bin_dir": str(embedded.binaries()),
                 "pgpass": str(self.folder / "pgpass"), "pg_hba": HBA,
                 "authentication": {role: {"username": "postgres"} for role in ("superuser", "replication", "rewind")},
                 "parameters": {"unix_socket_directories": str(self.folder), "max_connections": 50,
