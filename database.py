@@ -18,7 +18,7 @@ import select
 import threading
 import time
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from datetime import date, datetime
@@ -32,7 +32,7 @@ import psycopg2.extras
 import psycopg2.pool
 import psycopg2.sql
 
-from tracker import fields, files, interrupts, log, migrate, settings
+from tracker import fields, files, interrupts, log, migrate, settings, standby
 from tracker.cursor import LOCK_PATIENCE, Cursor, Record, Row, be_patient, only
 from tracker.errors import (
     FIELDS,
@@ -46,6 +46,7 @@ from tracker.errors import (
     Forbidden,
     NoAnswer,
     NotFound,
+    NotToBeSeen,
     OutcomeUnknown,
     Refused,
     SignInRefused,
@@ -56,6 +57,8 @@ from tracker.errors import (
 )
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from tracker import archive
 
 # Amounts inside JSON stay exact.
@@ -74,6 +77,10 @@ COUNT_EXACTLY = 200_000
 RETRY_PAUSES = (0.05, 0.2, 0.8)
 NOT_HERE = "Nothing is changed here: READ_ONLY or --read-only opened it so."
 LONGEST_LOGIN = 63  # bytes; PostgreSQL cuts off what is longer
+CATCH_UP = 0.3  # seconds that a standby has to come to where it must be, before the primary is read instead
+PRIMARY_KNOWN = 1.0  # seconds for which it is taken to be known how far the primary is, and that it lets a login in
+PROBE_LIMIT = 2  # seconds in which a standby that is not frozen says how far it is, or takes a connection
+LAGS_FOR, AWAY_FOR = 2.0, 30.0  # seconds for which a standby that was behind, or away, is left alone
 STATEMENT_MARGIN = 5  # seconds after which a server that should have stopped a statement itself is taken to be frozen
 Schema = Literal["present", "older", "any"]  # what connect() takes
 Value = TypeVar("Value")
@@ -217,7 +224,9 @@ class Login:
         self.retired = False
         self.parameters = dict(parameters)
         settle = f"{_settings()}; SET ROLE {role}" if role else _settings()
-        self.parameters["connection_factory"] = functools.partial(_opened, settle=settle, parameters=self.parameters)
+        self.parameters["connection_factory"] = functools.partial(_opened, settle=settle, login=self)
+        self.memory = _memories.setdefault(self.parameters.get("user", ""), standby.Memory())
+        self.reports: Reports | None = None
         self.patience = settings.whole_number("DB_POOL_WAIT", 30)
         self.slots = threading.BoundedSemaphore(size)
         self.pool: psycopg2.pool.ThreadedConnectionPool | None = None
@@ -228,13 +237,42 @@ class Login:
         return not self.retired and all(self.parameters.get(key) == other.parameters.get(key)
                                         for key in ("user", "password"))
 
+    def greet(self, conn: _Session) -> None:
+        """Look which server a connection leads to, and whether one that has taken over has what was saved here.
+
+        Raise Unavailable where another has taken over from that one.
+        """
+        if _data_folder or not (now := _primary_of(conn)):
+            return
+        conn.place = now.place
+        if self.memory.is_past(now.place):
+            raise Unavailable("The server that answers is one that another has taken over from: end it, and make a "
+                              "standby of it.")
+        if sentence := self.memory.move_to(now):
+            log.note(f"Another server is in use than before, of timeline {now.place.timeline}")
+            self._tell(sentence)
+        try:
+            for sentence in self.memory.lost_on(now.place, functools.partial(_stored, conn)):
+                self._tell(sentence)
+        except psycopg2.Error as exc:  # what could not be looked for now is looked for by the next connection
+            log.server_error(exc)
+
+    def _tell(self, sentence: str) -> None:
+        if self is _own:
+            _say(sentence)
+        else:
+            self.memory.news.append(sentence)
+
     def open(self) -> psycopg2.pool.ThreadedConnectionPool:
         """Return the pool; one that was closed while nobody needed it is opened again."""
         with self._lock:
             if self.pool is None:
-                self.pool = psycopg2.pool.ThreadedConnectionPool(1, self.size, **self.parameters)
+                self.pool = self._new_pool()
                 self.pool.minconn = self.size  # so that putconn keeps what was opened later, too
             return self.pool
+
+    def _new_pool(self) -> psycopg2.pool.ThreadedConnectionPool:
+        return psycopg2.pool.ThreadedConnectionPool(1, self.size, **self.parameters)
 
     def lend(self) -> _Session:
         with self._lock:
@@ -261,18 +299,24 @@ class Login:
 
     def close_idle(self, seconds: float) -> None:
         """Close the connections when none has been needed for so long."""
+        if self.reports:
+            self.reports.close_idle(seconds)
         with self._lock:
             if not self._lent and time.monotonic() > self._used_at + seconds:
                 self._close()
 
     def close_when_idle(self) -> None:
         """Close the connections as soon as none is lent; none is lent any more."""
+        if self.reports:
+            self.reports.close_when_idle()
         with self._lock:
             self.retired = True
             if not self._lent:
                 self._close()
 
     def close(self) -> None:
+        if self.reports:
+            self.reports.close()
         with self._lock:
             self._close()
 
@@ -282,9 +326,129 @@ class Login:
             self.pool = None
 
 
+class Reports(Login):
+    """The connections of one login to the standby that is read from in the place of the primary, while that is fit.
+
+    why_not says why it was not when it was looked at last, and behind how many seconds it was behind at most.
+    """
+
+    def __init__(self, parameters: Row, size: int) -> None:
+        super().__init__(parameters, size, read_only=True)
+        self.patience = 1  # then the primary is there
+        self.most_behind = settings.whole_number("REPORTS_MAX_LAG", 10)
+        self.why_not, self.behind = "", 0.0
+        self._left_alone_until = 0.0
+        self._primary: standby.Primary | None = None
+        self._must_have: standby.Primary | None = None
+
+    def where(self) -> str:
+        return f"{self.parameters.get('host', 'this machine')}, port {self.parameters.get('port', '5432')}"
+
+    def greet(self, conn: _Session) -> None:
+        """Let days be the primary's days; raise Unavailable where there are no tables of this version yet."""
+        with conn.cursor(cursor_factory=Cursor) as cur:
+            version = migrate.database_version(cur)
+        if version is None or migrate.pending(version):
+            raise _older(version or 0)
+        if self._primary:
+            conn.settings += f"; SET TimeZone = {psycopg2.sql.Literal(self._primary.timezone).as_string(conn)}"
+            conn.settle()
+
+    def _new_pool(self) -> psycopg2.pool.ThreadedConnectionPool:
+        """Open the first connection; of several threads that want to, only one waits for a server that is away."""
+        if self._is_left_alone():
+            raise psycopg2.OperationalError("It was away just now.")
+        try:
+            return super()._new_pool()
+        except psycopg2.Error:
+            self._left_alone_until = time.monotonic() + AWAY_FOR
+            raise
+
+    def _is_left_alone(self) -> bool:
+        return time.monotonic() < self._left_alone_until
+
+    def borrow(self, of: Login) -> _Session | None:
+        """Lend a connection to the standby where it shows what the primary has, and all that was saved here; else none.
+
+        of is the same login at the primary, which must let it in.
+        """
+        if self._is_left_alone() or not (primary := self._look_at_primary(of)):
+            return None
+        try:
+            conn = _borrow(self)
+        except Busy:
+            return None
+        except Error as exc:
+            self.leave_alone(_why_not_lent(exc), AWAY_FOR)
+            return None
+        if self._is_fit(conn, primary):
+            return conn
+        _give_back(self, conn, readonly=True)
+        return None
+
+    def leave_alone(self, why: str, seconds: float) -> None:
+        if why != self.why_not:
+            log.note(f"Reports are read from the primary: the standby at {self.where()} {why}")
+        self.why_not, self._left_alone_until = why, time.monotonic() + seconds
+
+    def _look_at_primary(self, of: Login) -> standby.Primary | None:
+        """Return how far the primary is, or was just now; None where it is none, or does not say."""
+        known = self._primary
+        written_at = of.memory.written_at
+        if known and known.asked_at > max(written_at, time.monotonic() - PRIMARY_KNOWN):
+            return known
+        with reporting(False), _connection(readonly=True) as conn:
+            now = self._primary = _primary_of(conn)
+        if now and (written_at > (known.asked_at if known else 0) or (known and known.place != now.place)):
+            self._must_have = now
+        return now
+
+    def _is_fit(self, conn: _Session, primary: standby.Primary) -> bool:
+        # Where it was behind already, it is not waited for.
+        until = time.monotonic() + (0 if self.why_not else CATCH_UP)
+        try:
+            while why := self._look(conn, primary):
+                if conn.closed or time.monotonic() > until:
+                    self.leave_alone(why, LAGS_FOR)
+                    return False
+                time.sleep(CATCH_UP / 10)
+        except psycopg2.Error as exc:
+            conn.close()
+            log.server_error(exc)
+            self.leave_alone("does not answer", AWAY_FOR)
+            return False
+        self.why_not = ""
+        return True
+
+    def _look(self, conn: _Session, primary: standby.Primary) -> str:
+        """Say why the standby is not fit, outside a transaction, so that one begins with what it shows by then."""
+        conn.limit, limit = PROBE_LIMIT, conn.limit
+        conn.autocommit = True
+        with conn.waiting(), conn.cursor(cursor_factory=psycopg2.extensions.cursor) as cur:
+            cur.execute(standby.STATE)
+            state = only(standby.as_row(cur))
+        conn.autocommit, conn.limit = False, limit
+        self.behind = standby.seconds_behind(state, primary) or 0.0
+        why = standby.why_not(state, primary, self._must_have, self.most_behind)
+        if why == standby.NO_STANDBY:
+            conn.close()  # of the servers that REPORTS_URI names, another may be one by now
+        return why
+
+
+def _why_not_lent(error: Error) -> str:
+    if isinstance(error, SignInRefused):
+        return "does not let this login in"
+    if isinstance(error, NotToBeSeen):
+        return "has no tables that this login may look at"
+    return "has no tables of this version" if isinstance(error, Older) else "cannot be reached"
+
+
 _own: Login | None = None  # the program's own; the page has others, one for each person
 _person: ContextVar[Login | None] = ContextVar("person", default=None)
+_reporting: ContextVar[bool] = ContextVar("reporting", default=False)
+_memories: dict[str, standby.Memory] = {}  # by login
 _template: Row = {}  # parameters of a connection, with the program's own login
+_reports_template: Row = {}  # the same, of a connection to the standby that reports are read from, if there is one
 _read_only = False  # opened so, whatever a login may
 _data_folder: Path | None = None  # of the embedded server, while that is the one in use
 unknown = 0  # transactions whose COMMIT got no reply
@@ -312,8 +476,9 @@ def connect(
     or READ_ONLY, every transaction has writes off.
     Raise Unavailable when the server cannot be reached or its database cannot be used.
     """
-    global _own, _template, _read_only, _data_folder, _say
+    global _own, _template, _reports_template, _read_only, _data_folder, _say
     _data_folder, _say = None, say
+    _memories.clear()
     settings.country_code()  # a wrong one is said now, not at the first search
     size = settings.whole_number("DB_POOL_SIZE", 4)
     _template = _parsed(uri or settings.get("DATABASE_URI") or _embedded_uri())
@@ -325,6 +490,8 @@ def connect(
         _log_unreachable(exc)
         raise Unavailable(_why_unreachable(str(exc), _template)) from exc
     _template = {**_template, "dbname": conn.info.dbname}  # not each person's own, named like their login
+    _reports_template = _parsed_reports()
+    _own.reports = _reports(_own)
     log.note(_connected_to(conn))
     if schema != "any":
         _prepare_schema(schema == "older", say)
@@ -348,6 +515,7 @@ def sign_in(name: str, password: str, size: int) -> Login:
     if not name or not password or "\0" in name + password or len(name.encode()) > LONGEST_LOGIN:
         raise SignInRefused
     login = Login({**_template, "user": name, "password": password}, size, _read_only)
+    login.reports = _reports(login)
     try:
         _check_password(login)
         with acting_as(login):
@@ -391,6 +559,15 @@ def target(cur: Cursor) -> archive.Target:
     return archive.target_of(cur.connection, _login().parameters)
 
 
+def _reports(login: Login) -> Reports | None:
+    """Return the connections of a login to the standby that reports are read from, if there is one; none is open."""
+    if not _reports_template:
+        return None
+    who: Row = {key: login.parameters[key] for key in ("user", "password") if key in login.parameters}
+    as_named = {**who, **_reports_template} if login is _own else {**_reports_template, **who}
+    return Reports({"dbname": _template["dbname"], **as_named}, login.size)
+
+
 def viewer_of_embedded(size: int) -> Login:
     """Open connections to the embedded database that may look and change nothing."""
     return Login(_template, size, role=VIEWER)
@@ -409,6 +586,50 @@ def acting_as(login: Login | None) -> Iterator[None]:
         yield
     finally:
         _person.reset(token)
+
+
+@contextmanager
+def reporting(on: bool = True) -> Iterator[None]:
+    """Let what is only read in the block be read from the standby that REPORTS_URI names, where there is one that shows
+    what the primary has; with on False, from the primary in any case.
+    """
+    token = _reporting.set(on)
+    try:
+        yield
+    finally:
+        _reporting.reset(token)
+
+
+def reports_source() -> str | None:
+    """Say where reports are read from, and how far behind that is; None where REPORTS_URI is not set."""
+    login = _login()
+    if not (reports := login.reports):
+        return None
+    with interrupts.deferred():
+        if conn := reports.borrow(login):
+            _give_back(reports, conn, readonly=True)
+            behind = f"{reports.behind:.0f} seconds" if reports.behind >= 1 else "less than a second"
+            return f"from the standby at {reports.where()}, {behind} behind"
+    return f"from the primary: the standby at {reports.where()} {reports.why_not or 'cannot be compared with it'}"
+
+
+def remember(cur: Cursor, entry_key: UUID, what: str) -> None:
+    """Remember what was saved in a transaction that is over, to look for it where another server takes over.
+
+    what begins the sentence that says that it is missing.
+    """
+    if place := cast(_Session, cur.connection).place:
+        _login().memory.keep(entry_key, standby.Receipt(what, place))
+
+
+def news() -> list[str]:
+    """Return what this person is to be told of servers that took over, until it is forgotten."""
+    return list(_login().memory.news)
+
+
+def forget_news(count: int) -> None:
+    """Forget the first of what this person was told: so many."""
+    del _login().memory.news[:count]
 
 
 def _login() -> Login:
@@ -444,7 +665,15 @@ def _embedded_uri() -> str:
     return uri
 
 
-def _parsed(uri: str) -> Row:
+def _parsed_reports() -> Row:
+    """Return how to connect to the standby that REPORTS_URI names; nothing where it is not set."""
+    uri = settings.get("REPORTS_URI")
+    if uri and _data_folder:
+        raise Unavailable("REPORTS_URI is for a standby of the server in DATABASE_URI, which is not set.")
+    return _parsed(uri, "REPORTS_URI", PROBE_LIMIT) if uri else {}
+
+
+def _parsed(uri: str, name: str = "DATABASE_URI", patience: int | None = None) -> Row:
     """Split a connection URI, and add how long to wait for what; never repeat any of it in an error."""
     try:
         parameters = psycopg2.extensions.parse_dsn(uri)
@@ -453,11 +682,11 @@ def _parsed(uri: str) -> Row:
     ports = parameters.get("port", "").split(",")
     if "@" in parameters.get("host", "") + parameters.get("dbname", "") or not all(map(_is_port, ports)):
         raise Unavailable(
-            "DATABASE_URI cannot be read; it looks like postgresql://user:password@host:5432/database, "
+            f"{name} cannot be read; it looks like postgresql://user:password@host:5432/database, "
             "with @ : / % in the password written as %40 %3A %2F %25."
         )
     return {
-        "connect_timeout": str(settings.whole_number("DB_CONNECT_TIMEOUT", 5)),
+        "connect_timeout": str(patience or settings.whole_number("DB_CONNECT_TIMEOUT", 5)),
         "application_name": "isp-customer-tracker",
         "keepalives_idle": "30",
         "keepalives_interval": "10",
@@ -499,7 +728,8 @@ class _Session(interrupts.Connection):
     """
 
     settings = ""  # as SQL
-    pooled = False
+    place: standby.Place | None = None  # the server that it leads to, where that is known
+    pooled = False  # several sessions may take turns behind it, so that each transaction needs its settings anew
 
     def settle(self) -> None:
         """Take back every SET, and set what a session of the program has."""
@@ -526,7 +756,7 @@ class _Session(interrupts.Connection):
             cur.execute(self.settings.replace("SET ", "SET LOCAL "))
 
 
-def _opened(dsn: str, *, settle: str, parameters: Row) -> _Session:
+def _opened(dsn: str, *, settle: str, login: Login) -> _Session:
     """Open a connection, and give its session its settings.
 
     Functions and operators are looked for in pg_catalog first, and in the schemas that the login's search_path names.
@@ -534,8 +764,8 @@ def _opened(dsn: str, *, settle: str, parameters: Row) -> _Session:
     there must be found before a table of that name elsewhere.
     """
     conn = _Session(dsn)
-    conn.limit = max(float(parameters["connect_timeout"]), 0) or None  # as libpq takes it
-    conn.look = functools.partial(_say_who_is_in_the_way, parameters)
+    conn.limit = max(float(login.parameters["connect_timeout"]), 0) or None  # as libpq takes it
+    conn.look = functools.partial(_say_who_is_in_the_way, login.parameters)
     conn.autocommit = True
     with _question(conn) as cur:
         # The path that the login has, and not what another client of a pooler may have SET.
@@ -553,6 +783,13 @@ def _opened(dsn: str, *, settle: str, parameters: Row) -> _Session:
         conn.reset()
     else:
         conn.settle()
+    conn.autocommit = True
+    try:
+        login.greet(conn)
+    except BaseException:
+        conn.close()
+        raise
+    conn.autocommit = False
     return conn
 
 
@@ -568,6 +805,27 @@ def _question(conn: _Session) -> Iterator[psycopg2.extensions.cursor]:
         if conn.closed:
             raise psycopg2.OperationalError("query_wait_timeout") from exc
         raise
+
+
+def _primary_of(conn: _Session) -> standby.Primary | None:
+    """Return where a connection leads to; None where that is a standby, or a server that does not tell."""
+    asked_at = time.monotonic()
+    try:
+        with conn.waiting(), conn.cursor(cursor_factory=psycopg2.extensions.cursor) as cur:
+            cur.execute(standby.PLACE)
+            row = standby.as_row(cur)
+    except psycopg2.Error:
+        if conn.closed:
+            raise
+        return None
+    return standby.primary(row, asked_at) if row else None
+
+
+def _stored(conn: _Session, entry_keys: list[UUID]) -> list[UUID]:
+    """Return which payments of some entry keys there are."""
+    with conn.waiting(), conn.cursor(cursor_factory=psycopg2.extensions.cursor) as cur:
+        cur.execute("SELECT entry_key FROM payments WHERE entry_key = ANY (%(keys)s)", {"keys": entry_keys})
+        return [entry_key for entry_key, in cur.fetchall()]
 
 
 def _system_user() -> str:
@@ -594,7 +852,7 @@ def _say_who_is_in_the_way(parameters: Row, conn: interrupts.Connection) -> None
                 {"pid": conn.pid},
             )
             blockers = cur.fetchall()
-    except (psycopg2.Error, UnicodeDecodeError):  # what it waits for is then not known, and it waits all the same
+    except (psycopg2.Error, UnicodeDecodeError, Unavailable):  # what it waits for is then not known; it waits as well
         return
     if blockers and blockers != conn.blockers:
         conn.blockers = blockers
@@ -641,10 +899,14 @@ def _check_schema() -> None:
         raise _older(version or 0)
 
 
-def _older(version: int) -> Unavailable:
-    return Unavailable(
+class Older(Unavailable):
+    """The tables are of an older version, or not there."""
+
+
+def _older(version: int) -> Older:
+    return Older(
         f"The database is at version {version} and this program needs version {migrate.program_version()}: "
-        "run python main.py upgrade, which brings it there."
+        f"run {settings.command('upgrade')}, which brings it there."
     )
 
 
@@ -720,6 +982,24 @@ def _copied(cur: Cursor, folder: Path, version: int, say: Callable[[str], object
         raise
 
 
+def retried(function: Function) -> Function:
+    """Run a function again, a few times, when its transaction was a deadlock's victim or lost its connection.
+
+    Safe because both mean that nothing was written; OutcomeUnknown is never retried.
+    """
+    @functools.wraps(function)
+    def attempt(*args: Any, **kwargs: Any) -> Any:
+        for pause in RETRY_PAUSES:
+            try:
+                return function(*args, **kwargs)
+            except (Deadlock, ConnectionLost) as exc:
+                log.retry(function.__name__, exc)
+                time.sleep(pause * random.uniform(0.5, 1.5))
+        return function(*args, **kwargs)
+
+    return attempt  # type: ignore[return-value]
+
+
 @contextmanager
 def transaction() -> Iterator[Cursor]:
     """Lend a cursor in a transaction that writes: COMMIT when the block ends, nothing written when it raises."""
@@ -750,6 +1030,26 @@ def streaming() -> Iterator[Cursor]:
         with conn.cursor("stream") as cur:
             cur.itersize = 500
             yield cur
+
+
+def stream(query: Callable[[Cursor], object]) -> Iterator[Any]:
+    """Yield the rows of a query, in flat memory; what is broken off before the first is begun again, a few times."""
+    rows, first = _begun(query)
+    with contextlib.closing(rows):
+        yield from first
+        yield from rows
+
+
+@retried
+def _begun(query: Callable[[Cursor], object]) -> tuple[Generator[Any, None, None], list[Any]]:
+    rows = _rows(query)
+    return rows, list(itertools.islice(rows, 1))
+
+
+def _rows(query: Callable[[Cursor], object]) -> Generator[Any, None, None]:
+    with streaming() as cur:
+        query(cur)
+        yield from cur
 
 
 @contextmanager
@@ -793,7 +1093,11 @@ def _connection(commits: bool = False, readonly: bool = False, autocommit: bool 
     """Lend a connection; commit, or turn what went wrong into an Error; take the connection back."""
     with interrupts.deferred():
         login = _login()
-        conn = _borrow(login)
+        conn = login.reports.borrow(login) if readonly and login.reports and _reporting.get() else None
+        if conn and login.reports:
+            login = login.reports
+        else:
+            conn = _borrow(login)
         committed = False
         try:
             # Not by a default of the session, which a pooler would hand on to others.
@@ -801,14 +1105,22 @@ def _connection(commits: bool = False, readonly: bool = False, autocommit: bool 
             conn.autocommit = autocommit
             if conn.pooled and not autocommit:
                 conn.settle_transaction()
+                if conn.place:
+                    login.greet(conn)
             yield conn
             if commits:
-                _commit(conn)
+                try:
+                    _commit(conn)
+                finally:
+                    login.memory.written_at = time.monotonic()
                 committed = True
         except psycopg2.Error as exc:
             if isinstance(exc.__context__, (KeyboardInterrupt, SystemExit)):  # the cancel struck what tidies up
                 raise exc.__context__ from None
             log.server_error(exc, getattr(exc.cursor, "statement", ""))
+            if isinstance(login, Reports) and exc.pgcode != "57014":
+                login.leave_alone("broke off what was read", AWAY_FOR)
+                raise ConnectionLost(readonly) from exc
             raise _translated(exc, conn, readonly, login.read_only) from exc
         finally:
             _give_back(login, conn, readonly)
@@ -932,24 +1244,6 @@ def _translated(exc: psycopg2.Error, conn: _Session, readonly: bool, opened_read
         "57014": Busy("The database took longer than DB_STATEMENT_TIMEOUT allows and was stopped; "
                       "nothing was written."),
     }.get(code, Refused(f"The database refused (SQLSTATE {code or 'unknown'}); nothing was written."))
-
-
-def retried(function: Function) -> Function:
-    """Run a function again, a few times, when its transaction was a deadlock's victim or lost its connection.
-
-    Safe because both mean that nothing was written; OutcomeUnknown is never retried.
-    """
-    @functools.wraps(function)
-    def attempt(*args: Any, **kwargs: Any) -> Any:
-        for pause in RETRY_PAUSES:
-            try:
-                return function(*args, **kwargs)
-            except (Deadlock, ConnectionLost) as exc:
-                log.retry(function.__name__, exc)
-                time.sleep(pause * random.uniform(0.5, 1.5))
-        return function(*args, **kwargs)
-
-    return attempt  # type: ignore[return-value]
 
 
 @retried
@@ -1165,7 +1459,7 @@ def describe_server() -> Server:
 @retried
 def rights() -> Rights:
     """Return what this session may do."""
-    with reading() as cur:
+    with reporting(False), reading() as cur:
         row = migrate.rights(cur)
     why_not = ("this server is a standby" if row["is_standby"] else
                "by READ_ONLY or --read-only, a seat belt and no lock" if _login().read_only else

@@ -407,6 +407,8 @@ def about_database() -> None:
     server = database.describe_server()
     say(f"Server     {screens.where(server)}")
     say(f"Database   {server['database']}, {database.size()}, as {server['login']}")
+    if source := database.reports_source():
+        say(f"Reports    {source}")
     say(f"Today      {server['today']}, in {server['timezone']}")
     for line in screens.backup_lines(backup.last()):
         say(line)
@@ -685,6 +687,11 @@ def say_fault(kind: type[BaseException], fault: BaseException, trace: TracebackT
                      f"{saved}")
 
 
-if __name__ == "__main__":
+def start() -> None:
+    """Run the program and exit; a fault of its own is told in a sentence."""
     sys.excepthook = say_fault
     sys.exit(main_to_the_end())
+
+
+if __name__ == "__main__":
+    start()

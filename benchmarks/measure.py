@@ -77,7 +77,7 @@ def run(command: Sequence[str], typed: str = "", limit: float = 3600, **environm
         answers.seek(0)
         begin = time.perf_counter()
         process = subprocess.Popen(command, stdin=answers, stdout=output, stderr=subprocess.STDOUT,
-                                   env=_environment(environment))
+                                   env=settled(environment))
         code, peak_kb = _wait(process, begin + limit)
         seconds = time.perf_counter() - begin
         output.seek(0)
@@ -88,7 +88,8 @@ def run(command: Sequence[str], typed: str = "", limit: float = 3600, **environm
     return Done(seconds, peak_kb / 1024, code, written)
 
 
-def _environment(more: Mapping[str, str]) -> dict[str, str]:
+def settled(more: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without the settings of whoever measures, and with some more."""
     # Without the last two: a user's Python keeps what it has compiled, and buffers what it prints.
     settings = ("DATABASE_URI", "ISP_DATA_DIR", "TIMEZONE", "DB_", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
     return {**{name: value for name, value in os.environ.items() if not name.startswith(settings)}, **more}

@@ -1,13 +1,15 @@
 """That the benchmarks measure what they say: the same statements, every action, every line of the table. No timing."""
 from __future__ import annotations
 
+import tempfile
 from decimal import Decimal
+from pathlib import Path
 
 import psycopg2
 import pytest
 
 import benchmarks.__main__ as command
-from benchmarks import actions, screens
+from benchmarks import actions, failover, screens
 from benchmarks.measure import Missing, Peer, Row
 from benchmarks.replay import replay, statements_of
 from benchmarks.server import Server
@@ -85,3 +87,21 @@ def test_each_peer_has_its_line_and_a_missed_goal_its_mark():
     assert first.split() == ["import", "2.00", "s", "1.00", "s", "!", "2.00", "≤", "1.5", "csvsql", "6.00", "s", "3.0"]
     assert second.split() == ["pgloader", "not", "installed"]
     assert "! " not in third
+
+
+@pytest.mark.parametrize("commits", ["synchronous", "asynchronous"])
+def test_the_drill_of_promotions_counts_what_was_saved_and_cleans_up(commits):
+    before = set(Path(tempfile.gettempdir()).glob("isp-servers-*"))
+    done = failover.drill(2, commits == "synchronous")
+    assert done.promotions == len(done.first) == 2
+    assert done.acknowledged > 3 * failover.BETWEEN
+    assert done.is_good(commits == "synchronous")
+    assert set(Path(tempfile.gettempdir()).glob("isp-servers-*")) == before
+
+
+@pytest.mark.parametrize(("found", "told", "doubled", "findings", "synchronous", "good"), [
+    (9, 0, 0, [], True, True), (8, 1, 0, [], True, False), (8, 1, 0, [], False, True), (8, 0, 0, [], False, False),
+    (9, 0, 1, [], True, False), (9, 0, 0, ["Bill 1"], True, False),
+])
+def test_a_drill_is_good_where_nothing_is_lost_unsaid_or_doubled(found, told, doubled, findings, synchronous, good):
+    assert failover.Drill(1, 9, found, told, doubled, 1.0, [0.1], findings).is_good(synchronous) == good

@@ -1,23 +1,24 @@
 """A primary dies and its standby takes over, with both named in DATABASE_URI, while payments are being recorded."""
 from __future__ import annotations
 
-import contextlib
-import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
+from decimal import Decimal
+from uuid import uuid4
 
 import psutil
-import psycopg2
-import psycopg2.extensions
 import pytest
-from conftest import PROJECT, environment, in_memory, wait_for
+from browser import at_desk, chromium
+from clusters import cut_off, fail_over, pair
+from conftest import PROJECT, environment, wait_for
+from pages import problem, site
+from playwright.sync_api import expect
+from test_people import WORD
 
 import database
-from tracker import embedded
+from tracker import access, errors, payments
+from tracker import standby as standby_room
 from tracker.verify import verify_books
 
 pytestmark = pytest.mark.slow
@@ -38,74 +39,13 @@ while True:
         continue
     print("saved", key, flush=True)
 """
-SETTINGS = ["listen_addresses=", "port=5432", "max_connections=30"]
-
-
-class Server:
-    """A PostgreSQL in a folder of its own, on a socket there."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.uri = f"host={folder} port=5432 user=postgres dbname=postgres"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def run(self, program: str, *arguments: str | Path) -> None:
-        subprocess.run([embedded.binaries() / program, *arguments], check=True, cwd="/", capture_output=True,
-                       env=embedded._environment(), **embedded._identity())
-
-    def start(self, *settings: str) -> None:
-        options = embedded._options(*SETTINGS, *settings, f"unix_socket_directories={self.folder}")
-        self.process = subprocess.Popen([embedded.binaries() / "postgres", "-D", self.folder / "data", *options],
-                                        cwd="/", env=embedded._environment(), start_new_session=True,
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL, **embedded._identity())
-        wait_for(self.answers)
-
-    def answers(self) -> bool:
-        with contextlib.suppress(psycopg2.OperationalError):
-            psycopg2.connect(self.uri).close()
-            return True
-        return False
-
-    def sql(self, statement: str) -> list[tuple]:
-        with contextlib.closing(psycopg2.connect(self.uri)) as conn, conn.cursor() as cur:
-            conn.autocommit = True
-            cur.execute(statement)
-            return cur.fetchall() if cur.description else []
-
-    def kill(self) -> None:
-        """End it as a power cut would."""
-        family = psutil.Process(self.process.pid)
-        for process in [family, *family.children()]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        self.process.wait(20)
+ASYNCHRONOUS = "Another server has taken over, and may lack the last changes before that, those of others, too."
 
 
 @pytest.fixture
 def servers():
-    """A primary, and a standby that follows it."""
-    top = Path(tempfile.mkdtemp(prefix="isp-failover-", dir=in_memory()))
-    top.chmod(0o755)
-    pair = [Server(top / name) for name in ("primary", "standby")]
-    for server in pair:
-        server.folder.mkdir(0o700)
-        if user := embedded._system_user():
-            os.chown(server.folder, user.pw_uid, user.pw_gid)
-    primary, standby = pair
-    primary.run("initdb", "-D", primary.folder / "data", "-U", "postgres", "--auth=trust", "--encoding=UTF8",
-                "--locale=C", "--no-sync")
-    primary.start()
-    primary.run("pg_basebackup", "-d", primary.uri, "-D", standby.folder / "data", "-R", "--checkpoint=fast",
-                "--no-sync")
-    standby.start()
-    wait_for(lambda: primary.sql("SELECT pid FROM pg_stat_replication WHERE state = 'streaming'"))
-    yield primary, standby
-    database.disconnect()
-    for server in pair:
-        if server.process and server.process.poll() is None:
-            server.kill()
-    shutil.rmtree(top)
+    with pair() as both:
+        yield both
 
 
 @pytest.fixture
@@ -139,22 +79,11 @@ def acknowledged(writer: subprocess.Popen[str], count: int) -> list[str]:
     return keys
 
 
-def synchronous(primary: Server) -> None:
-    primary.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
-    primary.sql("SELECT pg_reload_conf()")
-    wait_for(lambda: primary.sql("SELECT pid FROM pg_stat_replication WHERE sync_state = 'sync'"))
-
-
-def fail_over(primary: Server, standby: Server) -> None:
-    primary.kill()
-    standby.sql("SELECT pg_promote()")
-
-
 @pytest.mark.parametrize("commits", ["synchronous", "asynchronous"])
 def test_payments_go_on_after_a_failover_and_none_is_there_twice(commits, servers, writers, uri):
     primary, standby = servers
     if commits == "synchronous":
-        synchronous(primary)
+        primary.wait_for_standby()
     said = [key for writer in writers for key in acknowledged(writer, 20)]
     fail_over(primary, standby)
     promoted_with, = standby.sql("SELECT count(*) FROM payments")
@@ -185,11 +114,7 @@ def test_the_menu_goes_on_after_a_failover(servers, uri, terminal):
 def test_what_no_standby_got_is_gone_after_a_failover_and_is_not_shown(servers, uri):
     primary, standby = servers
     database.connect(uri)
-    written, = primary.sql("SELECT pg_current_wal_lsn()::text")[0]
-    wait_for(lambda: standby.sql(f"SELECT 1 WHERE pg_last_wal_replay_lsn() >= '{written}'"))
-    standby.sql("ALTER SYSTEM SET primary_conninfo = ''")
-    standby.sql("SELECT pg_reload_conf()")
-    wait_for(lambda: not primary.sql("SELECT pid FROM pg_stat_replication"))
+    cut_off(primary, standby)
     customer_id = database.add_customer("Bo Li", "124")
     fail_over(primary, standby)
     assert [row["name"] for row in database.list_customers()] == ["Ada Okafor"]
@@ -198,7 +123,7 @@ def test_what_no_standby_got_is_gone_after_a_failover_and_is_not_shown(servers, 
 
 def test_ctrl_c_while_the_standby_has_not_confirmed_says_so(servers, uri, terminal):
     primary, standby = servers
-    synchronous(primary)
+    primary.wait_for_standby()
     child = terminal()
     child.expect_exact("Choose: ")
     receiver, = (child for child in psutil.Process(standby.process.pid).children()
@@ -210,3 +135,186 @@ def test_ctrl_c_while_the_standby_has_not_confirmed_says_so(servers, uri, termin
     child.expect_exact("no standby has confirmed it")
     child.expect_exact("Added customer 2, Bo Li.")
     receiver.resume()
+
+
+def missing(payment: dict) -> str:
+    return (f"Payment {payment['payment_id']}, {payment['amount']:.2f} of {payment['paid_on']} of Ada Okafor, is not "
+            "on the server that is in use now: record it again.")
+
+
+def record(amount: str = "50.00") -> dict:
+    return payments.record_payment(1, Decimal(amount), database.today(), "cash", None, uuid4())
+
+
+@pytest.fixture
+def said(uri):
+    """Open the database as the program does; what it says."""
+    heard = []
+    database.connect(uri, say=heard.append)
+    return heard
+
+
+def test_payments_that_the_new_server_lacks_are_named_once(servers, said):
+    kept = record("49.00")
+    cut_off(*servers)
+    lost = [record(), record("51.00")]
+    fail_over(*servers)
+    assert [row["payment_id"] for row in payments.list_payments(1)] == [kept["payment_id"]]
+    assert said == [ASYNCHRONOUS, *map(missing, lost)]
+    database._own.close()
+    record()
+    assert len(said) == 3
+
+
+def test_a_payment_that_had_reached_a_synchronous_standby_is_there_and_nothing_is_said_of_it(servers, said):
+    servers[0].wait_for_standby()
+    database._own.close()  # so that the next connection sees it
+    kept = record()
+    fail_over(*servers)
+    assert [row["payment_id"] for row in payments.list_payments(1)] == [kept["payment_id"]]
+    assert said == ["Another server has taken over."]
+
+
+def test_a_payment_that_was_looked_up_after_a_lost_reply_is_looked_for_too(servers, said):
+    cut_off(*servers)
+    found = record()
+    memory = database._own.memory
+    entry_key, = memory._receipts
+    memory._receipts.clear()
+    assert payments.find_by_entry_key(entry_key) == found
+    fail_over(*servers)
+    database.today()
+    assert said == [ASYNCHRONOUS, missing(found)]
+
+
+def test_a_server_that_was_restarted_is_no_other(servers, said):
+    record()
+    primary, _ = servers
+    primary.kill()
+    primary.start()
+    record()
+    assert said == []
+
+
+def test_a_former_primary_that_comes_back_is_not_used(servers, said):
+    primary, standby = servers
+    record()
+    fail_over(primary, standby)
+    record()
+    primary.start()
+    database._own.close()
+    with pytest.raises(errors.Unavailable) as caught:
+        database.today()
+    assert str(caught.value) == ("The server that answers is one that another has taken over from: end it, and make a "
+                                 "standby of it.")
+    primary.kill()
+    assert record()["payment_id"] in [row["payment_id"] for row in payments.list_payments(1)]
+
+
+def test_no_more_than_the_latest_payments_are_remembered():
+    memory = standby_room.Memory()
+    place = standby_room.Place(1, 1, "isp")
+    keys = [uuid4() for _ in range(standby_room.MOST_RECEIPTS + 5)]
+    for key in keys:
+        memory.keep(key, standby_room.Receipt("Payment", place))
+    asked = []
+    memory.lost_on(place._replace(timeline=2), lambda given: asked.extend(given) or given)
+    assert asked == keys[5:]
+
+
+def test_the_menus_say_which_payment_is_missing_before_the_next_answer(servers, uri, terminal):
+    child = terminal()
+    child.expect_exact("Choose: ")
+    cut_off(*servers)
+    for answer in ("5", "6", "1", "50", "", "", ""):
+        child.send(f"{answer}\r")
+    child.expect_exact("Recorded payment 1, 50.00 on ")
+    child.expect_exact("Choose: ")
+    fail_over(*servers)
+    child.send("7\r1\r")
+    child.expect(r"Customer[^\r\n]*: ")
+    child.expect_exact("1, Ada Okafor, 123.")
+    before = " ".join(child.before.split())
+    today, = servers[1].sql("SELECT CURRENT_DATE")[0]
+    words = f"{ASYNCHRONOUS} {missing({'payment_id': 1, 'amount': Decimal(50), 'paid_on': today})}"
+    assert words in before
+    child.send("\r")
+    child.expect_exact("Choose: ")
+    assert "taken over" not in child.before
+
+
+SENT = {"entry_key": "0f5b3c1e-0000-4000-8000-000000000001", "amount": "50", "paid_on": "today", "method": "cash",
+        "confirmed": ["much"]}
+
+
+@pytest.fixture
+def page(uri):
+    """The page, with the people ann and bob."""
+    database.connect(uri)
+    for login in ("ann", "bob"):
+        access.add(login, "admin", WORD)
+    database.disconnect()
+    with site(uri) as served:
+        yield served
+
+
+def test_on_the_page_each_person_is_told_of_their_own_payments_until_they_have_seen_it(servers, page):
+    ann, bob = (page.person(login, WORD) for login in ("ann", "bob"))
+    cut_off(*servers)
+    recorded = ann.post("/api/customers/1/payments", json=SENT)
+    assert recorded.status_code == 201, recorded.text
+    fail_over(*servers)
+    for visitor in (ann, bob):
+        wait_for(lambda visitor=visitor: visitor.get("/api/customers/1").status_code == 200)
+    told = missing({"payment_id": 1, "amount": Decimal(50), "paid_on": recorded.json()["paid_on"]})
+    assert ann.who()["news"] == [ASYNCHRONOUS, told]
+    assert bob.who()["news"] == [ASYNCHRONOUS]
+    assert [visitor.get("/api/customers/1").headers["X-News"] for visitor in (ann, bob)] == ["2", "1"]
+    assert ann.post("/api/customers/1/payments", json=SENT).status_code == 201
+    assert ann.delete("/api/news?seen=2").status_code == 204
+    assert ann.who()["news"] == []
+    assert "X-News" not in ann.get("/api/customers/1").headers
+    assert bob.who()["news"] == [ASYNCHRONOUS]
+    assert servers[1].sql("SELECT count(*) FROM payments") == [(1,)]
+
+
+@pytest.mark.parametrize("seen", ["-1", "x", "10001", ""])
+def test_news_are_forgotten_by_a_number_that_can_be_one(page, seen):
+    problem(page.person("ann", WORD).delete(f"/api/news?seen={seen}"), 422)
+
+
+def test_in_a_browser_what_is_missing_stands_at_the_top_until_it_was_seen(servers, page):
+    ann = page.person("ann", WORD)
+    with chromium() as browser, at_desk(browser, page.address, ann, refused=[503]) as screen:
+        screen.open("customers/1")
+        cut_off(*servers)
+        day = ann.post("/api/customers/1/payments", json=SENT).json()["paid_on"]
+        fail_over(*servers)
+        wait_for(lambda: ann.get("/api/customers/1").status_code == 200)
+        screen.page.get_by_role("link", name="Late").click()
+        news = screen.page.locator(".news")
+        expect(news.get_by_role("listitem")).to_have_text([
+            ASYNCHRONOUS, missing({"payment_id": 1, "amount": Decimal(50), "paid_on": day})])
+        screen.open("late")
+        expect(news).to_be_visible()
+        screen.button("Seen").click()
+        expect(news).to_have_count(0)
+        screen.open("late")
+        expect(news).to_have_count(0)
+
+
+def test_behind_a_pooler_another_server_is_noticed_on_the_same_connection(servers, said, monkeypatch):
+    primary, _ = servers
+    recorded = record()
+    for conn in database._own.pool._pool:
+        conn.pooled = True
+    database.today()
+    assert said == []
+    real = database._primary_of
+    moved = standby_room.Place(1, 2, "postgres")
+    monkeypatch.setattr(database, "_primary_of", lambda conn: real(conn)._replace(place=moved))
+    primary.sql("DELETE FROM payment_allocations")
+    primary.sql("DELETE FROM payments")
+    database.today()
+    database.today()
+    assert said == [ASYNCHRONOUS, missing(recorded)]

@@ -18,7 +18,7 @@ FLOORS = [
     ["tracker.settings"],
     ["tracker.log"],
     ["tracker.cursor"],
-    ["tracker.embedded", "tracker.migrate"],
+    ["tracker.embedded", "tracker.migrate", "tracker.standby"],
     ["tracker.archive"],
     ["database"],
     ["tracker.payments", "tracker.bill_run", "tracker.reports", "tracker.verify", "tracker.demo", "tracker.access",
@@ -31,6 +31,7 @@ FLOORS = [
     ["web.server", "web.openapi"],
     ["tracker.terminal"],
     ["main"],
+    ["tracker.installed"],
 ]
 # What asks or says: the terminal; and the embedded server, which says that it starts before there is a terminal room.
 MAY_PRINT = ("main", "tracker.terminal", "tracker.embedded", "web.openapi")

@@ -555,7 +555,8 @@ def test_a_connection_lost_in_the_middle_of_an_upgrade_is_one_sentence_that_says
     psql(f"SELECT pg_terminate_backend(pid) {AT_THE_GATE}", GATE)
     code, _, stderr = outcome(upgrade)
     assert code == 1
-    assert sentence(stderr) == "The connection was lost; run main.py upgrade again, which begins where this one ended."
+    assert sentence(stderr) == ("The connection was lost; run python main.py upgrade again, which begins where this "
+                                "one ended.")
     assert versions(old) == [1]
 
 
@@ -806,7 +807,24 @@ def test_a_table_of_somebody_s_own_with_a_name_of_ours_is_named(run_old, psql):
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
         'Version 5 makes what is there already under that name, somebody\'s own (relation "trail" already exists): '
-        "rename that, and run main.py upgrade again.")
+        "rename that, and run python main.py upgrade again.")
+
+
+def test_a_dump_of_version_1_is_restored_and_upgraded(old, run_old, admin, tmp_path):
+    before, path = rows(old), tmp_path / "version-1.dump"
+    subprocess.run([embedded.binaries() / "pg_dump", "-Fc", f"--file={path}", f"--dbname={old}"], check=True)
+    name = psycopg2.extensions.parse_dsn(old)["dbname"]
+    done = run_old("restore", str(path), answers=lines(name))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"\nRestored {name}: 120 customers, " in done.stdout
+    assert "\nIt was of version 1, and is upgraded.\n" in done.stdout
+    kept = done.stdout.rpartition("database ")[2].removesuffix(" now.\n")
+    try:
+        assert (versions(named(old, kept)), rows(named(old, kept))) == ([1], before)
+        assert (versions(old)[-1], run_old("verify").returncode) == (NEWEST, 0)
+        assert {table: found for table, found in rows(old).items() if table in before}.keys() == before.keys()
+    finally:
+        admin(f"DROP DATABASE {kept}")
 
 
 def test_what_a_superuser_makes_by_an_upgrade_is_the_owners(run_old, old, psql, admin):

@@ -15,10 +15,10 @@ from uuid import uuid4
 
 import psycopg2
 import pytest
+from clusters import Server
 from conftest import PROJECT, in_memory, wait_for
 from logins import everything, fill
 from pages import books, own_folder, problem, site
-from test_failover import Server
 from test_people import WORD
 
 import database

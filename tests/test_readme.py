@@ -227,7 +227,8 @@ def unset(name: str) -> str:
 def test_the_numbers_that_readme_and_the_example_give_are_the_defaults():
     code = (PROJECT / "database.py").read_text(encoding="utf-8")
     in_code = dict(re.findall(r'settings\.whole_number\("([A-Z_]+)", ([0-9]+)\)', code))
-    in_example = dict(re.findall("^#(DB_[A-Z_]+)=([0-9]+)$", (PROJECT / ".env.example").read_text(), re.MULTILINE))
+    example = (PROJECT / ".env.example").read_text(encoding="utf-8")
+    in_example = dict(re.findall("^#((?:DB|REPORTS)_[A-Z_]+)=([0-9]+)$", example, re.MULTILINE))
     assert {name: unset(name) for name in in_code} == in_code == in_example
 
 

@@ -473,12 +473,12 @@ CALLS = {
                   "delete_customer": (1,)},
 }
 NOT_IN_ONE_GO = {"connect", "disconnect", "transaction", "reading", "streaming", "be_patient", "retried", "search",
-                 "rehearsal", "outside_transactions", "fetch_one", "fetch_all", "fetch_value", "write_one",
+                 "rehearsal", "outside_transactions", "fetch_one", "fetch_all", "fetch_value", "write_one", "stream",
                  "write_value", "only", "existing", "apply_credit", "sum_late", "sum_aged", "verify", "verify_books",
                  "default_due_date",
                  "plan_upgrade", "upgrade", "too_large", "take_turn", "give_reason", "is_embedded",
                  "take", "thin", "read", "restore", "check", "login_to", "target", "close_idle", "can_undo",
-                 "years_kept", "acting_as", "sign_in",
+                 "years_kept", "acting_as", "sign_in", "reporting", "reports_source", "remember", "news", "forget_news",
                  "viewer_of_embedded", "administrator_of_embedded"}
 
 

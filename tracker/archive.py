@@ -30,10 +30,13 @@ from tracker.errors import BadFile, ServerError
 
 MAGIC = b"PGDMP"  # of a dump in pg_dump's custom format
 FORM = 1  # of the note
-END = b"\nISP CUSTOMER TRACKER BACKUP, NOTE OF %08d BYTES\n"
+# The last line: how long the note before it is, and the checksum of all that comes before this line.
+END = "\nISP CUSTOMER TRACKER BACKUP, NOTE OF {:08d} BYTES, SHA-256 {}\n"
+END_BYTES = len(END.format(0, "0" * 64))
 LONGEST_NOTE = 10_000_000
 BLOCK = 1 << 20
 ASK_EVERY = 5  # seconds
+LOCK_PATIENCE = "60s"
 # Where systems put the programs of several versions beside each other.
 FOLDERS = ("/usr/lib/postgresql/{}/bin", "/usr/pgsql-{}/bin", "/opt/homebrew/opt/postgresql@{}/bin",
            "/usr/local/opt/postgresql@{}/bin", "/usr/local/pgsql/bin")
@@ -58,8 +61,6 @@ class Note(TypedDict):
     schema_version: int
     size: int
     stock: Stock
-    dump_bytes: int
-    sha256: str
 
 
 class Archive(NamedTuple):
@@ -104,7 +105,7 @@ def note(cur: Cursor, with_stock: bool = True) -> Note:
     return {
         "form": FORM, "taken_at": row["taken_at"].isoformat(), "database": row["database"],
         "server_version": row["server_version"], "schema_version": row["schema_version"], "size": row["size"],
-        "stock": take_stock(cur) if with_stock else {}, "dump_bytes": 0, "sha256": "",
+        "stock": take_stock(cur) if with_stock else {},
     }
 
 
@@ -125,12 +126,14 @@ def take_stock(cur: Cursor) -> Stock:
     """Return for each table how many rows it has, and the sum of each column of numbers, as text."""
     cur.execute(
         """
-        SELECT relname, array_agg(attname::text ORDER BY attnum) AS columns
+        SELECT relname,
+               ARRAY(SELECT attname::text
+                     FROM pg_attribute
+                     JOIN pg_type ON pg_type.oid = atttypid
+                     WHERE attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped AND typcategory = 'N'
+                     ORDER BY attnum) AS columns
         FROM pg_class
-        JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped
-        JOIN pg_type ON pg_type.oid = atttypid
-        WHERE relname = ANY (%(tables)s) AND relkind = 'r' AND pg_table_is_visible(pg_class.oid) AND typcategory = 'N'
-        GROUP BY relname
+        WHERE relname = ANY (%(tables)s) AND relkind = 'r' AND pg_table_is_visible(oid)
         """,
         {"tables": migrate.TABLES},
     )
@@ -151,15 +154,17 @@ def write(path: Path, target: Target, snapshot: str | None, note: Callable[[], N
     BadFile, FileExists.
     """
     files.clear_all(path.parent, r".+-[0-9-]{17}\.(backup|dump)\.")
-    # pg_dump writes through an opening of its own, so that the lock on the file goes when this program is killed.
+    # pg_dump writes through an opening of its own, so that the file is unlocked when this program is killed; and by
+    # a name, since on standard output it does not go back to write where each table begins.
     with files.part_of(path) as part, open(part.path, "r+b") as out:
         options = [f"--snapshot={snapshot}"] if snapshot else []
         with _running(_find("pg_dump", target), target, "--format=custom", "--compress=1", "--verbose",
-                      "--lock-wait-timeout=60s", *options, stdout=out) as dump:
+                      f"--lock-wait-timeout={LOCK_PATIENCE}", f"--file=/dev/fd/{out.fileno()}", *options,
+                      pass_fds=[out.fileno()]) as dump:
             noted = note()
             said = dump.finish(progress)
         if dump.code:
-            raise _failure("pg_dump", said, path)
+            raise _failure("pg_dump", said, path, dump.code)
         with files.told(path):
             _add_note(part.path, part.file, noted)
         files.put(part, path)
@@ -168,9 +173,10 @@ def write(path: Path, target: Target, snapshot: str | None, note: Callable[[], N
 
 def _add_note(path: Path, file: IO[bytes], note: Note) -> None:
     file.seek(0, os.SEEK_END)
-    noted = {**note, "dump_bytes": file.tell(), "sha256": _checksum(path, file.tell())}
-    written = json.dumps(noted).encode()
-    file.write(b"\n" + written + END % len(written))
+    written = json.dumps(note).encode()
+    file.write(b"\n" + written)
+    file.flush()
+    file.write(END.format(len(written), _checksum(path, file.tell())).encode())
 
 
 def _checksum(path: Path, size: int) -> str:
@@ -192,34 +198,28 @@ def read(path: Path) -> Archive:
         with open(path, "rb") as file:
             if file.read(len(MAGIC)) != MAGIC:
                 raise BadFile(f"{path} is not a backup of this program.")
-            note = _note(file)
             size = os.fstat(file.fileno()).st_size
-        if note is None:
-            return Archive(path, size, _listed(path), None)
-        if _checksum(path, note["dump_bytes"]) != note["sha256"]:
-            raise BadFile(f"{path} is damaged: what it holds is not what was written.")
+            note = _note(path, file, size)
     except OSError as exc:
         raise BadFile(f"{path} cannot be read: {exc.strerror}.") from exc
-    return Archive(path, size, note["server_version"] // 10_000, note)
+    return Archive(path, size, note["server_version"] // 10_000 if note else _listed(path), note)
 
 
-def _note(file: IO[bytes]) -> Note | None:
-    """Return the note behind a dump; None where there is none."""
-    whole = file.seek(0, os.SEEK_END)
-    file.seek(max(0, whole - len(END % 0)))
-    end = re.fullmatch(re.escape(END).replace(rb"%08d", rb"([0-9]{8})"), file.read())
-    if not end or not 0 < int(end[1]) < min(whole, LONGEST_NOTE):
+def _note(path: Path, file: IO[bytes], size: int) -> Note | None:
+    """Return the note behind a dump, all of which is as it was written; None where there is none."""
+    file.seek(max(0, size - END_BYTES))
+    pattern = END.replace("{:08d}", "([0-9]{8})").replace("{}", "([0-9a-f]{64})")
+    end = re.fullmatch(pattern.encode(), file.read())
+    if not end:
         return None
-    file.seek(whole - len(END % 0) - int(end[1]))
-    try:
-        note: Note = json.loads(file.read(int(end[1])))
-        if note["form"] > FORM:
-            raise BadFile(f"{file.name} was made by a newer program; use that.")
-        if note["dump_bytes"] + 1 + int(end[1]) + len(END % 0) != whole:
-            raise BadFile(f"{file.name} is damaged: it is not as long as it says.")
-        return note
-    except (ValueError, KeyError, TypeError, UnicodeDecodeError):
-        raise BadFile(f"{file.name} is damaged: its note cannot be read.") from None
+    length = int(end[1])
+    if _checksum(path, size - END_BYTES) != end[2].decode() or not 0 < length < min(size - END_BYTES, LONGEST_NOTE):
+        raise BadFile(f"{path} is damaged: what it holds is not what was written.")
+    file.seek(size - END_BYTES - length)
+    note: Note = json.loads(file.read(length))
+    if note["form"] > FORM:
+        raise BadFile(f"{path} was made by a newer program; use that.")
+    return note
 
 
 def _listed(path: Path) -> int:
@@ -239,7 +239,7 @@ def _said(path: Path, program: Path, option: str) -> str:
                           env=_environment({}), check=False)
     if done.returncode:
         log.note(f"pg_restore {option}: {embedded.reason(done.stderr)}")
-        if "unsupported version" in done.stderr:
+        if "unsupported version (1." in done.stderr:
             raise BadFile(f"{path} was made by a newer pg_dump than {program} can read; install that version's client "
                           "programs.")
         raise BadFile(f"{path} is cut short or damaged.")
@@ -259,7 +259,7 @@ def restore(archive: Archive, target: Target, whole: bool, size: Callable[[], in
         said = child.finish(lambda what, *_: progress("Restoring", size() if expected else 0, expected))
     complaints = [line for line in re.findall(r"(?:error|ERROR): +(.*)", said) if "errors ignored" not in line]
     if child.code and (whole or not all(map(HARMLESS.search, complaints)) or not complaints):
-        raise _failure("pg_restore", said, archive.path)
+        raise _failure("pg_restore", said, archive.path, child.code)
 
 
 class _Child:
@@ -301,8 +301,8 @@ def _running(program: Path, target: Target, *arguments: str, last: str = "", **m
     parameters = {key: value for key, value in target.parameters.items() if key != "password"}
     command = [str(program), *arguments, "--no-password", f"--dbname={make_dsn(**parameters)}", *filter(None, [last])]
     try:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8",
-                                   errors="replace", start_new_session=True,
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.PIPE, encoding="utf-8", errors="replace", start_new_session=True,
                                    env=_environment(target.parameters), **more)
     except OSError as exc:
         raise ServerError(f"{program} does not run: {exc.strerror}.") from exc
@@ -365,10 +365,10 @@ def _major(program: Path) -> int:
     return 0
 
 
-def _failure(name: str, said: str, path: Path) -> ServerError:
+def _failure(name: str, said: str, path: Path, code: int = 1) -> ServerError:
     reason = embedded.reason(said)
     log.note(f"{name}: {reason}")
-    if re.search(r"could not (write|close|flush)[^:]*: |wrote only", said) and "ERROR" not in said:
+    if code == -signal.SIGXFSZ or re.search(r"could not (write|close|flush)[^:]*: |wrote only", said):
         return ServerError(f"There is no room left on the disk of {path.parent}, or it cannot be written; nothing is "
                            "left of that backup.")
     if HARMLESS.search(said):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 SUFFIX = ".backup"
 LONGEST_NAME = 63  # bytes of a database's name
+LEAVE_PATIENCE = 3.0  # seconds
 RESTORE_LOCK = 49_952  # any number, the same in every copy of the program
 OURS = "ISP Customer Tracker: a backup is being restored or checked here."
 LISTS = ("search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries")  # settings
@@ -121,7 +123,8 @@ def take(where: Path | None, progress: Progress) -> Taken:
                                      "needs a session of its own.")
         cur.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         be_patient(cur)
-        cur.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        cur.execute(f"SET LOCAL lock_timeout = '{archive.LOCK_PATIENCE}'; "
+                    "SET LOCAL idle_in_transaction_session_timeout = 0")
         cur.execute("SELECT pg_export_snapshot() AS snapshot, to_char(now(), 'YYYY-MM-DD-HH24MISS') AS moment")
         row = cur.row()
         noted: list[Note] = []
@@ -149,8 +152,8 @@ def _by_size(cur: Cursor, progress: Progress) -> Progress:
     """Tell how much is dumped, by the sizes of the tables that pg_dump has gone through."""
     from tracker import archive
 
-    cur.execute("SELECT relname, pg_table_size(oid) AS size FROM pg_class WHERE relkind = 'r' AND relnamespace <> "
-                "'pg_catalog'::regnamespace")
+    cur.execute("SELECT relname, relpages AS size FROM pg_class WHERE relkind = 'r' AND relpages > 0 "
+                "AND relnamespace <> 'pg_catalog'::regnamespace")
     sizes = {row["relname"]: row["size"] for row in cur.fetchall()}
     begun: list[str] = []
     listen = archive.listening(cur)
@@ -391,15 +394,22 @@ def _fitted(name: str, suffix: str) -> str:
 
 
 def _drop_ours(name: str) -> None:
-    """Drop a database that _make() made, if it is there."""
+    """Drop a database that _make() made, if it is there; one that a kill kept from being marked is empty."""
     with outside_transactions() as cur:
         cur.execute("SELECT shobj_description(oid, 'pg_database') AS said FROM pg_database WHERE datname = %(name)s",
                     {"name": name})
         row = cur.fetchone()
-        if row and row["said"] != OURS:
+        if row and row["said"] != OURS and not _is_empty(name):
             raise errors.Conflict(f"There is a database {name}, which this program would make and did not; rename it.")
         if row:
             cur.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+
+def _is_empty(name: str) -> bool:
+    """Tell whether nobody has made anything in a database."""
+    login = database.login_to(name)
+    with contextlib.closing(login), acting_as(login):
+        return not fetch_value("SELECT EXISTS (SELECT FROM pg_class WHERE oid >= 16384) AS found")
 
 
 def _make(name: str, like: str) -> None:
@@ -422,8 +432,8 @@ def _make(name: str, like: str) -> None:
             {"name": name, "like": like},
         )
         row = cur.row()
-        cur.execute(SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8' TABLESPACE {} {}").format(
-            Identifier(name), Identifier(row["owner"]), Identifier(row["tablespace"]), _locale(row["known"])))
+        cur.execute(SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8' {} {}").format(
+            Identifier(name), Identifier(row["owner"]), _tablespace(row["tablespace"]), _locale(row["known"])))
         cur.execute(SQL("COMMENT ON DATABASE {} IS {}").format(Identifier(name), Literal(OURS)))
         for setting in row["settings"] or []:
             cur.execute(_setting(name, *setting.split("=", 1)))
@@ -431,6 +441,11 @@ def _make(name: str, like: str) -> None:
             cur.execute(SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(Identifier(name)))
         for grant in row["grants"]:
             cur.execute(grant)
+
+
+def _tablespace(name: str) -> Composable:
+    """Return where a database is made; pg_default, said by name, would take a right that is a superuser's alone."""
+    return SQL("") if name == "pg_default" else SQL("TABLESPACE {}").format(Identifier(name))
 
 
 def _locale(known: Row) -> Composable:
@@ -452,22 +467,29 @@ def _setting(name: str, setting: str, value: str) -> Composable:
 
 
 def _refuse_others(name: str) -> None:
-    """Raise Busy while others have a database open."""
+    """Raise Busy while others have a database open; whoever left it just now takes a moment to be gone."""
     database.close_idle()
+    patient_until = time.monotonic() + LEAVE_PATIENCE
+    while others := _others(name):
+        if time.monotonic() > patient_until:
+            raise errors.Busy(f"Others have the database {name} open ({text.clean(others)}): end their programs, then "
+                              "restore.")
+        time.sleep(0.05)
+
+
+def _others(name: str) -> str:
+    """Return who has a database open, in words, or nothing."""
     with reading() as cur:
         cur.execute(
             """
-            SELECT string_agg(usename || coalesce(' in ' || nullif(application_name, ''), ''), ', ' ORDER BY usename)
-                       AS others
+            SELECT coalesce(string_agg(usename || coalesce(' in ' || nullif(application_name, ''), ''), ', '
+                                       ORDER BY usename), '') AS others
             FROM pg_stat_activity
             WHERE datname = %(name)s AND backend_type = 'client backend'
             """,
             {"name": name},
         )
-        others = cur.row()["others"]
-    if others:
-        raise errors.Busy(f"Others have the database {name} open ({text.clean(others)}): end their programs, then "
-                          "restore.")
+        return str(cur.row()["others"])
 
 
 def _swap(name: str, beside: str, has_records: bool) -> str:

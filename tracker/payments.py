@@ -18,7 +18,6 @@ from database import (
     Hits,
     existing,
     fetch_all,
-    fetch_one,
     fetch_value,
     give_reason,
     reading,
@@ -230,7 +229,15 @@ def record_payment(
         if not cur.fetchone():
             raise NotFound("customer", customer_id)
         payment_id = _insert_payment(cur, values)
-        return _payment(cur, payment_id)
+        payment = _payment(cur, payment_id)
+    _remember(cur, entry_key, payment)
+    return payment
+
+
+def _remember(cur: Cursor, entry_key: UUID, payment: Payment) -> None:
+    """Keep what was acknowledged, to be looked for where another server takes over."""
+    database.remember(cur, entry_key, f"Payment {payment['payment_id']}, {text.show_amount(payment['amount'])} of "
+                                      f"{payment['paid_on']} of {payment['name']}")
 
 
 def _insert_payment(cur: Cursor, values: dict[str, Any]) -> int:
@@ -314,12 +321,16 @@ def _payment(cur: Cursor, payment_id: int) -> Payment:
     return cast(Payment, existing("payment", payment_id, cur.fetchone()))
 
 
+@retried
 def find_by_entry_key(entry_key: UUID) -> Payment | None:
     """Return the payment that a form made, or None."""
-    row: dict[str, int] | None = fetch_one(
-        "SELECT payment_id FROM payments WHERE entry_key = %(entry_key)s", entry_key=entry_key
-    )
-    return get_payment(row["payment_id"]) if row else None
+    with reading() as cur:
+        cur.execute("SELECT payment_id FROM payments WHERE entry_key = %(entry_key)s", {"entry_key": entry_key})
+        row = cur.fetchone()
+        payment = _payment(cur, row["payment_id"]) if row else None
+    if payment:
+        _remember(cur, entry_key, payment)
+    return payment
 
 
 def find_payments(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:

@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple, TypedDict, cast
 
-from database import BillItem, customer_patterns, existing, fetch_all, fetch_one, reading, retried, streaming
+from database import BillItem, customer_patterns, existing, fetch_all, fetch_one, reading, retried, stream
 from tracker.cursor import Cursor, Row, be_patient
 
 LATEST_PAID = 3
@@ -289,9 +289,7 @@ def stream_late_customers(
 ) -> Iterator[LateCustomer]:
     """Yield the whole late-payment report, in flat memory."""
     asked = _asked(as_of, search, sort)
-    with streaming() as cur:
-        _late_customers(cur, asked)
-        yield from cur
+    yield from stream(lambda cur: _late_customers(cur, asked))
 
 
 def _late_customers(cur: Cursor, asked: _Asked) -> None:
@@ -356,9 +354,7 @@ def each_account() -> Iterator[Account]:
 
 def stream_accounts() -> Iterator[Account]:
     """Yield every account, in flat memory."""
-    with streaming() as cur:
-        _accounts(cur, None, 0, None)
-        yield from cur
+    yield from stream(lambda cur: _accounts(cur, None, 0, None))
 
 
 def _accounts(
@@ -473,9 +469,7 @@ def stream_aging(
 ) -> Iterator[AgedCustomer]:
     """Yield the whole aging report, in flat memory."""
     asked = _asked(as_of, search, sort)
-    with streaming() as cur:
-        _aging(cur, asked)
-        yield from cur
+    yield from stream(lambda cur: _aging(cur, asked))
 
 
 @retried

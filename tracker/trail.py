@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any, NamedTuple, TypedDict
 
 import database
-from database import fetch_all, give_reason, retried, streaming, transaction
+from database import fetch_all, give_reason, retried, stream, transaction
 from tracker import settings
 from tracker.cursor import Cursor, Row, be_patient
 
@@ -317,10 +317,11 @@ def changes(wanted: Wanted, before: int = 0, limit: int = 100) -> list[Statement
 
 def stream_changes(wanted: Wanted) -> Iterator[StatementChange]:
     """Yield all changes, newest first, with all that was deleted."""
-    with streaming() as cur:
+    def query(cur: Cursor) -> None:
         cur.itersize = 20  # a thousand deleted rows may be in each
         cur.execute(f"{CHANGES} ORDER BY trail_id DESC", {**_values(wanted), "before": 0, "whole": True})
-        yield from cur
+
+    yield from stream(query)
 
 
 def count_changes(wanted: Wanted) -> int:

@@ -181,6 +181,7 @@ class _Guard:
         headers = Headers(scope=scope)
         session = self.sessions.find(signing_in.secret_of(scope, headers))
         scope["session"] = session
+        send = _with_news(send, session) if session else send
         if refusal := self._refusal(scope, headers, session):
             await refusal(scope, receive, send)
             return
@@ -188,7 +189,7 @@ class _Guard:
         if not body:
             await problem(413, TOO_LONG)(scope, receive, send)
             return
-        with database.acting_as(session.login if session else None):
+        with database.acting_as(session.login if session else None), database.reporting(scope["method"] == "GET"):
             # Whoever signs in waits for others who do, and nobody else waits for them.
             who = self.sessions if _signs_in(scope) else session and session.login
             await self._in_turn(who)(scope, body, send)
@@ -227,6 +228,16 @@ class _Guard:
         if not is_ours:
             return problem(403, FORGED)
         return problem(415, NO_JSON) if scope["method"] != "DELETE" and not _is_json(headers) else None
+
+
+def _with_news(send: Send, session: Session) -> Send:
+    """Say with an answer how much there is that the person is to be told of servers that took over."""
+    async def with_news(message: Message) -> None:
+        if message["type"] == "http.response.start" and (news := session.login.memory.news):
+            MutableHeaders(scope=message)["X-News"] = str(len(news))
+        await send(message)
+
+    return with_news
 
 
 def _is_json(headers: Headers) -> bool:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Optional, Union
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Discriminator, StringConstraints, Tag
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
@@ -15,6 +15,7 @@ from web.sessions import IDLE_SECONDS, MOST_SECONDS, Session, Sessions
 from web.shapes import Input, Problem
 
 router = APIRouter(tags=["session"])
+MOST_NEWS = 10_000
 VIEWER = "this link may look, not change"
 
 
@@ -40,7 +41,11 @@ Secret = Annotated[Union[Annotated[Key, Tag("Key")], Annotated[Password, Tag("Pa
 
 
 class Person(BaseModel):
-    """Who is signed in, and what writes must carry as X-CSRF-Token."""
+    """Who is signed in, and what writes must carry as X-CSRF-Token.
+
+    news is what they are to be told of servers that took over; X-News says with every answer how much
+    of that there is.
+    """
 
     login: str
     name: str
@@ -52,6 +57,7 @@ class Person(BaseModel):
     version: str
     today: str
     idle_minutes: int
+    news: list[str]
 
 
 class Who(BaseModel):
@@ -94,6 +100,12 @@ def sign_out(request: Request, response: Response) -> None:
     response.delete_cookie(_cookie_name(request.scope), **_kept(request.scope))
 
 
+@router.delete("/news", status_code=204)
+def forget_news(seen: Annotated[int, Query(ge=0, le=MOST_NEWS)]) -> None:
+    """Forget the first of the news, as many as were seen."""
+    database.forget_news(seen)
+
+
 def _who(request: Request, session: Optional[Session]) -> Who:
     by = "link" if request.app.state.sessions.by_link else "password"
     return Who(by=by, person=_person(session, request.app.version) if session else None)
@@ -101,12 +113,13 @@ def _who(request: Request, session: Optional[Session]) -> Who:
 
 def _person(session: Session, version: str) -> Person:
     with database.acting_as(session.login):
-        server, why_not = database.describe_server(), database.rights()["why_not"]
+        server, why_not, news = database.describe_server(), database.rights()["why_not"], database.news()
     if session.by_link and server["login"] == database.VIEWER:
         why_not = VIEWER
     return Person(login=server["login"], name=session.name, may_change=not why_not, why_not=why_not,
                   token=session.token, database=server["database"], server=f"PostgreSQL {server['version']}",
-                  version=version, today=server["today"].isoformat(), idle_minutes=IDLE_SECONDS // 60)
+                  version=version, today=server["today"].isoformat(), idle_minutes=IDLE_SECONDS // 60,
+                  news=news)
 
 
 def secret_of(scope: Scope, headers: Headers) -> str:

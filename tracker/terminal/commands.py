@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import database
-from tracker import access, bill_run, demo, errors, fields, reports, text, trail
+from tracker import access, bill_run, demo, errors, fields, reports, settings, text, trail
 from tracker.terminal import backups, history, paging, people, prompts, screens, tables
 from tracker.terminal.progress import Progress, during
 from tracker.terminal.prompts import confirm, say
@@ -30,8 +30,9 @@ Command = Callable[[argparse.Namespace], int]
 def parser(version: str, run_menus: Command, serve: Command) -> argparse.ArgumentParser:
     """Describe the command line; without a command, the menus run. serve is what serves the page."""
     top = argparse.ArgumentParser(
-        prog="main.py", description="Track an internet provider's customers, sites, services, equipment and bills.",
-        epilog="Without a command, the menus open. Settings stand in .env; .env.example lists them.",
+        prog="isp-tracker" if settings.installed else "main.py",
+        description="Track an internet provider's customers, sites, services, equipment and bills.",
+        epilog="Without a command, the menus open. Settings stand in .env; README says where, and lists them.",
     )
     top.add_argument("--version", action="version", version=f"ISP Customer Tracker {version}")
     top.add_argument("--read-only", action="store_true",
@@ -167,9 +168,11 @@ def changes_command(arguments: argparse.Namespace) -> int:
     if arguments.format == "table":
         history.show_changes(wanted)
     elif arguments.format == "csv":
-        tables.write_csv(history.as_texts(history.exported(trail.stream_changes(wanted))), history.CHANGE_KEYS)
+        with database.reporting():
+            tables.write_csv(history.as_texts(history.exported(trail.stream_changes(wanted))), history.CHANGE_KEYS)
     else:
-        tables.write_json(history.exported(trail.stream_changes(wanted)))
+        with database.reporting():
+            tables.write_json(history.exported(trail.stream_changes(wanted)))
     return 0
 
 
@@ -234,6 +237,7 @@ def write(form: str, rows: Iterable[Row], columns: list[tables.Column]) -> None:
         tables.write_json(rows)
 
 
+@database.reporting()
 def late_report_command(arguments: argparse.Namespace) -> int:
     if arguments.format == "table":
         show_late()
@@ -242,6 +246,7 @@ def late_report_command(arguments: argparse.Namespace) -> int:
     return 0
 
 
+@database.reporting()
 def show_late(opens: Callable[[Row], object] | None = None) -> None:
     """Show the late-payment report, a page at a time on a terminal; there opens is given the row that is chosen."""
     def totals() -> tuple[str, str, Row | None]:
@@ -258,6 +263,7 @@ def show_late(opens: Callable[[Row], object] | None = None) -> None:
     )
 
 
+@database.reporting()
 def account_report_command(arguments: argparse.Namespace) -> int:
     if arguments.format == "table":
         show_accounts()
@@ -268,12 +274,14 @@ def account_report_command(arguments: argparse.Namespace) -> int:
     return 0
 
 
+@database.reporting()
 def show_accounts() -> None:
     """Show the full-account report: pages on a terminal, with no transaction open while one is read; else a stream."""
     accounts = reports.each_account() if prompts.on_terminal() else reports.stream_accounts()
     paging.show_lines(screens.accounts_report_lines(accounts))
 
 
+@database.reporting()
 def aging_report_command(arguments: argparse.Namespace) -> int:
     today = database.today()
     as_of = arguments.as_of and arguments.as_of(today)
@@ -288,6 +296,7 @@ def aging_report_command(arguments: argparse.Namespace) -> int:
     return 0
 
 
+@database.reporting()
 def show_aging(as_of: date | None, titled: bool = False, opens: Callable[[Row], object] | None = None) -> None:
     """Show what customers owe by age, on a day or today, the oldest first; titled says what that is, opens as in
     show_late.
@@ -315,12 +324,14 @@ def revenue_report_command(arguments: argparse.Namespace) -> int:
     return 0
 
 
+@database.reporting()
 def show_revenue(by: str = "period") -> None:
     """Show revenue, bills by the month they are for, or by date of issue."""
     recurring, months = during("Adding up", lambda: (reports.recurring_revenue(), reports.monthly_revenue(by)))
     paging.show_lines(screens.revenue_lines(recurring, months, by))
 
 
+@database.reporting()
 def statement_command(arguments: argparse.Namespace) -> int:
     today = database.today()
     first, last = arguments.first(today), arguments.last(today) if arguments.last else today
@@ -333,6 +344,7 @@ def statement_command(arguments: argparse.Namespace) -> int:
     return 0
 
 
+@database.reporting()
 def show_statement(customer_id: int, first: date, last: date) -> None:
     paging.show_lines(screens.statement_lines(reports.get_statement(customer_id, first, last), first, last))
 
@@ -416,7 +428,8 @@ def upgrade_command(arguments: argparse.Namespace) -> int:
         with Progress("Upgrading") as progress:
             done = database.upgrade(progress.note)
     except (errors.ConnectionLost, errors.OutcomeUnknown):
-        prompts.complain("The connection was lost; run main.py upgrade again, which begins where this one ended.")
+        prompts.complain(f"The connection was lost; run {settings.command('upgrade')} again, which begins where "
+                         "this one ended.")
         return 1
     print(f"{'Upgraded to' if done else 'Already at'} version {plan.pending[-1].version}.")
     return 0

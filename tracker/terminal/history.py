@@ -179,6 +179,7 @@ def changes_menu() -> None:
     show_changes(ask_wanted())
 
 
+@database.reporting()
 def show_changes(wanted: Wanted) -> None:
     """Show all changes but for details, newest first, a page at a time on a terminal."""
     wanted = wanted._replace(details=False)

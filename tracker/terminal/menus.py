@@ -104,8 +104,9 @@ def stopped() -> str:
     return "Stopped; what was saved before that stays."
 
 
+@database.reporting(False)
 def run_account(customer_id: int, menu: AccountMenu) -> None:
-    """Show an account and run what is chosen for it, until it is left.
+    """Show an account and run what is chosen for it, until it is left; not by what a standby has, since it may change.
 
     After an action only the account's head and the actions are shown, so that what the action said stays in sight.
     """

@@ -23,6 +23,7 @@ TOLD_EVERY = 1_000
 SPACES = "U&'" + "".join(f"\\{code:04X}" for code in range(0x3001) if chr(code).isspace()) + "'"
 
 
+@database.reporting()
 def export(what: str, path: Path, overwrite: bool = False, progress: Progress = silent) -> int:
     """Write records to a file and return how many lines; raise FileExists when it may not be replaced.
 
@@ -34,12 +35,18 @@ def export(what: str, path: Path, overwrite: bool = False, progress: Progress = 
     if kind == "device":
         with device(path) as file:
             return export_to(what, Followed(what, file, progress))
+    return _export_whole(what, path, overwrite, progress)
+
+
+@database.retried
+def _export_whole(what: str, path: Path, overwrite: bool, progress: Progress) -> int:
     with part_of(path) as part:
         count = export_to(what, Followed(what, part.file, progress))
         put(part, path, replace=overwrite)
         return count
 
 
+@database.reporting()
 def export_to(what: str, file: Any) -> int:
     """Write records as CSV, in UTF-8, to a binary file, and return how many lines after the header."""
     return EXPORTS[what](file)

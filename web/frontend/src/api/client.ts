@@ -23,6 +23,7 @@ const SILENT = "The server does not answer; see whether it runs and this machine
 
 let token = "";
 let onAnswer: (answered: boolean) => void = () => {};
+let onNews: (count: number) => void = () => {};
 let onSessionOver: () => void = () => {};
 let renewed: () => Promise<string> = () => Promise.resolve(token);
 
@@ -31,13 +32,15 @@ export function keepToken(next: string): void {
 }
 
 /**
- * Be told whether the server answered a request, and when it no longer knows the session; and be asked for the token of
- * the session as it is by now.
+ * Be told whether the server answered a request, when it no longer knows the session, and how much news it has for the
+ * person; and be asked for the token of the session as it is by now.
  */
 export function listen(
   answered: (answered: boolean) => void, sessionOver: () => void, renew: () => Promise<string>,
+  news: (count: number) => void,
 ): void {
   onAnswer = answered;
+  onNews = news;
   onSessionOver = sessionOver;
   renewed = renew;
 }
@@ -94,6 +97,7 @@ async function reach(url: string, init: RequestInit): Promise<Response> {
   try {
     const answer = await fetch(url, { credentials: "same-origin", cache: "no-store", ...init });
     onAnswer(true);
+    if (url !== "/api/session") onNews(Number(answer.headers.get("X-News") ?? 0));
     return answer;
   } catch (error) {
     if (init.signal?.aborted) throw error;

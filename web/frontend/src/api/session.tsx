@@ -86,6 +86,9 @@ export function SessionProvider({ children }: { children: ReactNode }) {
         accept(now);
         return now.person && now.person.login === seen.current?.login ? now.person.token : "";
       },
+      (count) => {
+        if (seen.current && count !== seen.current.news.length) void look();
+      },
     );
     onKey(() => void open());
     void open();

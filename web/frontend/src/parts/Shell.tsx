@@ -2,7 +2,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { NavLink, Outlet, useLocation } from "react-router";
-import { sentence } from "../api/client";
+import { send, sentence } from "../api/client";
 import { usePerson, useSession } from "../api/session";
 import type { Person } from "../api/types";
 import { clean } from "../words/text";
@@ -55,6 +55,7 @@ export function Shell() {
           <button type="button" onClick={() => void look().then(() => queries.invalidateQueries())}>Try again</button>
         </p>
       )}
+      {person.news.length > 0 && <News said={person.news} />}
       <main id="content" ref={content} tabIndex={-1}>
         <Fault at={pathname}>
           <Outlet />
@@ -63,6 +64,20 @@ export function Shell() {
       {help && <Help onClose={() => setHelp(false)} />}
       {over && <SessionOver />}
     </>
+  );
+}
+
+/** What another server that took over may lack; it stays until it was seen. */
+function News({ said }: { said: string[] }) {
+  const { look } = useSession();
+  const [failure, setFailure] = useState<unknown>(null);
+  const forget = () => send("DELETE", `/api/news?seen=${said.length}`).then(look).catch(setFailure);
+  return (
+    <div className="news" role="alert">
+      <ul>{said.map((one, place) => <li key={place}>{clean(one)}</li>)}</ul>
+      <button type="button" onClick={() => void forget()}>Seen</button>
+      {failure ? <p className="refusal">{sentence(failure)}</p> : null}
+    </div>
   );
 }
 
