@@ -13,10 +13,11 @@ import psycopg2
 import psycopg2.extensions
 import pytest
 import walks
+from clusters import fail_over
 from conftest import PROJECT, environment, lines, run_program, sentence, wait_for
 from pages import books, problem, site
 from pooler import pooler
-from test_failover import WRITER, fail_over, servers  # noqa: F401
+from test_failover import WRITER, servers  # noqa: F401
 from test_migrations import old, template_1  # noqa: F401 (fixtures)
 from test_people import OTHER, WORD
 from test_screens import SCREENS, WIDTHS, difference, everywhere, expected, expected_file, fresh_database, walked  # noqa: F401
