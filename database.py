@@ -780,15 +780,17 @@ def _opened(dsn: str, *, settle: str, login: Login) -> _Session:
         conn.settings += f"; SET isp.person = {psycopg2.sql.Literal(_system_user()).as_string(conn)}"
     conn.limit = settings.whole_number("DB_STATEMENT_TIMEOUT", 60) + STATEMENT_MARGIN
     if conn.pooled:
-        conn.reset()
+        conn.autocommit = False
+        conn.settle_transaction()
     else:
         conn.settle()
-    conn.autocommit = True
+        conn.autocommit = True
     try:
         login.greet(conn)
     except BaseException:
         conn.close()
         raise
+    conn.rollback()
     conn.autocommit = False
     return conn
 
