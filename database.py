@@ -222,7 +222,7 @@ class Login:
         self.parameters = dict(parameters)
         settle = f"{_settings()}; SET ROLE {role}" if role else _settings()
         self.parameters["connection_factory"] = functools.partial(_opened, settle=settle, login=self)
-        self.memory = _memories.setdefault(self.parameters.get("user", ""), standby.Memory())
+        self.memory = standby.Memory()
         self.reports: Reports | None = None
         self.patience = settings.whole_number("DB_POOL_WAIT", 30)
         self.slots = threading.BoundedSemaphore(size)
@@ -443,7 +443,7 @@ def _why_not_lent(error: Error) -> str:
 _own: Login | None = None  # the program's own; the page has others, one for each person
 _person: ContextVar[Login | None] = ContextVar("person", default=None)
 _reporting: ContextVar[bool] = ContextVar("reporting", default=False)
-_memories: dict[str, standby.Memory] = {}  # by login
+_memories: dict[str, standby.Memory] = {}  # of people, by login
 _template: Row = {}  # parameters of a connection, with the program's own login
 _reports_template: Row = {}  # the same, of a connection to the standby that reports are read from, if there is one
 _read_only = False  # opened so, whatever a login may
@@ -511,6 +511,7 @@ def sign_in(name: str, password: str, size: int) -> Login:
         raise SignInRefused
     login = Login({**_template, "user": name, "password": password}, size, _read_only)
     login.reports = _reports(login)
+    login.memory = _memories.get(name, login.memory)
     try:
         _check_password(login)
         with acting_as(login):
@@ -518,6 +519,7 @@ def sign_in(name: str, password: str, size: int) -> Login:
     except BaseException:
         login.close()
         raise
+    _memories[name] = login.memory  # only of whoever was let in; it outlives a session
     return login
 
 
