@@ -24,7 +24,7 @@ from contextvars import ContextVar
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, TypeVar, cast
 
 import psycopg2
 import psycopg2.extensions
@@ -32,7 +32,7 @@ import psycopg2.extras
 import psycopg2.pool
 import psycopg2.sql
 
-from tracker import fields, interrupts, log, migrate, settings, standby
+from tracker import fields, files, interrupts, log, migrate, settings, standby
 from tracker.cursor import LOCK_PATIENCE, Cursor, Record, Row, be_patient, only
 from tracker.errors import (
     FIELDS,
@@ -59,6 +59,8 @@ from tracker.errors import (
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from tracker import archive
+
 # Amounts inside JSON stay exact.
 for register in (psycopg2.extras.register_default_json, psycopg2.extras.register_default_jsonb):
     register(globally=True, loads=functools.partial(json.loads, parse_float=Decimal))
@@ -80,6 +82,7 @@ PRIMARY_KNOWN = 1.0  # seconds for which it is taken to be known how far the pri
 PROBE_LIMIT = 2  # seconds in which a standby that is not frozen says how far it is, or takes a connection
 LAGS_FOR, AWAY_FOR = 2.0, 30.0  # seconds for which a standby that was behind, or away, is left alone
 STATEMENT_MARGIN = 5  # seconds after which a server that should have stopped a statement itself is taken to be frozen
+Schema = Literal["present", "older", "any"]  # what connect() takes
 Value = TypeVar("Value")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -462,14 +465,15 @@ _say: Callable[[str], object] = _nobody  # whom to tell what takes time
 def connect(
     uri: str | None = None,
     *,
-    allow_older: bool = False,
+    schema: Schema = "present",
     read_only: bool = False,
     say: Callable[[str], object] = _nobody,
 ) -> None:
     """Open the pool, on uri, DATABASE_URI or the embedded database, and create the schema on first run.
 
-    An embedded database of an older version is upgraded; with allow_older, older ones are left alone. That, and
-    what else takes time from here on, say is told. With read_only, or READ_ONLY, every transaction has writes off.
+    An embedded database of an older version is upgraded; with schema "older", older ones are left alone, with "any"
+    whatever is there, and nothing is created. That, and what else takes time from here on, say is told. With read_only,
+    or READ_ONLY, every transaction has writes off.
     Raise Unavailable when the server cannot be reached or its database cannot be used.
     """
     global _own, _template, _reports_template, _read_only, _data_folder, _say
@@ -489,7 +493,8 @@ def connect(
     _reports_template = _parsed_reports()
     _own.reports = _reports(_own)
     log.note(_connected_to(conn))
-    _prepare_schema(allow_older, say)
+    if schema != "any":
+        _prepare_schema(schema == "older", say)
 
 
 def _first_connection(login: Login) -> _Session:
@@ -525,15 +530,35 @@ def sign_in(name: str, password: str, size: int) -> Login:
 
 def _check_password(login: Login) -> None:
     try:
-        if _first_connection(login).info.used_password:
+        conn = _first_connection(login)
+        if conn.info.used_password:
             return
     except (psycopg2.Error, UnicodeDecodeError) as exc:
         _log_unreachable(exc)
         if is_refusal(str(exc)):
             raise SignInRefused from exc
         raise Unavailable("The database cannot be reached now; try again in a moment.") from exc
+    where = "as the auth_type of its pooler" if conn.pooled else "in its pg_hba.conf"
     raise Forbidden("The database lets people in without a password from here, so that the page cannot tell who is "
-                    "who: set scram-sha-256 in its pg_hba.conf.")
+                    f"who: set scram-sha-256 {where}.")
+
+
+def login_to(database: str) -> Login:
+    """Open connections of the program's own login to another database of the same server."""
+    return Login({**_template, "dbname": database}, 2, _read_only)
+
+
+def close_idle() -> None:
+    """Close the program's own connections that nobody uses now; they are opened again when they are needed."""
+    if _own is not None:
+        _own.close_idle(0)
+
+
+def target(cur: Cursor) -> archive.Target:
+    """Return the server and database that a cursor works on, for PostgreSQL's own programs."""
+    from tracker import archive
+
+    return archive.target_of(cur.connection, _login().parameters)
 
 
 def _reports(login: Login) -> Reports | None:
@@ -698,7 +723,11 @@ def _settings() -> str:
 
 
 class _Session(interrupts.Connection):
-    """A connection to a session that has the program's settings, whatever it began with."""
+    """A connection to a session that has the program's settings, whatever it began with.
+
+    Behind a pooler the session is whichever is free, and what is SET there stays for whoever comes next: each
+    transaction has its settings of its own, and the session is left as it is.
+    """
 
     settings = ""  # as SQL
     place: standby.Place | None = None  # the server that it leads to, where that is known
@@ -706,6 +735,8 @@ class _Session(interrupts.Connection):
 
     def settle(self) -> None:
         """Take back every SET, and set what a session of the program has."""
+        if self.pooled:
+            return
         self.autocommit = True
         with self.waiting(), self.cursor(cursor_factory=psycopg2.extensions.cursor) as cur:
             # That cursor is not ours, where a late Ctrl-C is raised.
@@ -713,8 +744,13 @@ class _Session(interrupts.Connection):
         self.autocommit = False
 
     def reset(self) -> None:
-        super().reset()
-        self.settle()
+        if self.pooled:
+            self.autocommit, self.isolation_level, self.readonly, self.deferrable = False, None, None, None
+            self.settle_transaction()  # which needs an answer of the server
+            self.rollback()
+        else:
+            super().reset()
+            self.settle()
 
     def settle_transaction(self) -> None:
         """Set, for a transaction that begins, what another session of the pooler may not have."""
@@ -730,19 +766,25 @@ def _opened(dsn: str, *, settle: str, login: Login) -> _Session:
     there must be found before a table of that name elsewhere.
     """
     conn = _Session(dsn)
-    conn.limit = settings.whole_number("DB_STATEMENT_TIMEOUT", 60) + STATEMENT_MARGIN
+    conn.limit = max(float(login.parameters["connect_timeout"]), 0) or None  # as libpq takes it
     conn.look = functools.partial(_say_who_is_in_the_way, login.parameters)
     conn.autocommit = True
-    with conn.waiting(), conn.cursor(cursor_factory=psycopg2.extensions.cursor) as cur:
-        cur.execute("SHOW search_path")
-        schemas = re.findall(r'"(?:[^"]|"")+"|[^",\s]+', only(cur.fetchone())[0])
+    with _question(conn) as cur:
+        # The path that the login has, and not what another client of a pooler may have SET.
+        cur.execute("SELECT reset_val, pg_catalog.pg_backend_pid() FROM pg_catalog.pg_settings "
+                    "WHERE name OPERATOR(pg_catalog.=) 'search_path'")
+        searched, pid = only(cur.fetchone())
+        schemas = re.findall(r'"(?:[^"]|"")+"|[^",\s]+', searched)
         path = [schema for schema in schemas if schema not in ("pg_catalog", "pg_temp")]
-        cur.execute("SELECT pg_catalog.pg_backend_pid()")
-        conn.pooled = only(cur.fetchone())[0] != conn.info.backend_pid
+        conn.pooled = pid != conn.info.backend_pid
     conn.settings = f"{settle}; SET search_path = {', '.join(path) or 'pg_catalog'}"
     if _data_folder:
         conn.settings += f"; SET isp.person = {psycopg2.sql.Literal(_system_user()).as_string(conn)}"
-    conn.settle()
+    conn.limit = settings.whole_number("DB_STATEMENT_TIMEOUT", 60) + STATEMENT_MARGIN
+    if conn.pooled:
+        conn.reset()
+    else:
+        conn.settle()
     conn.autocommit = True
     try:
         login.greet(conn)
@@ -751,6 +793,20 @@ def _opened(dsn: str, *, settle: str, login: Login) -> _Session:
         raise
     conn.autocommit = False
     return conn
+
+
+@contextmanager
+def _question(conn: _Session) -> Iterator[psycopg2.extensions.cursor]:
+    """Lend a cursor for the first question: who lets a login in and then hangs up, or says nothing, is a pooler without
+    a session to spare, whose word for it libpq loses.
+    """
+    try:
+        with conn.waiting(), conn.cursor(cursor_factory=psycopg2.extensions.cursor) as cur:
+            yield cur
+    except psycopg2.OperationalError as exc:
+        if conn.closed:
+            raise psycopg2.OperationalError("query_wait_timeout") from exc
+        raise
 
 
 def _primary_of(conn: _Session) -> standby.Primary | None:
@@ -852,7 +908,7 @@ class Older(Unavailable):
 def _older(version: int) -> Older:
     return Older(
         f"The database is at version {version} and this program needs version {migrate.program_version()}: "
-        "run python main.py upgrade, which brings it there."
+        f"run {settings.command('upgrade')}, which brings it there."
     )
 
 
@@ -880,12 +936,12 @@ def plan_upgrade() -> Upgrade:
         return Upgrade(version, pending, migrate.count_others(cur), _data_folder is not None)
 
 
-def upgrade(say: Callable[[str], object] = _nobody) -> int:
+def upgrade(say: Callable[[str], object] = _nobody, copied: bool = True) -> int:
     """Bring the database to the program's version; return how many migrations that took.
 
-    Each is a transaction of its own, but those of the embedded database are one, and that is copied first. Safe for
-    several at once, and to kill and begin again. Raise Unavailable when there can be no copy, Busy when others keep the
-    tables, Forbidden when they are another login's.
+    Each is a transaction of its own, but those of the embedded database are one, and that is copied first unless
+    copied says not to. Safe for several at once, and to kill and begin again. Raise Unavailable when there can be no
+    copy, Busy when others keep the tables, Forbidden when they are another login's.
     """
     done = 0
     while True:
@@ -897,7 +953,7 @@ def upgrade(say: Callable[[str], object] = _nobody) -> int:
                 return done
             migrate.check_owner(cur)
             steps = pending if _data_folder else pending[:1]
-            with _copied(cur, _data_folder, version, say) if _data_folder else nullcontext():
+            with _copied(cur, _data_folder, version, say) if _data_folder and copied else nullcontext():
                 for step in steps:
                     migrate.apply(cur, step, say)
         log.note(f"Upgraded the database from version {version} to {steps[-1].version}")
@@ -907,12 +963,17 @@ def upgrade(say: Callable[[str], object] = _nobody) -> int:
 @contextmanager
 def _copied(cur: Cursor, folder: Path, version: int, say: Callable[[str], object]) -> Iterator[None]:
     """Copy the embedded database to a file before the block; when the block raises, nothing has changed and it goes."""
-    from tracker import embedded
+    from tracker import archive
 
     migrate.wait_for_others(cur)
-    path = embedded.backup_path(folder, f"before-version-{migrate.program_version()}")
+    named = f"before-version-{migrate.program_version()}-{time.strftime('%Y-%m-%d-%H%M%S')}.dump"
+    path = folder.resolve() / settings.BACKUPS / named
     say(f"Upgrading the database from version {version} to {migrate.program_version()}, once it is copied to {path}.")
-    embedded.back_up(folder, path)
+    try:
+        files.make_private(path.parent)
+        archive.write(path, target(cur), None, lambda: archive.note(cur, with_stock=False), archive.listening(cur))
+    except Error as exc:
+        raise Unavailable(f"The database was not upgraded, since no copy of it could be made: {exc}") from exc
     log.note(f"Copied the database of version {version} to {path}")
     try:
         migrate.keep_others_out(cur)
@@ -1002,8 +1063,11 @@ def outside_transactions() -> Iterator[Cursor]:
     if _login().read_only:
         raise Forbidden(NOT_HERE)
     with _connection(autocommit=True) as conn, conn.cursor() as cur:
-        cur.execute("SET statement_timeout = 0; SELECT pg_backend_pid() AS pid")
-        conn.be_patient(cur.row()["pid"])
+        if conn.pooled:  # whose limits hold, and each statement may have another server process
+            conn.be_patient(0)
+        else:
+            cur.execute("SET statement_timeout = 0; SELECT pg_backend_pid() AS pid")
+            conn.be_patient(cur.row()["pid"])
         yield cur
 
 

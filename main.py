@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import database
 from database import Bill, Customer, Location
-from tracker import access, bill_run, errors, fields, interrupts, log, payments, reports, text
-from tracker.terminal import commands, history, menus, people, prompts, screens, tables
+from tracker import access, backup, bill_run, errors, fields, interrupts, log, payments, reports, text
+from tracker.terminal import backups, commands, history, menus, people, prompts, screens, tables
 from tracker.terminal.forms import (
     BILL_FIELDS,
     CUSTOMER_FIELDS,
@@ -410,12 +410,19 @@ def about_database() -> None:
     if source := database.reports_source():
         say(f"Reports    {source}")
     say(f"Today      {server['today']}, in {server['timezone']}")
+    for line in screens.backup_lines(backup.last()):
+        say(line)
     say(f"Log        {log.where()}")
     if server["search_is_indexed"]:
         print("Search     indexed by pg_trgm")
     else:
         say("Search     not indexed, so searches read whole tables: "
             "the extension pg_trgm was not there at the first start")
+
+
+@menus.changes
+def back_up() -> None:
+    backups.back_up(ask("Folder", file_path, shown=str(backup.folder())))
 
 
 @menus.changes
@@ -500,6 +507,7 @@ ADMINISTRATION_MENU = Menu("Administration", {
     "2": ("About this database", about_database),
     "3": ("People", people.look_after_people),
     "4": ("Undo a deletion", history.undo_deletion),
+    "5": ("Back up now", back_up),
 })
 TRANSFER_MENU = Menu("Import & Export", {
     "1": ("Import customers from a CSV file", import_accounts),
@@ -571,6 +579,8 @@ def first_screen() -> None:
     rows, exact = database.count("customers")
     customers = text.plural(rows, "customer") if exact else f"about {rows} customers"
     say(f"{customers}. {screens.late_footer(reports.late_total())}")
+    if rows:
+        say(screens.backup_line(backup.last(), not menus.why_not))
     if prompts.on_terminal():
         say("A digit and Enter choose; ? shows a menu again; Ctrl-C leaves a form or menu.")
 
@@ -611,7 +621,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = commands.parser(VERSION, run_menus, serve_page).parse_args(argv)
     interrupts.install()
     try:
-        database.connect(allow_older=arguments.allow_older, read_only=arguments.read_only, say=prompts.note)
+        database.connect(schema=arguments.schema, read_only=arguments.read_only, say=prompts.note)
     except errors.Error as exc:
         log.note(f"Not started: {exc}")
         prompts.complain(str(exc))
@@ -677,6 +687,11 @@ def say_fault(kind: type[BaseException], fault: BaseException, trace: TracebackT
                      f"{saved}")
 
 
-if __name__ == "__main__":
+def start() -> None:
+    """Run the program and exit; a fault of its own is told in a sentence."""
     sys.excepthook = say_fault
     sys.exit(main_to_the_end())
+
+
+if __name__ == "__main__":
+    start()

@@ -7,7 +7,7 @@ CREATE TABLE schema_version (
     installed_at  timestamptz  NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE schema_version IS 'The versions that these tables have had; the highest is the present one.';
-INSERT INTO schema_version (version) VALUES (6);
+INSERT INTO schema_version (version) VALUES (7);
 
 -- Not numeric(12,2): a cast to that rounds 0.005 up to 0.01 before any CHECK can see it. min_scale() is NULL for NaN and
 -- Infinity, which BETWEEN refuses.
@@ -346,6 +346,29 @@ COMMENT ON COLUMN verifications.bills IS 'How many bills there were.';
 COMMENT ON COLUMN verifications.payments IS 'How many payments there were.';
 COMMENT ON COLUMN verifications.findings IS 'How many findings there were; 0 where everything added up.';
 COMMENT ON COLUMN verifications.first_finding IS 'The first of them, in words; NULL for none.';
+
+-- When the books were backed up, and when a backup was last restored as a trial.
+CREATE TABLE backups (
+    backup_id   bigint       GENERATED ALWAYS AS IDENTITY,
+    taken_at    timestamptz  NOT NULL,
+    noted_at    timestamptz  NOT NULL DEFAULT now(),
+    person      text         NOT NULL DEFAULT acting_person(),
+    login       text         NOT NULL DEFAULT session_user,
+    path        text         NOT NULL,
+    bytes       bigint       NOT NULL,
+    checked_at  timestamptz,
+    CONSTRAINT backups_pkey            PRIMARY KEY (backup_id),
+    CONSTRAINT backups_bytes_positive  CHECK (bytes > 0),
+    CONSTRAINT backups_path_length     CHECK (char_length(path) BETWEEN 1 AND 5000)
+);
+COMMENT ON TABLE backups IS 'When the books were backed up, and where to; also the backup that they were restored from.';
+COMMENT ON COLUMN backups.taken_at IS 'The moment whose books the backup holds.';
+COMMENT ON COLUMN backups.noted_at IS 'When it was whole, or restored.';
+COMMENT ON COLUMN backups.person IS 'Who made it, as acting_person() says.';
+COMMENT ON COLUMN backups.login IS 'The login of the session.';
+COMMENT ON COLUMN backups.path IS 'Where it was written, on the machine of whoever made it.';
+COMMENT ON COLUMN backups.bytes IS 'How large the file is.';
+COMMENT ON COLUMN backups.checked_at IS 'When it was last restored and found to be what it should; NULL for never.';
 
 -- What one statement did to a table is one row where it can be: added records are only counted, since they are there;
 -- records changed from the same to the same are together; deleted ones are whole, a thousand to a row.

@@ -54,7 +54,7 @@ def made_folder() -> Iterator[Path]:
 @contextlib.contextmanager
 def server(binaries: Path, data: Path) -> Iterator[str]:
     """Make a cluster and serve it on a socket in its folder; yield the URI."""
-    embedded._binaries()  # lets the server's user pass through the folders above the virtual environment
+    embedded.binaries()  # lets the server's user pass through the folders above the virtual environment
     as_user = {"cwd": "/", "env": embedded._environment(), **embedded._identity()}
     subprocess.run([binaries / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8",
                     "--locale=C.UTF-8", "--no-sync"], check=True, stdout=subprocess.DEVNULL, **as_user)

@@ -37,7 +37,7 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
 
     def run(self, program: str, *arguments: str | Path) -> None:
-        subprocess.run([embedded._binaries() / program, *arguments], check=True, cwd="/", capture_output=True,
+        subprocess.run([embedded.binaries() / program, *arguments], check=True, cwd="/", capture_output=True,
                        env=embedded._environment(), **embedded._identity())
 
     def begin(self, *settings: str) -> None:
@@ -56,7 +56,7 @@ class Server:
 
     def start(self, *settings: str) -> None:
         options = embedded._options(*SETTINGS, *settings, f"unix_socket_directories={self.folder}")
-        self.process = subprocess.Popen([embedded._binaries() / "postgres", "-D", self.folder / "data", *options],
+        self.process = subprocess.Popen([embedded.binaries() / "postgres", "-D", self.folder / "data", *options],
                                         cwd="/", env=embedded._environment(), start_new_session=True,
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL, **embedded._identity())

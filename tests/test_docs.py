@@ -8,8 +8,11 @@ import subprocess
 import pytest
 from conftest import PROJECT
 
+import main
+
 pytestmark = pytest.mark.slow
-PAGES = ["CONTRIBUTING.md", "docs/DESIGN.md", "docs/STYLE.md", "docs/RELIABILITY.md", "docs/DECISIONS.md"]
+PAGES = ["CONTRIBUTING.md", "docs/DESIGN.md", "docs/STYLE.md", "docs/RELIABILITY.md", "docs/DECISIONS.md",
+         "docs/INSTALL.md", "docs/SIZES.md"]
 
 
 def names_of_tests(name: str) -> set[str]:
@@ -38,3 +41,9 @@ def test_each_file_that_a_page_names_is_there(page):
     ends = {*known, *(name.rpartition("/")[2] for name in known), *folders}
     named = re.findall(r"`((?:[\w.]+/)*[\w.-]+\.(?:py|sql|md|toml|txt)|(?:\.?\w+/)+)`", text)
     assert [name for name in named if name.rstrip("/") not in ends and not re.search(r"NNNN|_N\.", name)] == []
+
+
+def test_the_changelog_has_the_program_s_version_and_a_tag_is_that_version():
+    assert f"\n## [{main.VERSION}] - " in (PROJECT / "CHANGELOG.md").read_text(encoding="utf-8")
+    tags = subprocess.run(["git", "tag", "--points-at", "HEAD"], cwd=PROJECT, capture_output=True, check=True)
+    assert set(tags.stdout.decode().split()) <= {f"v{main.VERSION}"}

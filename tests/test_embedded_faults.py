@@ -211,18 +211,9 @@ def test_a_program_of_the_server_s_that_hangs_is_ended_and_said(folder, impatien
     wheel.mkdir()
     (wheel / "postgres").write_text("#!/bin/sh\nexec sleep 60\n")
     (wheel / "postgres").chmod(0o755)
-    monkeypatch.setattr(embedded, "_binaries", lambda: wheel)
+    monkeypatch.setattr(embedded, "binaries", lambda: wheel)
     with pytest.raises(errors.ServerError, match=r"^The database could not be prepared: postgres did not move [^\n]*$"):
         embedded.start(folder, SETTINGS)
-
-
-def test_a_copy_from_a_frozen_server_ends_and_leaves_no_file(folder, impatient, monkeypatch):
-    embedded.start(folder, SETTINGS)
-    monkeypatch.setattr(embedded, "COPY_PATIENCE", 1.0)
-    suspend(server_pid(folder), "postmaster")
-    with pytest.raises(errors.ServerError, match=r"^The database was not upgraded, [^\n]* did not move [^\n]*\.$"):
-        embedded.back_up(folder, embedded.backup_path(folder, "copy"))
-    assert list((folder / "backups").iterdir()) == []
 
 
 @pytest.fixture
@@ -473,7 +464,7 @@ def started_by_hand(folder: Path, sockets: Path):
     cluster = cluster_of(folder)
     user = {"user": cluster.stat().st_uid} if ROOT else {}
     server = subprocess.Popen(
-        [embedded._binaries() / "postgres", "-D", cluster, "-c", "listen_addresses=localhost", "-k", sockets,
+        [embedded.binaries() / "postgres", "-D", cluster, "-c", "listen_addresses=localhost", "-k", sockets,
          "-c", "port=54329", "-c", "fsync=off", "-c", "unix_socket_permissions=0777"],
         cwd="/", stderr=subprocess.DEVNULL, **user)
     wait_for(lambda: embedded._state(cluster) == "ready")
@@ -502,7 +493,7 @@ def test_a_server_started_by_hand_lets_its_owner_in_through_the_socket_and_nobod
         with pytest.raises(psycopg2.OperationalError, match=r"no pg_hba\.conf entry"):
             psycopg2.connect("postgresql://postgres@localhost:54329/isp_customer_tracker")
         if ROOT:
-            stranger = subprocess.run([embedded._binaries() / "psql", uri, "-c", "SELECT 1"], user="nobody", cwd="/",
+            stranger = subprocess.run([embedded.binaries() / "psql", uri, "-c", "SELECT 1"], user="nobody", cwd="/",
                                       capture_output=True, text=True, check=False)
             assert 'Peer authentication failed for user "postgres"' in stranger.stderr
 
@@ -562,7 +553,7 @@ def test_a_backup_as_readme_says_it_can_be_read_again(folder):
     command = f"pg_dump -h {folder}/{cluster_of(folder).name} -U postgres -Fc -f {kept} isp_customer_tracker".split()
     assert " ".join(command).replace(str(folder), "DATA_FOLDER").replace(str(kept), "isp.dump") in (
         PROJECT / "README.md").read_text()
-    subprocess.run([embedded._binaries() / command[0], *command[1:]], check=True)
-    contents = subprocess.run([embedded._binaries() / "pg_restore", "--list", kept], capture_output=True, text=True,
+    subprocess.run([embedded.binaries() / command[0], *command[1:]], check=True)
+    contents = subprocess.run([embedded.binaries() / "pg_restore", "--list", kept], capture_output=True, text=True,
                               check=True).stdout
     assert "TABLE DATA public noted" in contents

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import wait_for
 
-from tracker import errors
-from tracker.transfer import exporting, files, importing, mapping, source
+from tracker import errors, files
+from tracker.transfer import exporting, importing, mapping, source
 
 OPENED = 'name,phone\nAda,555\nBo,x\n"Cy,557\nDi,558\n'
 

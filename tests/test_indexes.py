@@ -13,7 +13,7 @@ import pytest
 from conftest import named
 
 import database
-from tracker import access, bill_run, demo, payments, reports, trail, verify
+from tracker import access, backup, bill_run, demo, payments, reports, trail, verify
 
 pytestmark = pytest.mark.slow
 
@@ -93,6 +93,7 @@ QUESTIONS = {
                              lambda: reports.aging(database.today() - timedelta(days=40)),
                              lambda: reports.aging_total(database.today() - timedelta(days=40))],
     "verifications_pkey": [verify.last],
+    "backups_pkey": [backup.last],
     "payments_pkey": [payments.latest_payments, lambda: payments.latest_payments(300)],
     "payment_allocations_payment": [lambda: payments.get_payment(30)],
     "payment_allocations_bill": [lambda: reports.get_account(30),

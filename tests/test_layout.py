@@ -14,14 +14,16 @@ MODULES = {
 }
 # Each floor may use itself and the floors before it.
 FLOORS = [
-    ["tracker", "tracker.errors", "tracker.text", "tracker.fields", "tracker.interrupts"],
+    ["tracker", "tracker.errors", "tracker.text", "tracker.fields", "tracker.interrupts", "tracker.files"],
     ["tracker.settings"],
     ["tracker.log"],
     ["tracker.cursor"],
     ["tracker.embedded", "tracker.migrate", "tracker.standby"],
+    ["tracker.archive"],
     ["database"],
     ["tracker.payments", "tracker.bill_run", "tracker.reports", "tracker.verify", "tracker.demo", "tracker.access",
      "tracker.trail", "tracker.wording"],
+    ["tracker.backup"],
     ["tracker.transfer"],
     ["web", "web.sessions", "web.shapes", "web.telling"],
     ["web.signing_in", "web.overview", "web.accounts", "web.bills", "web.lists"],
@@ -29,6 +31,7 @@ FLOORS = [
     ["web.server", "web.openapi"],
     ["tracker.terminal"],
     ["main"],
+    ["tracker.installed"],
 ]
 # What asks or says: the terminal; and the embedded server, which says that it starts before there is a terminal room.
 MAY_PRINT = ("main", "tracker.terminal", "tracker.embedded", "web.openapi")

@@ -25,7 +25,7 @@ from catalogue import catalogue, differences
 from conftest import HOLDER, PROJECT, environment, in_memory, lines, named, numbers, run_program, sentence, wait_for
 
 import database
-from tracker import embedded, errors, migrate
+from tracker import archive, embedded, errors, migrate
 from tracker.verify import verify_books
 
 pytestmark = pytest.mark.slow
@@ -179,7 +179,7 @@ def test_pg_dump_finds_no_difference_either(run_old, old, fresh):
 
 def dumped(uri: str) -> list[str]:
     """Return the schema as pg_dump writes it, without its key of this dump."""
-    done = subprocess.run([embedded._binaries() / "pg_dump", "--schema-only", f"--dbname={uri}"], capture_output=True,
+    done = subprocess.run([embedded.binaries() / "pg_dump", "--schema-only", f"--dbname={uri}"], capture_output=True,
                           text=True, check=True)
     return [line for line in done.stdout.splitlines() if not re.match(r"\\(un)?restrict ", line)]
 
@@ -434,7 +434,7 @@ def test_an_upgrade_gives_up_when_others_keep_the_tables_and_nothing_has_changed
     before = objects(old)
     monkeypatch.setattr(migrate, "LOCK_PATIENCE", 0)
     psql("BEGIN; LOCK TABLE customers IN SHARE UPDATE EXCLUSIVE MODE")
-    database.connect(old, allow_older=True)
+    database.connect(old, schema="older")
     with pytest.raises(errors.Busy, match="nothing was changed"):
         database.upgrade()
     database.disconnect()
@@ -555,7 +555,8 @@ def test_a_connection_lost_in_the_middle_of_an_upgrade_is_one_sentence_that_says
     psql(f"SELECT pg_terminate_backend(pid) {AT_THE_GATE}", GATE)
     code, _, stderr = outcome(upgrade)
     assert code == 1
-    assert sentence(stderr) == "The connection was lost; run main.py upgrade again, which begins where this one ended."
+    assert sentence(stderr) == ("The connection was lost; run python main.py upgrade again, which begins where this "
+                                "one ended.")
     assert versions(old) == [1]
 
 
@@ -656,7 +657,7 @@ def test_the_copy_restored_elsewhere_is_the_database_of_version_1(run_embedded, 
         with session(uri) as cur:
             cur.execute("CREATE DATABASE elsewhere")
         elsewhere = named(uri, "elsewhere")
-        pg_restore = embedded._binaries() / "pg_restore"
+        pg_restore = embedded.binaries() / "pg_restore"
         subprocess.run([pg_restore, "--exit-on-error", f"--dbname={elsewhere}", backup(folder)], check=True)
         assert (versions(elsewhere), rows(elsewhere)) == ([1], before)
         assert objects(elsewhere).keys() == schema.keys()
@@ -689,7 +690,7 @@ def test_an_embedded_database_is_not_upgraded_when_there_is_no_place_for_the_cop
     (folder / "backups").write_text("in the way")
     done = run_embedded("late-report")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "no copy of it could be made: File exists" in done.stderr
+    assert f"no copy of it could be made: {folder}/backups cannot be made: File exists." in done.stderr
     with held(folder) as uri:
         assert versions(uri) == [1]
 
@@ -766,7 +767,7 @@ def test_an_older_program_that_starts_while_the_copy_is_made_keeps_the_upgrade_f
     monkeypatch.setattr(migrate, "OTHERS_PATIENCE", 0)
     monkeypatch.setenv("ISP_DATA_DIR", str(folder))
     monkeypatch.delenv("DATABASE_URI", raising=False)
-    copied = embedded.back_up
+    copied = archive.write
     with held(folder) as uri:
         older = []
 
@@ -774,7 +775,7 @@ def test_an_older_program_that_starts_while_the_copy_is_made_keeps_the_upgrade_f
             copied(*where)
             older.append(psycopg2.connect(uri, application_name="isp-customer-tracker"))
 
-        monkeypatch.setattr(embedded, "back_up", copy_slowly)
+        monkeypatch.setattr(archive, "write", copy_slowly)
         with pytest.raises(errors.Busy, match="another program has it open"):
             database.connect()
         database.disconnect()
@@ -806,7 +807,24 @@ def test_a_table_of_somebody_s_own_with_a_name_of_ours_is_named(run_old, psql):
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
         'Version 5 makes what is there already under that name, somebody\'s own (relation "trail" already exists): '
-        "rename that, and run main.py upgrade again.")
+        "rename that, and run python main.py upgrade again.")
+
+
+def test_a_dump_of_version_1_is_restored_and_upgraded(old, run_old, admin, tmp_path):
+    before, path = rows(old), tmp_path / "version-1.dump"
+    subprocess.run([embedded.binaries() / "pg_dump", "-Fc", f"--file={path}", f"--dbname={old}"], check=True)
+    name = psycopg2.extensions.parse_dsn(old)["dbname"]
+    done = run_old("restore", str(path), answers=lines(name))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"\nRestored {name}: 120 customers, " in done.stdout
+    assert "\nIt was of version 1, and is upgraded.\n" in done.stdout
+    kept = done.stdout.rpartition("database ")[2].removesuffix(" now.\n")
+    try:
+        assert (versions(named(old, kept)), rows(named(old, kept))) == ([1], before)
+        assert (versions(old)[-1], run_old("verify").returncode) == (NEWEST, 0)
+        assert {table: found for table, found in rows(old).items() if table in before}.keys() == before.keys()
+    finally:
+        admin(f"DROP DATABASE {kept}")
 
 
 def test_what_a_superuser_makes_by_an_upgrade_is_the_owners(run_old, old, psql, admin):

@@ -109,6 +109,22 @@ def test_a_page_that_is_awaited_says_so(desk):
         expect(screen.page.get_by_text("Loading…")).to_have_count(0)
 
 
+def test_a_day_that_is_being_typed_is_left_alone_by_the_answer_that_arrives(desk):
+    with desk("ann") as screen:
+        held = []
+        screen.page.route("**/api/late?**", hold(held))
+        screen.open("late")
+        day = screen.page.get_by_label("As of")
+        day.press_sequentially("yest")
+        wait_for(lambda: held).pop().continue_()
+        expect(screen.page.get_by_role("link", name="Ada Okafor")).to_be_visible()
+        expect(day).to_have_value("yest")
+        day.press_sequentially("erday")
+        screen.page.unroute("**/api/late?**")
+        screen.page.keyboard.press("Enter")
+        screen.is_at("late?as_of=yesterday")
+
+
 def test_a_search_that_is_awaited_says_so_and_offers_no_old_hits(desk):
     with desk("ann") as screen:
         screen.open("late")

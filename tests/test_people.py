@@ -735,7 +735,7 @@ def test_who_adds_people_where_the_groups_have_no_rights_yet_gives_them_first_as
     done = run_program(dba, "people", "add", "ann", answers=f"{WORD}\n")
     assert (done.returncode, done.stdout) == (1, "")
     assert sentence(done.stderr) == ("The groups of people have no rights in this database yet: have the owner of its "
-                                     "tables, isp, run main.py upgrade.")
+                                     "tables, isp, run python main.py upgrade.")
     assert run_program(books, "people", "add", "ann", answers=f"{WORD}\n").returncode == 0
     session("ann").execute("SELECT count(*) FROM customers")
     assert run_program(dba, "people", "add", "bob", answers=f"{WORD}\n").returncode == 0

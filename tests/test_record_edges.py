@@ -11,7 +11,7 @@ import psycopg2.extras
 import pytest
 
 import database
-from tracker import bill_run, errors, payments, reports, trail, verify
+from tracker import backup, bill_run, errors, payments, reports, trail, verify
 
 pytestmark = pytest.mark.slow
 
@@ -455,6 +455,7 @@ CALLS = {
     bill_run: {"preview": (MONTH,), "run": (MONTH, TODAY), "preview_undo": (MONTH,), "undo": (MONTH,),
                "latest_runs": ()},
     verify: {"last": ()},
+    backup: {"last": (), "folder": (), "standing": ()},
     reports: {
         "late_total": (), "late_customers": (), "get_account": (1,), "list_accounts": (), "aging": (),
         "aging_total": (),
@@ -476,8 +477,8 @@ NOT_IN_ONE_GO = {"connect", "disconnect", "transaction", "reading", "streaming",
                  "write_value", "only", "existing", "apply_credit", "sum_late", "sum_aged", "verify", "verify_books",
                  "default_due_date",
                  "plan_upgrade", "upgrade", "too_large", "take_turn", "give_reason", "is_embedded",
-                 "can_undo", "years_kept", "acting_as", "sign_in", "reporting", "reports_source", "remember",
-                 "news", "forget_news",
+                 "take", "thin", "read", "restore", "check", "login_to", "target", "close_idle", "can_undo",
+                 "years_kept", "acting_as", "sign_in", "reporting", "reports_source", "remember", "news", "forget_news",
                  "viewer_of_embedded", "administrator_of_embedded"}
 
 
@@ -505,7 +506,7 @@ def test_every_function_that_reads_or_writes_is_tried_again_after_a_deadlock(acc
     assert given_up == []
 
 
-@pytest.mark.parametrize("module", [database, payments, bill_run, reports, verify, trail],
+@pytest.mark.parametrize("module", [database, payments, bill_run, reports, verify, trail, backup],
                          ids=lambda module: module.__name__)
 def test_every_function_that_reads_or_writes_is_among_those_that_are_tried(module):
     public = {

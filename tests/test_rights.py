@@ -34,6 +34,7 @@ TABLES = {
     "payment_allocations": ("", "payment_allocation_id payment_id+ billing_id+ amount+ from_credit+"),
     "work_locks": ("", "work taken_at~ taken_by~"),
     "verifications": ("", "verification_id verified_at person login bills+ payments+ findings+ first_finding+"),
+    "backups": ("", "backup_id taken_at+ noted_at person login path+ bytes+ checked_at~"),
     "trail": ("", "trail_id changed_at transaction_id login person program reason table_name kind single_id ids "
                   "parent_ids row_count old new"),
     "schema_version": ("", "version installed_at"),
@@ -46,7 +47,7 @@ SEQUENCES = {
     "customers_customer_id_seq": "", "locations_location_id_seq": "", "services_service_id_seq": "",
     "equipment_equipment_id_seq": "", "billing_billing_id_seq": "", "billing_items_billing_item_id_seq": "",
     "payments_payment_id_seq": "", "payment_allocations_payment_allocation_id_seq": "", "trail_trail_id_seq": "",
-    "verifications_verification_id_seq": "",
+    "verifications_verification_id_seq": "", "backups_backup_id_seq": "",
 }
 # Who may run a function: readers, and with them admins; admins alone; or nobody but the owner and the triggers.
 FUNCTIONS = {
@@ -389,7 +390,7 @@ def test_a_reader_can_dump_everything(server_uri, template, admin):
     with four_logins(server_uri, admin) as uris:
         database.connect(uris["owner"])
         database.add_customer("Ada", "123")
-        dumped = subprocess.run([embedded._binaries() / "pg_dump", "-d", uris["reader"]], text=True, check=False,
+        dumped = subprocess.run([embedded.binaries() / "pg_dump", "-d", uris["reader"]], text=True, check=False,
                                 capture_output=True, env=embedded._environment())
     assert (dumped.returncode, dumped.stderr) == (0, "")
     assert all(f"COPY public.{table} " in dumped.stdout for table in TABLES if table not in ("billing_status",
@@ -399,10 +400,10 @@ def test_a_reader_can_dump_everything(server_uri, template, admin):
 def test_a_dump_brings_the_rights_but_for_those_of_the_database_which_are_given_anew(uri, sql, tmp_path):
     dump = tmp_path / "books.sql"
     with open(dump, "wb") as file:
-        subprocess.run([embedded._binaries() / "pg_dump", "-d", uri], check=True, stdout=file,
+        subprocess.run([embedded.binaries() / "pg_dump", "-d", uri], check=True, stdout=file,
                        env=embedded._environment())
     sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO PUBLIC")
-    subprocess.run([embedded._binaries() / "psql", "-qX", "-d", uri, "-f", dump], check=True, capture_output=True,
+    subprocess.run([embedded.binaries() / "psql", "-qX", "-d", uri, "-f", dump], check=True, capture_output=True,
                    env=embedded._environment())
     assert [line.partition(":")[0] for line in differences(found(uri), spoken_for())] == ["database"]
     database.connect(uri)

@@ -195,6 +195,7 @@ TRUNCATE payment_allocations
 TRUNCATE trail
 TRUNCATE work_locks
 TRUNCATE verifications
+TRUNCATE backups
 TRUNCATE schema_version
 REINDEX TABLE trail
 BEGIN; LOCK TABLE trail IN ACCESS EXCLUSIVE MODE
@@ -281,6 +282,10 @@ UPDATE verifications SET findings = 0
 DELETE FROM verifications
 INSERT INTO verifications (bills, payments, findings, person) VALUES (0, 0, 0, 'x')
 INSERT INTO verifications (bills, payments, findings, verified_at) VALUES (0, 0, 0, now())
+UPDATE backups SET taken_at = now()
+DELETE FROM backups
+INSERT INTO backups (taken_at, path, bytes, person) VALUES (now(), 'x', 1, 'x')
+INSERT INTO backups (taken_at, path, bytes, checked_at) VALUES (now(), 'x', 1, now())
 UPDATE schema_version SET version = 1
 INSERT INTO schema_version (version) VALUES (99)
 DELETE FROM schema_version
@@ -343,6 +348,8 @@ BEGIN; LOCK TABLE work_locks IN SHARE MODE
 BEGIN; LOCK TABLE billing IN SHARE UPDATE EXCLUSIVE MODE
 UPDATE work_locks SET taken_by = 'x'
 INSERT INTO verifications (bills, payments, findings) VALUES (0, 0, 0)
+INSERT INTO backups (taken_at, path, bytes) VALUES (now(), 'x', 1)
+UPDATE backups SET checked_at = now()
 SELECT apply_credit()
 SELECT apply_credit(ARRAY[1])
 SELECT apply_credit(NULL, 1)
@@ -650,7 +657,7 @@ def test_by_whatever_statement_an_admin_changes_records_the_trail_has_it(books):
 def test_what_is_asked_for_by_nobody_is_nobodys(books):
     """A login with no right sees no row of ours, whatever it asks."""
     for table in ("customers", "billing", "payments", "trail", "billing_status", "customer_credit", "work_locks",
-                  "verifications"):
+                  "verifications", "backups"):
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             run(books["nobody"], f"SELECT * FROM {table}")
     for call in ("owed_on(CURRENT_DATE)", "deleted_rows(1, now(), 'customers')", "restore_deleted(1, now(), true)",

@@ -16,7 +16,7 @@ from logins import DAY, everything, fill, four_logins, name_of, run
 from test_record_edges import CALLS, MONTH, TODAY
 
 import database
-from tracker import access, bill_run, demo, errors, payments, reports, trail
+from tracker import access, backup, bill_run, demo, errors, payments, reports, trail
 from tracker.transfer import exporting, importing
 from tracker.transfer import mapping as mappings
 from tracker.transfer import source as sources
@@ -70,6 +70,7 @@ def reads():
     return calls("reads") | {
         "database.rights": lambda: {key: value for key, value in database.rights().items() if key == "owner"},
         "database.describe_server": lambda: {**database.describe_server(), "login": ""},
+        "tracker.backup.standing": lambda: {**backup.standing(), "login": "", "may_create": None},
         "reports.aging, past": lambda: reports.aging(DAY + timedelta(days=20)),
         "reports.aging_total, past": lambda: reports.aging_total(DAY + timedelta(days=20)),
         "reports.monthly_revenue, issue": lambda: reports.monthly_revenue("issue"),

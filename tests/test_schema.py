@@ -25,6 +25,7 @@ ROWS = {
     "payments": {"customer_id": 1, "amount": "4", "paid_on": "2026-01-15"},
     "payment_allocations": {"payment_id": 1, "billing_id": 1, "amount": "4"},
     "verifications": {"bills": 1, "payments": 1, "findings": 1, "first_finding": "Bill 1: it is off."},
+    "backups": {"taken_at": "2026-01-01", "path": "/srv/isp.backup", "bytes": 1},
 }
 AMOUNTS = [
     ("services", "cost"), ("equipment", "cost"), ("billing", "amount_billed"), ("billing", "amount_paid"),

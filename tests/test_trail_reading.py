@@ -412,7 +412,7 @@ def test_a_backup_has_the_trail_and_what_is_restored_from_it_goes_on_with_it(ada
     database.delete_service(1)
     bill_run.run(date(2026, 10, 1), date(2026, 10, 15))
     before, known = contents(uri), objects(uri)
-    tools, path = embedded._binaries(), tmp_path / "books.dump"
+    tools, path = embedded.binaries(), tmp_path / "books.dump"
     subprocess.run([tools / "pg_dump", "-Fc", *options, f"--file={path}", f"--dbname={uri}"], check=True)
     done = subprocess.run([tools / "pg_restore", f"--dbname={empty_uri}", path], capture_output=True, text=True,
                           check=False)

@@ -11,7 +11,7 @@ from psycopg2.sql import SQL, Composable, Identifier, Literal
 
 import database
 from database import fetch_all, fetch_one, fetch_value, retried, transaction
-from tracker import migrate
+from tracker import migrate, settings
 from tracker.cursor import Cursor, Row, only
 from tracker.errors import Conflict, Deadlock, Forbidden, NotFound
 
@@ -175,7 +175,7 @@ def _see_to_rights() -> None:
         found = means()
     if not found["rights_given"]:
         raise Forbidden("The groups of people have no rights in this database yet: have the owner of its tables, "
-                        f"{found['owner']}, run main.py upgrade.")
+                        f"{found['owner']}, run {settings.command('upgrade')}.")
 
 
 @retried

@@ -592,5 +592,4 @@ def _advance_ids(cur: Cursor) -> None:
 
 def _vacuum() -> None:
     with outside_transactions() as cur:
-        cur.execute("SET statement_timeout = 0")
         cur.execute(f"VACUUM (ANALYZE) {', '.join(TABLES)}")

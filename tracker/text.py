@@ -50,6 +50,15 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 or noun == "equipment" else f"{count} {noun}s"
 
 
+def show_size(size: int) -> str:
+    """Show a number of bytes in a unit of which there are few."""
+    for unit in ("bytes", "kB", "MB"):
+        if size < 10_000:
+            return f"{size} {unit}"
+        size = round(size / 1_000)
+    return f"{size} GB"
+
+
 def is_risky(cell: str) -> bool:
     """Tell whether a spreadsheet would take a cell for a formula, or an import would take it for none, or for one that
     an apostrophe keeps from that.

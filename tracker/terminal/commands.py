@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import database
-from tracker import access, bill_run, demo, errors, fields, reports, text, trail
-from tracker.terminal import history, paging, people, prompts, screens, tables
+from tracker import access, bill_run, demo, errors, fields, reports, settings, text, trail
+from tracker.terminal import backups, history, paging, people, prompts, screens, tables
 from tracker.terminal.progress import Progress, during
 from tracker.terminal.prompts import confirm, say
 from tracker.terminal.tables import Row, numbers, words
@@ -30,13 +30,14 @@ Command = Callable[[argparse.Namespace], int]
 def parser(version: str, run_menus: Command, serve: Command) -> argparse.ArgumentParser:
     """Describe the command line; without a command, the menus run. serve is what serves the page."""
     top = argparse.ArgumentParser(
-        prog="main.py", description="Track an internet provider's customers, sites, services, equipment and bills.",
-        epilog="Without a command, the menus open. Settings stand in .env; .env.example lists them.",
+        prog="isp-tracker" if settings.installed else "main.py",
+        description="Track an internet provider's customers, sites, services, equipment and bills.",
+        epilog="Without a command, the menus open. Settings stand in .env; README says where, and lists them.",
     )
     top.add_argument("--version", action="version", version=f"ISP Customer Tracker {version}")
     top.add_argument("--read-only", action="store_true",
                      help="open the database with writes off: a seat belt, while a login's rights are a lock")
-    top.set_defaults(run=run_menus, allow_older=False)
+    top.set_defaults(run=run_menus, schema="present")
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
 
     def add(name: str, run: Command, summary: str) -> argparse.ArgumentParser:
@@ -67,9 +68,13 @@ def parser(version: str, run_menus: Command, serve: Command) -> argparse.Argumen
     add_page(add("web", serve, "serve the page, for browsers on this machine"))
     add("demo", demo_command, f"fill an empty database with {demo.DEMO_CUSTOMERS} made-up customers")
     add("verify", verify_command, "prove that the money adds up; exit with 1 if anything is off")
+    add_backup(add("backup", backups.backup_command, "back the books up to a file, or try whether one can be restored"))
+    restored = add("restore", backups.restore_command, "put the books of a backup in place of the present ones")
+    restored.add_argument("file", metavar="FILE")
+    restored.set_defaults(schema="any")
     upgrade = add("upgrade", upgrade_command, "bring the database of an older program to this one's version")
     upgrade.add_argument("--yes", action="store_true", help="upgrade without asking")
-    upgrade.set_defaults(allow_older=True)
+    upgrade.set_defaults(schema="older")
     return top
 
 
@@ -142,6 +147,15 @@ def add_wanted(command: argparse.ArgumentParser) -> None:
     command.add_argument("--kind", choices=trail.KINDS)
     command.add_argument("--table", choices=trail.KEYS)
     add_format(command)
+
+
+def add_backup(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder", nargs="?", metavar="FOLDER",
+                         help="else where the last one went, or the data folder's")
+    command.add_argument("--keep", type=argument(fields.keep), metavar="7d,4w,12m",
+                         help="then remove older ones, but for the last of so many days, weeks, months, years (y)")
+    command.add_argument("--check", metavar="FILE",
+                         help="restore a backup into a database of its own, compare, verify, and drop that")
 
 
 def changes_command(arguments: argparse.Namespace) -> int:
@@ -414,7 +428,8 @@ def upgrade_command(arguments: argparse.Namespace) -> int:
         with Progress("Upgrading") as progress:
             done = database.upgrade(progress.note)
     except (errors.ConnectionLost, errors.OutcomeUnknown):
-        prompts.complain("The connection was lost; run main.py upgrade again, which begins where this one ended.")
+        prompts.complain(f"The connection was lost; run {settings.command('upgrade')} again, which begins where "
+                         "this one ended.")
         return 1
     print(f"{'Upgraded to' if done else 'Already at'} version {plan.pending[-1].version}.")
     return 0

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from database import Server, Upgrade
+from tracker.backup import Noted
 from tracker.bill_run import Preview
 from tracker.payments import Payment
 from tracker.reports import (
@@ -38,7 +39,7 @@ from tracker.terminal.tables import (
     styled,
     words,
 )
-from tracker.text import clean, plural, show_amount
+from tracker.text import clean, plural, show_amount, show_size
 from tracker.verify import Checked
 
 BAR = 24
@@ -348,6 +349,27 @@ def _statement_widths(statement: Statement) -> tuple[int, int]:
     balances = itertools.accumulate(changes, initial=statement["opening"])
     return (max([12, *(len(show_amount(amount)) for amount in changes)]) + 1,
             max(13, *(len(show_amount(balance)) for balance in balances)) + 1)
+
+
+def backup_line(noted: Noted | None, may_change: bool) -> str:
+    """Say when the last backup was; where that is long ago, how to make one."""
+    how = ": Administration, Back up now, makes one" if may_change else ""
+    if noted is None:
+        return f"No backup yet{how}."
+    days, at = max(noted["age_days"], 0), f"{noted['taken_at']:%H:%M}"
+    if noted["is_old"]:
+        return f"The last backup is {days} days old{how}."
+    return f"Last backup {('today', 'yesterday', '2 days ago')[min(days, 2)]} at {at}."
+
+
+def backup_lines(noted: Noted | None) -> Iterator[str]:
+    """Yield what is known of the last backup, as About this database shows it."""
+    if noted is None:
+        yield "Backup     none yet"
+        return
+    yield f"Backup     {noted['taken_at']:%Y-%m-%d %H:%M}, {show_size(noted['bytes'])}, {noted['path']}"
+    checked = f"{noted['checked_at']:%Y-%m-%d %H:%M}" if noted["checked_at"] else "never (main.py backup --check)"
+    yield f"           last one restored as a trial: {checked}"
 
 
 def verification_lines(checked: Checked, findings: list[str]) -> Iterator[str]:

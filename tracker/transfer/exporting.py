@@ -13,8 +13,8 @@ import database
 from tracker import reports, text
 from tracker.cursor import be_patient
 from tracker.errors import FileExists
+from tracker.files import device, kind_to_write, part_of, put
 from tracker.reports import Sort
-from tracker.transfer.files import device, kind_to_write, part_of, put
 from tracker.transfer.lines import Progress, silent
 
 TOLD_EVERY = 1_000

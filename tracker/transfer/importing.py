@@ -23,8 +23,8 @@ import psycopg2.pool
 import database
 from tracker import errors
 from tracker.cursor import Cursor, be_patient
+from tracker.files import Part, clear, kind_of, part_of, put
 from tracker.transfer import people
-from tracker.transfer.files import Part, clear, kind_of, part_of, put
 from tracker.transfer.lines import Progress, Rows, silent
 from tracker.transfer.mapping import REJECT_COLUMNS, Mapping
 from tracker.transfer.people import Alike

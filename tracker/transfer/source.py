@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from tracker.errors import BadEncoding, BadFile, UnclearDelimiter
-from tracker.transfer.files import kind_of
+from tracker.files import kind_of
 
 LONGEST_FIELD = 10_000_000
 DELIMITERS = ",;\t"

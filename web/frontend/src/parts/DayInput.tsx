@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "react";
+import { useRef, useState } from "react";
 import { usePerson } from "../api/session";
 
 interface Props {
@@ -14,23 +14,30 @@ interface Props {
 
 /**
  * A day up to today, written as everywhere in the program, whatever the browser's language makes of dates; it may be
- * said, too, which the server reads: today, yesterday. The browser's calendar opens beside it.
+ * said, too, which the server reads: today, yesterday. The browser's calendar opens beside it. A day that arrives while
+ * somebody edits waits until they have done.
  */
 export function DayInput({ value, onChange, eager = false, ...input }: Props) {
   const { today } = usePerson();
-  const [typed, setTyped] = useState(value);
+  const [typed, setTyped] = useState<string | null>(null); // while it is edited
+  const begunWith = useRef(value);
   const calendar = useRef<HTMLInputElement>(null);
-  useEffect(() => setTyped(value), [value]);
+  const edit = (text: string) => {
+    if (typed === null) begunWith.current = value;
+    setTyped(text);
+  };
   const settle = () => {
+    if (typed === null) return;
     const day = typed.trim();
-    setTyped(day);
-    if (day !== value) onChange(day);
+    setTyped(null);
+    if (day !== begunWith.current) onChange(day);
   };
   return (
     <span className="day-input">
-      <input {...input} autoComplete="off" spellCheck={false} maxLength={40} value={typed}
+      <input {...input} autoComplete="off" spellCheck={false} maxLength={40} value={typed ?? value}
+        onFocus={() => edit(value)}
         onChange={(event) => {
-          setTyped(event.target.value);
+          edit(event.target.value);
           if (eager) onChange(event.target.value);
         }}
         onBlur={settle}

@@ -49,11 +49,20 @@ def kind_to_write(path: Path) -> str:
     return kind
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder, its owner's alone, unless it is there; raise BadFile."""
+    try:
+        folder.mkdir(0o700, exist_ok=True)
+        sync_folder(folder.parent)
+    except OSError as exc:
+        raise BadFile(f"{folder} cannot be made: {exc.strerror}.") from exc
+
+
 @contextlib.contextmanager
 def part_of(path: Path) -> Iterator[Part]:
     """Lend the file to write until it is whole, which is its owner's alone; remove it if put() gave it no name."""
     clear(path)
-    with _told(path):
+    with told(path):
         part, descriptor = _new_part(path)
         try:
             with os.fdopen(descriptor, "wb", 1 << 20) as file:
@@ -68,20 +77,22 @@ def put(part: Part, path: Path, like: Path | None = None, replace: bool = False)
 
     Whoever may read like, or the file that is replaced, may read it; without one, its owner alone.
     """
-    with _told(path):
+    with told(path):
         part.file.flush()
         _take_after(part.file.fileno(), like or (path if replace else None))
         os.fsync(part.file.fileno())
-        if not replace:
-            _reserve(path)
-        os.replace(part.path, path)
+        if replace:
+            os.replace(part.path, path)
+        else:
+            _name(part.path, path)
+        sync_folder(path.parent)
 
 
 @contextlib.contextmanager
 def device(path: Path) -> Iterator[IO[bytes]]:
     """Open a device or a pipe to write to it as it is."""
     followed = 0 if path.parent in DEVICES else os.O_NOFOLLOW
-    with _told(path), os.fdopen(os.open(path, os.O_WRONLY | followed), "wb", 1 << 20) as file:
+    with told(path), os.fdopen(os.open(path, os.O_WRONLY | followed), "wb", 1 << 20) as file:
         if followed and stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise FileExists(path)  # it took the device's place just now
         yield file
@@ -89,8 +100,15 @@ def device(path: Path) -> Iterator[IO[bytes]]:
 
 def clear(path: Path) -> None:
     """Remove what killed programs left of a file; what another program still writes is locked, and stays."""
-    left = re.compile(re.escape(_stem(path)) + r"[0-9a-f]{16}\.part")
-    with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
+    clear_all(path.parent, re.escape(_stem(path)))
+
+
+def clear_all(folder: Path, stem: str) -> None:
+    """Remove what killed programs left in a folder of files whose names a regular expression describes, with a dot at
+    its end.
+    """
+    left = re.compile(stem + r"[0-9a-f]{16}\.part")
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if left.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                 _remove_unlocked(Path(entry))
@@ -145,16 +163,36 @@ def _take_after(descriptor: int, like: Path | None) -> None:
             os.fchmod(descriptor, stat.S_IMODE(model.st_mode) & (0o777 if same_group else 0o700))
 
 
+def _name(part: Path, path: Path) -> None:
+    """Give a file a name that is free, in one step, so that a kill leaves no empty file of that name."""
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        raise FileExists(path) from None
+    except OSError:  # no second names in this file system: the name is taken first, and then replaced
+        _reserve(path)
+        os.replace(part, path)
+
+
 def _reserve(path: Path) -> None:
-    """Take a name that is free, so that what comes there meanwhile is not replaced."""
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
         raise FileExists(path) from None
 
 
+def sync_folder(folder: Path) -> None:
+    """Let the names in a folder outlast a power cut, where its file system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 @contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
+def told(path: Path) -> Iterator[None]:
     """Make one sentence of what goes wrong with a file that is written."""
     try:
         yield

@@ -1,0 +1,117 @@
+"""Back the books up each day at BACKUP_AT, and whenever that was missed; with --check, tell whether it was done.
+
+On the first of a month the backup is restored as a trial, too. What fails is tried again every 15 minutes, and makes
+the container unhealthy until it succeeds.
+"""
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+FOLDER = Path("/backups")
+PROGRAM = Path(__file__).resolve().parents[1] / "main.py"
+FAILED = Path("/tmp/backup-failed")  # noqa: S108, in the container's own memory
+LOOK_EVERY = 20  # seconds; by the clock, so that a machine that slept is not late for longer
+TRY_AGAIN = timedelta(minutes=15)
+MAY_TAKE = timedelta(hours=4)
+
+
+def last_due(now: datetime, at: str) -> datetime:
+    """Return the latest moment, by the clock on the wall, at which a backup was to begin."""
+    hour, minute = map(int, at.split(":"))
+    today = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    return today if today <= now else today - timedelta(days=1)
+
+
+def newest(folder: Path) -> Path | None:
+    """Return the newest backup; one under way has another name."""
+    return max(folder.glob("*.backup"), key=lambda file: file.stat().st_mtime, default=None)
+
+
+def finished(backup: Path | None) -> datetime | None:
+    """Return when a backup was finished."""
+    return datetime.fromtimestamp(backup.stat().st_mtime).astimezone() if backup else None
+
+
+def why_unhealthy(folder: Path, now: datetime, at: str) -> str:
+    """Say what is wrong with the backups; nothing where nothing is."""
+    if FAILED.exists():
+        return "The last backup failed; docker compose logs backup says why."
+    last = finished(newest(folder))
+    if last is None:
+        return "There is no backup yet."
+    if last < last_due(now, at) < now - MAY_TAKE:
+        return f"The last backup is of {last:%Y-%m-%d %H:%M}."
+    return ""
+
+
+def end(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(0)
+
+
+def ended_well(*arguments: str) -> bool:
+    """Run a command of the program; whoever ends this one ends that, too."""
+    with subprocess.Popen([sys.executable, str(PROGRAM), *arguments]) as command:
+        try:
+            return command.wait() == 0
+        except SystemExit:
+            command.terminate()
+            raise
+
+
+def backed_up(folder: Path, keep: str, is_to_be_tried: bool) -> bool:
+    """Make a backup, thin the older ones out, and perhaps try whether it can be restored."""
+    if not ended_well("backup", str(folder), "--keep", keep):
+        return False
+    return not is_to_be_tried or ended_well("backup", "--check", str(newest(folder)))
+
+
+def run(folder: Path, zone: ZoneInfo | None, at: str, keep: str) -> None:
+    """Make each backup when it is due; never return."""
+    tried: datetime | None = None
+    while True:
+        now = datetime.now(zone).astimezone(zone)
+        last = finished(newest(folder))
+        is_due = FAILED.exists() or last is None or last < last_due(now, at)
+        if is_due and (tried is None or now > tried + TRY_AGAIN):
+            tried = now
+            if backed_up(folder, keep, is_to_be_tried=now.day == 1):
+                FAILED.unlink(missing_ok=True)
+                tried = None
+            else:
+                FAILED.touch()
+                print(f"The backup failed. The next try is at {now + TRY_AGAIN:%H:%M}.", file=sys.stderr, flush=True)
+        time.sleep(LOOK_EVERY)
+
+
+def main(arguments: list[str]) -> int | str:
+    at = os.environ.get("BACKUP_AT") or "03:00"
+    if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", at, re.ASCII):
+        return "BACKUP_AT must be a time of day such as 03:00."
+    name = os.environ.get("TIMEZONE")
+    try:
+        zone = ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError):
+        return "TIMEZONE must be a name such as Europe/Paris."
+    if arguments == ["--check"]:
+        sentence = why_unhealthy(FOLDER, datetime.now(zone).astimezone(zone), at)
+        print(sentence or "The backups are as they should be.")
+        return 1 if sentence else 0
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    print(f"Backups are made at {at}, {name or 'by the clock of this container, UTC unless TZ is set'}.", flush=True)
+    run(FOLDER, zone, at, os.environ.get("BACKUP_KEEP") or "7d,4w,12m")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,111 @@
+"""A base backup and the archived WAL bring the books back as they were at a moment, as docs/SERVERS.md says."""
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from conftest import in_memory, run_program, wait_for
+from test_failover import Server
+
+import database
+from tracker import embedded, payments
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def place():
+    """A folder of the servers, theirs."""
+    folder = Path(tempfile.mkdtemp(prefix="isp-point-in-time-", dir=in_memory()))
+    folder.chmod(0o755)
+    started = []
+
+    def make(name: str) -> Server:
+        started.append(Server(folder / name))
+        mine(started[-1].folder)
+        return started[-1]
+
+    make.archive = mine(folder / "archive")
+    yield make
+    database.disconnect()
+    for server in started:
+        if server.process and server.process.poll() is None:
+            server.kill()
+    shutil.rmtree(folder)
+
+
+def mine(folder: Path) -> Path:
+    folder.mkdir(0o700)
+    if user := embedded._system_user():
+        os.chown(folder, user.pw_uid, user.pw_gid)
+    return folder
+
+
+def pay(customer_id: int, amount: int) -> str:
+    """Record a payment and return its key."""
+    key = uuid4()
+    payments.record_payment(customer_id, Decimal(amount), date(2026, 1, 15), "cash", None, key)
+    return str(key)
+
+
+def keys() -> set[str]:
+    return {row["key"] for row in database.fetch_all("SELECT entry_key::text AS key FROM payments")}
+
+
+def restore(base: Path, server: Server, archive: Path, moment: str) -> None:
+    """Start a server on a copy of a base backup, and let it replay the archive up to a moment."""
+    shutil.copytree(base, server.folder / "data", copy_function=shutil.copy2)
+    with (server.folder / "data" / "postgresql.auto.conf").open("a") as settings:
+        settings.write(f"restore_command = 'cp {archive}/%f %p'\nrecovery_target_time = '{moment}'\n"
+                       "recovery_target_action = 'promote'\n")
+    (server.folder / "data" / "recovery.signal").touch()
+    if user := embedded._system_user():
+        for path in (server.folder / "data", *(server.folder / "data").rglob("*")):
+            os.chown(path, user.pw_uid, user.pw_gid)
+    server.start()
+    wait_for(lambda: server.sql("SELECT pg_is_in_recovery()") == [(False,)])
+
+
+def test_the_books_come_back_as_they_were_before_a_mistake(place):
+    server, archive = place("server"), place.archive
+    server.run("initdb", "-D", server.folder / "data", "-U", "postgres", "--auth=trust", "--encoding=UTF8",
+               "--locale=C", "--no-sync")
+    server.start("archive_mode=on", f"archive_command=test ! -f {archive}/%f && cp %p {archive}/%f")
+    database.connect(server.uri)
+    ada, bo = database.add_customer("Ada Okafor", "5550100"), database.add_customer("Bo Li", "5550101")
+    database.add_bill(ada, "Setup", Decimal(100), date(2026, 1, 31))
+    before = {pay(ada, 30)}
+    base = server.folder / "base"
+    server.run("pg_basebackup", "-d", server.uri, "-D", base, "--checkpoint=fast", "--no-sync")
+    server.run("pg_verifybackup", base)
+    before |= {pay(ada, 40), pay(bo, 5)}
+    database.add_location(ada, "1 Harbour Street")
+    [(moment,)] = server.sql("SELECT clock_timestamp()::text")
+
+    payments.void_payment(database.fetch_value("SELECT max(payment_id) AS id FROM payments"), "typo")
+    database.delete_customer(ada)
+    pay(bo, 7)
+    [(last,)] = server.sql("SELECT pg_walfile_name(pg_switch_wal())")
+    wait_for((archive / last).exists)
+    database.disconnect()
+    server.kill()
+
+    restored = place("restored")
+    restore(base, restored, archive, moment)
+    done = run_program(restored.uri, "verify")
+    assert (done.returncode, done.stdout) == (0, "Checked 1 bill and 3 payments.\nEverything adds up.\n")
+    database.connect(restored.uri)
+    assert keys() == before
+    assert [row["name"] for row in database.list_customers()] == ["Ada Okafor", "Bo Li"]
+    assert [row["address"] for row in database.list_locations()] == ["1 Harbour Street"]
+    assert database.fetch_value("SELECT count(*) FROM payments WHERE voided_at IS NOT NULL") == 0
+    assert restored.sql("SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)") == [("00000002",)]  # the timeline
+    after = pay(ada, 9)
+    assert keys() == before | {after}
+    assert run_program(restored.uri, "verify").returncode == 0
