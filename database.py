@@ -825,9 +825,15 @@ def _primary_of(conn: _Session) -> standby.Primary | None:
 
 def _stored(conn: _Session, entry_keys: list[UUID]) -> list[UUID]:
     """Return which payments of some entry keys there are."""
-    with conn.waiting(), conn.cursor(cursor_factory=psycopg2.extensions.cursor) as cur:
-        cur.execute("SELECT entry_key FROM payments WHERE entry_key = ANY (%(keys)s)", {"keys": entry_keys})
-        return [entry_key for entry_key, in cur.fetchall()]
+    conn.autocommit = False
+    try:
+        if conn.pooled:
+            conn.settle_transaction()
+        with conn.waiting(), conn.cursor(cursor_factory=psycopg2.extensions.cursor) as cur:
+            cur.execute("SELECT entry_key FROM payments WHERE entry_key = ANY (%(keys)s)", {"keys": entry_keys})
+            return [entry_key for entry_key, in cur.fetchall()]
+    finally:
+        conn.rollback()
 
 
 def _system_user() -> str:
@@ -1102,13 +1108,15 @@ def _connection(commits: bool = False, readonly: bool = False, autocommit: bool 
             conn = _borrow(login)
         committed = False
         try:
+            if conn.pooled and conn.place:  # which outlives a server
+                conn.autocommit = True  # SET TRANSACTION must come first in the transaction
+                login.greet(conn)
+                conn.autocommit = False
             # Not by a default of the session, which a pooler would hand on to others.
             conn.readonly = readonly or login.read_only or None
             conn.autocommit = autocommit
             if conn.pooled and not autocommit:
                 conn.settle_transaction()
-                if conn.place:
-                    login.greet(conn)
             yield conn
             if commits:
                 try:
