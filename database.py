@@ -225,7 +225,7 @@ class Login:
         self.parameters = dict(parameters)
         settle = f"{_settings()}; SET ROLE {role}" if role else _settings()
         self.parameters["connection_factory"] = functools.partial(_opened, settle=settle, login=self)
-        self.memory = _memories.setdefault(self.parameters.get("user", ""), standby.Memory())
+        self.memory = standby.Memory()
         self.reports: Reports | None = None
         self.patience = settings.whole_number("DB_POOL_WAIT", 30)
         self.slots = threading.BoundedSemaphore(size)
@@ -446,7 +446,7 @@ def _why_not_lent(error: Error) -> str:
 _own: Login | None = None  # the program's own; the page has others, one for each person
 _person: ContextVar[Login | None] = ContextVar("person", default=None)
 _reporting: ContextVar[bool] = ContextVar("reporting", default=False)
-_memories: dict[str, standby.Memory] = {}  # by login
+_memories: dict[str, standby.Memory] = {}  # of people, by login
 _template: Row = {}  # parameters of a connection, with the program's own login
 _reports_template: Row = {}  # the same, of a connection to the standby that reports are read from, if there is one
 _read_only = False  # opened so, whatever a login may
@@ -516,6 +516,7 @@ def sign_in(name: str, password: str, size: int) -> Login:
         raise SignInRefused
     login = Login({**_template, "user": name, "password": password}, size, _read_only)
     login.reports = _reports(login)
+    login.memory = _memories.get(name, login.memory)
     try:
         _check_password(login)
         with acting_as(login):
@@ -523,6 +524,7 @@ def sign_in(name: str, password: str, size: int) -> Login:
     except BaseException:
         login.close()
         raise
+    _memories[name] = login.memory  # only of whoever was let in; it outlives a session
     return login
 
 
@@ -825,9 +827,15 @@ def _primary_of(conn: _Session) -> standby.Primary | None:
 
 def _stored(conn: _Session, entry_keys: list[UUID]) -> list[UUID]:
     """Return which payments of some entry keys there are."""
-    with conn.waiting(), conn.cursor(cursor_factory=psycopg2.extensions.cursor) as cur:
-        cur.execute("SELECT entry_key FROM payments WHERE entry_key = ANY (%(keys)s)", {"keys": entry_keys})
-        return [entry_key for entry_key, in cur.fetchall()]
+    conn.autocommit = False
+    try:
+        if conn.pooled:
+            conn.settle_transaction()
+        with conn.waiting(), conn.cursor(cursor_factory=psycopg2.extensions.cursor) as cur:
+            cur.execute("SELECT entry_key FROM payments WHERE entry_key = ANY (%(keys)s)", {"keys": entry_keys})
+            return [entry_key for entry_key, in cur.fetchall()]
+    finally:
+        conn.rollback()
 
 
 def _system_user() -> str:
@@ -1104,14 +1112,16 @@ def _connection(
             conn = _borrow(login)
         committed = False
         try:
+            if conn.pooled and conn.place:  # which outlives a server
+                conn.autocommit = True  # SET TRANSACTION must come first in the transaction
+                login.greet(conn)
+                conn.autocommit = False
             # Not by a default of the session, which a pooler would hand on to others.
             conn.readonly = readonly or login.read_only or None
             conn.isolation_level = "REPEATABLE READ" if snapshot else None
             conn.autocommit = autocommit
             if conn.pooled and not autocommit:
                 conn.settle_transaction()
-                if conn.place:
-                    login.greet(conn)
             yield conn
             if commits:
                 try:
