@@ -127,8 +127,10 @@ def test_the_password_is_no_argument_of_the_programs(books, folder, tools, tmp_p
      "There is no room left on the disk of /mnt, or it cannot be written; nothing is left of that backup."),
     ('pg_restore: error: could not execute query: ERROR:  could not extend file "base/1/2": No space left on device',
      "There is no room left on the disk of the database; make room there and try again."),
+    ('pg_restore: error: could not execute query: ERROR:  could not write to file "base/pgsql_tmp/1": No space left on '
+     "device", "There is no room left on the disk of the database; make room there and try again."),
     ("pg_dump: error: connection to server failed", "pg_dump says 'connection to server failed'; correct that and try "
                                                     "again."),
 ])
 def test_what_the_programs_complain_of_is_one_sentence(said, why):
-    assert str(archive._failure("pg_dump", said, Path("/mnt/isp.backup"))) == why
+    assert str(archive._failure(said.partition(":")[0], said, Path("/mnt/isp.backup"))) == why

@@ -373,7 +373,8 @@ def _major(program: Path) -> int:
 def _failure(name: str, said: str, path: Path, code: int = 1) -> ServerError:
     reason = embedded.reason(said)
     log.note(f"{name}: {reason}")
-    if code == -signal.SIGXFSZ or re.search(r"could not (write|close|flush)[^:]*: |wrote only", said):
+    unwritten = re.search(r"could not (write|close|flush)[^:]*: |wrote only", said) and "ERROR" not in said
+    if name == "pg_dump" and (unwritten or code == -signal.SIGXFSZ):
         return ServerError(f"There is no room left on the disk of {path.parent}, or it cannot be written; nothing is "
                            "left of that backup.")
     if HARMLESS.search(said):
