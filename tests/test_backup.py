@@ -236,6 +236,18 @@ def test_who_may_make_no_databases_is_told_so(logins, folder):
         f"run ALTER ROLE {login} CREATEDB, or name a new, empty database in DATABASE_URI."))
 
 
+def test_an_owner_who_may_make_databases_and_no_more_checks_a_backup(template, logins, admin, folder):
+    path = back_up(logins["owner"], folder)
+    login = parse_dsn(logins["owner"])["user"]
+    admin(f"ALTER ROLE {login} CREATEDB")
+    try:
+        checked = run_program(logins["owner"], "backup", "--check", str(path))
+    finally:
+        admin(f"ALTER ROLE {login} NOCREATEDB")
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert "It was restored as a trial:" in checked.stdout
+
+
 def test_who_may_make_no_databases_restores_into_one_without_tables(logins, server_uri, admin, folder):
     path = back_up(logins["owner"], folder)
     owner = parse_dsn(logins["owner"])["user"]
