@@ -371,6 +371,14 @@ def test_what_a_standby_breaks_off_is_read_again_from_the_primary_once(connect, 
     assert "SQLSTATE 40001" in caplog.text
 
 
+def test_what_a_standby_alone_refuses_is_read_from_the_primary(connect, monkeypatch):
+    connect()
+    monkeypatch.setattr(database, "AWAY_FOR", 3600)
+    with database.reporting():
+        assert len(database.fetch_value("SELECT pg_walfile_name(pg_current_wal_lsn())")) == 24
+    assert source().endswith("broke off what was read")
+
+
 def test_a_list_that_a_standby_breaks_off_before_its_first_row_is_read_from_the_primary(connect, servers, monkeypatch):
     connect()
     real = reports._late_customers
