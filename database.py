@@ -782,15 +782,17 @@ def _opened(dsn: str, *, settle: str, login: Login) -> _Session:
         conn.settings += f"; SET isp.person = {psycopg2.sql.Literal(_system_user()).as_string(conn)}"
     conn.limit = settings.whole_number("DB_STATEMENT_TIMEOUT", 60) + STATEMENT_MARGIN
     if conn.pooled:
-        conn.reset()
+        conn.autocommit = False
+        conn.settle_transaction()
     else:
         conn.settle()
-    conn.autocommit = True
+        conn.autocommit = True
     try:
         login.greet(conn)
     except BaseException:
         conn.close()
         raise
+    conn.rollback()
     conn.autocommit = False
     return conn
 
@@ -1023,9 +1025,9 @@ def rehearsal() -> Iterator[Cursor]:
 
 
 @contextmanager
-def reading() -> Iterator[Cursor]:
-    """Lend a cursor in a transaction in which the server lets nothing be written."""
-    with _connection(readonly=True) as conn, conn.cursor() as cur:
+def reading(snapshot: bool = False) -> Iterator[Cursor]:
+    """Lend a cursor in a transaction in which the server lets nothing be written; with snapshot all of it sees one."""
+    with _connection(readonly=True, snapshot=snapshot) as conn, conn.cursor() as cur:
         yield cur
 
 
@@ -1097,7 +1099,9 @@ def give_reason(cur: Cursor, reason: str) -> None:
 
 
 @contextmanager
-def _connection(commits: bool = False, readonly: bool = False, autocommit: bool = False) -> Iterator[Any]:
+def _connection(
+    commits: bool = False, readonly: bool = False, autocommit: bool = False, snapshot: bool = False
+) -> Iterator[Any]:
     """Lend a connection; commit, or turn what went wrong into an Error; take the connection back."""
     with interrupts.deferred():
         login = _login()
@@ -1114,6 +1118,7 @@ def _connection(commits: bool = False, readonly: bool = False, autocommit: bool 
                 conn.autocommit = False
             # Not by a default of the session, which a pooler would hand on to others.
             conn.readonly = readonly or login.read_only or None
+            conn.isolation_level = "REPEATABLE READ" if snapshot else None
             conn.autocommit = autocommit
             if conn.pooled and not autocommit:
                 conn.settle_transaction()

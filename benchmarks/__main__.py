@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from benchmarks import actions, bulk, page, screens, startup, trail
+from benchmarks import actions, backups, bulk, page, screens, startup, trail
 from benchmarks.measure import Missing, Peer, Row
 from benchmarks.server import Server
 from tracker import embedded, errors, interrupts, settings
@@ -45,6 +45,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         server, server.provider(sizes.customers), sizes.import_customers or min(sizes.customers, MOST_IMPORTED),
         sizes.runs, sizes.samples),
     "page": lambda server, sizes: page.page_rows(server, server.provider(sizes.customers), sizes.samples),
+    "backup": lambda server, sizes: backups.backup_rows(server, server.provider(sizes.customers), sizes.runs),
     "start": lambda server, sizes: startup.start_rows(server, server.provider(sizes.customers), 3 * sizes.runs),
 }
 MOST_IMPORTED = 200_000

@@ -9,7 +9,7 @@ import psycopg2
 import pytest
 
 import benchmarks.__main__ as command
-from benchmarks import actions, failover, screens
+from benchmarks import actions, backups, failover, screens
 from benchmarks.measure import Missing, Peer, Row
 from benchmarks.replay import replay, statements_of
 from benchmarks.server import Server
@@ -67,6 +67,15 @@ def test_the_late_report_is_measured_in_psql_too(db, uri, server_uri, sql):
     assert row.ours
     assert row.bare
     assert row.peers[0].seconds
+
+
+def test_a_backup_and_its_restore_are_measured_beside_the_bare_tools(db, uri, server_uri, sql):
+    db.add_customer("Ada Okafor", "+44 20 7946 0958")
+    dbname = psycopg2.extensions.parse_dsn(uri)["dbname"]
+    db.disconnect()
+    backup, restore = backups.backup_rows(Server(server_uri), dbname, 1)
+    assert min(backup.ours, backup.bare, restore.ours, restore.bare, restore.peers[0].seconds) > 0
+    assert sql("SELECT count(*) AS noted FROM backups") == [{"noted": 1}]
 
 
 def test_what_cannot_be_measured_says_why(server_uri, monkeypatch):

@@ -702,6 +702,19 @@ def administration(walk: Walk) -> None:
     walk.shot("about-without-an-index", "2")
 
 
+def last_backup(walk: Walk) -> None:
+    """Where the last backup is old."""
+    provider(walk)
+    walk.sql("INSERT INTO backups (taken_at, path, bytes, checked_at) VALUES (CURRENT_DATE - 5 + time '03:00', "
+             "'/tmp/isp.backup', 96543210, CURRENT_DATE - 3 + time '09:30')")
+    walk.start()
+    walk.shot("first-screen", whole=True)
+    walk.go("8")
+    walk.shot("about", "2")
+    walk.shot("no-such-folder", "5", "/mnt/nowhere")
+    walk.shot("left-at-the-question", "5", CTRL_C)
+
+
 def trail(walk: Walk) -> None:
     """What was changed, by whom, and how a change is undone."""
     provider(walk)
@@ -781,4 +794,4 @@ def read_only(walk: Walk) -> None:
 
 
 WALKS = (nothing, customers, locations, services, equipment, bills, payments, bill_run, reports, revenue, searches,
-         accounts, paging, imports, exports, administration, trail, deletions, read_only)
+         accounts, paging, imports, exports, administration, last_backup, trail, deletions, read_only)
