@@ -33,7 +33,7 @@ books, folder = pytest.fixture(backups.books), pytest.fixture(backups.folder)
 
 
 @pytest.fixture(scope="module")
-def logins(server_uri, admin):
+def logins(server_uri, admin, template):
     with four_logins(server_uri, admin) as uris:
         fill(uris["owner"])
         yield uris
@@ -246,6 +246,13 @@ def test_who_may_make_no_databases_restores_into_one_without_tables(logins, serv
             return
         assert (done.returncode, done.stderr) == (0, "")
         assert held(uri) == held(logins["superuser"])
+        run(uri, "DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT ALL ON SCHEMA public TO pg_database_owner")
+        stock = archive.read(path).note["stock"]
+        with_note(path, stock={**stock, "payments": {**stock["payments"], "amount": "34.01"}})
+        done = run_program(mine, "restore", str(path))
+        assert (done.returncode, sentence(done.stderr)) == (1, (
+            f"{path} does not hold what was backed up: payments, amount: 34 instead of 34.01. The database was filled "
+            "with it: have it made anew, and use another backup."))
     finally:
         admin(f"DROP DATABASE {name_of(uri)} WITH (FORCE)")
 
@@ -365,7 +372,88 @@ def test_an_empty_database_with_or_without_tables_is_restored_without_a_question
         assert (done.returncode, done.stderr) == (0, "")
         assert held(target) == before
         assert others(admin, target) == []
-        run(target, "DELETE FROM payments; DELETE FROM billing; DELETE FROM customers")
+        run(target, "SET session_replication_role = replica; TRUNCATE trail, payments, billing, customers CASCADE")
+
+
+def test_customers_entered_in_an_empty_database_during_a_restore_are_kept(
+        books, folder, empty_uri, admin, monkeypatch):
+    path, real = back_up(books, folder), backup._try
+
+    def tried(*arguments, **more):
+        outcome = real(*arguments, **more)
+        run(empty_uri, "INSERT INTO customers (name) VALUES ('Just Now')")
+        return outcome
+
+    monkeypatch.setattr(backup, "_try", tried)
+    database.connect(empty_uri)
+    outcome = backup.restore(backup.read(path), backup.standing(), lambda *_: None, lambda sentence: None)
+    database.disconnect()
+    try:
+        assert others(admin, empty_uri) == [outcome.kept]
+        assert run(named(empty_uri, outcome.kept), "SELECT name FROM customers") == [{"name": "Just Now"}]
+    finally:
+        admin(f"DROP DATABASE {outcome.kept} WITH (FORCE)")
+
+
+def test_a_trail_of_customers_who_are_deleted_is_kept(books, folder, admin):
+    path = back_up(books, folder)
+    run(books, "DELETE FROM payments; DELETE FROM billing; DELETE FROM customers")
+    trail = run(books, "SELECT count(*) AS rows FROM trail")
+    assert run_program(books, "restore", str(path)).returncode == 0
+    kept, = others(admin, books)
+    assert run(named(books, kept), "SELECT count(*) AS rows FROM trail") == trail
+
+
+def test_a_database_of_another_program_is_left_alone(books, folder, empty_uri, admin):
+    path = back_up(books, folder)
+    run(empty_uri, "CREATE TABLE photos (name text); INSERT INTO photos VALUES ('me')")
+    before = everything(empty_uri)
+    done = run_program(empty_uri, "restore", str(path), answers=lines(name_of(empty_uri)))
+    assert (done.returncode, sentence(done.stderr)) == (1, (
+        f"The database {name_of(empty_uri)} holds tables of something else; name a new, empty database in "
+        "DATABASE_URI."))
+    assert everything(empty_uri) == before
+    assert others(admin, empty_uri) == []
+
+
+def test_what_another_login_owns_is_restored_by_that_alone(logins, folder, admin):
+    path = back_up(logins["owner"], folder)
+    before = everything(logins["superuser"])
+    done = run_program(logins["superuser"], "restore", str(path), answers=lines(name_of(logins["superuser"])))
+    owner, login = parse_dsn(logins["owner"])["user"], parse_dsn(logins["superuser"])["user"]
+    assert (done.returncode, sentence(done.stderr)) == (1, (
+        f"The books belong to {owner}, and restored by {login} they would not: restore with their owner in "
+        "DATABASE_URI."))
+    assert everything(logins["superuser"]) == before
+    assert others(admin, logins["superuser"]) == []
+
+
+def test_an_owner_sees_who_else_has_the_database_open(logins, folder, admin):
+    path, owner = back_up(logins["owner"], folder), parse_dsn(logins["owner"])["user"]
+    admin(f"ALTER ROLE {owner} CREATEDB")
+    try:
+        with contextlib.closing(psycopg2.connect(logins["superuser"], application_name="psql")) as conn:
+            login = conn.info.user
+            done = run_program(logins["owner"], "restore", str(path), answers=lines(name_of(logins["owner"])))
+    finally:
+        admin(f"ALTER ROLE {owner} NOCREATEDB")
+    assert (done.returncode, sentence(done.stderr)) == (1, (
+        f"Others have the database {name_of(logins['owner'])} open ({login} in psql): end their programs, then "
+        "restore."))
+
+
+def test_a_setting_that_takes_a_superuser_is_named(logins, folder, admin):
+    path, owner = back_up(logins["owner"], folder), parse_dsn(logins["owner"])["user"]
+    name = name_of(logins["owner"])
+    admin(f"ALTER ROLE {owner} CREATEDB; ALTER DATABASE {name} SET log_min_duration_statement = 500")
+    try:
+        done = run_program(logins["owner"], "backup", "--check", str(path))
+    finally:
+        admin(f"ALTER ROLE {owner} NOCREATEDB; ALTER DATABASE {name} RESET log_min_duration_statement")
+    assert (done.returncode, sentence(done.stderr)) == (1, (
+        "The database has the setting log_min_duration_statement, which only a superuser can give to the restored one: "
+        "have one take it away (ALTER DATABASE … RESET), restore, and have it set again."))
+    assert others(admin, logins["owner"]) == []
 
 
 def test_a_restored_database_keeps_owner_locale_settings_and_rights_of_the_one_before(books, folder, admin):
@@ -458,7 +546,8 @@ def test_check_takes_a_file_and_nothing_else(run, more):
 def test_a_backup_cut_short_anywhere_is_refused_and_nothing_touched(books, folder, admin):
     path = back_up(books, folder)
     whole, dump = path.read_bytes(), len(dump_of(path))
-    for size in (0, 3, 5, 100, len(whole) // 3, len(whole) // 2, dump - 2_000, dump - 30, dump - 1):
+    for size in (0, 3, 5, 100, len(whole) // 3, len(whole) // 2, dump - 2_000, dump - 30, dump - 1, dump + 20,
+                 len(whole) - archive.END_BYTES, len(whole) - 1):
         path.write_bytes(whole[:size])
         with pytest.raises(errors.BadFile, match=r"(is cut short or damaged|is not a backup of this program)\.$"):
             archive.read(path)
@@ -588,10 +677,17 @@ def test_over_ssl_the_wheels_programs_which_know_none_are_not_taken(tools):
     assert found(18, encrypted=True) == tool(tools / "bin", "18.6") if tool(tools / "bin", "18.6") else None
 
 
+def test_a_server_that_is_named_by_its_address_is_reached_by_that(books):
+    with contextlib.closing(psycopg2.connect(books)) as conn:
+        one = archive.target_of(conn, {"hostaddr": "10.0.0.5"}).parameters
+        several = archive.target_of(conn, {"hostaddr": "10.0.0.5,10.0.0.6"}).parameters
+    assert (one.get("hostaddr"), several.get("hostaddr")) == ("10.0.0.5", None)
+
+
 def test_the_password_is_no_argument_of_the_programs(books, folder, tools, tmp_path):
     tool(tools / "bin", "99.0", f'echo "$@" > {tmp_path}/arguments; echo "$PGPASSWORD" > {tmp_path}/secret; exit 1')
     (tools / "wheel" / "pg_dump").unlink()
-    database.connect(make_dsn(books, password="h0rse battery"))
+    database.connect(make_dsn(books, password="h0rse battery", sslpassword="h0rse shoe"))
     with pytest.raises(errors.ServerError):
         backup.take(folder, lambda *_: None)
     database.disconnect()
@@ -607,6 +703,10 @@ def test_the_password_is_no_argument_of_the_programs(books, folder, tools, tmp_p
      "There is no room left on the disk of /mnt, or it cannot be written; nothing is left of that backup."),
     ('pg_restore: error: could not execute query: ERROR:  could not extend file "base/1/2": No space left on device',
      "There is no room left on the disk of the database; make room there and try again."),
+    ('pg_restore: error: could not execute query: ERROR:  permission denied to create extension "postgis"\n'
+     'pg_restore: error: could not execute query: ERROR:  extension "postgis" does not exist',
+     "The backup holds the extension postgis, which only a superuser can make: have the login be one (ALTER ROLE … "
+     "SUPERUSER) for as long as the restore takes."),
     ("pg_dump: error: connection to server failed", "pg_dump says 'connection to server failed'; correct that and try "
                                                     "again."),
 ])
@@ -645,12 +745,14 @@ def test_two_backups_at_once_are_two_files_or_one_says_why(books, folder):
     assert [path for path in folder.iterdir() if path not in whole] == []
 
 
-def test_books_in_a_schema_of_their_own_are_restored_there(server_uri, admin, folder):
+@pytest.mark.parametrize("whose", ["DATABASE {}", "ROLE {} IN DATABASE {}"])
+def test_books_in_a_schema_of_their_own_are_restored_there(server_uri, admin, folder, whose):
     name = f"isp_test_{os.getpid()}_{next(numbers)}"
     admin(f"CREATE DATABASE {name}")
     uri = named(server_uri, name)
     try:
-        run(uri, f"CREATE SCHEMA books; ALTER DATABASE {name} SET search_path = books, public")
+        of = whose.format(*(["current_user"] if "ROLE" in whose else []), name)
+        run(uri, f"CREATE SCHEMA books; ALTER {of} SET search_path = books, public")
         fill(uri)
         path = back_up(uri, folder)
         done = run_program(uri, "restore", str(path), answers=lines(name))
