@@ -161,6 +161,20 @@ def test_the_first_screen_says_when_the_last_backup_was(books, folder):
     assert run_program(books, answers=lines("0")).stdout.splitlines()[4] == f"Last backup today at {at}."
 
 
+def test_before_an_upgrade_the_older_version_is_backed_up_and_checked(books, folder, tmp_path):
+    run(books, "DROP TABLE backups; UPDATE schema_version SET version = 6")
+    done = run_program(books, "backup", str(folder))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[1] == "The database does not say so: it is of an older version."
+    path, = folder.iterdir()
+    assert archive.read(path).note["schema_version"] == 6
+    done = run_program(books, "backup", "--check", str(path))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\nIt was of version 6, and is upgraded.\n" in done.stdout
+    done = run_program(books, "backup", ISP_DATA_DIR=str(tmp_path))
+    assert done.stdout.startswith(f"Backed up to {tmp_path}/backups/")
+
+
 def test_an_empty_database_is_not_nagged_about_backups(uri):
     assert "backup" not in run_program(uri, answers=lines("0")).stdout.casefold()
 

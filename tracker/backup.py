@@ -103,9 +103,14 @@ def last() -> Noted | None:
     )
 
 
+def _notes() -> bool:
+    """Tell whether the database notes its backups, which one of an older version does not."""
+    return bool(fetch_value("SELECT to_regclass('backups') IS NOT NULL AS found"))
+
+
 def folder() -> Path:
     """Return where backups go unless it is said: where the last one went, else a folder of the data folder's."""
-    if (noted := last()) and Path(noted["path"]).parent.is_dir():
+    if _notes() and (noted := last()) and Path(noted["path"]).parent.is_dir():
         return Path(noted["path"]).parent
     return settings.data_folder() / settings.BACKUPS
 
@@ -174,6 +179,8 @@ def _note(path: Path, size: int, taken_at: str) -> str:
     """Note a backup where this session may; return why it may not, or nothing."""
     if why_not := database.rights()["why_not"]:
         return why_not
+    if not _notes():
+        return "it is of an older version"
     try:
         with transaction() as cur:
             cur.execute("INSERT INTO backups (taken_at, path, bytes) VALUES (%(taken_at)s, %(path)s, %(bytes)s)",
@@ -296,7 +303,7 @@ def check(backup: Archive, progress: Progress, say: Callable[[str], object]) -> 
             f"superuser run ALTER ROLE {there['login']} CREATEDB, or check it without DATABASE_URI.")
     with _beside(there["database"], "checking") as beside:
         outcome = _try(backup, beside, progress, say)
-    if there["has_tables"] and not database.rights()["why_not"]:
+    if there["has_tables"] and _notes() and not database.rights()["why_not"]:
         _note_check(_taken_at(backup))
     return outcome
 
