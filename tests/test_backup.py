@@ -409,6 +409,24 @@ def test_customers_entered_in_an_empty_database_during_a_restore_are_kept(
         admin(f"DROP DATABASE {outcome.kept} WITH (FORCE)")
 
 
+def test_the_two_names_change_both_or_neither(books, folder, admin, monkeypatch):
+    """Whoever has the new database open keeps it from getting its name, after the old one has given it up."""
+    path, real, before = back_up(books, folder), backup._try, everything(books)
+    with contextlib.ExitStack() as stack:
+        def tried(backup, beside, *arguments, **more):
+            outcome = real(backup, beside, *arguments, **more)
+            stack.enter_context(contextlib.closing(psycopg2.connect(named(books, beside))))
+            return outcome
+
+        monkeypatch.setattr(backup, "_try", tried)
+        database.connect(books)
+        with pytest.raises(errors.Busy):
+            backup.restore(backup.read(path), backup.standing(), lambda *_: None, lambda sentence: None)
+        database.disconnect()
+    assert everything(books) == before
+    assert others(admin, books) == []
+
+
 def test_a_trail_of_customers_who_are_deleted_is_kept(books, folder, admin):
     path = back_up(books, folder)
     run(books, "DELETE FROM payments; DELETE FROM billing; DELETE FROM customers")
@@ -533,17 +551,21 @@ def test_a_check_goes_on_beside_others_who_work(books, folder, sql):
     assert run_program(books, "backup", "--check", str(path)).returncode == 0
 
 
-def test_a_backup_that_holds_something_else_than_it_notes_is_not_restored(books, folder, admin):
+@pytest.mark.parametrize(("table", "column", "noted", "there"), [
+    ("payments", "amount", "34.01", "34"), ("customers", "rows", "3", "2"), ("invoices", "rows", "0", "nothing"),
+])
+def test_a_backup_that_holds_something_else_than_it_notes_is_not_restored(
+        books, folder, admin, table, column, noted, there):
     path = back_up(books, folder)
     stock = archive.read(path).note["stock"]
-    stock["payments"]["amount"] = "34.01"
+    stock.setdefault(table, {})[column] = noted
     with_note(path, stock=stock)
     before = everything(books)
     for arguments in (("backup", "--check"), ("restore",)):
         done = run_program(books, *arguments, str(path), answers=lines(name_of(books)))
         assert (done.returncode, done.stderr) == (1, (
-            f"{path} does not hold what was backed up: payments, amount: 34 instead of 34.01. Nothing was changed; "
-            "use another backup.\n"))
+            f"{path} does not hold what was backed up: {table}, {column}: {there} instead of {noted}. Nothing was "
+            "changed; use another backup.\n"))
         assert everything(books) == before
         assert others(admin, books) == []
 
