@@ -301,6 +301,13 @@ def test_of_each_day_week_month_and_year_that_has_one_the_last_is_kept(keep, sta
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"isp-{moment}.backup" for moment in stay)
 
 
+def test_the_backup_just_made_is_kept_by_a_clock_that_was_set_back(tmp_path):
+    for moment in ("2026-11-25-030000", "2026-11-26-030000", "1970-01-01-000000"):
+        (tmp_path / f"isp-{moment}.backup").touch()
+    gone = backup.thin(tmp_path / "isp-1970-01-01-000000.backup", {"d": 1})
+    assert gone == [tmp_path / "isp-2026-11-25-030000.backup"]
+
+
 def test_what_is_no_backup_of_the_same_database_is_left_alone(tmp_path):
     kept = ["isp-2026-11-25-030000.dump", "isp-2-2026-11-25-030000.backup", "xisp-2026-11-25-030000.backup",
             "isp-2026-11-25.backup", "isp-2026-99-99-030000.backup", "notes.txt", "isp-2026-11-26-030000.backup"]
@@ -506,6 +513,35 @@ def test_a_restored_database_keeps_owner_locale_settings_and_rights_of_the_one_b
     before = run(books, known)
     assert run_program(books, "restore", str(back_up(books, folder)), answers=lines(name)).returncode == 0
     assert run(books, known) == before
+
+
+def test_the_first_complaint_of_pg_restore_is_said_and_not_what_follows_from_it(books, folder, admin):
+    path = back_up(books, folder)
+    run(books, f"ALTER DATABASE {name_of(books)} SET default_transaction_read_only = on")
+    done = run_program(books, "backup", "--check", str(path))
+    assert (done.returncode, sentence(done.stderr)) == (2, (
+        "pg_restore says 'could not execute query: ERROR:  cannot execute CREATE EXTENSION in a read-only transaction'; "
+        "correct that and try again."))
+    assert others(admin, books) == []
+
+
+def test_whoever_holds_the_trial_database_is_said_where_the_login_may_not_end_them(logins, folder, admin, monkeypatch):
+    path, owner, real = back_up(logins["owner"], folder), parse_dsn(logins["owner"])["user"], backup._try
+    admin(f"ALTER ROLE {owner} CREATEDB")
+    with contextlib.ExitStack() as stack:
+        def tried(archive, beside, *arguments, **more):
+            stack.enter_context(contextlib.closing(psycopg2.connect(named(logins["superuser"], beside))))
+            return real(archive, beside, *arguments, **more)
+
+        monkeypatch.setattr(backup, "_try", tried)
+        database.connect(logins["owner"])
+        with pytest.raises(errors.Busy, match=(r"^Others have the database \w+_checking open, which this program made "
+                                               r"for its work: end their programs; the next restore or check drops it\.$")):
+            backup.check(backup.read(path), lambda *_: None, lambda sentence: None)
+        database.disconnect()
+    assert run_program(logins["owner"], "backup", "--check", str(path)).returncode == 0
+    admin(f"ALTER ROLE {owner} NOCREATEDB")
+    assert others(admin, logins["owner"]) == []
 
 
 def test_books_with_findings_are_restored_as_they_were_and_the_findings_said(books, folder):

@@ -264,8 +264,9 @@ def restore(archive: Archive, target: Target, whole: bool, size: Callable[[], in
         expected = archive.note["size"] if archive.note else 0
         said = child.finish(lambda what, *_: progress("Restoring", size() if expected else 0, expected))
     complaints = [line for line in re.findall(r"(?:error|ERROR): +(.*)", said) if "errors ignored" not in line]
-    if child.code and (whole or not all(map(HARMLESS.search, complaints)) or not complaints):
-        raise _failure("pg_restore", said, archive.path, child.code)
+    grave = [line for line in complaints if not HARMLESS.search(line)]
+    if child.code and (whole or grave or not complaints):
+        raise _failure("pg_restore", said, archive.path, child.code, *grave[:1])  # the others follow from the first
 
 
 class _Child:
@@ -371,8 +372,8 @@ def _major(program: Path) -> int:
     return 0
 
 
-def _failure(name: str, said: str, path: Path, code: int = 1) -> ServerError:
-    reason = embedded.reason(said)
+def _failure(name: str, said: str, path: Path, code: int = 1, reason: str = "") -> ServerError:
+    reason = reason or embedded.reason(said)
     log.note(f"{name}: {reason}")
     if code == -signal.SIGXFSZ or re.search(r"could not (write|close|flush)[^:]*: |wrote only", said):
         return ServerError(f"There is no room left on the disk of {path.parent}, or it cannot be written; nothing is "

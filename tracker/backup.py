@@ -422,8 +422,12 @@ def _drop_ours(name: str) -> None:
         row = cur.fetchone()
         if row and row["said"] != OURS and not _is_empty(name):
             raise errors.Conflict(f"There is a database {name}, which this program would make and did not; rename it.")
-        if row:
-            cur.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+        try:
+            if row:
+                cur.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+        except psycopg2.errors.InsufficientPrivilege as exc:  # to end the sessions of another login
+            raise errors.Busy(f"Others have the database {name} open, which this program made for its work: end their "
+                              "programs; the next restore or check drops it.") from exc
 
 
 def _is_empty(name: str) -> bool:
@@ -456,8 +460,12 @@ def _make(name: str, like: str) -> None:
             {"name": name, "like": like},
         )
         row = cur.row()
-        cur.execute(SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8' {} {}").format(
-            Identifier(name), Identifier(row["owner"]), _tablespace(row["tablespace"]), _locale(row["known"])))
+        try:
+            cur.execute(SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8' {} {}").format(
+                Identifier(name), Identifier(row["owner"]), _tablespace(row["tablespace"]), _locale(row["known"])))
+        except psycopg2.errors.InsufficientPrivilege as exc:
+            raise errors.Forbidden(f"This login may make no database in the tablespace {row['tablespace']}: have a "
+                                   "superuser grant it CREATE there.") from exc
         cur.execute(SQL("COMMENT ON DATABASE {} IS {}").format(Identifier(name), Literal(OURS)))
         for of, setting in row["settings"]:
             _set(cur, name, of, *setting.split("=", 1))
