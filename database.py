@@ -340,6 +340,7 @@ class Reports(Login):
         self._left_alone_until = 0.0
         self._primary: standby.Primary | None = None
         self._must_have: standby.Primary | None = None
+        self._comparing = threading.Lock()
 
     def where(self) -> str:
         return f"{self.parameters.get('host', 'this machine')}, port {self.parameters.get('port', '5432')}"
@@ -394,13 +395,16 @@ class Reports(Login):
     def _look_at_primary(self, of: Login) -> standby.Primary | None:
         """Return how far the primary is, or was just now; None where it is none, or does not say."""
         known = self._primary
-        written_at = of.memory.written_at
-        if known and known.asked_at > max(written_at, time.monotonic() - PRIMARY_KNOWN):
+        if known and known.asked_at > max(of.memory.written_at, time.monotonic() - PRIMARY_KNOWN):
             return known
         with reporting(False), _connection(readonly=True) as conn:
-            now = self._primary = _primary_of(conn)
-        if now and (written_at > (known.asked_at if known else 0) or (known and known.place != now.place)):
-            self._must_have = now
+            now = _primary_of(conn)
+        with self._comparing:  # other threads may have saved meanwhile, and asked, before and after this one did
+            since = self._must_have.asked_at if self._must_have else 0.0
+            is_other = bool(now and known and known.place != now.place)
+            if now and now.asked_at > since and (is_other or of.memory.written_at > since):
+                self._must_have = now
+            self._primary = now
         return now
 
     def _is_fit(self, conn: _Session, primary: standby.Primary) -> bool:

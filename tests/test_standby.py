@@ -135,6 +135,30 @@ def test_what_was_saved_here_is_in_the_next_report_when_the_standby_has_stopped(
     assert late() == 32
 
 
+@pytest.mark.parametrize("moment", ["_primary_of", "_give_back"], ids=["before it is asked", "after it was asked"])
+def test_what_was_saved_here_is_in_the_next_report_whatever_another_thread_asks_meanwhile(
+        moment, connect, servers, monkeypatch):
+    connect()
+    database.add_bill(1, "Visit", Decimal(7), database.today() - timedelta(days=1))
+    assert late() == 37
+    pause(servers[1])
+    if moment == "_give_back":  # the first thread, too, has something to look for
+        database._own.memory.written_at = time.monotonic()
+    real = getattr(database, moment)
+
+    def interrupted(*given, **named):
+        monkeypatch.setattr(database, moment, real)
+        monkeypatch.setattr(database, "PRIMARY_KNOWN", 3600)
+        database.add_bill(1, "Visit", Decimal(5), database.today() - timedelta(days=1))
+        if moment == "_give_back":
+            assert together(1, late) == [42]
+        return real(*given, **named)
+
+    monkeypatch.setattr(database, moment, interrupted)
+    late()
+    assert late() == 42
+
+
 def test_a_standby_of_a_primary_where_nothing_happens_is_not_behind(connect):
     connect(most_behind=1)
     time.sleep(1.5)
