@@ -225,7 +225,7 @@ class Login:
         self.parameters = dict(parameters)
         settle = f"{_settings()}; SET ROLE {role}" if role else _settings()
         self.parameters["connection_factory"] = functools.partial(_opened, settle=settle, login=self)
-        self.memory = _memories.setdefault(self.parameters.get("user", ""), standby.Memory())
+        self.memory = standby.Memory()
         self.reports: Reports | None = None
         self.patience = settings.whole_number("DB_POOL_WAIT", 30)
         self.slots = threading.BoundedSemaphore(size)
@@ -450,7 +450,7 @@ def _why_not_lent(error: Error) -> str:
 _own: Login | None = None  # the program's own; the page has others, one for each person
 _person: ContextVar[Login | None] = ContextVar("person", default=None)
 _reporting: ContextVar[bool] = ContextVar("reporting", default=False)
-_memories: dict[str, standby.Memory] = {}  # by login
+_memories: dict[str, standby.Memory] = {}  # of people who have signed in to the page, by login
 _template: Row = {}  # parameters of a connection, with the program's own login
 _reports_template: Row = {}  # the same, of a connection to the standby that reports are read from, if there is one
 _read_only = False  # opened so, whatever a login may
@@ -519,6 +519,7 @@ def sign_in(name: str, password: str, size: int) -> Login:
     if not name or not password or "\0" in name + password or len(name.encode()) > LONGEST_LOGIN:
         raise SignInRefused
     login = Login({**_template, "user": name, "password": password}, size, _read_only)
+    login.memory = _memories.get(name, login.memory)
     login.reports = _reports(login)
     try:
         _check_password(login)
@@ -527,6 +528,7 @@ def sign_in(name: str, password: str, size: int) -> Login:
     except BaseException:
         login.close()
         raise
+    login.memory = _memories.setdefault(name, login.memory)  # not before, or whoever guesses names fills it
     return login
 
 

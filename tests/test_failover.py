@@ -1,6 +1,7 @@
 """A primary dies and its standby takes over, with both named in DATABASE_URI, while payments are being recorded."""
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import sys
@@ -196,6 +197,24 @@ def test_a_server_that_was_restarted_is_no_other(servers, said):
     assert said == []
 
 
+def test_another_database_of_the_same_server_is_no_other_server(servers, said):
+    record()
+    with contextlib.closing(database.login_to("template1")) as other:
+        with database.acting_as(other):
+            assert database.fetch_value("SELECT current_database()") == "template1"
+        assert other.memory.news == []
+    database._own.close()
+    record()
+    assert said == []
+
+
+def test_of_whoever_is_refused_nothing_is_kept(said):
+    for login in ("nobody", "somebody"):
+        with pytest.raises(errors.SignInRefused):
+            database.sign_in(login, WORD, 1)
+    assert database._memories == {}
+
+
 def test_a_former_primary_that_comes_back_is_not_used(servers, said):
     primary, standby = servers
     record()
@@ -276,6 +295,17 @@ def test_on_the_page_each_person_is_told_of_their_own_payments_until_they_have_s
     assert "X-News" not in ann.get("/api/customers/1").headers
     assert bob.who()["news"] == [ASYNCHRONOUS]
     assert servers[1].sql("SELECT count(*) FROM payments") == [(1,)]
+
+
+def test_whoever_signs_in_again_is_told_what_is_missing_of_before(servers, page):
+    ann = page.person("ann", WORD)
+    cut_off(*servers)
+    day = ann.post("/api/customers/1/payments", json=SENT).json()["paid_on"]
+    assert ann.delete("/api/session").status_code == 204
+    fail_over(*servers)
+    told = missing({"payment_id": 1, "amount": Decimal(50), "paid_on": day})
+    wait_for(lambda: page.visitor().try_to_sign_in(login="ann", password=WORD).status_code == 200)
+    assert page.person("ann", WORD).who()["news"] == [ASYNCHRONOUS, told]
 
 
 @pytest.mark.parametrize("seen", ["-1", "x", "10001", ""])
