@@ -828,9 +828,21 @@ def _primary_of(conn: _Session) -> standby.Primary | None:
 
 
 def _stored(conn: _Session, entry_keys: list[UUID]) -> list[UUID]:
-    """Return which payments of some entry keys there are."""
+    """Return which payments of some entry keys there are, or were until somebody deleted them."""
     with conn.waiting(), conn.cursor(cursor_factory=psycopg2.extensions.cursor) as cur:
-        cur.execute("SELECT entry_key FROM payments WHERE entry_key = ANY (%(keys)s)", {"keys": entry_keys})
+        cur.execute(
+            """
+            SELECT entry_key
+            FROM payments
+            WHERE entry_key = ANY (%(keys)s)
+            UNION ALL
+            SELECT (line ->> 'entry_key')::uuid
+            FROM trail
+            CROSS JOIN LATERAL jsonb_array_elements(old) AS line
+            WHERE kind = 'deleted' AND table_name = 'payments' AND line ->> 'entry_key' = ANY (%(keys)s::text[])
+            """,
+            {"keys": entry_keys},
+        )
         return [entry_key for entry_key, in cur.fetchall()]
 
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 import psutil
 import pytest
 from browser import at_desk, chromium
-from clusters import cut_off, fail_over, pair
+from clusters import caught_up, cut_off, fail_over, pair
 from conftest import PROJECT, environment, wait_for
 from pages import problem, site
 from playwright.sync_api import expect
@@ -188,6 +188,15 @@ def test_a_payment_that_was_looked_up_after_a_lost_reply_is_looked_for_too(serve
     assert said == [ASYNCHRONOUS, missing(found)]
 
 
+def test_a_payment_that_was_deleted_with_its_customer_is_not_said_to_be_missing(servers, said):
+    record()
+    database.delete_customer(1)
+    caught_up(*servers)
+    fail_over(*servers)
+    assert database.list_customers() == []
+    assert said == [ASYNCHRONOUS]
+
+
 def test_a_server_that_was_restarted_is_no_other(servers, said):
     record()
     primary, _ = servers
@@ -345,6 +354,7 @@ def test_behind_a_pooler_another_server_is_noticed_on_the_same_connection(server
     monkeypatch.setattr(database, "_primary_of", lambda conn: real(conn)._replace(place=moved))
     primary.sql("DELETE FROM payment_allocations")
     primary.sql("DELETE FROM payments")
+    primary.sql("DELETE FROM trail")  # where it would have been deleted on purpose
     database.today()
     database.today()
     assert said == [ASYNCHRONOUS, missing(recorded)]
