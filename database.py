@@ -1123,8 +1123,8 @@ def _connection(commits: bool = False, readonly: bool = False, autocommit: bool 
             conn.autocommit = autocommit
             if conn.pooled and not autocommit:
                 conn.settle_transaction()
-                if conn.place:
-                    login.greet(conn)
+            if conn.place and not autocommit and (conn.pooled or login.memory.has_strays):
+                login.greet(conn)
             yield conn
             if commits:
                 try:

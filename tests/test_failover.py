@@ -13,7 +13,7 @@ import pytest
 from browser import at_desk, chromium
 from clusters import caught_up, cut_off, fail_over, pair
 from conftest import PROJECT, environment, wait_for
-from pages import problem, site
+from pages import problem, site, together
 from playwright.sync_api import expect
 from test_people import WORD
 
@@ -176,6 +176,44 @@ def test_a_payment_that_had_reached_a_synchronous_standby_is_there_and_nothing_i
     assert said == ["Another server has taken over."]
 
 
+def test_where_commit_waits_for_the_standby_but_not_in_these_sessions_changes_may_be_missing(servers, said):
+    primary, _ = servers
+    primary.wait_for_standby()
+    primary.sql("ALTER ROLE postgres SET synchronous_commit = local")
+    database._own.close()  # so that the next connection sees it
+    record()
+    caught_up(*servers)
+    fail_over(*servers)
+    database.today()
+    assert said == [ASYNCHRONOUS]
+
+
+def test_a_payment_that_is_remembered_only_after_the_failover_is_looked_for(servers, said, monkeypatch):
+    cut_off(*servers)
+    real = payments._remember
+
+    def fail_over_first(*given):
+        fail_over(*servers)
+        wait_for(lambda: servers[1].sql("SELECT pg_is_in_recovery()") == [(False,)])
+        assert together(1, database.today)
+        real(*given)
+
+    monkeypatch.setattr(payments, "_remember", fail_over_first)
+    lost = record()
+    database.today()
+    database.today()
+    assert said == [ASYNCHRONOUS, missing(lost)]
+
+
+def test_a_server_that_was_left_for_another_is_not_gone_back_to():
+    memory = standby_room.Memory()
+    now = [standby_room.Primary(standby_room.Place(1, timeline, "isp"), 0.0, 9, 800, 0.0, "UTC", commits_wait=False)
+           for timeline in (1, 2)]
+    assert [memory.move_to(one) for one in (*now, *now)] == ["", ASYNCHRONOUS, "", ""]
+    assert memory.is_past(now[0].place)
+    assert not memory.is_past(standby_room.Place(2, 1, "isp")), "nothing is known of another cluster's timelines"
+
+
 def test_a_payment_that_was_looked_up_after_a_lost_reply_is_looked_for_too(servers, said):
     cut_off(*servers)
     found = record()
@@ -246,8 +284,9 @@ def test_no_more_than_the_latest_payments_are_remembered():
     for key in keys:
         memory.keep(key, standby_room.Receipt("Payment", place))
     asked = []
-    memory.lost_on(place._replace(timeline=2), lambda given: asked.extend(given) or given)
-    assert asked == keys[5:]
+    for _ in range(2):
+        assert memory.lost_on(place._replace(timeline=2), lambda given: asked.extend(given) or given) == []
+    assert asked == keys[5:], "what is there is looked for once"
 
 
 def test_the_menus_say_which_payment_is_missing_before_the_next_answer(servers, uri, terminal):

@@ -159,6 +159,18 @@ def test_what_was_saved_here_is_in_the_next_report_whatever_another_thread_asks_
     assert late() == 42
 
 
+def test_what_was_saved_here_is_in_the_next_report_where_commit_does_not_wait_for_the_disk(connect, servers):
+    primary, _ = servers
+    primary.sql("ALTER SYSTEM SET wal_writer_delay = '10s'")  # in which the standby gets nothing of it
+    primary.sql("SELECT pg_reload_conf()")
+    primary.sql("ALTER ROLE postgres SET synchronous_commit = off")
+    connect()
+    assert late() == 30
+    for billed in range(1, 4):
+        database.add_bill(1, "Visit", Decimal(7), database.today() - timedelta(days=1))
+        assert late() == 30 + 7 * billed
+
+
 def test_a_standby_of_a_primary_where_nothing_happens_is_not_behind(connect):
     connect(most_behind=1)
     time.sleep(1.5)
@@ -579,3 +591,10 @@ def test_a_log_that_ends_within_a_record_is_no_lag(replayed, transactions, has_a
     place = standby.Place(1, 1, "isp")
     primary = standby.Primary(place, time.monotonic(), 9, 800, time.time(), "UTC", commits_wait=False)
     assert standby.has_all({"replayed": replayed, "transactions": transactions}, primary) == has_all
+
+
+def test_a_lag_grows_with_the_time_since_the_primary_was_asked():
+    place = standby.Place(1, 1, "isp")
+    primary = standby.Primary(place, time.monotonic() - 60, 9, 800, 1000.0, "UTC", commits_wait=False)
+    state = {"is_standby": True, "replayed": 799, "transactions": "8", "committed": 997.0}
+    assert 63 <= standby.seconds_behind(state, primary) < 120
