@@ -205,6 +205,20 @@ def test_a_payment_that_is_remembered_only_after_the_failover_is_looked_for(serv
     assert said == [ASYNCHRONOUS, missing(lost)]
 
 
+def test_payments_that_could_not_be_looked_for_are_looked_for_by_the_next_connection(servers, said):
+    cut_off(*servers)
+    lost = record()
+    fail_over(*servers)
+    wait_for(lambda: servers[1].sql("SELECT pg_is_in_recovery()") == [(False,)])
+    servers[1].sql("ALTER TABLE payments RENAME TO away")
+    database.today()
+    assert said == [ASYNCHRONOUS]
+    servers[1].sql("ALTER TABLE away RENAME TO payments")
+    database._own.close()
+    database.today()
+    assert said == [ASYNCHRONOUS, missing(lost)]
+
+
 def test_a_server_that_was_left_for_another_is_not_gone_back_to():
     memory = standby_room.Memory()
     now = [standby_room.Primary(standby_room.Place(1, timeline, "isp"), 0.0, 9, 800, 0.0, "UTC", commits_wait=False)

@@ -17,7 +17,7 @@ from pages import own_folder, site, together
 
 import database
 from benchmarks.cluster import servers as servers_of
-from tracker import access, payments, reports, standby
+from tracker import access, errors, payments, reports, standby
 from tracker.transfer import exporting
 
 pytestmark = pytest.mark.slow
@@ -157,6 +157,26 @@ def test_what_was_saved_here_is_in_the_next_report_whatever_another_thread_asks_
     monkeypatch.setattr(database, moment, interrupted)
     late()
     assert late() == 42
+
+
+@pytest.mark.parametrize("reply", ["comes", "is lost"])
+def test_what_was_saved_here_is_in_the_next_report_though_another_thread_reported_before_commit(
+        reply, connect, servers, monkeypatch):
+    connect()
+    pause(servers[1])
+    monkeypatch.setattr(database, "PRIMARY_KNOWN", 3600)
+    real = database._commit
+
+    def report_first(conn):
+        assert together(1, late) == [30]
+        real(conn)
+        if reply == "is lost":
+            raise errors.OutcomeUnknown
+
+    monkeypatch.setattr(database, "_commit", report_first)
+    with contextlib.suppress(errors.OutcomeUnknown):
+        database.add_bill(1, "Visit", Decimal(7), database.today() - timedelta(days=1))
+    assert late() == 37
 
 
 def test_what_was_saved_here_is_in_the_next_report_where_commit_does_not_wait_for_the_disk(connect, servers):
@@ -424,6 +444,24 @@ def test_a_list_that_a_standby_breaks_off_before_its_first_row_is_read_from_the_
     assert len(tried) == 2
 
 
+def test_a_report_that_takes_too_long_is_not_begun_again_on_the_primary(connect, monkeypatch):
+    monkeypatch.setenv("DB_STATEMENT_TIMEOUT", "1")
+    connect()
+    monkeypatch.setattr(database, "AWAY_FOR", 3600)
+    with database.reporting(), pytest.raises(errors.Busy):
+        database.fetch_value("SELECT pg_sleep(60)")
+    assert is_from_standby()
+
+
+def test_connections_to_the_standby_that_nobody_uses_are_closed_with_the_others(connect, servers):
+    connect()
+    assert is_from_standby()
+    database.close_idle()
+    wait_for(lambda: not servers[1].sql("SELECT pid FROM pg_stat_activity "
+                                        "WHERE application_name = 'isp-customer-tracker'"))
+    assert is_from_standby()
+
+
 def test_days_are_the_primary_s_days(connect, servers):
     for server, zone in zip(servers, ("Pacific/Kiritimati", "Pacific/Pago_Pago")):
         server.sql(f"ALTER SYSTEM SET timezone = '{zone}'")
@@ -514,6 +552,17 @@ def test_a_read_for_which_the_standby_has_no_connection_free_is_from_the_primary
     with database.reporting(), database.reading():
         assert together(1, is_from_standby) == [False]
     assert is_from_standby()
+
+
+def test_a_standby_that_is_looked_at_and_not_read_keeps_no_connection(connect, servers, monkeypatch):
+    monkeypatch.setenv("DB_POOL_SIZE", "1")
+    connect()
+    assert source() == source() == f"from the standby at {servers[1].folder}, port 5432, less than a second behind"
+    pause(servers[1])
+    database.add_bill(1, "Visit", Decimal(7), database.today() - timedelta(days=1))
+    assert late() == late() == 37
+    servers[1].sql("SELECT pg_wal_replay_resume()")
+    wait_for(is_from_standby)
 
 
 def test_on_the_page_everybody_reads_with_their_own_login(books, servers):
