@@ -567,7 +567,7 @@ def test_a_standby_that_is_looked_at_and_not_read_keeps_no_connection(connect, s
 
 def test_on_the_page_everybody_reads_with_their_own_login(books, servers):
     primary, follower = servers
-    with site(books, REPORTS_URI=f"host={follower.folder} port=5432", REPORTS_MAX_LAG="3600") as served:
+    with site(books, REPORTS_URI=follower.uri, REPORTS_MAX_LAG="3600") as served:  # whose login is the program's
         ann = served.person("ann", WORD)
         assert ann.who()["may_change"]
         assert ann.get("/api/customers/1").json()["amount_due"] == "30.00"
@@ -585,6 +585,27 @@ def test_on_the_page_everybody_reads_with_their_own_login(books, servers):
         bob.delete("/api/session")
         wait_for(lambda: follower.sql("SELECT DISTINCT usename FROM pg_stat_activity "
                                       "WHERE application_name = 'isp-customer-tracker'") == [("ann",)])
+
+
+def test_the_program_itself_reads_with_the_login_that_reports_uri_names(connect, servers):
+    connect(uri=servers[1].uri.replace("user=postgres", f"user=ann password={WORD}"))
+    with database.reporting():
+        assert database.fetch_value("SELECT current_user || ' ' || pg_is_in_recovery()") == "ann true"
+    assert database.fetch_value("SELECT current_user") == "postgres"
+
+
+def test_only_while_it_says_how_far_it_is_a_standby_has_a_short_time_to_answer(connect, monkeypatch):
+    connect()
+    real, limits = standby.as_row, []
+
+    def as_row(cur):
+        limits.append(cur.connection.limit)
+        return real(cur)
+
+    monkeypatch.setattr(standby, "as_row", as_row)
+    with database.reporting(), database.reading() as cur:
+        assert cur.connection.limit == 60 + database.STATEMENT_MARGIN
+    assert limits[-1] == database.PROBE_LIMIT
 
 
 def test_whoever_is_locked_out_of_the_primary_does_not_read_from_the_standby(books, servers):
