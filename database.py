@@ -340,6 +340,7 @@ class Reports(Login):
         self._left_alone_until = 0.0
         self._primary: standby.Primary | None = None
         self._must_have: standby.Primary | None = None
+        self._comparing = threading.Lock()
 
     def where(self) -> str:
         return f"{self.parameters.get('host', 'this machine')}, port {self.parameters.get('port', '5432')}"
@@ -394,13 +395,16 @@ class Reports(Login):
     def _look_at_primary(self, of: Login) -> standby.Primary | None:
         """Return how far the primary is, or was just now; None where it is none, or does not say."""
         known = self._primary
-        written_at = of.memory.written_at
-        if known and known.asked_at > max(written_at, time.monotonic() - PRIMARY_KNOWN):
+        if known and known.asked_at > max(of.memory.written_at, time.monotonic() - PRIMARY_KNOWN):
             return known
         with reporting(False), _connection(readonly=True) as conn:
-            now = self._primary = _primary_of(conn)
-        if now and (written_at > (known.asked_at if known else 0) or (known and known.place != now.place)):
-            self._must_have = now
+            now = _primary_of(conn)
+        with self._comparing:  # other threads may have saved meanwhile, and asked, before and after this one did
+            since = self._must_have.asked_at if self._must_have else 0.0
+            is_other = bool(now and known and known.place != now.place)
+            if now and now.asked_at > since and (is_other or of.memory.written_at > since):
+                self._must_have = now
+            self._primary = now
         return now
 
     def _is_fit(self, conn: _Session, primary: standby.Primary) -> bool:
@@ -446,7 +450,7 @@ def _why_not_lent(error: Error) -> str:
 _own: Login | None = None  # the program's own; the page has others, one for each person
 _person: ContextVar[Login | None] = ContextVar("person", default=None)
 _reporting: ContextVar[bool] = ContextVar("reporting", default=False)
-_memories: dict[str, standby.Memory] = {}  # of people, by login
+_memories: dict[str, standby.Memory] = {}  # of people who have signed in to the page, by login
 _template: Row = {}  # parameters of a connection, with the program's own login
 _reports_template: Row = {}  # the same, of a connection to the standby that reports are read from, if there is one
 _read_only = False  # opened so, whatever a login may
@@ -515,8 +519,8 @@ def sign_in(name: str, password: str, size: int) -> Login:
     if not name or not password or "\0" in name + password or len(name.encode()) > LONGEST_LOGIN:
         raise SignInRefused
     login = Login({**_template, "user": name, "password": password}, size, _read_only)
-    login.reports = _reports(login)
     login.memory = _memories.get(name, login.memory)
+    login.reports = _reports(login)
     try:
         _check_password(login)
         with acting_as(login):
@@ -524,7 +528,7 @@ def sign_in(name: str, password: str, size: int) -> Login:
     except BaseException:
         login.close()
         raise
-    _memories[name] = login.memory  # only of whoever was let in; it outlives a session
+    login.memory = _memories.setdefault(name, login.memory)  # not before, or whoever guesses names fills it
     return login
 
 
@@ -826,13 +830,25 @@ def _primary_of(conn: _Session) -> standby.Primary | None:
 
 
 def _stored(conn: _Session, entry_keys: list[UUID]) -> list[UUID]:
-    """Return which payments of some entry keys there are."""
+    """Return which payments of some entry keys there are, or were until somebody deleted them."""
     conn.autocommit = False
     try:
         if conn.pooled:
             conn.settle_transaction()
         with conn.waiting(), conn.cursor(cursor_factory=psycopg2.extensions.cursor) as cur:
-            cur.execute("SELECT entry_key FROM payments WHERE entry_key = ANY (%(keys)s)", {"keys": entry_keys})
+            cur.execute(
+                """
+                SELECT entry_key
+                FROM payments
+                WHERE entry_key = ANY (%(keys)s)
+                UNION ALL
+                SELECT (line ->> 'entry_key')::uuid
+                FROM trail
+                CROSS JOIN LATERAL jsonb_array_elements(old) AS line
+                WHERE kind = 'deleted' AND table_name = 'payments' AND line ->> 'entry_key' = ANY (%(keys)s::text[])
+                """,
+                {"keys": entry_keys},
+            )
             return [entry_key for entry_key, in cur.fetchall()]
     finally:
         conn.rollback()
@@ -1112,7 +1128,7 @@ def _connection(
             conn = _borrow(login)
         committed = False
         try:
-            if conn.pooled and conn.place:  # which outlives a server
+            if conn.place and (conn.pooled or login.memory.has_strays):  # a pooler outlives a server
                 conn.autocommit = True  # SET TRANSACTION must come first in the transaction
                 login.greet(conn)
                 conn.autocommit = False

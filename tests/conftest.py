@@ -213,7 +213,7 @@ def sentence(output: str) -> str:
 
 def environment(uri: str, **more: str) -> dict[str, str]:
     """Return the program's environment: this one, with the database, without the settings of whoever runs the tests."""
-    settings = ("DATABASE_URI", "TIMEZONE", "DB_")
+    settings = ("DATABASE_URI", "REPORTS_", "TIMEZONE", "DB_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(settings)}
     return {**kept, "DATABASE_URI": uri, **more}
 

@@ -17,7 +17,7 @@ from pages import own_folder, site, together
 
 import database
 from benchmarks.cluster import servers as servers_of
-from tracker import access, payments, reports, standby
+from tracker import access, errors, payments, reports, standby
 from tracker.transfer import exporting
 
 pytestmark = pytest.mark.slow
@@ -134,6 +134,62 @@ def test_what_was_saved_here_is_in_the_next_report_when_the_standby_has_stopped(
     servers[1].sql("SELECT pg_wal_replay_resume()")
     wait_for(is_from_standby)
     assert late() == 32
+
+
+@pytest.mark.parametrize("moment", ["_primary_of", "_give_back"], ids=["before it is asked", "after it was asked"])
+def test_what_was_saved_here_is_in_the_next_report_whatever_another_thread_asks_meanwhile(
+        moment, connect, servers, monkeypatch):
+    connect()
+    database.add_bill(1, "Visit", Decimal(7), database.today() - timedelta(days=1))
+    assert late() == 37
+    pause(servers[1])
+    if moment == "_give_back":  # the first thread, too, has something to look for
+        database._own.memory.written_at = time.monotonic()
+    real = getattr(database, moment)
+
+    def interrupted(*given, **named):
+        monkeypatch.setattr(database, moment, real)
+        monkeypatch.setattr(database, "PRIMARY_KNOWN", 3600)
+        database.add_bill(1, "Visit", Decimal(5), database.today() - timedelta(days=1))
+        if moment == "_give_back":
+            assert together(1, late) == [42]
+        return real(*given, **named)
+
+    monkeypatch.setattr(database, moment, interrupted)
+    late()
+    assert late() == 42
+
+
+@pytest.mark.parametrize("reply", ["comes", "is lost"])
+def test_what_was_saved_here_is_in_the_next_report_though_another_thread_reported_before_commit(
+        reply, connect, servers, monkeypatch):
+    connect()
+    pause(servers[1])
+    monkeypatch.setattr(database, "PRIMARY_KNOWN", 3600)
+    real = database._commit
+
+    def report_first(conn):
+        assert together(1, late) == [30]
+        real(conn)
+        if reply == "is lost":
+            raise errors.OutcomeUnknown
+
+    monkeypatch.setattr(database, "_commit", report_first)
+    with contextlib.suppress(errors.OutcomeUnknown):
+        database.add_bill(1, "Visit", Decimal(7), database.today() - timedelta(days=1))
+    assert late() == 37
+
+
+def test_what_was_saved_here_is_in_the_next_report_where_commit_does_not_wait_for_the_disk(connect, servers):
+    primary, _ = servers
+    primary.sql("ALTER SYSTEM SET wal_writer_delay = '10s'")  # in which the standby gets nothing of it
+    primary.sql("SELECT pg_reload_conf()")
+    primary.sql("ALTER ROLE postgres SET synchronous_commit = off")
+    connect()
+    assert late() == 30
+    for billed in range(1, 4):
+        database.add_bill(1, "Visit", Decimal(7), database.today() - timedelta(days=1))
+        assert late() == 30 + 7 * billed
 
 
 def test_a_standby_of_a_primary_where_nothing_happens_is_not_behind(connect):
@@ -399,6 +455,24 @@ def test_a_list_that_a_standby_breaks_off_before_its_first_row_is_read_from_the_
     assert len(tried) == 2
 
 
+def test_a_report_that_takes_too_long_is_not_begun_again_on_the_primary(connect, monkeypatch):
+    monkeypatch.setenv("DB_STATEMENT_TIMEOUT", "1")
+    connect()
+    monkeypatch.setattr(database, "AWAY_FOR", 3600)
+    with database.reporting(), pytest.raises(errors.Busy):
+        database.fetch_value("SELECT pg_sleep(60)")
+    assert is_from_standby()
+
+
+def test_connections_to_the_standby_that_nobody_uses_are_closed_with_the_others(connect, servers):
+    connect()
+    assert is_from_standby()
+    database.close_idle()
+    wait_for(lambda: not servers[1].sql("SELECT pid FROM pg_stat_activity "
+                                        "WHERE application_name = 'isp-customer-tracker'"))
+    assert is_from_standby()
+
+
 def test_days_are_the_primary_s_days(connect, servers):
     for server, zone in zip(servers, ("Pacific/Kiritimati", "Pacific/Pago_Pago")):
         server.sql(f"ALTER SYSTEM SET timezone = '{zone}'")
@@ -491,9 +565,20 @@ def test_a_read_for_which_the_standby_has_no_connection_free_is_from_the_primary
     assert is_from_standby()
 
 
+def test_a_standby_that_is_looked_at_and_not_read_keeps_no_connection(connect, servers, monkeypatch):
+    monkeypatch.setenv("DB_POOL_SIZE", "1")
+    connect()
+    assert source() == source() == f"from the standby at {servers[1].folder}, port 5432, less than a second behind"
+    pause(servers[1])
+    database.add_bill(1, "Visit", Decimal(7), database.today() - timedelta(days=1))
+    assert late() == late() == 37
+    servers[1].sql("SELECT pg_wal_replay_resume()")
+    wait_for(is_from_standby)
+
+
 def test_on_the_page_everybody_reads_with_their_own_login(books, servers):
     primary, follower = servers
-    with site(books, REPORTS_URI=follower.uri, REPORTS_MAX_LAG="3600") as served:  # which names another login
+    with site(books, REPORTS_URI=follower.uri, REPORTS_MAX_LAG="3600") as served:  # whose login is the program's
         ann = served.person("ann", WORD)
         assert ann.who()["may_change"]
         assert ann.get("/api/customers/1").json()["amount_due"] == "30.00"
@@ -511,6 +596,27 @@ def test_on_the_page_everybody_reads_with_their_own_login(books, servers):
         bob.delete("/api/session")
         wait_for(lambda: follower.sql("SELECT DISTINCT usename FROM pg_stat_activity "
                                       "WHERE application_name = 'isp-customer-tracker'") == [("ann",)])
+
+
+def test_the_program_itself_reads_with_the_login_that_reports_uri_names(connect, servers):
+    connect(uri=servers[1].uri.replace("user=postgres", f"user=ann password={WORD}"))
+    with database.reporting():
+        assert database.fetch_value("SELECT current_user || ' ' || pg_is_in_recovery()") == "ann true"
+    assert database.fetch_value("SELECT current_user") == "postgres"
+
+
+def test_only_while_it_says_how_far_it_is_a_standby_has_a_short_time_to_answer(connect, monkeypatch):
+    connect()
+    real, limits = standby.as_row, []
+
+    def as_row(cur):
+        limits.append(cur.connection.limit)
+        return real(cur)
+
+    monkeypatch.setattr(standby, "as_row", as_row)
+    with database.reporting(), database.reading() as cur:
+        assert cur.connection.limit == 60 + database.STATEMENT_MARGIN
+    assert limits[-1] == database.PROBE_LIMIT
 
 
 def test_whoever_is_locked_out_of_the_primary_does_not_read_from_the_standby(books, servers):
@@ -566,3 +672,10 @@ def test_a_log_that_ends_within_a_record_is_no_lag(replayed, transactions, has_a
     place = standby.Place(1, 1, "isp")
     primary = standby.Primary(place, time.monotonic(), 9, 800, time.time(), "UTC", commits_wait=False)
     assert standby.has_all({"replayed": replayed, "transactions": transactions}, primary) == has_all
+
+
+def test_a_lag_grows_with_the_time_since_the_primary_was_asked():
+    place = standby.Place(1, 1, "isp")
+    primary = standby.Primary(place, time.monotonic() - 60, 9, 800, 1000.0, "UTC", commits_wait=False)
+    state = {"is_standby": True, "replayed": 799, "transactions": "8", "committed": 997.0}
+    assert 63 <= standby.seconds_behind(state, primary) < 120

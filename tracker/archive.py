@@ -42,9 +42,9 @@ LOCK_PATIENCE = "60s"
 FOLDERS = ("/usr/lib/postgresql/{}/bin", "/usr/pgsql-{}/bin", "/opt/homebrew/opt/postgresql@{}/bin",
            "/usr/local/opt/postgresql@{}/bin", "/usr/local/pgsql/bin")
 NEWEST_MAJOR = 40  # to look for
-# What chooses among several servers, where one was reached already; and what they see of who connects.
 # What is no argument, which everybody on the machine sees; of these libpq's environment has the password alone.
 SECRET = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
+# What chooses among several servers, where one was reached already; and what they see of who connects.
 ONE_OF_SEVERAL = ("target_session_attrs", "load_balance_hosts", "application_name")
 # A newer pg_restore says this to an older server, which does not know the setting and need not.
 HARMLESS = re.compile(r'unrecognized configuration parameter "transaction_timeout"')

@@ -90,6 +90,7 @@ class Memory:
     def __init__(self) -> None:
         self.written_at = 0.0  # when something was saved last, by this process's clock
         self.news: list[str] = []  # sentences for a person who is not at this terminal
+        self.has_strays = False  # kept after another server was found in use, where they were not looked for
         self._last: Primary | None = None
         self._receipts: dict[UUID, Receipt] = {}
         self._lock = threading.Lock()
@@ -97,6 +98,7 @@ class Memory:
     def keep(self, entry_key: UUID, receipt: Receipt) -> None:
         with self._lock:
             self._receipts[entry_key] = receipt
+            self.has_strays = self.has_strays or bool(self._last and receipt.place != self._last.place)
             if len(self._receipts) > MOST_RECEIPTS:
                 del self._receipts[next(iter(self._receipts))]
 
@@ -106,8 +108,13 @@ class Memory:
         return last is not None and place.system == last.place.system and place.timeline < last.place.timeline
 
     def move_to(self, now: Primary) -> str:
-        """Note which server is in use; return what is to be said, if it is another than before."""
+        """Note which server is in use; return what is to be said, if it is another than before.
+
+        Another thread may have noted meanwhile that one has taken over from that.
+        """
         with self._lock:
+            if self.is_past(now.place):
+                return ""
             before, self._last = self._last, now
         return _moved(before) if before and before.place != now.place else ""
 
@@ -121,6 +128,7 @@ class Memory:
             there = set(stored(asked)) if asked else set()
             self._receipts.update({key: self._receipts[key]._replace(place=place) for key in there})
             gone = [self._receipts.pop(key) for key in asked if key not in there]
+            self.has_strays = False
         return [f"{receipt.what}, is not on the server that is in use now: record it again." for receipt in gone]
 
 
