@@ -249,6 +249,13 @@ def test_a_database_of_somebodys_own_with_that_name_is_left_alone(books, folder,
         admin(f"DROP DATABASE {name}")
 
 
+def test_a_trial_database_that_a_kill_left_unmarked_is_made_anew(books, folder, admin):
+    path = back_up(books, folder)
+    admin(f"CREATE DATABASE {name_of(books)}_checking")
+    assert run_program(books, "backup", "--check", str(path)).returncode == 0
+    assert others(admin, books) == []
+
+
 def test_a_restore_whose_sessions_are_ended_leaves_the_books(books, folder, admin, slow_restore, tmp_path):
     path = back_up(books, folder)
     before = everything(books)
