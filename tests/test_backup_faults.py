@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import resource
 import shutil
 import signal
@@ -79,6 +80,7 @@ def test_a_backup_killed_in_its_middle_leaves_no_backup_and_the_next_clears_up(b
         program.communicate()
         left, = folder.iterdir()
         assert left.suffix == ".part"
+        left.rename(left.with_name(re.sub(r"-[0-9-]{17}\.", "-2020-01-01-030000.", left.name)))  # no second is the same
     wait_for(lambda: not dumps_of(books))
     path = back_up(books, folder)
     assert list(folder.iterdir()) == [path]
@@ -248,6 +250,13 @@ def test_a_database_of_somebodys_own_with_that_name_is_left_alone(books, folder,
         assert others(admin, books) == [name]
     finally:
         admin(f"DROP DATABASE {name}")
+
+
+def test_a_trial_database_that_a_kill_left_unmarked_is_made_anew(books, folder, admin):
+    path = back_up(books, folder)
+    admin(f"CREATE DATABASE {name_of(books)}_checking")
+    assert run_program(books, "backup", "--check", str(path)).returncode == 0
+    assert others(admin, books) == []
 
 
 def test_a_restore_whose_sessions_are_ended_leaves_the_books(books, folder, admin, slow_restore, tmp_path):
