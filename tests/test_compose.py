@@ -294,12 +294,20 @@ def test_the_packages_of_the_image_are_those_of_the_program_and_no_others():
 # Settings
 
 
+NOT_HERE = {"DATABASE_URI", "ISP_DATA_DIR", "REPORTS_URI", "REPORTS_MAX_LAG"}  # Compose's own; and there is no standby
+
+
 def test_every_setting_reaches_the_program():
     example = set(re.findall(r"^#([A-Z_]+)=", (PROJECT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE))
-    chosen = example - {"DATABASE_URI", "ISP_DATA_DIR"}
+    chosen = example - NOT_HERE
     for name in ("page", "backup", "tracker"):
         given = SERVICES[name]["environment"]
         assert {key for key, value in given.items() if value == f"${{{key}:-}}"} == chosen
+
+
+def test_the_settings_that_are_none_here_are_said():
+    page = (PROJECT / "docs/COMPOSE.md").read_text(encoding="utf-8").replace("\n", " ")
+    assert "; `DATABASE_URI`, `ISP_DATA_DIR`, `REPORTS_URI` and `REPORTS_MAX_LAG` mean nothing here" in page
 
 
 def test_what_compose_alone_may_be_told_is_in_its_page():
@@ -366,7 +374,7 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)  # before any file that a
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
-    """A folder for backups, and a program that writes an empty one, or fails where there is a file named full."""
+    """A folder for backups, and a program that writes an empty one, or fails where a file says so."""
     program = tmp_path / "main.py"
     program.write_text(f"""
 import pathlib, signal, sys, time
@@ -379,7 +387,11 @@ if (folder / "slow").exists():
     time.sleep(60)
 if (folder / "full").exists():
     sys.exit(1)
-if "--check" not in sys.argv:
+if (folder / "away").exists():
+    sys.exit(2)
+if "--check" in sys.argv:
+    sys.exit((folder / "spoilt").exists())
+else:
     (pathlib.Path(sys.argv[2]) / f"isp-{{time.time_ns()}}.backup").touch()
 """)
     monkeypatch.setattr(daily_backup, "PROGRAM", program)
@@ -455,17 +467,26 @@ def test_one_of_today_is_enough_whoever_made_it(folder, monkeypatch):
 
 def test_one_that_fails_is_said_and_tried_again_after_a_while(folder, monkeypatch, capfd):
     (folder.parent / "full").touch()
-    after(monkeypatch, NOON, NOON + timedelta(minutes=14), NOON + timedelta(minutes=16))
+    after(monkeypatch, NOON, NOON + timedelta(minutes=14), NOON + timedelta(minutes=15))
     serve(folder)
     assert len(asked(folder)) == 2
     assert capfd.readouterr().err == ("The backup failed. The next try is at 12:15.\n"
-                                      "The backup failed. The next try is at 12:31.\n")
+                                      "The backup failed. The next try is at 12:30.\n")
     assert daily_backup.why_unhealthy(folder, NOON, "03:00") == (
         "The last backup failed; docker compose logs backup says why.")
     (folder.parent / "full").unlink()
     after(monkeypatch, NOON + timedelta(hours=1))
     serve(folder)
     assert daily_backup.why_unhealthy(folder, NOON, "03:00") == ""
+
+
+def test_a_database_that_cannot_be_used_yet_is_asked_again_soon(folder, monkeypatch, capfd):
+    (folder.parent / "away").touch()
+    after(monkeypatch, NOON, NOON + timedelta(seconds=59), NOON + timedelta(seconds=60))
+    serve(folder)
+    assert len(asked(folder)) == 2
+    assert capfd.readouterr().err == ("The backup failed. The next try is at 12:01.\n"
+                                      "The backup failed. The next try is at 12:02.\n")
 
 
 def test_on_the_first_of_a_month_the_backup_is_tried_as_well(folder, monkeypatch):
@@ -475,11 +496,25 @@ def test_on_the_first_of_a_month_the_backup_is_tried_as_well(folder, monkeypatch
     assert asked(folder) == [f"backup {folder} --keep 7d", f"backup --check {made}"]
 
 
+def test_one_that_cannot_be_restored_has_failed_and_another_is_made(folder, monkeypatch):
+    first = NOON.replace(day=1)
+    (folder.parent / "spoilt").touch()
+    after(monkeypatch, first)
+    serve(folder)
+    made, = folder.iterdir()
+    assert daily_backup.why_unhealthy(folder, NOON, "03:00").startswith("The last backup failed")
+    (folder.parent / "spoilt").unlink()
+    after(monkeypatch, first + timedelta(minutes=15))
+    serve(folder)
+    assert daily_backup.why_unhealthy(folder, NOON, "03:00") == ""
+    assert len(asked(folder)) == 4
+    assert asked(folder)[-1] != f"backup --check {made}"
+
+
 def test_backups_that_are_missing_or_old_are_told(folder):
     assert daily_backup.why_unhealthy(folder, NOON, "03:00") == "There is no backup yet."
-    backup = aged(folder, NOON - timedelta(days=1))
-    shown = datetime.fromtimestamp(backup.stat().st_mtime).astimezone()
-    assert daily_backup.why_unhealthy(folder, NOON, "03:00") == f"The last backup is of {shown:%Y-%m-%d %H:%M}."
+    aged(folder, NOON - timedelta(days=1))
+    assert daily_backup.why_unhealthy(folder, NOON, "03:00") == "The last backup is of 2026-11-19 12:00."
     assert daily_backup.why_unhealthy(folder, NOON.replace(hour=6), "03:00") == "", "today's may take four hours"
     aged(folder, NOON.replace(hour=3, minute=5))
     assert daily_backup.why_unhealthy(folder, NOON, "03:00") == ""

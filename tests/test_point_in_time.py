@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -11,40 +10,27 @@ from uuid import uuid4
 
 import pytest
 from conftest import in_memory, run_program, wait_for
-from test_failover import Server
 
 import database
+from benchmarks.cluster import Server, servers
 from tracker import embedded, payments
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def place():
-    """A folder of the servers, theirs."""
-    folder = Path(tempfile.mkdtemp(prefix="isp-point-in-time-", dir=in_memory()))
-    folder.chmod(0o755)
-    started = []
-
-    def make(name: str) -> Server:
-        started.append(Server(folder / name))
-        mine(started[-1].folder)
-        return started[-1]
-
-    make.archive = mine(folder / "archive")
-    yield make
-    database.disconnect()
-    for server in started:
-        if server.process and server.process.poll() is None:
-            server.kill()
-    shutil.rmtree(folder)
+def places():
+    """A server, and a place for another, neither of which runs yet."""
+    with servers("server", "restored", where=in_memory()) as both:
+        yield both
+        database.disconnect()
 
 
-def mine(folder: Path) -> Path:
-    folder.mkdir(0o700)
+def give(*paths: Path) -> None:
+    """Let paths belong to whoever runs the servers."""
     if user := embedded._system_user():
-        os.chown(folder, user.pw_uid, user.pw_gid)
-    return folder
+        for path in paths:
+            os.chown(path, user.pw_uid, user.pw_gid)
 
 
 def pay(customer_id: int, amount: int) -> str:
@@ -65,18 +51,17 @@ def restore(base: Path, server: Server, archive: Path, moment: str) -> None:
         settings.write(f"restore_command = 'cp {archive}/%f %p'\nrecovery_target_time = '{moment}'\n"
                        "recovery_target_action = 'promote'\n")
     (server.folder / "data" / "recovery.signal").touch()
-    if user := embedded._system_user():
-        for path in (server.folder / "data", *(server.folder / "data").rglob("*")):
-            os.chown(path, user.pw_uid, user.pw_gid)
+    give(server.folder / "data", *(server.folder / "data").rglob("*"))
     server.start()
     wait_for(lambda: server.sql("SELECT pg_is_in_recovery()") == [(False,)])
 
 
-def test_the_books_come_back_as_they_were_before_a_mistake(place):
-    server, archive = place("server"), place.archive
-    server.run("initdb", "-D", server.folder / "data", "-U", "postgres", "--auth=trust", "--encoding=UTF8",
-               "--locale=C", "--no-sync")
-    server.start("archive_mode=on", f"archive_command=test ! -f {archive}/%f && cp %p {archive}/%f")
+def test_the_books_come_back_as_they_were_before_a_mistake(places):
+    server, restored = places
+    archive = server.folder / "archive"
+    archive.mkdir()
+    give(archive)
+    server.begin("archive_mode=on", f"archive_command=test ! -f {archive}/%f && cp %p {archive}/%f")
     database.connect(server.uri)
     ada, bo = database.add_customer("Ada Okafor", "5550100"), database.add_customer("Bo Li", "5550101")
     database.add_bill(ada, "Setup", Decimal(100), date(2026, 1, 31))
@@ -96,7 +81,6 @@ def test_the_books_come_back_as_they_were_before_a_mistake(place):
     database.disconnect()
     server.kill()
 
-    restored = place("restored")
     restore(base, restored, archive, moment)
     done = run_program(restored.uri, "verify")
     assert (done.returncode, done.stdout) == (0, "Checked 1 bill and 3 payments.\nEverything adds up.\n")

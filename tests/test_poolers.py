@@ -13,10 +13,11 @@ import psycopg2
 import psycopg2.extensions
 import pytest
 import walks
+from clusters import caught_up, fail_over
 from conftest import PROJECT, environment, lines, run_program, sentence, wait_for
 from pages import books, problem, site
 from pooler import pooler
-from test_failover import WRITER, fail_over, servers  # noqa: F401
+from test_failover import WRITER, servers  # noqa: F401
 from test_migrations import old, template_1  # noqa: F401 (fixtures)
 from test_people import OTHER, WORD
 from test_screens import SCREENS, WIDTHS, difference, everywhere, expected, expected_file, fresh_database, walked  # noqa: F401
@@ -330,6 +331,25 @@ def test_a_pooler_that_asks_for_no_password_lets_nobody_into_the_page(people):
         said = problem(page.visitor().try_to_sign_in(login="bob", password="anything"), 403)
     assert said["error"] == ("The database lets people in without a password from here, so that the page cannot tell "
                              "who is who: set scram-sha-256 as the auth_type of its pooler.")
+
+
+def test_reports_are_read_from_a_standby_behind_a_pooler_whatever_others_left_there(servers, monkeypatch):  # noqa: F811
+    primary, standby = servers
+    database.connect(primary.uri)
+    database.add_customer("Ada Okafor", "5550100")
+    database.disconnect()
+    caught_up(primary, standby)
+    with pooler(primary.uri) as first, pooler(standby.uri) as second:
+        with neighbours(second.uri(standby.uri)) as cursors:
+            for cur in cursors:
+                cur.execute("SET search_path = ''")
+                cur.connection.commit()
+        monkeypatch.setenv("REPORTS_URI", second.uri(standby.uri))
+        database.connect(first.uri(primary.uri))
+        with database.reporting():
+            assert database.fetch_value("SELECT pg_is_in_recovery()")
+            assert [row["name"] for row in database.list_customers()] == ["Ada Okafor"]
+        database.disconnect()
 
 
 def test_a_pooler_tells_that_its_server_was_promoted_once_it_reconnects(servers):  # noqa: F811

@@ -50,21 +50,24 @@ Stock = dict[str, dict[str, str]]
 
 
 class Note(TypedDict):
-    """What a backup says of itself: taken_at as ISO 8601; stock as take_stock() gives it, empty where none was taken;
-    size is the database's on its disk.
+    """What a backup says of itself: taken_at as ISO 8601; pg_dump is the major version of that; stock as take_stock()
+    gives it, empty where none was taken; size is the database's on its disk.
     """
 
     form: int
     taken_at: str
     database: str
     server_version: int
+    pg_dump: int
     schema_version: int
     size: int
     stock: Stock
 
 
 class Archive(NamedTuple):
-    """A backup file that was looked at; note is None in a dump that pg_dump made alone."""
+    """A backup file that was looked at; major is the version of the pg_dump that made it, which an older pg_restore may
+    not read; note is None in a dump that pg_dump made alone.
+    """
 
     path: Path
     bytes: int
@@ -104,7 +107,8 @@ def note(cur: Cursor, with_stock: bool = True) -> Note:
     row = cur.row()
     return {
         "form": FORM, "taken_at": row["taken_at"].isoformat(), "database": row["database"],
-        "server_version": row["server_version"], "schema_version": row["schema_version"], "size": row["size"],
+        "server_version": row["server_version"], "pg_dump": 0, "schema_version": row["schema_version"],
+        "size": row["size"],
         "stock": take_stock(cur) if with_stock else {},
     }
 
@@ -158,7 +162,8 @@ def write(path: Path, target: Target, snapshot: str | None, note: Callable[[], N
     # a name, since on standard output it does not go back to write where each table begins.
     with files.part_of(path) as part, open(part.path, "r+b") as out:
         options = [f"--snapshot={snapshot}"] if snapshot else []
-        with _running(_find("pg_dump", target), target, "--format=custom", "--compress=1", "--verbose",
+        program = _find("pg_dump", target)
+        with _running(program, target, "--format=custom", "--compress=1", "--verbose",
                       f"--lock-wait-timeout={LOCK_PATIENCE}", f"--file=/dev/fd/{out.fileno()}", *options,
                       pass_fds=[out.fileno()]) as dump:
             noted = note()
@@ -166,7 +171,7 @@ def write(path: Path, target: Target, snapshot: str | None, note: Callable[[], N
         if dump.code:
             raise _failure("pg_dump", said, path, dump.code)
         with files.told(path):
-            _add_note(part.path, part.file, noted)
+            _add_note(part.path, part.file, {**noted, "pg_dump": _major(program)})
         files.put(part, path)
         return path.stat().st_size
 
@@ -202,7 +207,7 @@ def read(path: Path) -> Archive:
             note = _note(path, file, size)
     except OSError as exc:
         raise BadFile(f"{path} cannot be read: {exc.strerror}.") from exc
-    return Archive(path, size, note["server_version"] // 10_000 if note else _listed(path), note)
+    return Archive(path, size, note["pg_dump"] if note else _listed(path), note)
 
 
 def _note(path: Path, file: IO[bytes], size: int) -> Note | None:
@@ -223,10 +228,10 @@ def _note(path: Path, file: IO[bytes], size: int) -> Note | None:
 
 
 def _listed(path: Path) -> int:
-    """See that a dump without a note is one of this program's tables, and whole; return the version of its server."""
+    """See that a dump without a note is one of this program's tables, and whole; return the version of its pg_dump."""
     program = _newest("pg_restore")
     said = _said(path, program, "--list")
-    found = re.search(r"^; +Dumped from database version: ([0-9]+)", said, re.MULTILINE)
+    found = re.search(r"^; +Dumped by pg_dump version: ([0-9]+)", said, re.MULTILINE)
     tables = set(re.findall(r"^[0-9]+; [0-9]+ [0-9]+ TABLE DATA \S+ (\w+) ", said, re.MULTILINE))
     if not {"schema_version", "customers", "billing"} <= tables or not found:
         raise BadFile(f"{path} is not a backup of this program.")
@@ -368,7 +373,8 @@ def _major(program: Path) -> int:
 def _failure(name: str, said: str, path: Path, code: int = 1) -> ServerError:
     reason = embedded.reason(said)
     log.note(f"{name}: {reason}")
-    if code == -signal.SIGXFSZ or re.search(r"could not (write|close|flush)[^:]*: |wrote only", said):
+    unwritten = re.search(r"could not (write|close|flush)[^:]*: |wrote only", said) and "ERROR" not in said
+    if name == "pg_dump" and (unwritten or code == -signal.SIGXFSZ):
         return ServerError(f"There is no room left on the disk of {path.parent}, or it cannot be written; nothing is "
                            "left of that backup.")
     if HARMLESS.search(said):

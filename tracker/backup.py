@@ -117,11 +117,10 @@ def take(where: Path | None, progress: Progress) -> Taken:
     place = (where or _made(folder())).resolve()
     if not place.is_dir():
         raise errors.BadFile(f"There is no folder {place}; make it, or mount its disk, and try again.")
-    with reading() as cur:
+    with reading(snapshot=True) as cur:
         if cur.connection.pooled:  # type: ignore[attr-defined]
             raise errors.Unavailable("Back up from the server itself: what DATABASE_URI names is a pooler, and pg_dump "
                                      "needs a session of its own.")
-        cur.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         be_patient(cur)
         cur.execute(f"SET LOCAL lock_timeout = '{archive.LOCK_PATIENCE}'; "
                     "SET LOCAL idle_in_transaction_session_timeout = 0")

@@ -74,8 +74,7 @@ def verify_books(progress: Progress = _silent) -> tuple[Checked, list[str]]:
 
     It reads one snapshot and writes nothing. progress is told which check begins, of how many.
     """
-    with reading() as cur:
-        cur.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    with reading(snapshot=True) as cur:
         be_patient(cur)
         cur.execute("SELECT (SELECT count(*) FROM billing) AS bills, (SELECT count(*) FROM payments) AS payments")
         checked = cast(Checked, cur.row())

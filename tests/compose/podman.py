@@ -204,8 +204,12 @@ class Compose:
         return subprocess.run(self.run(name, *command), env=self.podman.environment, input=typed, capture_output=True,
                               text=True, check=False)
 
-    def exec(self, name: str, *command: str) -> subprocess.CompletedProcess[str]:
-        return self.podman.start("exec", self.container(name), *command)
+    def exec(self, name: str, *command: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+        return self.podman.start("exec", "--interactive", self.container(name), *command, input=typed)
+
+    def again(self, name: str) -> None:
+        """Make a service's container anew, beside what it depends on."""
+        self.begin(name, dict.fromkeys(self.services[name]["depends_on"], 0.0))
 
     def logs(self, name: str) -> str:
         said = self.podman.start("logs", self.container(name))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -221,6 +222,68 @@ def another_password(compose: Compose) -> None:
     show("another password of the program's login is made by login --new, and taken by the database as it says")
 
 
+def full_disk(compose: Compose) -> None:
+    """Backups onto a disk of their own, by a folder of this machine, that has too little room for one."""
+    disk = FOLDER / "disk"
+    disk.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,uid=10001,gid=10001,mode=700", "tmpfs", disk], check=True)
+    try:
+        other_volume_for_backups(compose, "--opt", "type=none", "--opt", "o=bind", "--opt", f"device={disk}")
+        wait_for(lambda: "The backup failed. The next try is at" in compose.logs("backup"))
+        assert "There is no room left on the disk of /backups" in compose.logs("backup"), compose.logs("backup")
+        told = compose.exec("backup", "python", "docker/daily_backup.py", "--check")
+        expect((told.returncode, told.stdout), (1, "The last backup failed; docker compose logs backup says why.\n"))
+        expect(compose.exec("backup", "ls", "-A", "/backups").stdout, "")
+        other_volume_for_backups(compose)
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    compose.wait_until_healthy("backup")
+    show("a backup without room says so, leaves nothing half written, and makes its service unhealthy")
+
+
+def other_volume_for_backups(compose: Compose, *options: str) -> None:
+    volume = f"{compose.name}_backups"
+    compose.podman("rm", "--force", compose.container("backup"))
+    compose.podman("volume", "rm", volume)
+    compose.podman("volume", "create", *options, volume)
+    compose.again("backup")
+
+
+def upgrading(compose: Compose, password: str) -> None:
+    """The books of an older program: nothing touches them until somebody agrees."""
+    compose.stop("page", "backup")
+    for statement in ("DROP DATABASE isp", "CREATE DATABASE isp OWNER isp"):
+        expect(compose.exec("database", "psql", "-qc", statement).returncode, 0)
+    fixtures = images.PROJECT / "tests" / "fixtures"
+    older = "SET ROLE isp;\n" + "".join((fixtures / f"{name}_1.sql").read_text() for name in ("schema", "rows"))
+    made = compose.exec("database", "psql", "-qX", "-v", "ON_ERROR_STOP=1", "-d", "isp", typed=older)
+    expect((made.returncode, made.stderr), (0, ""))
+    compose.podman("start", compose.container("page"))
+    expect(compose.podman("wait", compose.container("page")).strip(), "2")
+    assert "The database is at version 1 and this program needs version" in compose.logs("page"), compose.logs("page")
+    expect(compose.tracker("backup", "/backups").returncode, 2)
+    refused = compose.tracker("upgrade", typed="no\n")
+    expect((refused.returncode, refused.stdout.split("\n")[-2]), (1, "Not upgraded."))
+    version = ("psql", "-qAtX", "-d", "isp", "-c", "SELECT max(version) FROM schema_version")
+    expect(compose.exec("database", *version).stdout, "1\n")
+    agreed = compose.tracker("upgrade", typed="yes\n")
+    expect((agreed.returncode, "Upgraded to version" in agreed.stdout), (0, True))
+    expect(compose.tracker("verify").returncode, 0)
+    compose.start("page", "backup")
+    page = Page()
+    expect(page.sign_in("ann", password), 200)
+    expect(len(page.customers()) > 50, True)
+    show("an older database is left alone until upgrade is told yes; then the page serves it")
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not condition():
+        if time.monotonic() > until:
+            raise AssertionError("That did not come about in a minute.")
+        time.sleep(0.2)
+
+
 def main() -> int:
     podman = Podman(FOLDER)
     compose = Compose(podman, {"PAGE_PORT": PORT, "TIMEZONE": "Europe/Paris"})
@@ -237,7 +300,8 @@ def main() -> int:
             lambda: nothing_is_open(compose), lambda: behind_a_proxy(password), lambda: menus(compose),
             lambda: second_boot(compose, password), lambda: database_restarts(compose, password),
             lambda: stopping(compose), lambda: second_boot(compose, password, slowly="database"),
-            lambda: another_password(compose), lambda: restoring(compose, password),
+            lambda: another_password(compose), lambda: restoring(compose, password), lambda: full_disk(compose),
+            lambda: upgrading(compose, password),
         ]
         for step in steps:
             step()

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from database import Server, Upgrade
+from tracker import settings
 from tracker.backup import Noted
 from tracker.bill_run import Preview
 from tracker.payments import Payment
@@ -368,7 +369,8 @@ def backup_lines(noted: Noted | None) -> Iterator[str]:
         yield "Backup     none yet"
         return
     yield f"Backup     {noted['taken_at']:%Y-%m-%d %H:%M}, {show_size(noted['bytes'])}, {noted['path']}"
-    checked = f"{noted['checked_at']:%Y-%m-%d %H:%M}" if noted["checked_at"] else "never (main.py backup --check)"
+    never = f"never ({settings.command('backup --check')})"
+    checked = f"{noted['checked_at']:%Y-%m-%d %H:%M}" if noted["checked_at"] else never
     yield f"           last one restored as a trial: {checked}"
 
 
