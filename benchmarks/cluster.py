@@ -4,6 +4,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -105,5 +106,6 @@ def servers(*names: str, where: str | None = None) -> Iterator[list[Server]]:
     finally:
         for server in made:
             if server.process and server.process.poll() is None:
-                server.kill()
+                server.process.send_signal(signal.SIGQUIT)  # at once; killed, it would leave shared memory behind
+                server.process.wait(PATIENCE)
         shutil.rmtree(top)
