@@ -519,8 +519,8 @@ def sign_in(name: str, password: str, size: int) -> Login:
     if not name or not password or "\0" in name + password or len(name.encode()) > LONGEST_LOGIN:
         raise SignInRefused
     login = Login({**_template, "user": name, "password": password}, size, _read_only)
-    login.reports = _reports(login)
     login.memory = _memories.get(name, login.memory)
+    login.reports = _reports(login)
     try:
         _check_password(login)
         with acting_as(login):
@@ -1128,7 +1128,7 @@ def _connection(
             conn = _borrow(login)
         committed = False
         try:
-            if conn.place and (conn.pooled or login.memory.has_strays):  # a pooler's outlives a server
+            if conn.place and (conn.pooled or login.memory.has_strays):  # a pooler outlives a server
                 conn.autocommit = True  # SET TRANSACTION must come first in the transaction
                 login.greet(conn)
                 conn.autocommit = False

@@ -1,9 +1,11 @@
 """Which backups are kept, which of PostgreSQL's programs are run, and what they complain of."""
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import backups
+import psycopg2
 import pytest
 from psycopg2.extensions import make_dsn
 
@@ -31,6 +33,13 @@ def test_of_each_day_week_month_and_year_that_has_one_the_last_is_kept(keep, sta
         (tmp_path / f"isp-{moment}.backup").touch()
     backup.thin(tmp_path / "isp-2026-11-26-030000.backup", fields.keep(keep))
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"isp-{moment}.backup" for moment in stay)
+
+
+def test_the_backup_just_made_is_kept_by_a_clock_that_was_set_back(tmp_path):
+    for moment in ("2026-11-25-030000", "2026-11-26-030000", "1970-01-01-000000"):
+        (tmp_path / f"isp-{moment}.backup").touch()
+    gone = backup.thin(tmp_path / "isp-1970-01-01-000000.backup", {"d": 1})
+    assert gone == [tmp_path / "isp-2026-11-25-030000.backup"]
 
 
 def test_what_is_no_backup_of_the_same_database_is_left_alone(tmp_path):
@@ -108,10 +117,17 @@ def test_over_ssl_the_wheels_programs_which_know_none_are_not_taken(tools):
     assert found(18, encrypted=True) == on_path
 
 
+def test_a_server_that_is_named_by_its_address_is_reached_by_that(books):
+    with contextlib.closing(psycopg2.connect(books)) as conn:
+        one = archive.target_of(conn, {"hostaddr": "10.0.0.5"}).parameters
+        several = archive.target_of(conn, {"hostaddr": "10.0.0.5,10.0.0.6"}).parameters
+    assert (one.get("hostaddr"), several.get("hostaddr")) == ("10.0.0.5", None)
+
+
 def test_the_password_is_no_argument_of_the_programs(books, folder, tools, tmp_path):
     tool(tools / "bin", "99.0", f'echo "$@" > {tmp_path}/arguments; echo "$PGPASSWORD" > {tmp_path}/secret; exit 1')
     (tools / "wheel" / "pg_dump").unlink()
-    database.connect(make_dsn(books, password="h0rse battery"))
+    database.connect(make_dsn(books, password="h0rse battery", sslpassword="h0rse shoe"))
     with pytest.raises(errors.ServerError):
         backup.take(folder, lambda *_: None)
     database.disconnect()
@@ -129,6 +145,10 @@ def test_the_password_is_no_argument_of_the_programs(books, folder, tools, tmp_p
      "There is no room left on the disk of the database; make room there and try again."),
     ('pg_restore: error: could not execute query: ERROR:  could not write to file "base/pgsql_tmp/1": No space left on '
      "device", "There is no room left on the disk of the database; make room there and try again."),
+    ('pg_restore: error: could not execute query: ERROR:  permission denied to create extension "postgis"\n'
+     'pg_restore: error: could not execute query: ERROR:  extension "postgis" does not exist',
+     "The backup holds the extension postgis, which only a superuser can make: have the login be one (ALTER ROLE … "
+     "SUPERUSER) for as long as the restore takes."),
     ("pg_dump: error: connection to server failed", "pg_dump says 'connection to server failed'; correct that and try "
                                                     "again."),
 ])

@@ -33,7 +33,7 @@ books, folder = pytest.fixture(backups.books), pytest.fixture(backups.folder)
 
 
 @pytest.fixture(scope="module")
-def logins(server_uri, admin):
+def logins(server_uri, admin, template):
     with four_logins(server_uri, admin) as uris:
         fill(uris["owner"])
         yield uris
@@ -166,6 +166,20 @@ def test_the_first_screen_says_when_the_last_backup_was(books, folder):
     assert run_program(books, answers=lines("0")).stdout.splitlines()[4] == f"Last backup today at {at}."
 
 
+def test_before_an_upgrade_the_older_version_is_backed_up_and_checked(books, folder, tmp_path):
+    run(books, "DROP TABLE backups; UPDATE schema_version SET version = 6")
+    done = run_program(books, "backup", str(folder))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[1] == "The database does not say so: it is of an older version."
+    path, = folder.iterdir()
+    assert archive.read(path).note["schema_version"] == 6
+    done = run_program(books, "backup", "--check", str(path))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\nIt was of version 6, and is upgraded.\n" in done.stdout
+    done = run_program(books, "backup", ISP_DATA_DIR=str(tmp_path))
+    assert done.stdout.startswith(f"Backed up to {tmp_path}/backups/")
+
+
 def test_an_empty_database_is_not_nagged_about_backups(uri):
     assert "backup" not in run_program(uri, answers=lines("0")).stdout.casefold()
 
@@ -264,6 +278,13 @@ def test_who_may_make_no_databases_restores_into_one_without_tables(logins, serv
             return
         assert (done.returncode, done.stderr) == (0, "")
         assert held(uri) == held(logins["superuser"])
+        run(uri, f"DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION {owner}")
+        stock = archive.read(path).note["stock"]
+        with_note(path, stock={**stock, "payments": {**stock["payments"], "amount": "34.01"}})
+        done = run_program(mine, "restore", str(path))
+        assert (done.returncode, sentence(done.stderr)) == (1, (
+            f"{path} does not hold what was backed up: payments, amount: 34 instead of 34.01. The database was filled "
+            "with it: have it made anew, and use another backup."))
     finally:
         admin(f"DROP DATABASE {name_of(uri)} WITH (FORCE)")
 
@@ -340,7 +361,106 @@ def test_an_empty_database_with_or_without_tables_is_restored_without_a_question
         assert (done.returncode, done.stderr) == (0, "")
         assert held(target) == before
         assert others(admin, target) == []
-        run(target, "DELETE FROM payments; DELETE FROM billing; DELETE FROM customers")
+        run(target, "SET session_replication_role = replica; TRUNCATE trail, payments, billing, customers CASCADE")
+
+
+def test_customers_entered_in_an_empty_database_during_a_restore_are_kept(
+        books, folder, empty_uri, admin, monkeypatch):
+    path, real = back_up(books, folder), backup._try
+
+    def tried(*arguments, **more):
+        outcome = real(*arguments, **more)
+        run(empty_uri, "INSERT INTO customers (name) VALUES ('Just Now')")
+        return outcome
+
+    monkeypatch.setattr(backup, "_try", tried)
+    database.connect(empty_uri)
+    outcome = backup.restore(backup.read(path), backup.standing(), lambda *_: None, lambda sentence: None)
+    database.disconnect()
+    try:
+        assert others(admin, empty_uri) == [outcome.kept]
+        assert run(named(empty_uri, outcome.kept), "SELECT name FROM customers") == [{"name": "Just Now"}]
+    finally:
+        admin(f"DROP DATABASE {outcome.kept} WITH (FORCE)")
+
+
+def test_the_two_names_change_both_or_neither(books, folder, admin, monkeypatch):
+    """Whoever has the new database open keeps it from getting its name, after the old one has given it up."""
+    path, real, before = back_up(books, folder), backup._try, everything(books)
+    with contextlib.ExitStack() as stack:
+        def tried(backup, beside, *arguments, **more):
+            outcome = real(backup, beside, *arguments, **more)
+            stack.enter_context(contextlib.closing(psycopg2.connect(named(books, beside))))
+            return outcome
+
+        monkeypatch.setattr(backup, "_try", tried)
+        database.connect(books)
+        with pytest.raises(errors.Busy):
+            backup.restore(backup.read(path), backup.standing(), lambda *_: None, lambda sentence: None)
+        database.disconnect()
+    assert everything(books) == before
+    assert others(admin, books) == []
+
+
+def test_a_trail_of_customers_who_are_deleted_is_kept(books, folder, admin):
+    path = back_up(books, folder)
+    run(books, "DELETE FROM payments; DELETE FROM billing; DELETE FROM customers")
+    trail = run(books, "SELECT count(*) AS rows FROM trail")
+    assert run_program(books, "restore", str(path)).returncode == 0
+    kept, = others(admin, books)
+    assert run(named(books, kept), "SELECT count(*) AS rows FROM trail") == trail
+
+
+def test_a_database_of_another_program_is_left_alone(books, folder, empty_uri, admin):
+    path = back_up(books, folder)
+    run(empty_uri, "CREATE TABLE photos (name text); INSERT INTO photos VALUES ('me')")
+    before = everything(empty_uri)
+    done = run_program(empty_uri, "restore", str(path), answers=lines(name_of(empty_uri)))
+    assert (done.returncode, sentence(done.stderr)) == (1, (
+        f"The database {name_of(empty_uri)} holds tables of something else; name a new, empty database in "
+        "DATABASE_URI."))
+    assert everything(empty_uri) == before
+    assert others(admin, empty_uri) == []
+
+
+def test_what_another_login_owns_is_restored_by_that_alone(logins, folder, admin):
+    path = back_up(logins["owner"], folder)
+    before = everything(logins["superuser"])
+    done = run_program(logins["superuser"], "restore", str(path), answers=lines(name_of(logins["superuser"])))
+    owner, login = parse_dsn(logins["owner"])["user"], parse_dsn(logins["superuser"])["user"]
+    assert (done.returncode, sentence(done.stderr)) == (1, (
+        f"The books belong to {owner}, and restored by {login} they would not: restore with their owner in "
+        "DATABASE_URI."))
+    assert everything(logins["superuser"]) == before
+    assert others(admin, logins["superuser"]) == []
+
+
+def test_an_owner_sees_who_else_has_the_database_open(logins, folder, admin):
+    path, owner = back_up(logins["owner"], folder), parse_dsn(logins["owner"])["user"]
+    admin(f"ALTER ROLE {owner} CREATEDB")
+    try:
+        with contextlib.closing(psycopg2.connect(logins["superuser"], application_name="psql")) as conn:
+            login = conn.info.user
+            done = run_program(logins["owner"], "restore", str(path), answers=lines(name_of(logins["owner"])))
+    finally:
+        admin(f"ALTER ROLE {owner} NOCREATEDB")
+    assert (done.returncode, sentence(done.stderr)) == (1, (
+        f"Others have the database {name_of(logins['owner'])} open ({login} in psql): end their programs, then "
+        "restore."))
+
+
+def test_a_setting_that_takes_a_superuser_is_named(logins, folder, admin):
+    path, owner = back_up(logins["owner"], folder), parse_dsn(logins["owner"])["user"]
+    name = name_of(logins["owner"])
+    admin(f"ALTER ROLE {owner} CREATEDB; ALTER DATABASE {name} SET log_min_duration_statement = 500")
+    try:
+        done = run_program(logins["owner"], "backup", "--check", str(path))
+    finally:
+        admin(f"ALTER ROLE {owner} NOCREATEDB; ALTER DATABASE {name} RESET log_min_duration_statement")
+    assert (done.returncode, sentence(done.stderr)) == (1, (
+        "The database has the setting log_min_duration_statement, which only a superuser can give to the restored one: "
+        "have one take it away (ALTER DATABASE … RESET), restore, and have it set again."))
+    assert others(admin, logins["owner"]) == []
 
 
 def test_a_restored_database_keeps_owner_locale_settings_and_rights_of_the_one_before(books, folder, admin):
@@ -361,6 +481,36 @@ def test_a_restored_database_keeps_owner_locale_settings_and_rights_of_the_one_b
     before = run(books, known)
     assert run_program(books, "restore", str(back_up(books, folder)), answers=lines(name)).returncode == 0
     assert run(books, known) == before
+
+
+def test_the_first_complaint_of_pg_restore_is_said_and_not_what_follows_from_it(books, folder, admin):
+    path = back_up(books, folder)
+    run(books, f"ALTER DATABASE {name_of(books)} SET default_transaction_read_only = on")
+    done = run_program(books, "backup", "--check", str(path))
+    assert (done.returncode, sentence(done.stderr)) == (2, (
+        "pg_restore says 'could not execute query: ERROR:  cannot execute CREATE EXTENSION in a read-only "
+        "transaction'; correct that and try again."))
+    assert others(admin, books) == []
+
+
+def test_whoever_holds_the_trial_database_is_said_where_the_login_may_not_end_them(logins, folder, admin, monkeypatch):
+    path, owner, real = back_up(logins["owner"], folder), parse_dsn(logins["owner"])["user"], backup._try
+    admin(f"ALTER ROLE {owner} CREATEDB")
+    with contextlib.ExitStack() as stack:
+        def tried(archive, beside, *arguments, **more):
+            stack.enter_context(contextlib.closing(psycopg2.connect(named(logins["superuser"], beside))))
+            return real(archive, beside, *arguments, **more)
+
+        monkeypatch.setattr(backup, "_try", tried)
+        database.connect(logins["owner"])
+        with pytest.raises(errors.Busy, match=(r"^Others have the database \w+_checking open, which this program made "
+                                               r"for its work: end their programs; the next restore or check drops "
+                                               r"it\.$")):
+            backup.check(backup.read(path), lambda *_: None, lambda sentence: None)
+        database.disconnect()
+    assert run_program(logins["owner"], "backup", "--check", str(path)).returncode == 0
+    admin(f"ALTER ROLE {owner} NOCREATEDB")
+    assert others(admin, logins["owner"]) == []
 
 
 def test_books_with_findings_are_restored_as_they_were_and_the_findings_said(books, folder):
@@ -406,17 +556,21 @@ def test_a_check_goes_on_beside_others_who_work(books, folder, sql):
     assert run_program(books, "backup", "--check", str(path)).returncode == 0
 
 
-def test_a_backup_that_holds_something_else_than_it_notes_is_not_restored(books, folder, admin):
+@pytest.mark.parametrize(("table", "column", "noted", "there"), [
+    ("payments", "amount", "34.01", "34"), ("customers", "rows", "3", "2"), ("invoices", "rows", "0", "nothing"),
+])
+def test_a_backup_that_holds_something_else_than_it_notes_is_not_restored(
+        books, folder, admin, table, column, noted, there):
     path = back_up(books, folder)
     stock = archive.read(path).note["stock"]
-    stock["payments"]["amount"] = "34.01"
+    stock.setdefault(table, {})[column] = noted
     with_note(path, stock=stock)
     before = everything(books)
     for arguments in (("backup", "--check"), ("restore",)):
         done = run_program(books, *arguments, str(path), answers=lines(name_of(books)))
         assert (done.returncode, done.stderr) == (1, (
-            f"{path} does not hold what was backed up: payments, amount: 34 instead of 34.01. Nothing was changed; "
-            "use another backup.\n"))
+            f"{path} does not hold what was backed up: {table}, {column}: {there} instead of {noted}. Nothing was "
+            "changed; use another backup.\n"))
         assert everything(books) == before
         assert others(admin, books) == []
 
@@ -433,7 +587,8 @@ def test_check_takes_a_file_and_nothing_else(run, more):
 def test_a_backup_cut_short_anywhere_is_refused_and_nothing_touched(books, folder, admin):
     path = back_up(books, folder)
     whole, dump = path.read_bytes(), len(dump_of(path))
-    for size in (0, 3, 5, 100, len(whole) // 3, len(whole) // 2, dump - 2_000, dump - 30, dump - 1):
+    for size in (0, 3, 5, 100, len(whole) // 3, len(whole) // 2, dump - 2_000, dump - 30, dump - 1, dump + 20,
+                 len(whole) - archive.END_BYTES, len(whole) - 1):
         path.write_bytes(whole[:size])
         with pytest.raises(errors.BadFile, match=r"(is cut short or damaged|is not a backup of this program)\.$"):
             archive.read(path)
@@ -547,12 +702,14 @@ def test_two_backups_at_once_are_two_files_or_one_says_why(books, folder):
     assert [path for path in folder.iterdir() if path not in whole] == []
 
 
-def test_books_in_a_schema_of_their_own_are_restored_there(server_uri, admin, folder):
+@pytest.mark.parametrize("whose", ["DATABASE {}", "ROLE {} IN DATABASE {}"])
+def test_books_in_a_schema_of_their_own_are_restored_there(server_uri, admin, folder, whose):
     name = f"isp_test_{os.getpid()}_{next(numbers)}"
     admin(f"CREATE DATABASE {name}")
     uri = named(server_uri, name)
     try:
-        run(uri, f"CREATE SCHEMA books; ALTER DATABASE {name} SET search_path = books, public")
+        of = whose.format(*(["current_user"] if "ROLE" in whose else []), name)
+        run(uri, f"CREATE SCHEMA books; ALTER {of} SET search_path = books, public")
         fill(uri)
         path = back_up(uri, folder)
         done = run_program(uri, "restore", str(path), answers=lines(name))

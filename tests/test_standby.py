@@ -578,7 +578,7 @@ def test_a_standby_that_is_looked_at_and_not_read_keeps_no_connection(connect, s
 
 def test_on_the_page_everybody_reads_with_their_own_login(books, servers):
     primary, follower = servers
-    with site(books, REPORTS_URI=follower.uri, REPORTS_MAX_LAG="3600") as served:  # which names another login
+    with site(books, REPORTS_URI=follower.uri, REPORTS_MAX_LAG="3600") as served:  # whose login is the program's
         ann = served.person("ann", WORD)
         assert ann.who()["may_change"]
         assert ann.get("/api/customers/1").json()["amount_due"] == "30.00"

@@ -34,6 +34,7 @@ FORM = 1  # of the note
 END = "\nISP CUSTOMER TRACKER BACKUP, NOTE OF {:08d} BYTES, SHA-256 {}\n"
 END_BYTES = len(END.format(0, "0" * 64))
 LONGEST_NOTE = 10_000_000
+BEGINNING = b'\n{"form": '  # of the note
 BLOCK = 1 << 20
 ASK_EVERY = 5  # seconds
 LOCK_PATIENCE = "60s"
@@ -41,8 +42,10 @@ LOCK_PATIENCE = "60s"
 FOLDERS = ("/usr/lib/postgresql/{}/bin", "/usr/pgsql-{}/bin", "/opt/homebrew/opt/postgresql@{}/bin",
            "/usr/local/opt/postgresql@{}/bin", "/usr/local/pgsql/bin")
 NEWEST_MAJOR = 40  # to look for
+# What is no argument, which everybody on the machine sees; of these libpq's environment has the password alone.
+SECRET = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
 # What chooses among several servers, where one was reached already; and what they see of who connects.
-ONE_OF_SEVERAL = ("hostaddr", "target_session_attrs", "load_balance_hosts", "application_name")
+ONE_OF_SEVERAL = ("target_session_attrs", "load_balance_hosts", "application_name")
 # A newer pg_restore says this to an older server, which does not know the setting and need not.
 HARMLESS = re.compile(r'unrecognized configuration parameter "transaction_timeout"')
 Progress = Callable[[str, int, int], object]
@@ -89,7 +92,7 @@ class Target(NamedTuple):
 def target_of(conn: interrupts.Connection, parameters: dict[str, Any]) -> Target:
     """Return the server that a connection reached, which may be one of several in its parameters."""
     known = {key: value for key, value in parameters.items()
-             if isinstance(value, str) and key not in ONE_OF_SEVERAL}
+             if isinstance(value, str) and key not in ONE_OF_SEVERAL and not (key == "hostaddr" and "," in value)}
     there = {"host": conn.info.host, "port": str(conn.info.port), "dbname": conn.info.dbname}
     return Target({**known, **{key: value for key, value in there.items() if value}},
                   conn.server_version // 10_000, conn.info.ssl_in_use)
@@ -216,6 +219,9 @@ def _note(path: Path, file: IO[bytes], size: int) -> Note | None:
     pattern = END.replace("{:08d}", "([0-9]{8})").replace("{}", "([0-9a-f]{64})")
     end = re.fullmatch(pattern.encode(), file.read())
     if not end:
+        file.seek(max(0, size - LONGEST_NOTE))
+        if BEGINNING in file.read():
+            raise BadFile(f"{path} is cut short or damaged.")
         return None
     length = int(end[1])
     if _checksum(path, size - END_BYTES) != end[2].decode() or not 0 < length < min(size - END_BYTES, LONGEST_NOTE):
@@ -263,8 +269,9 @@ def restore(archive: Archive, target: Target, whole: bool, size: Callable[[], in
         expected = archive.note["size"] if archive.note else 0
         said = child.finish(lambda what, *_: progress("Restoring", size() if expected else 0, expected))
     complaints = [line for line in re.findall(r"(?:error|ERROR): +(.*)", said) if "errors ignored" not in line]
-    if child.code and (whole or not all(map(HARMLESS.search, complaints)) or not complaints):
-        raise _failure("pg_restore", said, archive.path, child.code)
+    grave = [line for line in complaints if not HARMLESS.search(line)]
+    if child.code and (whole or grave or not complaints):
+        raise _failure("pg_restore", said, archive.path, child.code, *grave[:1])  # the others follow from the first
 
 
 class _Child:
@@ -303,7 +310,7 @@ class _Child:
 @contextlib.contextmanager
 def _running(program: Path, target: Target, *arguments: str, last: str = "", **more: Any) -> Iterator[_Child]:
     """Run a program of PostgreSQL on a database; it does not outlive the block."""
-    parameters = {key: value for key, value in target.parameters.items() if key != "password"}
+    parameters = {key: value for key, value in target.parameters.items() if key not in SECRET}
     command = [str(program), *arguments, "--no-password", f"--dbname={make_dsn(**parameters)}", *filter(None, [last])]
     try:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -370,8 +377,8 @@ def _major(program: Path) -> int:
     return 0
 
 
-def _failure(name: str, said: str, path: Path, code: int = 1) -> ServerError:
-    reason = embedded.reason(said)
+def _failure(name: str, said: str, path: Path, code: int = 1, reason: str = "") -> ServerError:
+    reason = reason or embedded.reason(said)
     log.note(f"{name}: {reason}")
     unwritten = re.search(r"could not (write|close|flush)[^:]*: |wrote only", said) and "ERROR" not in said
     if name == "pg_dump" and (unwritten or code == -signal.SIGXFSZ):
@@ -382,6 +389,9 @@ def _failure(name: str, said: str, path: Path, code: int = 1) -> ServerError:
                            "server's version.")
     if "No space left on device" in said:
         return ServerError("There is no room left on the disk of the database; make room there and try again.")
+    if extension := re.search(r'permission denied to create extension "(.*)"', said):
+        return ServerError(f"The backup holds the extension {extension[1]}, which only a superuser can make: have the "
+                           "login be one (ALTER ROLE … SUPERUSER) for as long as the restore takes.")
     if denied := re.search(r"permission denied for (?:table|sequence|schema) \w+", said):
         return ServerError(f"This login may not read everything ({denied[0]}); back up as the tables' owner.")
     return ServerError(f"{name} says {reason!r}; correct that and try again.")

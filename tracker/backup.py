@@ -32,6 +32,7 @@ LEAVE_PATIENCE = 3.0  # seconds
 RESTORE_LOCK = 49_952  # any number, the same in every copy of the program
 OURS = "ISP Customer Tracker: a backup is being restored or checked here."
 LISTS = ("search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries")  # settings
+OF_ANY_DATABASE = {"schema_version", "work_locks", "verifications", "backups"}  # tables whose rows are no books
 PERIODS: dict[str, Callable[[date], object]] = {
     "d": lambda day: day, "w": lambda day: day.isocalendar()[:2], "m": lambda day: (day.year, day.month),
     "y": lambda day: day.year,
@@ -70,6 +71,8 @@ class Standing(TypedDict):
     bills: int
     payments: int
     may_create: bool
+    owner: str
+    has_others: bool
 
 
 class Outcome(NamedTuple):
@@ -100,9 +103,14 @@ def last() -> Noted | None:
     )
 
 
+def _notes() -> bool:
+    """Tell whether the database notes its backups, which one of an older version does not."""
+    return bool(fetch_value("SELECT to_regclass('backups') IS NOT NULL AS found"))
+
+
 def folder() -> Path:
     """Return where backups go unless it is said: where the last one went, else a folder of the data folder's."""
-    if (noted := last()) and Path(noted["path"]).parent.is_dir():
+    if _notes() and (noted := last()) and Path(noted["path"]).parent.is_dir():
         return Path(noted["path"]).parent
     return settings.data_folder() / settings.BACKUPS
 
@@ -170,6 +178,8 @@ def _note(path: Path, size: int, taken_at: str) -> str:
     """Note a backup where this session may; return why it may not, or nothing."""
     if why_not := database.rights()["why_not"]:
         return why_not
+    if not _notes():
+        return "it is of an older version"
     try:
         with transaction() as cur:
             cur.execute("INSERT INTO backups (taken_at, path, bytes) VALUES (%(taken_at)s, %(path)s, %(bytes)s)",
@@ -222,7 +232,9 @@ def standing() -> Standing:
         """
         SELECT current_database() AS database, current_user AS login,
                (SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user)
-                   AND pg_has_role(datdba, 'USAGE') AS may_create
+                   AND pg_has_role(datdba, 'USAGE') AS may_create,
+               pg_get_userbyid(coalesce((SELECT relowner FROM pg_class WHERE oid = to_regclass('schema_version')),
+                                        datdba)) AS owner
         FROM pg_database
         WHERE datname = current_database()
         """
@@ -231,7 +243,8 @@ def standing() -> Standing:
     customers, bills, payments = (_exactly(table) if has_tables else 0
                                   for table in ("customers", "billing", "payments"))
     return {"database": row["database"], "login": row["login"], "may_create": row["may_create"],
-            "has_tables": has_tables, "customers": customers, "bills": bills, "payments": payments}
+            "owner": row["owner"], "has_tables": has_tables, "has_others": _has_others(), "customers": customers,
+            "bills": bills, "payments": payments}
 
 
 @retried
@@ -252,10 +265,16 @@ def restore(backup: Archive, there: Standing, progress: Progress, say: Callable[
     """Restore a backup in place of the database that DATABASE_URI names, which is kept under another name.
 
     Where this login may make no databases, a database without tables is filled in one transaction. Raise Busy while
-    others have the database open, Forbidden where the login may not, Conflict where what was restored is not what the
-    backup noted; then nothing has changed.
+    others have the database open, Forbidden where the login may not, Conflict where the database is something else's or
+    what was restored is not what the backup noted; then nothing has changed, but for a database that was filled.
     """
+    if there["has_others"] and not there["has_tables"]:
+        raise errors.Conflict(f"The database {there['database']} holds tables of something else; name a new, empty "
+                              "database in DATABASE_URI.")
     if there["may_create"]:
+        if there["owner"] != there["login"]:
+            raise errors.Forbidden(f"The books belong to {there['owner']}, and restored by {there['login']} they would "
+                                   "not: restore with their owner in DATABASE_URI.")
         return _restore_beside(backup, there, progress, say)
     if there["has_tables"]:
         raise errors.Forbidden(
@@ -264,6 +283,9 @@ def restore(backup: Archive, there: Standing, progress: Progress, say: Callable[
             "DATABASE_URI.")
     _fill(backup, True, progress)
     outcome = _examine(backup, progress, say)
+    if outcome.differences:
+        raise errors.Conflict(f"{backup.path} does not hold what was backed up: {outcome.differences[0]} The database "
+                              "was filled with it: have it made anew, and use another backup.")
     _note(backup.path, backup.bytes, _taken_at(backup))
     return outcome
 
@@ -280,7 +302,7 @@ def check(backup: Archive, progress: Progress, say: Callable[[str], object]) -> 
             f"superuser run ALTER ROLE {there['login']} CREATEDB, or check it without DATABASE_URI.")
     with _beside(there["database"], "checking") as beside:
         outcome = _try(backup, beside, progress, say)
-    if there["has_tables"] and not database.rights()["why_not"]:
+    if there["has_tables"] and _notes() and not database.rights()["why_not"]:
         _note_check(_taken_at(backup))
     return outcome
 
@@ -300,11 +322,10 @@ def _taken_at(backup: Archive) -> str:
 
 
 def _restore_beside(backup: Archive, there: Standing, progress: Progress, say: Callable[[str], object]) -> Outcome:
-    has_records = bool(there["customers"] or there["bills"] or there["payments"])
     with _beside(there["database"], "restoring") as beside:
         _refuse_others(there["database"])
         outcome = _try(backup, beside, progress, say, lasting=True)
-        return outcome._replace(kept=_swap(there["database"], beside, has_records))
+        return outcome._replace(kept=_swap(there["database"], beside))
 
 
 def _try(backup: Archive, beside: str, progress: Progress, say: Callable[[str], object], lasting: bool = False,
@@ -400,8 +421,12 @@ def _drop_ours(name: str) -> None:
         row = cur.fetchone()
         if row and row["said"] != OURS and not _is_empty(name):
             raise errors.Conflict(f"There is a database {name}, which this program would make and did not; rename it.")
-        if row:
-            cur.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+        try:
+            if row:
+                cur.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+        except psycopg2.errors.InsufficientPrivilege as exc:  # to end the sessions of another login
+            raise errors.Busy(f"Others have the database {name} open, which this program made for its work: end their "
+                              "programs; the next restore or check drops it.") from exc
 
 
 def _is_empty(name: str) -> bool:
@@ -417,8 +442,11 @@ def _make(name: str, like: str) -> None:
         cur.execute(
             """
             SELECT to_jsonb(pg_database) AS known, pg_get_userbyid(datdba) AS owner, spcname AS tablespace,
-                   (SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = pg_database.oid AND setrole = 0)
-                       AS settings,
+                   ARRAY(SELECT jsonb_build_array(quote_ident(pg_get_userbyid(nullif(setrole, 0))), setting)
+                         FROM pg_db_role_setting
+                         CROSS JOIN LATERAL unnest(setconfig) AS setting
+                         WHERE setdatabase = pg_database.oid
+                           AND setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = current_user))) AS settings,
                    ARRAY(SELECT format('GRANT %%s ON DATABASE %%I TO %%s%%s', privilege_type, %(name)s,
                                        CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END,
                                        CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
@@ -431,11 +459,15 @@ def _make(name: str, like: str) -> None:
             {"name": name, "like": like},
         )
         row = cur.row()
-        cur.execute(SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8' {} {}").format(
-            Identifier(name), Identifier(row["owner"]), _tablespace(row["tablespace"]), _locale(row["known"])))
+        try:
+            cur.execute(SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8' {} {}").format(
+                Identifier(name), Identifier(row["owner"]), _tablespace(row["tablespace"]), _locale(row["known"])))
+        except psycopg2.errors.InsufficientPrivilege as exc:
+            raise errors.Forbidden(f"This login may make no database in the tablespace {row['tablespace']}: have a "
+                                   "superuser grant it CREATE there.") from exc
         cur.execute(SQL("COMMENT ON DATABASE {} IS {}").format(Identifier(name), Literal(OURS)))
-        for setting in row["settings"] or []:
-            cur.execute(_setting(name, *setting.split("=", 1)))
+        for of, setting in row["settings"]:
+            _set(cur, name, of, *setting.split("=", 1))
         if row["known"]["datacl"] is not None:
             cur.execute(SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(Identifier(name)))
         for grant in row["grants"]:
@@ -460,9 +492,17 @@ def _locale(known: Row) -> Composable:
     return SQL(" ").join(SQL("{} {}").format(SQL(name), Literal(value)) for name, value in options.items())
 
 
-def _setting(name: str, setting: str, value: str) -> Composable:
+def _set(cur: Cursor, name: str, of: str | None, setting: str, value: str) -> None:
+    """Give a database a setting, for one login or all."""
     written = SQL(value or "''") if setting in LISTS else Literal(value)  # a list is stored as it is written
-    return SQL("ALTER DATABASE {} SET {} TO {}").format(Identifier(name), SQL(setting), written)
+    what = SQL("ROLE {} IN DATABASE {}").format(SQL(of), Identifier(name)) if of else SQL("DATABASE {}").format(
+        Identifier(name))
+    try:
+        cur.execute(SQL("ALTER {} SET {} TO {}").format(what, SQL(setting), written))
+    except psycopg2.errors.InsufficientPrivilege as exc:
+        raise errors.Forbidden(
+            f"The database has the setting {setting}, which only a superuser can give to the restored one: have one "
+            "take it away (ALTER DATABASE … RESET), restore, and have it set again.") from exc
 
 
 def _refuse_others(name: str) -> None:
@@ -484,15 +524,15 @@ def _others(name: str) -> str:
             SELECT coalesce(string_agg(usename || coalesce(' in ' || nullif(application_name, ''), ''), ', '
                                        ORDER BY usename), '') AS others
             FROM pg_stat_activity
-            WHERE datname = %(name)s AND backend_type = 'client backend'
+            WHERE datname = %(name)s  -- of another login no more is told; PostgreSQL's own have no login
             """,
             {"name": name},
         )
         return str(cur.row()["others"])
 
 
-def _swap(name: str, beside: str, has_records: bool) -> str:
-    """Let a database take the place of another, which is kept under another name when it has records; return that."""
+def _swap(name: str, beside: str) -> str:
+    """Let a database take the place of another, which is kept under another name if it holds anything; return that."""
     database.close_idle()
     with transaction() as cur:
         cur.execute("SELECT to_char(now(), '_YYYY_MM_DD_HH24MISS') AS moment")
@@ -504,8 +544,40 @@ def _swap(name: str, beside: str, has_records: bool) -> str:
             raise errors.Busy(f"Others have opened the database {name} meanwhile, and nothing was changed: end their "
                               "programs, then restore.") from exc
         cur.execute(SQL("COMMENT ON DATABASE {} IS NULL").format(Identifier(name)))
-    if has_records:
+    # Looked for now that nobody can have it open by the name they know: somebody may have worked in it meanwhile.
+    if _holds_something(before):
         return before
     with outside_transactions() as cur:
-        cur.execute(SQL("DROP DATABASE {}").format(Identifier(before)))
+        try:
+            cur.execute(SQL("DROP DATABASE {}").format(Identifier(before)))
+        except psycopg2.errors.ObjectInUse:
+            return before
     return ""
+
+
+def _holds_something(name: str) -> bool:
+    """Tell whether a database has tables of others, or rows in those of this program that a new one does not have."""
+    from tracker import archive
+
+    login = database.login_to(name)
+    with contextlib.closing(login), acting_as(login):
+        with reading() as cur:
+            be_patient(cur)
+            stock = archive.take_stock(cur)
+        return _has_others() or any(stock[table]["rows"] != "0" for table in stock.keys() - OF_ANY_DATABASE)
+
+
+def _has_others() -> bool:
+    """Tell whether there are tables that are neither this program's nor an extension's."""
+    return bool(fetch_value(
+        """
+        SELECT EXISTS (
+            SELECT
+            FROM pg_class
+            WHERE pg_class.oid >= 16384 AND relkind IN ('r', 'p', 'f', 'm')
+              AND NOT (relname = ANY (%(tables)s) AND pg_table_is_visible(pg_class.oid))
+              AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
+        ) AS found
+        """,
+        tables=migrate.TABLES,
+    ))

@@ -150,6 +150,7 @@ def add_wanted(command: argparse.ArgumentParser) -> None:
 
 
 def add_backup(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(schema="older")  # before an upgrade, too
     command.add_argument("folder", nargs="?", metavar="FOLDER",
                          help="else where the last one went, or the data folder's")
     command.add_argument("--keep", type=argument(fields.keep), metavar="7d,4w,12m",
