@@ -116,6 +116,6 @@ def servers(*names: str, where: str | None = None) -> Iterator[list[Server]]:
         for server in made:
             if server.process and server.process.poll() is None:
                 server.process.send_signal(signal.SIGQUIT)  # at once, and leaving nothing behind
-                server.process.wait(20)
+                server.process.wait(PATIENCE)
             server.remove()
         shutil.rmtree(top)
