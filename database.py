@@ -219,9 +219,12 @@ class _LockedBill(TypedDict):
 class Login:
     """The connections of one login, opened as they are needed, no more than size, and lent one at a time."""
 
+    is_persons = True  # who is to be told nothing of why they are refused
+
     def __init__(self, parameters: Row, size: int, read_only: bool = False, role: str = "") -> None:
         self.size, self.read_only = size, read_only
         self.retired = False
+        self._books: int | None = None  # the database, by its number
         self.parameters = dict(parameters)
         settle = f"{_settings()}; SET ROLE {role}" if role else _settings()
         self.parameters["connection_factory"] = functools.partial(_opened, settle=settle, login=self)
@@ -256,6 +259,17 @@ class Login:
                 self._tell(sentence)
         except psycopg2.Error as exc:  # what could not be looked for now is looked for by the next connection
             log.server_error(exc)
+
+    def stay_with(self, books: int) -> None:
+        """Raise an Error where connections lead to another database of the same name than before, which was restored:
+        what people have on their screens is of the one before.
+        """
+        if self._books not in (None, books):
+            self.retired = True
+            if self is _own:
+                raise Unavailable("A backup was restored in place of these books: leave the program, and start anew.")
+            raise SignInRefused
+        self._books = books
 
     def _tell(self, sentence: str) -> None:
         if self is _own:
@@ -344,6 +358,9 @@ class Reports(Login):
 
     def where(self) -> str:
         return f"{self.parameters.get('host', 'this machine')}, port {self.parameters.get('port', '5432')}"
+
+    def stay_with(self, books: int) -> None:
+        """Read whichever database the primary has under that name."""
 
     def greet(self, conn: _Session) -> None:
         """Let days be the primary's days; raise Unavailable where there are no tables of this version yet."""
@@ -549,7 +566,9 @@ def _check_password(login: Login) -> None:
 
 def login_to(database: str) -> Login:
     """Open connections of the program's own login to another database of the same server."""
-    return Login({**_template, "dbname": database}, 2, _read_only)
+    login = Login({**_template, "dbname": database}, 2, _read_only)
+    login.is_persons = False
+    return login
 
 
 def close_idle() -> None:
@@ -775,12 +794,15 @@ def _opened(dsn: str, *, settle: str, login: Login) -> _Session:
     conn.autocommit = True
     with _question(conn) as cur:
         # The path that the login has, and not what another client of a pooler may have SET.
-        cur.execute("SELECT reset_val, pg_catalog.pg_backend_pid() FROM pg_catalog.pg_settings "
-                    "WHERE name OPERATOR(pg_catalog.=) 'search_path'")
-        searched, pid = only(cur.fetchone())
+        cur.execute("SELECT reset_val, pg_catalog.pg_backend_pid(), pg_database.oid "
+                    "FROM pg_catalog.pg_settings CROSS JOIN pg_catalog.pg_database "
+                    "WHERE name OPERATOR(pg_catalog.=) 'search_path' "
+                    "AND datname OPERATOR(pg_catalog.=) pg_catalog.current_database()")
+        searched, pid, books = only(cur.fetchone())
         schemas = re.findall(r'"(?:[^"]|"")+"|[^",\s]+', searched)
         path = [schema for schema in schemas if schema not in ("pg_catalog", "pg_temp")]
         conn.pooled = pid != conn.info.backend_pid
+    login.stay_with(books)
     conn.settings = f"{settle}; SET search_path = {', '.join(path) or 'pg_catalog'}"
     if _data_folder:
         conn.settings += f"; SET isp.person = {psycopg2.sql.Literal(_system_user()).as_string(conn)}"
@@ -1185,6 +1207,8 @@ def _borrow(login: Login) -> _Session:
     except (psycopg2.Error, UnicodeDecodeError) as exc:
         login.slots.release()
         _log_unreachable(exc)
+        if not login.is_persons:
+            raise Unavailable(_why_unreachable(str(exc), login.parameters)) from exc
         if login is not _own and not _data_folder and names_refusal(str(exc)):
             raise SignInRefused from exc
         raise Unavailable("The database cannot be reached now; try again in a moment.") from exc

@@ -33,6 +33,7 @@ from tracker.terminal.forms import (
     deleted_with,
     file_path,
     fill_in,
+    folder_path,
     location_of,
     mind_due_date,
     not_before,
@@ -410,7 +411,7 @@ def about_database() -> None:
     if source := database.reports_source():
         say(f"Reports    {source}")
     say(f"Today      {server['today']}, in {server['timezone']}")
-    for line in screens.backup_lines(backup.last()):
+    for line in screens.backup_lines(backup.last(), backup.kept()):
         say(line)
     say(f"Log        {log.where()}")
     if server["search_is_indexed"]:
@@ -422,7 +423,7 @@ def about_database() -> None:
 
 @menus.changes
 def back_up() -> None:
-    backups.back_up(ask("Folder", file_path, shown=str(backup.folder())))
+    backups.back_up(ask("Folder", folder_path, shown=str(backup.folder())))
 
 
 @menus.changes

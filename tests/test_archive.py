@@ -12,6 +12,7 @@ from psycopg2.extensions import make_dsn
 import database
 from tracker import archive, backup, embedded, errors, fields
 
+WHOLE = archive.END.format(0, "0" * 64)  # how a backup ends that was written to its end
 books, folder = pytest.fixture(backups.books), pytest.fixture(backups.folder)
 
 
@@ -30,25 +31,33 @@ def test_of_each_day_week_month_and_year_that_has_one_the_last_is_kept(keep, sta
     for moment in ("2025-12-30-030000", "2025-12-31-030000", "2026-09-30-030000", "2026-10-30-030000",
                    "2026-10-31-030000", "2026-11-22-030000", "2026-11-23-030000", "2026-11-25-030000",
                    "2026-11-25-230000", "2026-11-26-030000"):
-        (tmp_path / f"isp-{moment}.backup").touch()
+        (tmp_path / f"isp-{moment}.backup").write_text(WHOLE)
     backup.thin(tmp_path / "isp-2026-11-26-030000.backup", fields.keep(keep))
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"isp-{moment}.backup" for moment in stay)
 
 
 def test_the_backup_just_made_is_kept_by_a_clock_that_was_set_back(tmp_path):
-    for moment in ("2026-11-25-030000", "2026-11-26-030000", "1970-01-01-000000"):
-        (tmp_path / f"isp-{moment}.backup").touch()
+    for moment in ("1969-12-31-030000", "2026-11-26-030000", "1970-01-01-000000"):
+        (tmp_path / f"isp-{moment}.backup").write_text(WHOLE)
     gone = backup.thin(tmp_path / "isp-1970-01-01-000000.backup", {"d": 1})
-    assert gone == [tmp_path / "isp-2026-11-25-030000.backup"]
+    assert gone == [tmp_path / "isp-1969-12-31-030000.backup"]  # what is dated after it neither counts nor goes
+
+
+def test_what_was_not_written_to_its_end_takes_no_other_s_place(tmp_path):
+    for moment, content in (("25-030000", WHOLE), ("25-230000", ""), ("24-030000", WHOLE), ("24-230000", "PGDMP"),
+                            ("23-030000", WHOLE), ("26-030000", WHOLE)):
+        (tmp_path / f"isp-2026-11-{moment}.backup").write_text(content)
+    gone = backup.thin(tmp_path / "isp-2026-11-26-030000.backup", {"d": 3})
+    assert gone == [tmp_path / "isp-2026-11-23-030000.backup"]
 
 
 def test_what_is_no_backup_of_the_same_database_is_left_alone(tmp_path):
     kept = ["isp-2026-11-25-030000.dump", "isp-2-2026-11-25-030000.backup", "xisp-2026-11-25-030000.backup",
             "isp-2026-11-25.backup", "isp-2026-99-99-030000.backup", "notes.txt", "isp-2026-11-26-030000.backup"]
     for name in kept:
-        (tmp_path / name).touch()
+        (tmp_path / name).write_text(WHOLE)
     (tmp_path / "isp-2026-11-24-030000.backup").mkdir()
-    (tmp_path / "isp-2026-11-23-030000.backup").touch()
+    (tmp_path / "isp-2026-11-23-030000.backup").write_text(WHOLE)
     gone = backup.thin(tmp_path / "isp-2026-11-26-030000.backup", {"d": 1})
     assert gone == [tmp_path / "isp-2026-11-23-030000.backup"]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*kept, "isp-2026-11-24-030000.backup"])

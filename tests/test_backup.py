@@ -124,8 +124,8 @@ def test_the_menu_asks_for_the_folder_and_shows_the_last_one(books, folder):
 
 
 @pytest.mark.parametrize(("place", "why"), [
-    ("nowhere", "There is no folder {}; make it, or mount its disk, and try again."),
-    ("file", "There is no folder {}; make it, or mount its disk, and try again."),
+    ("nowhere", "There is no folder {}; make it, mount its disk, or name another."),
+    ("file", "There is no folder {}; make it, mount its disk, or name another."),
 ])
 def test_a_folder_that_is_not_there_is_said_and_not_made(books, tmp_path, place, why):
     (tmp_path / "file").touch()
@@ -170,7 +170,7 @@ def test_before_an_upgrade_the_older_version_is_backed_up_and_checked(books, fol
     run(books, "DROP TABLE backups; UPDATE schema_version SET version = 6")
     done = run_program(books, "backup", str(folder))
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[1] == "The database does not say so: it is of an older version."
+    assert done.stdout.splitlines()[1] == "The first screen will not know of it: it is of an older version."
     path, = folder.iterdir()
     assert archive.read(path).note["schema_version"] == 6
     done = run_program(books, "backup", "--check", str(path))
@@ -210,10 +210,12 @@ def test_about_this_database_says_where_the_last_backup_is_and_whether_one_was_t
     size = f"{round(path.stat().st_size / 1_000)} kB"
     moment = f"{path.stem[-17:-7]} {path.stem[-6:-4]}:{path.stem[-4:-2]}"
     before = run_program(books, answers=asked).stdout
-    assert f"\nBackup     {moment}, {size}, {path}\n" in before
-    assert "\n           last one restored as a trial: never (python main.py backup --check)\n" in before
+    assert (f"\nBackup     {moment}, {size}\n           {path}\n"
+            "Tried      none (python main.py backup --check FILE)\n") in before
     assert run_program(books, "backup", "--check", str(path)).returncode == 0
-    assert re.search(r"\n           last one restored as a trial: \d{4}-\d\d-\d\d \d\d:\d\d\n",
+    assert re.search(r"\nTried      \d{4}-\d\d-\d\d \d\d:\d\d\n", run_program(books, answers=asked).stdout)
+    assert run_program(books, "restore", str(path), answers=lines(name_of(books))).returncode == 0
+    assert re.search(rf"\nKept       {name_of(books)}_before_[0-9_]{{17}}, [0-9]+ (kB|MB)\n",
                      run_program(books, answers=asked).stdout)
 
 
@@ -232,7 +234,7 @@ def test_a_reader_backs_up_and_is_told_that_nothing_notes_it(logins, folder):
     done = run_program(logins["reader"], "backup", str(folder))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[1] == (
-        f"The database does not say so: the login {parse_dsn(logins['reader'])['user']} may look, not change.")
+        f"The first screen will not know of it: the login {parse_dsn(logins['reader'])['user']} may look, not change.")
     assert run(logins["owner"], "SELECT count(*) AS rows FROM backups") == before
     assert run_program(logins["superuser"], "backup", "--check", str(max(folder.iterdir()))).returncode == 0
 
@@ -242,8 +244,8 @@ def test_who_may_make_no_databases_is_told_so(logins, folder):
     login = parse_dsn(logins["owner"])["user"]
     checked = run_program(logins["owner"], "backup", "--check", str(path))
     assert (checked.returncode, sentence(checked.stderr)) == (1, (
-        f"A backup is checked in a database of its own, and the login {login} may make none: have a superuser run "
-        f"ALTER ROLE {login} CREATEDB, or check it without DATABASE_URI."))
+        f"A backup is checked in a database of its own: that takes the login {login}, which has the books, and ALTER "
+        f"ROLE {login} CREATEDB by a superuser; or check it without DATABASE_URI."))
     restored = run_program(logins["owner"], "restore", str(path), answers=lines(name_of(logins["owner"])))
     assert (restored.returncode, sentence(restored.stderr)) == (1, (
         f"A backup is restored beside the present books, and the login {login} may make no databases: have a superuser "
@@ -301,13 +303,13 @@ def test_a_pooler_is_no_server_to_back_up_from(db, folder, monkeypatch):
 
 def test_older_backups_go_only_once_the_new_one_is_there(books, folder):
     older = folder / f"{name_of(books)}-2020-01-01-030000.backup"
-    older.touch()
+    older.write_text(archive.END.format(0, "0" * 64))
     with open(folder / "full", "w"):
         refused = run_program(books, "backup", str(folder / "full"), "--keep", "1d")
     assert refused.returncode == 1
     assert older.exists()
     done = run_program(books, "backup", str(folder), "--keep", "1d")
-    assert done.stdout.splitlines()[1:] == ["Removed 1 older backup."]
+    assert done.stdout.splitlines()[1:] == [f"Removed 1 older backup: {older.name}."]
     assert not older.exists()
 
 
@@ -529,7 +531,8 @@ def test_a_plain_dump_is_restored_and_said_to_be_one(books, folder):
     run(books, "DELETE FROM payments")
     done = run_program(books, "restore", str(path), answers=lines(name_of(books)))
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[0] == "A copy that says nothing of what it holds, so that this cannot be compared."
+    assert done.stdout.splitlines()[0] == ("A plain dump: it does not say what it holds, so that there is "
+                                           "nothing to compare it with.")
     assert f"\nRestored {name_of(books)}: {HELD}.\n" in done.stdout
     assert held(books) == before
 
@@ -616,7 +619,7 @@ def dump_of_another(uri, path):
     (lambda path: path.write_text("name,phone\nAda,555\n"), "{} is not a backup of this program."),
     (lambda path: path.write_bytes(b""), "{} is not a backup of this program."),
     (lambda path: path.write_bytes(b"PGDMP" + bytes(1_000)), "{} is cut short or damaged."),
-    (lambda path: path.mkdir(), "{} is not there, or is no file."),
+    (lambda path: path.mkdir(), "{} is a folder; name a file in it."),
     (lambda path: None, "{} is not there, or is no file."),
     (os.mkfifo, "{} is not there, or is no file."),
 ])

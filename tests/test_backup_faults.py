@@ -21,7 +21,7 @@ from conftest import PROJECT, environment, lines, named, run_program, sentence, 
 from logins import everything, run
 
 import database
-from tracker import archive, backup, errors, interrupts
+from tracker import archive, backup, embedded, errors, interrupts
 
 pytestmark = pytest.mark.slow
 books, folder = pytest.fixture(backups.books), pytest.fixture(backups.folder)
@@ -104,7 +104,7 @@ def test_a_backup_that_the_disk_has_no_room_for_is_said_and_gone(books, folder):
 
     done = subprocess.run([sys.executable, str(PROJECT / "main.py"), "backup", str(folder)], text=True,
                           capture_output=True, env=environment(books), preexec_fn=small_files, check=False)
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.returncode, done.stdout) == (1, "")
     assert sentence(done.stderr) == (f"There is no room left on the disk of {folder}, or it cannot be written; nothing "
                                      "is left of that backup.")
     assert list(folder.iterdir()) == []
@@ -315,27 +315,57 @@ def test_a_new_embedded_database_is_restored_into_without_a_question(home, books
     assert f"\nRestored isp_customer_tracker: {HELD}, as backed up.\n" in done.stdout
 
 
-def test_a_full_disk_under_the_restored_books_leaves_those_of_before(folder):
-    """An embedded database on a disk of 90 MB, filled but for a few."""
+@pytest.fixture
+def small_disk():
+    """A data folder on a disk of 100 MB."""
     place = Path(tempfile.mkdtemp(prefix="isp-small-", dir="/tmp"))
     place.chmod(0o755)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=90m,mode=755", "tmpfs", place], check=False).returncode:
-        pytest.fail("no disk of a size could be mounted")
-    try:
-        for arguments in (["demo"], ["backup", str(folder)]):
-            assert run_program("", *arguments, ISP_DATA_DIR=str(place)).returncode == 0
-        (place / "filler").write_bytes(bytes(shutil.disk_usage(place).free - 6_000_000))
-        path, = folder.iterdir()
-        done = run_program("", "restore", str(path), answers=lines("isp_customer_tracker"), ISP_DATA_DIR=str(place))
-        # Where there is no room for its own log either, PostgreSQL ends and begins again.
-        assert (done.returncode, sentence(done.stderr)) in [
-            (2, "There is no room left on the disk of the database; make room there and try again."),
-            (2, "The connection to the database was lost; nothing was written. Try again.")]
-        (place / "filler").unlink()
-        assert run_program("", "verify", ISP_DATA_DIR=str(place)).stdout.startswith("Checked 2400 bills and ")
-    finally:
-        subprocess.run(["umount", place], check=True)
-        place.rmdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100m,mode=755", "tmpfs", place], check=True)
+    yield place
+    subprocess.run(["umount", place], check=True)
+    place.rmdir()
+
+
+@pytest.mark.parametrize(("spare", "why"), [
+    (backup.SPARE, r"Restoring takes about 7\d MB on the disk of \S+, which has \d+ kB free: make room there, and try "
+                   r"again\."),
+    # Where there is no room for its own log either, PostgreSQL ends and begins again.
+    (-10**9, r"There is no room left on the disk of the database; make room there and try again\."
+             r"|The connection to the database was lost; nothing was written\. Try again\."),
+])
+def test_a_full_disk_under_the_restored_books_leaves_those_of_before(small_disk, folder, monkeypatch, spare, why):
+    for arguments in (["demo"], ["backup", str(folder)]):
+        assert run_program("", *arguments, ISP_DATA_DIR=str(small_disk)).returncode == 0
+    (small_disk / "filler").write_bytes(bytes(shutil.disk_usage(small_disk).free - 6_000_000))
+    path, = folder.iterdir()
+    monkeypatch.setenv("ISP_DATA_DIR", str(small_disk))
+    monkeypatch.delenv("DATABASE_URI", raising=False)
+    monkeypatch.setattr(backup, "SPARE", spare)
+    database.connect()
+    with pytest.raises(errors.Error) as refused:
+        backup.restore(backup.read(path), backup.standing(), lambda *_: None, lambda sentence: None)
+    database.disconnect()
+    embedded.stop()
+    assert re.fullmatch(why, str(refused.value))
+    (small_disk / "filler").unlink()
+    assert run_program("", "verify", ISP_DATA_DIR=str(small_disk)).stdout.startswith("Checked 2400 bills and ")
+
+
+def test_connections_that_a_restore_left_behind_lead_no_person_into_the_other_books(books, folder):
+    path = back_up(books, folder)
+    database.connect(books)
+    person = database.Login(database._template, 1)
+    with database.acting_as(person):
+        database.today()
+    person.close()  # as those of a page that nobody uses for a while
+    database.close_idle()
+    assert run_program(books, "restore", str(path), answers=lines(name_of(books))).returncode == 0
+    with database.acting_as(person), pytest.raises(errors.SignInRefused):
+        database.add_customer("Bert After", None)
+    with pytest.raises(errors.Unavailable, match=r"^A backup was restored in place of these books: leave the program, "
+                                                 r"and start anew\.$"):
+        database.add_customer("Bert After", None)
+    database.disconnect()
 
 
 def test_progress_is_told_in_growing_shares(books, folder):

@@ -455,7 +455,7 @@ CALLS = {
     bill_run: {"preview": (MONTH,), "run": (MONTH, TODAY), "preview_undo": (MONTH,), "undo": (MONTH,),
                "latest_runs": ()},
     verify: {"last": ()},
-    backup: {"last": (), "folder": (), "standing": ()},
+    backup: {"last": (), "folder": (), "kept": (), "standing": ()},
     reports: {
         "late_total": (), "late_customers": (), "get_account": (1,), "list_accounts": (), "aging": (),
         "aging_total": (),
@@ -477,7 +477,7 @@ NOT_IN_ONE_GO = {"connect", "disconnect", "transaction", "reading", "streaming",
                  "write_value", "only", "existing", "apply_credit", "sum_late", "sum_aged", "verify", "verify_books",
                  "default_due_date",
                  "plan_upgrade", "upgrade", "too_large", "take_turn", "give_reason", "is_embedded",
-                 "take", "thin", "read", "restore", "check", "login_to", "target", "close_idle", "can_undo",
+                 "take", "thin", "read", "refuse", "restore", "check", "login_to", "target", "close_idle", "can_undo",
                  "years_kept", "acting_as", "sign_in", "reporting", "reports_source", "remember", "news", "forget_news",
                  "viewer_of_embedded", "administrator_of_embedded"}
 

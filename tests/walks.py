@@ -711,7 +711,7 @@ def last_backup(walk: Walk) -> None:
     walk.shot("first-screen", whole=True)
     walk.go("8")
     walk.shot("about", "2")
-    walk.shot("no-such-folder", "5", "/mnt/nowhere")
+    walk.shot("no-such-folder", "5", "/mnt/nowhere", CTRL_C)
     walk.shot("left-at-the-question", "5", CTRL_C)
 
 

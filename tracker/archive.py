@@ -26,7 +26,7 @@ from psycopg2.sql import SQL, Identifier
 
 from tracker import embedded, files, interrupts, log, migrate
 from tracker.cursor import Cursor
-from tracker.errors import BadFile, ServerError
+from tracker.errors import BadFile, Error, Forbidden, ServerError
 
 MAGIC = b"PGDMP"  # of a dump in pg_dump's custom format
 FORM = 1  # of the note
@@ -198,10 +198,25 @@ def _checksum(path: Path, size: int) -> str:
     return checksum.hexdigest()
 
 
+def is_finished(path: Path) -> bool:
+    """Tell whether a file ends as a backup does that was written to its end."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - END_BYTES))
+            return _end(file.read()) is not None
+    except OSError:
+        return False
+
+
+def _end(line: bytes) -> re.Match[bytes] | None:
+    return re.fullmatch(END.replace("{:08d}", "([0-9]{8})").replace("{}", "([0-9a-f]{64})").encode(), line)
+
+
 def read(path: Path) -> Archive:
     """Look at a backup file and see that it is whole; raise BadFile."""
-    if files.kind_of(path) != "file":
-        raise BadFile(f"{path} is not there, or is no file.")
+    if (kind := files.kind_of(path)) != "file":
+        raise BadFile(f"{path} is a folder; name a file in it." if kind == "folder" else
+                      f"{path} is not there, or is no file.")
     try:
         with open(path, "rb") as file:
             if file.read(len(MAGIC)) != MAGIC:
@@ -216,8 +231,7 @@ def read(path: Path) -> Archive:
 def _note(path: Path, file: IO[bytes], size: int) -> Note | None:
     """Return the note behind a dump, all of which is as it was written; None where there is none."""
     file.seek(max(0, size - END_BYTES))
-    pattern = END.replace("{:08d}", "([0-9]{8})").replace("{}", "([0-9a-f]{64})")
-    end = re.fullmatch(pattern.encode(), file.read())
+    end = _end(file.read())
     if not end:
         file.seek(max(0, size - LONGEST_NOTE))
         if BEGINNING in file.read():
@@ -246,7 +260,7 @@ def _listed(path: Path) -> int:
 
 
 def _said(path: Path, program: Path, option: str) -> str:
-    done = subprocess.run([program, option, path], capture_output=True, encoding="utf-8", errors="replace",
+    done = subprocess.run([program, option, path.resolve()], capture_output=True, encoding="utf-8", errors="replace",
                           env=_environment({}), check=False)
     if done.returncode:
         log.note(f"pg_restore {option}: {embedded.reason(done.stderr)}")
@@ -377,13 +391,13 @@ def _major(program: Path) -> int:
     return 0
 
 
-def _failure(name: str, said: str, path: Path, code: int = 1, reason: str = "") -> ServerError:
+def _failure(name: str, said: str, path: Path, code: int = 1, reason: str = "") -> Error:
     reason = reason or embedded.reason(said)
     log.note(f"{name}: {reason}")
     unwritten = re.search(r"could not (write|close|flush)[^:]*: |wrote only", said) and "ERROR" not in said
     if name == "pg_dump" and (unwritten or code == -signal.SIGXFSZ):
-        return ServerError(f"There is no room left on the disk of {path.parent}, or it cannot be written; nothing is "
-                           "left of that backup.")
+        return BadFile(f"There is no room left on the disk of {path.parent}, or it cannot be written; nothing is left "
+                       "of that backup.")
     if HARMLESS.search(said):
         return ServerError(f"{name} is too new for this server and login; install PostgreSQL's client programs of the "
                            "server's version.")
@@ -393,5 +407,5 @@ def _failure(name: str, said: str, path: Path, code: int = 1, reason: str = "") 
         return ServerError(f"The backup holds the extension {extension[1]}, which only a superuser can make: have the "
                            "login be one (ALTER ROLE … SUPERUSER) for as long as the restore takes.")
     if denied := re.search(r"permission denied for (?:table|sequence|schema) \w+", said):
-        return ServerError(f"This login may not read everything ({denied[0]}); back up as the tables' owner.")
+        return Forbidden(f"This login may not read everything ({denied[0]}); back up as the tables' owner.")
     return ServerError(f"{name} says {reason!r}; correct that and try again.")

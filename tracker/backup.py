@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
@@ -18,7 +19,17 @@ import psycopg2
 from psycopg2.sql import SQL, Composable, Identifier, Literal
 
 import database
-from database import acting_as, fetch_one, fetch_value, outside_transactions, reading, rehearsal, retried, transaction
+from database import (
+    acting_as,
+    fetch_all,
+    fetch_one,
+    fetch_value,
+    outside_transactions,
+    reading,
+    rehearsal,
+    retried,
+    transaction,
+)
 from tracker import access, errors, files, migrate, settings, text, verify
 from tracker.cursor import Cursor, Row, be_patient, only
 from tracker.verify import Progress
@@ -29,6 +40,7 @@ if TYPE_CHECKING:
 SUFFIX = ".backup"
 LONGEST_NAME = 63  # bytes of a database's name
 LEAVE_PATIENCE = 3.0  # seconds
+SPARE = 64_000_000  # bytes that a restore writes beside the books: the server's log
 RESTORE_LOCK = 49_952  # any number, the same in every copy of the program
 OURS = "ISP Customer Tracker: a backup is being restored or checked here."
 LISTS = ("search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries")  # settings
@@ -50,6 +62,13 @@ class Noted(TypedDict):
     path: str
     bytes: int
     checked_at: datetime | None
+
+
+class Kept(TypedDict):
+    """A database with the books from before a restore."""
+
+    name: str
+    bytes: int
 
 
 class Taken(NamedTuple):
@@ -108,9 +127,23 @@ def _notes() -> bool:
     return bool(fetch_value("SELECT to_regclass('backups') IS NOT NULL AS found"))
 
 
+def kept() -> list[Kept]:
+    """Return the databases that restores have kept of the books before, the oldest first."""
+    return fetch_all(
+        """
+        SELECT datname AS name,
+               CASE WHEN has_database_privilege(oid, 'CONNECT') THEN pg_database_size(oid) ELSE 0 END AS bytes
+        FROM pg_database
+        WHERE starts_with(datname, left(current_database(), 40))
+          AND datname ~ '_before_[0-9]{4}_[0-9]{2}_[0-9]{2}_[0-9]{6}$'
+        ORDER BY right(datname, 17)
+        """
+    )
+
+
 def folder() -> Path:
     """Return where backups go unless it is said: where the last one went, else a folder of the data folder's."""
-    if _notes() and (noted := last()) and Path(noted["path"]).parent.is_dir():
+    if _notes() and (noted := last()):
         return Path(noted["path"]).parent
     return settings.data_folder() / settings.BACKUPS
 
@@ -122,9 +155,12 @@ def take(where: Path | None, progress: Progress) -> Taken:
     """
     from tracker import archive
 
-    place = (where or _made(folder())).resolve()
+    place = (where or folder()).resolve()
+    if not where and place.parent == settings.data_folder().resolve():
+        files.make_private(place)
     if not place.is_dir():
-        raise errors.BadFile(f"There is no folder {place}; make it, or mount its disk, and try again.")
+        raise errors.BadFile(f"There is no folder {place}{'' if where else ', where the last backup went'}; make it, "
+                             "mount its disk, or name another.")
     with reading(snapshot=True) as cur:
         if cur.connection.pooled:  # type: ignore[attr-defined]
             raise errors.Unavailable("Back up from the server itself: what DATABASE_URI names is a pooler, and pg_dump "
@@ -143,11 +179,6 @@ def take(where: Path | None, progress: Progress) -> Taken:
         path = place / f"{_stem(cur)}-{row['moment']}{SUFFIX}"
         size = archive.write(path, database.target(cur), row["snapshot"], note, _by_size(cur, progress))
     return Taken(path, size, noted[0], _note(path, size, noted[0]["taken_at"]))
-
-
-def _made(place: Path) -> Path:
-    files.make_private(place)
-    return place
 
 
 def _stem(cur: Cursor) -> str:
@@ -192,15 +223,19 @@ def _note(path: Path, size: int, taken_at: str) -> str:
 
 def thin(path: Path, keep: Mapping[str, int]) -> list[Path]:
     """Remove backups of the same database beside one, and return them: of the newest of each day, week, month and year
-    as many are kept as keep says, and the one that was named in any case.
+    as many are kept as keep says, and the one that was named in any case. What is dated after that, or was not written
+    to its end, neither counts nor goes.
     """
+    from tracker import archive
+
     moment = r"-(\d{4}-\d\d-\d\d)-\d{6}" + re.escape(SUFFIX)
     stem = re.sub(moment + "$", "", path.name)
     found = {}
     for other in path.parent.iterdir():
         if (name := re.fullmatch(re.escape(stem) + moment, other.name, re.ASCII)) and other.is_file():
             with contextlib.suppress(ValueError):
-                found[other] = date.fromisoformat(name[1])
+                if other.name <= path.name and archive.is_finished(other):
+                    found[other] = date.fromisoformat(name[1])
     newest_first = sorted(found, reverse=True)
     kept = {path}
     for unit, count in keep.items():
@@ -268,19 +303,9 @@ def restore(backup: Archive, there: Standing, progress: Progress, say: Callable[
     others have the database open, Forbidden where the login may not, Conflict where the database is something else's or
     what was restored is not what the backup noted; then nothing has changed, but for a database that was filled.
     """
-    if there["has_others"] and not there["has_tables"]:
-        raise errors.Conflict(f"The database {there['database']} holds tables of something else; name a new, empty "
-                              "database in DATABASE_URI.")
+    refuse(there, backup)
     if there["may_create"]:
-        if there["owner"] != there["login"]:
-            raise errors.Forbidden(f"The books belong to {there['owner']}, and restored by {there['login']} they would "
-                                   "not: restore with their owner in DATABASE_URI.")
         return _restore_beside(backup, there, progress, say)
-    if there["has_tables"]:
-        raise errors.Forbidden(
-            f"A backup is restored beside the present books, and the login {there['login']} may make no databases: "
-            f"have a superuser run ALTER ROLE {there['login']} CREATEDB, or name a new, empty database in "
-            "DATABASE_URI.")
     _fill(backup, True, progress)
     outcome = _examine(backup, progress, say)
     if outcome.differences:
@@ -288,6 +313,39 @@ def restore(backup: Archive, there: Standing, progress: Progress, say: Callable[
                               "was filled with it: have it made anew, and use another backup.")
     _note(backup.path, backup.bytes, _taken_at(backup))
     return outcome
+
+
+def refuse(there: Standing, backup: Archive) -> None:
+    """Raise an Error where a backup cannot be restored: Conflict where the database is something else's or has no
+    room, Forbidden where the login may not, Busy while others have the database open.
+    """
+    if there["has_others"] and not there["has_tables"]:
+        raise errors.Conflict(f"The database {there['database']} holds tables of something else; name a new, empty "
+                              "database in DATABASE_URI.")
+    if there["owner"] != there["login"]:
+        raise errors.Forbidden(f"The books belong to {there['owner']}, and restored by {there['login']} they would "
+                               "not: restore with their owner in DATABASE_URI.")
+    if not there["may_create"] and there["has_tables"]:
+        raise errors.Forbidden(
+            f"A backup is restored beside the present books, and the login {there['login']} may make no databases: "
+            f"have a superuser run ALTER ROLE {there['login']} CREATEDB, or name a new, empty database in "
+            "DATABASE_URI.")
+    if not there["may_create"]:
+        return
+    _check_room(backup)
+    keeper = _keeper(there["database"])
+    with contextlib.closing(keeper), acting_as(keeper), outside_transactions():  # which raises with writes off
+        _refuse_others(there["database"])
+
+
+def _check_room(backup: Archive) -> None:
+    """Raise Conflict where the embedded database's disk has no room for the books once more."""
+    if not database.is_embedded() or not backup.note:
+        return
+    needed, place = backup.note["size"] + SPARE, settings.data_folder()
+    if (free := shutil.disk_usage(place).free) < needed:
+        raise errors.Conflict(f"Restoring takes about {text.show_size(needed)} on the disk of {place}, which has "
+                              f"{text.show_size(free)} free: make room there, and try again.")
 
 
 def check(backup: Archive, progress: Progress, say: Callable[[str], object]) -> Outcome:
@@ -298,8 +356,9 @@ def check(backup: Archive, progress: Progress, say: Callable[[str], object]) -> 
     there = standing()
     if not there["may_create"]:
         raise errors.Forbidden(
-            f"A backup is checked in a database of its own, and the login {there['login']} may make none: have a "
-            f"superuser run ALTER ROLE {there['login']} CREATEDB, or check it without DATABASE_URI.")
+            f"A backup is checked in a database of its own: that takes the login {there['owner']}, which has the "
+            f"books, and ALTER ROLE {there['owner']} CREATEDB by a superuser; or check it without DATABASE_URI.")
+    _check_room(backup)
     with _beside(there["database"], "checking") as beside:
         outcome = _try(backup, beside, progress, say)
     if there["has_tables"] and _notes() and not database.rights()["why_not"]:
@@ -393,7 +452,7 @@ def _beside(name: str, purpose: str) -> Iterator[str]:
 
     The block runs on connections to neither of the two. One caller at a time: what one that was killed left is dropped.
     """
-    keeper = database.login_to("template1" if name == "postgres" else "postgres")
+    keeper = _keeper(name)
     beside = _fitted(name, f"_{purpose}")
     with contextlib.closing(keeper), acting_as(keeper), rehearsal() as lock:
         lock.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
@@ -401,12 +460,34 @@ def _beside(name: str, purpose: str) -> Iterator[str]:
                      {"key": RESTORE_LOCK, "name": beside})
         if not lock.row()["locked"]:
             raise errors.Busy(f"Another program has the database {beside} at work; wait for that to end.")
-        _drop_ours(beside)
+        _make_anew(beside, name)
         try:
-            _make(beside, name)
             yield beside
         finally:
             _drop_ours(beside)
+
+
+def _make_anew(name: str, like: str) -> None:
+    """Make an empty database like another; the server may be still making one for a program that was killed."""
+    patient_until = time.monotonic() + LEAVE_PATIENCE
+    while True:
+        _drop_ours(name)
+        try:
+            _make(name, like)
+            return
+        except errors.Busy:
+            if time.monotonic() > patient_until:
+                _drop_ours(name)
+                raise
+            time.sleep(0.1)
+        except BaseException:
+            _drop_ours(name)
+            raise
+
+
+def _keeper(name: str) -> database.Login:
+    """Open connections to another database than one, from where that can be renamed."""
+    return database.login_to("template1" if name == "postgres" else "postgres")
 
 
 def _fitted(name: str, suffix: str) -> str:
@@ -462,6 +543,8 @@ def _make(name: str, like: str) -> None:
         try:
             cur.execute(SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8' {} {}").format(
                 Identifier(name), Identifier(row["owner"]), _tablespace(row["tablespace"]), _locale(row["known"])))
+        except psycopg2.errors.DuplicateDatabase as exc:
+            raise errors.Busy(f"Another program makes the database {name} just now; try again in a moment.") from exc
         except psycopg2.errors.InsufficientPrivilege as exc:
             raise errors.Forbidden(f"This login may make no database in the tablespace {row['tablespace']}: have a "
                                    "superuser grant it CREATE there.") from exc

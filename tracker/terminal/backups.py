@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 
 def backup_command(arguments: argparse.Namespace) -> int:
+    if arguments.keep and not arguments.folder and not arguments.check:
+        prompts.complain("Name the folder whose older backups --keep may remove.")
+        return 1
     if arguments.check:
         if arguments.folder or arguments.keep:
             prompts.complain("Give --check a file and nothing else.")
@@ -23,7 +26,8 @@ def backup_command(arguments: argparse.Namespace) -> int:
     taken = back_up(Path(arguments.folder) if arguments.folder else None)
     if arguments.keep:
         gone = backup.thin(taken.path, arguments.keep)
-        say(f"Removed {text.plural(len(gone), 'older backup')}." if gone else "No older backup was to be removed.")
+        say(f"Removed {text.plural(len(gone), 'older backup')}: {', '.join(path.name for path in gone)}." if gone
+            else "No older backup was to be removed.")
     return 0
 
 
@@ -33,7 +37,7 @@ def back_up(folder: Path | None) -> backup.Taken:
         taken = backup.take(folder, progress)
     say(f"Backed up to {taken.path}: {_held(taken.note['stock'])}, {text.show_size(taken.bytes)}.")
     if taken.why_not_noted:
-        say(f"The database does not say so: {taken.why_not_noted}.")
+        say(f"The first screen will not know of it: {taken.why_not_noted}.")
     return taken
 
 
@@ -53,7 +57,7 @@ def _read(path: Path) -> Archive:
         say(f"A backup of {archive.note['database']} of {archive.note['taken_at'][:16].replace('T', ' ')}: "
             f"{_held(archive.note['stock'])}.")
     else:
-        say("A copy that says nothing of what it holds, so that this cannot be compared.")
+        say("A plain dump: it does not say what it holds, so that there is nothing to compare it with.")
     return archive
 
 
@@ -81,6 +85,7 @@ def _say_findings(outcome: backup.Outcome) -> int:
 def restore_command(arguments: argparse.Namespace) -> int:
     archive = _read(Path(arguments.file))
     there = backup.standing()
+    backup.refuse(there, archive)
     if there["customers"] or there["bills"] or there["payments"]:
         say(f"The database {there['database']} has {_counted(there['customers'], there['bills'], there['payments'])}. "
             "They are kept, in a database of another name.")

@@ -323,6 +323,14 @@ def file_path(answer: str) -> Path:
         raise ValueError("There is no such home folder.") from None
 
 
+def folder_path(answer: str) -> Path:
+    """Parse the name of a folder that is there."""
+    path = file_path(answer)
+    if not path.is_dir():
+        raise ValueError(f"There is no folder {path}; make it, mount its disk, or name another.")
+    return path
+
+
 def import_path(answer: str) -> Path:
     """Parse the name of a file that has something to read."""
     path = file_path(answer)

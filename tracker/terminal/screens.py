@@ -9,7 +9,7 @@ from typing import Any
 
 from database import Server, Upgrade
 from tracker import settings
-from tracker.backup import Noted
+from tracker.backup import Kept, Noted
 from tracker.bill_run import Preview
 from tracker.payments import Payment
 from tracker.reports import (
@@ -363,15 +363,18 @@ def backup_line(noted: Noted | None, may_change: bool) -> str:
     return f"Last backup {('today', 'yesterday', '2 days ago')[min(days, 2)]} at {at}."
 
 
-def backup_lines(noted: Noted | None) -> Iterator[str]:
-    """Yield what is known of the last backup, as About this database shows it."""
+def backup_lines(noted: Noted | None, kept: list[Kept]) -> Iterator[str]:
+    """Yield what is known of the last backup and of what restores have kept, as About this database shows it."""
     if noted is None:
         yield "Backup     none yet"
-        return
-    yield f"Backup     {noted['taken_at']:%Y-%m-%d %H:%M}, {show_size(noted['bytes'])}, {noted['path']}"
-    never = f"never ({settings.command('backup --check')})"
-    checked = f"{noted['checked_at']:%Y-%m-%d %H:%M}" if noted["checked_at"] else never
-    yield f"           last one restored as a trial: {checked}"
+    else:
+        yield f"Backup     {noted['taken_at']:%Y-%m-%d %H:%M}, {show_size(noted['bytes'])}"
+        yield f"           {noted['path']}"
+        never = f"none ({settings.command('backup --check')} FILE)"
+        tried = f"{noted['checked_at']:%Y-%m-%d %H:%M}" if noted["checked_at"] else never
+        yield f"Tried      {tried}"
+    for books in kept:
+        yield f"Kept       {books['name']}, {show_size(books['bytes'])}"
 
 
 def verification_lines(checked: Checked, findings: list[str]) -> Iterator[str]:
