@@ -647,14 +647,16 @@ def remember(cur: Cursor, entry_key: UUID, what: str) -> None:
         _login().memory.keep(entry_key, standby.Receipt(what, place))
 
 
-def news() -> list[str]:
-    """Return what this person is to be told of servers that took over, until it is forgotten."""
-    return list(_login().memory.news)
+def news() -> tuple[list[str], int]:
+    """Return what this person is to be told of servers that took over, and the number of the last of it."""
+    memory = _login().memory
+    last = memory.last_news()
+    return list(memory.news), last
 
 
-def forget_news(count: int) -> None:
-    """Forget the first of what this person was told: so many."""
-    del _login().memory.news[:count]
+def forget_news(last: int) -> None:
+    """Forget what this person was told, up to a number."""
+    _login().memory.forget_news(last)
 
 
 def _login() -> Login:

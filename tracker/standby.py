@@ -90,10 +90,22 @@ class Memory:
     def __init__(self) -> None:
         self.written_at = 0.0  # when something was saved last, by this process's clock
         self.news: list[str] = []  # sentences for a person who is not at this terminal
+        self._forgotten = 0  # of them
         self.has_strays = False  # kept after another server was found in use, where they were not looked for
         self._last: Primary | None = None
         self._receipts: dict[UUID, Receipt] = {}
         self._lock = threading.Lock()
+
+    def last_news(self) -> int:
+        """Return the running number of the last of the news, or 0 when there are none."""
+        return self._forgotten + len(self.news) if self.news else 0
+
+    def forget_news(self, last: int) -> None:
+        """Forget the news up to a running number: what came since may not have been seen."""
+        with self._lock:
+            count = min(max(last - self._forgotten, 0), len(self.news))
+            del self.news[:count]
+            self._forgotten += count
 
     def keep(self, entry_key: UUID, receipt: Receipt) -> None:
         with self._lock:

@@ -231,10 +231,10 @@ class _Guard:
 
 
 def _with_news(send: Send, session: Session) -> Send:
-    """Say with an answer how much there is that the person is to be told of servers that took over."""
+    """Say with an answer the number of the last that the person is to be told of servers that took over."""
     async def with_news(message: Message) -> None:
-        if message["type"] == "http.response.start" and (news := session.login.memory.news):
-            MutableHeaders(scope=message)["X-News"] = str(len(news))
+        if message["type"] == "http.response.start" and (last := session.login.memory.last_news()):
+            MutableHeaders(scope=message)["X-News"] = str(last)
         await send(message)
 
     return with_news

@@ -43,8 +43,8 @@ Secret = Annotated[Union[Annotated[Key, Tag("Key")], Annotated[Password, Tag("Pa
 class Person(BaseModel):
     """Who is signed in, and what writes must carry as X-CSRF-Token.
 
-    news is what they are to be told of servers that took over; X-News says with every answer how much
-    of that there is.
+    news is what they are to be told of servers that took over, and last_news the number of the last of it; X-News says
+    that with every answer while there is some.
     """
 
     login: str
@@ -58,6 +58,7 @@ class Person(BaseModel):
     today: str
     idle_minutes: int
     news: list[str]
+    last_news: int
 
 
 class Who(BaseModel):
@@ -102,7 +103,7 @@ def sign_out(request: Request, response: Response) -> None:
 
 @router.delete("/news", status_code=204)
 def forget_news(seen: Annotated[int, Query(ge=0, le=MOST_NEWS)]) -> None:
-    """Forget the first of the news, as many as were seen."""
+    """Forget the news up to the number of the last that was seen."""
     database.forget_news(seen)
 
 
@@ -113,13 +114,14 @@ def _who(request: Request, session: Optional[Session]) -> Who:
 
 def _person(session: Session, version: str) -> Person:
     with database.acting_as(session.login):
-        server, why_not, news = database.describe_server(), database.rights()["why_not"], database.news()
+        server, why_not = database.describe_server(), database.rights()["why_not"]
+        news, last_news = database.news()
     if session.by_link and server["login"] == database.VIEWER:
         why_not = VIEWER
     return Person(login=server["login"], name=session.name, may_change=not why_not, why_not=why_not,
                   token=session.token, database=server["database"], server=f"PostgreSQL {server['version']}",
                   version=version, today=server["today"].isoformat(), idle_minutes=IDLE_SECONDS // 60,
-                  news=news)
+                  news=news, last_news=last_news)
 
 
 def secret_of(scope: Scope, headers: Headers) -> str:

@@ -32,12 +32,12 @@ export function keepToken(next: string): void {
 }
 
 /**
- * Be told whether the server answered a request, when it no longer knows the session, and how much news it has for the
- * person; and be asked for the token of the session as it is by now.
+ * Be told whether the server answered a request, when it no longer knows the session, and the number of its last news
+ * for the person; and be asked for the token of the session as it is by now.
  */
 export function listen(
   answered: (answered: boolean) => void, sessionOver: () => void, renew: () => Promise<string>,
-  news: (count: number) => void,
+  news: (last: number) => void,
 ): void {
   onAnswer = answered;
   onNews = news;

@@ -86,8 +86,8 @@ export function SessionProvider({ children }: { children: ReactNode }) {
         accept(now);
         return now.person && now.person.login === seen.current?.login ? now.person.token : "";
       },
-      (count) => {
-        if (seen.current && count !== seen.current.news.length) void look();
+      (last) => {
+        if (seen.current && last !== seen.current.last_news) void look();
       },
     );
     onKey(() => void open());

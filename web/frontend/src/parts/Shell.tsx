@@ -55,7 +55,7 @@ export function Shell() {
           <button type="button" onClick={() => void look().then(() => queries.invalidateQueries())}>Try again</button>
         </p>
       )}
-      {person.news.length > 0 && <News said={person.news} />}
+      {person.news.length > 0 && <News said={person.news} last={person.last_news} />}
       <main id="content" ref={content} tabIndex={-1}>
         <Fault at={pathname}>
           <Outlet />
@@ -68,10 +68,10 @@ export function Shell() {
 }
 
 /** What another server that took over may lack; it stays until it was seen. */
-function News({ said }: { said: string[] }) {
+function News({ said, last }: { said: string[]; last: number }) {
   const { look } = useSession();
   const [failure, setFailure] = useState<unknown>(null);
-  const forget = () => send("DELETE", `/api/news?seen=${said.length}`).then(look).catch(setFailure);
+  const forget = () => send("DELETE", `/api/news?seen=${last}`).then(look).catch(setFailure);
   return (
     <div className="news" role="alert">
       <ul>{said.map((one, place) => <li key={place}>{clean(one)}</li>)}</ul>
