@@ -63,7 +63,8 @@ def filled(path):
 
 def ask(visitor, method, path, **more):
     body = WRITES[method, path][0] if (method, path) in WRITES else None
-    return visitor.request(method, filled(path), json=body, **more)
+    seen = "?seen=0" if (method, path) in OWN else ""
+    return visitor.request(method, filled(path) + seen, json=body, **more)
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +135,7 @@ def test_whose_rights_were_taken_away_gets_and_does_nothing(plain, place):
     dan = plain.person("dan", WORD)
     place.sql("REVOKE isp_admin FROM dan GRANTED BY isp")
     before = everything(place.superuser)
-    for method, path in ALL:
+    for method, path in [*READS, *WRITES]:
         problem(ask(dan, method, path), 403)
     assert everything(place.superuser) == before
     place.sql("DROP OWNED BY dan")
