@@ -417,6 +417,8 @@ def _size() -> int:
 
 def _examine(backup: Archive, progress: Progress, say: Callable[[str], object]) -> Outcome:
     """Compare what was restored with what the backup noted, bring it to this program's version, and verify it."""
+    progress("Tidying up", 0, 0)
+    _tidy_up()  # before the rows are read again and again: else each of them is written once more by its first reader
     progress("Comparing", 0, 0)
     differences = _differences(backup.note["stock"]) if backup.note and backup.note["stock"] else None
     with reading() as cur:
@@ -424,12 +426,17 @@ def _examine(backup: Archive, progress: Progress, say: Callable[[str], object]) 
     needed = migrate.pending(version)
     database.upgrade(say, copied=False)
     access.give_rights()
-    progress("Tidying up", 0, 0)
-    with outside_transactions() as cur:
-        cur.execute("VACUUM (ANALYZE)")
+    if needed:
+        progress("Tidying up", 0, 0)
+        _tidy_up()
     checked, findings = verify.verify(progress)
     return Outcome("", version if needed else None, _exactly("customers"), checked["bills"], checked["payments"],
                    differences, findings)
+
+
+def _tidy_up() -> None:
+    with outside_transactions() as cur:
+        cur.execute("VACUUM (ANALYZE)")
 
 
 def _differences(noted: Stock) -> list[str]:
