@@ -222,7 +222,7 @@ class Login:
     is_persons = True  # who is to be told nothing of why they are refused
 
     def __init__(self, parameters: Row, size: int, read_only: bool = False, role: str = "") -> None:
-        self.size, self.read_only = size, read_only
+        self.size, self.read_only, self._role = size, read_only, role
         self.retired = False
         self._books: int | None = None  # the database, by its number
         self.parameters = dict(parameters)
@@ -259,6 +259,10 @@ class Login:
                 self._tell(sentence)
         except psycopg2.Error as exc:  # what could not be looked for now is looked for by the next connection
             log.server_error(exc)
+
+    def renewed(self) -> Login:
+        """Return connections of the same login that are good for the books as they are now."""
+        return Login(self.parameters, self.size, self.read_only, self._role) if self.retired else self
 
     def stay_with(self, books: int) -> None:
         """Raise an Error where connections lead to another database of the same name than before, which was restored:

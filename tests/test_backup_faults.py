@@ -22,6 +22,7 @@ from logins import everything, run
 
 import database
 from tracker import archive, backup, embedded, errors, interrupts
+from web.sessions import Sessions
 
 pytestmark = pytest.mark.slow
 books, folder = pytest.fixture(backups.books), pytest.fixture(backups.folder)
@@ -364,6 +365,12 @@ def test_connections_that_a_restore_left_behind_lead_no_person_into_the_other_bo
     assert run_program(books, "restore", str(path), answers=lines(name_of(books))).returncode == 0
     with database.acting_as(person), pytest.raises(errors.SignInRefused):
         database.add_customer("Bert After", None)
+    sessions, told = Sessions(), []
+    key = sessions.make_link("administrator", person, told.append)
+    _, session = sessions.come_by_link(key)
+    with database.acting_as(session.login):
+        assert database.get_customer(1)["name"] == "Ada Okafor-Li"
+    session.login.close()
     with pytest.raises(errors.Unavailable, match=r"^A backup was restored in place of these books: leave the program, "
                                                  r"and start anew\.$"):
         database.add_customer("Bert After", None)

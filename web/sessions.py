@@ -169,6 +169,7 @@ class Sessions:
             link = self._links.pop(_hashed(key), None)
         if not link:
             raise OldLink
+        link = link._replace(login=link.login.renewed())  # a backup may have been restored since it was made
         try:
             link.tell(self.make_link(*link))
         except OSError as exc:  # whoever has come is in all the same
