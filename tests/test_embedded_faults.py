@@ -547,12 +547,10 @@ def test_a_signal_while_the_server_is_started_ends_the_program_in_one_sentence(f
     assert program.returncode == 128 + number
 
 
-def test_a_backup_as_readme_says_it_can_be_read_again(folder):
+def test_pg_dump_by_hand_reads_the_database_while_it_is_in_use(folder):
     note_a_row(embedded.start(folder, SETTINGS))
     kept = folder.parent / "isp.dump"
     command = f"pg_dump -h {folder}/{cluster_of(folder).name} -U postgres -Fc -f {kept} isp_customer_tracker".split()
-    assert " ".join(command).replace(str(folder), "DATA_FOLDER").replace(str(kept), "isp.dump") in (
-        PROJECT / "README.md").read_text()
     subprocess.run([embedded.binaries() / command[0], *command[1:]], check=True)
     contents = subprocess.run([embedded.binaries() / "pg_restore", "--list", kept], capture_output=True, text=True,
                               check=True).stdout

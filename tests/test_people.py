@@ -625,7 +625,7 @@ def entries(uri):
 def test_people_is_offered_to_whoever_may_manage_them_and_to_the_owner(people, superuser, cluster, books):
     superuser("CREATE ROLE dba LOGIN CREATEROLE; GRANT isp_readonly, isp_admin TO dba WITH ADMIN OPTION")
     superuser("ALTER ROLE dba PASSWORD 'dba'")
-    usual = ["Verify that the money adds up", "About this database", "Undo a deletion"]
+    usual = ["Verify that the money adds up", "About this database", "Undo a deletion", "Back up now"]
     with_people = [*usual[:2], "People", *usual[2:]]
     assert entries(named(cluster, "ann", WORD)) == usual[:2]
     assert entries(named(cluster, "bob", OTHER)) == usual
