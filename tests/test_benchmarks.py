@@ -73,7 +73,12 @@ def test_a_backup_and_its_restore_are_measured_beside_the_bare_tools(db, uri, se
     db.add_customer("Ada Okafor", "+44 20 7946 0958")
     dbname = psycopg2.extensions.parse_dsn(uri)["dbname"]
     db.disconnect()
-    backup, restore = backups.backup_rows(Server(server_uri), dbname, 1)
+    server = Server(server_uri)
+    if int(server.execute("SHOW server_version_num")[0][0]) < 170000:  # to which 18's pg_restore alone complains
+        with pytest.raises(Missing, match="errors ignored on restore"):
+            backups.backup_rows(server, dbname, 1)
+        return
+    backup, restore = backups.backup_rows(server, dbname, 1)
     assert min(backup.ours, backup.bare, restore.ours, restore.bare, restore.peers[0].seconds) > 0
     assert sql("SELECT count(*) AS noted FROM backups") == [{"noted": 1}]
 

@@ -624,9 +624,8 @@ def _others(name: str) -> str:
 def _swap(name: str, beside: str) -> str:
     """Let a database take the place of another, which is kept under another name if it holds anything; return that."""
     database.close_idle()
+    before = _unused(name)
     with transaction() as cur:
-        cur.execute("SELECT to_char(now(), '_YYYY_MM_DD_HH24MISS') AS moment")
-        before = _fitted(name, f"_before{cur.row()['moment']}")
         try:
             cur.execute(SQL("ALTER DATABASE {} RENAME TO {}").format(Identifier(name), Identifier(before)))
             cur.execute(SQL("ALTER DATABASE {} RENAME TO {}").format(Identifier(beside), Identifier(name)))
@@ -643,6 +642,18 @@ def _swap(name: str, beside: str) -> str:
         except psycopg2.errors.ObjectInUse:
             return before
     return ""
+
+
+def _unused(name: str) -> str:
+    """Return a name by the time for the books before; two restores in a second have one name each."""
+    while True:
+        with reading() as cur:
+            cur.execute("SELECT to_char(clock_timestamp(), '_YYYY_MM_DD_HH24MISS') AS moment")
+            before = _fitted(name, f"_before{cur.row()['moment']}")
+            cur.execute("SELECT FROM pg_database WHERE datname = %(name)s", {"name": before})
+            if not cur.rowcount:
+                return before
+        time.sleep(0.1)
 
 
 def _holds_something(name: str) -> bool:
