@@ -578,6 +578,13 @@ def test_a_backup_that_holds_something_else_than_it_notes_is_not_restored(
         assert others(admin, books) == []
 
 
+def test_no_backups_are_removed_from_a_folder_that_was_not_named(run, tmp_path):
+    done = run("backup", "--keep", "7d", ISP_DATA_DIR=str(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr) == (
+        1, "", "Name the folder whose older backups --keep may remove.\n")
+    assert not list(tmp_path.glob("**/*.backup"))
+
+
 @pytest.mark.parametrize("more", [("somewhere",), ("--keep", "7d")])
 def test_check_takes_a_file_and_nothing_else(run, more):
     done = run("backup", "--check", "x.backup", *more)
