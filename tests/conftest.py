@@ -30,6 +30,9 @@ os.environ["ISP_DATA_DIR"] = tempfile.mkdtemp(prefix="isp-tests-data-")
 atexit.register(shutil.rmtree, os.environ["ISP_DATA_DIR"])
 # What is started in the background ignores Ctrl-C, and so would the programs that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# A question that waits: each is announced by the mark of pastes, which an echoed answer is not. What is typed before,
+# the terminal's own line discipline takes.
+PROMPT = r"\?2004h[^\r\n]*: [^\r\n]*$"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg2
 import psycopg2.extensions
 import pytest
-from conftest import PROJECT, environment, lines, run_program, sentence, wait_for
+from conftest import PROJECT, PROMPT, environment, lines, run_program, sentence, wait_for
 
 import database
 from tracker import errors, interrupts, log
@@ -32,7 +32,6 @@ TERMINATE = """
     FROM pg_stat_activity
     WHERE datname = current_database() AND application_name = 'isp-customer-tracker'
 """
-PROMPT = r"\?2004h[^\r\n]*: [^\r\n]*$"
 
 
 @pytest.fixture

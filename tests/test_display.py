@@ -11,7 +11,7 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from conftest import lines
+from conftest import PROMPT, lines
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -104,7 +104,7 @@ def test_stored_text_cannot_steer_a_terminal(screen, hostile, terminal):
     child = terminal()
     shown = ""
     for answer in SCREENS[screen]:
-        child.expect(r"\?2004h[^\r\n]*: [^\r\n]*$")
+        child.expect(PROMPT)
         shown += child.before + child.after
         child.send(f"{answer}\r")
     while child.expect_exact(["Choose: ", "q back): "]):

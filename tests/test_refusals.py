@@ -6,6 +6,7 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pytest
+from conftest import PROMPT
 
 from tracker import bill_run, errors, payments
 from tracker.terminal import forms
@@ -50,7 +51,7 @@ REFUSALS = {
 
 def answer_all(child, answers):
     for answer in answers:
-        child.expect(": [^\r\n]*$")
+        child.expect(PROMPT)
         child.send(f"{answer}\r")
 
 
