@@ -129,7 +129,8 @@ BEGIN
 
     -- Looking.
     GRANT SELECT ON schema_version, customers, locations, services, equipment, billing, billing_items, payments,
-                    payment_allocations, work_locks, verifications, backups, trail, billing_status, customer_credit
+                    payment_allocations, service_pauses, price_changes, equipment_moves, customer_notes, work_locks,
+                    verifications, backups, trail, billing_status, customer_credit
         TO isp_readonly;
     GRANT EXECUTE ON FUNCTION
         folded(text), serial_key(text), phone_country(text), phone_key(text), phone_keys(text, text),
@@ -140,17 +141,24 @@ BEGIN
     TO isp_readonly;
 
     -- Changing. Sums and what tells who did something are no admin's to write; rows go with what they belong to.
-    GRANT INSERT (name, phone_number), UPDATE (name, phone_number), DELETE ON customers TO isp_admin;
+    GRANT INSERT (name, phone_number, email), UPDATE (name, phone_number, email, closed_on, erased_on, merged_into), DELETE
+        ON customers TO isp_admin;
     GRANT INSERT (customer_id, address), UPDATE (address), DELETE ON locations TO isp_admin;
-    GRANT INSERT (location_id, service_name, cost), UPDATE (service_name, cost), DELETE ON services TO isp_admin;
+    GRANT INSERT (location_id, service_name, cost, started_on, ended_on),
+          UPDATE (location_id, service_name, cost, started_on, ended_on), DELETE ON services TO isp_admin;
+    GRANT INSERT (service_id, first_day, last_day), UPDATE (first_day, last_day), DELETE ON service_pauses TO isp_admin;
+    GRANT INSERT (service_id, from_day, cost_before), UPDATE (cost_before), DELETE ON price_changes TO isp_admin;
+    GRANT INSERT (customer_id, note, promised_until, promised_amount), DELETE ON customer_notes TO isp_admin;
     GRANT INSERT (location_id, equipment_name, serial_number, cost, serial_repeat),
-          UPDATE (equipment_name, serial_number, cost, serial_repeat), DELETE ON equipment TO isp_admin;
-    GRANT INSERT (customer_id, description, period, issued_on, due_date, amount_billed),
-          UPDATE (description, due_date, amount_billed), DELETE ON billing TO isp_admin;
-    GRANT INSERT (billing_id, service_id, description, amount) ON billing_items TO isp_admin;
-    GRANT INSERT (customer_id, amount, paid_on, method, reference, entry_key), UPDATE (void_reason), DELETE
+          UPDATE (location_id, equipment_name, serial_number, cost, serial_repeat, retired_on), DELETE ON equipment TO isp_admin;
+    GRANT INSERT (customer_id, description, period, issued_on, due_date, amount_billed, late_fee_for),
+          UPDATE (description, due_date, amount_billed, cancelled_on), DELETE ON billing TO isp_admin;
+    GRANT INSERT (billing_id, service_id, description, amount, first_day, last_day, days, monthly_cost, booked_on)
+        ON billing_items TO isp_admin;
+    GRANT INSERT (customer_id, amount, paid_on, method, reference, entry_key, kind, from_bill), UPDATE (void_reason), DELETE
         ON payments TO isp_admin;
-    GRANT INSERT (payment_id, billing_id, amount, from_credit) ON payment_allocations TO isp_admin;
+    GRANT INSERT (payment_id, billing_id, amount, from_credit, refund_id, made_on), UPDATE (released_on)
+        ON payment_allocations TO isp_admin;
     GRANT UPDATE (taken_at, taken_by) ON work_locks TO isp_admin;
     GRANT INSERT (bills, payments, findings, first_finding) ON verifications TO isp_admin;
     GRANT INSERT (taken_at, path, bytes), UPDATE (checked_at) ON backups TO isp_admin;

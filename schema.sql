@@ -7,7 +7,7 @@ CREATE TABLE schema_version (
     installed_at  timestamptz  NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE schema_version IS 'The versions that these tables have had; the highest is the present one.';
-INSERT INTO schema_version (version) VALUES (7);
+INSERT INTO schema_version (version) VALUES (8);
 
 -- Not numeric(12,2): a cast to that rounds 0.005 up to 0.01 before any CHECK can see it. min_scale() is NULL for NaN and
 -- Infinity, which BETWEEN refuses.
@@ -149,16 +149,29 @@ CREATE TABLE customers (
     phone_number  text,
     created_at    timestamptz  NOT NULL DEFAULT now(),
     name_folded   text         GENERATED ALWAYS AS (folded(name)) STORED,
+    email         text,
+    closed_on     date,
+    erased_on     date,
+    merged_into   bigint,
     CONSTRAINT customers_pkey         PRIMARY KEY (customer_id),
     CONSTRAINT customers_name_length  CHECK (char_length(name) <= 200 AND name ~ '\S'),
     CONSTRAINT customers_name_nfc     CHECK (name IS NFC NORMALIZED),
     CONSTRAINT customers_phone_form   CHECK (phone_number ~* '^[0-9 +().\-/]+([ ,;]*(extension|ext\.?|x|#) ?[0-9]{1,6})?$'
                                              AND char_length(phone_number) BETWEEN 3 AND 32
                                              AND char_length(regexp_replace(phone_number, '[ ,;]*[a-z#].*|[^0-9]', '', 'gi'))
-                                                 BETWEEN 3 AND 15)
+                                                 BETWEEN 3 AND 15),
+    CONSTRAINT customers_email_form   CHECK (char_length(email) <= 254 AND email ~ '^[^@\s]+@[^@\s]+$'),
+    CONSTRAINT customers_closed_range CHECK (closed_on BETWEEN '2000-01-01' AND '2199-12-31'),
+    CONSTRAINT customers_erased_closed CHECK (erased_on IS NULL OR closed_on IS NOT NULL),
+    CONSTRAINT customers_merged_into  FOREIGN KEY (merged_into) REFERENCES customers,
+    CONSTRAINT customers_merged_closed CHECK (merged_into IS NULL OR (closed_on IS NOT NULL AND merged_into <> customer_id))
 );
 COMMENT ON TABLE customers IS 'Somebody who pays for service.';
 COMMENT ON COLUMN customers.name_folded IS 'The name as it is searched and compared.';
+COMMENT ON COLUMN customers.email IS 'Where a reminder goes; NULL for nowhere.';
+COMMENT ON COLUMN customers.closed_on IS 'The last day of an account that is closed; NULL for one that is not.';
+COMMENT ON COLUMN customers.erased_on IS 'The day on which who this was was erased; NULL for somebody who is known.';
+COMMENT ON COLUMN customers.merged_into IS 'The customer who this turned out to be, and who has all that was theirs.';
 COMMENT ON COLUMN customers.phone_number IS 'As it was written, perhaps with an extension; NULL where there is none.';
 
 CREATE TABLE locations (
@@ -181,38 +194,118 @@ CREATE TABLE services (
     service_name         text          NOT NULL,
     cost                 money_amount  NOT NULL,
     service_name_folded  text          GENERATED ALWAYS AS (folded(service_name)) STORED,
+    started_on           date,
+    ended_on             date,
     CONSTRAINT services_pkey               PRIMARY KEY (service_id),
     CONSTRAINT services_location           FOREIGN KEY (location_id) REFERENCES locations ON DELETE CASCADE,
     CONSTRAINT services_name_length        CHECK (char_length(service_name) <= 100 AND service_name ~ '\S'),
     CONSTRAINT services_name_nfc           CHECK (service_name IS NFC NORMALIZED),
-    CONSTRAINT services_cost_not_negative  CHECK (cost >= 0)
+    CONSTRAINT services_cost_not_negative  CHECK (cost >= 0),
+    CONSTRAINT services_days_range         CHECK (started_on BETWEEN '2000-01-01' AND '2199-12-31'
+                                                  AND ended_on BETWEEN '2000-01-01' AND '2199-12-31'),
+    CONSTRAINT services_days_in_order      CHECK (ended_on >= started_on)
 );
 COMMENT ON TABLE services IS 'What a location is subscribed to.';
-COMMENT ON COLUMN services.cost IS 'The monthly charge.';
+COMMENT ON COLUMN services.cost IS 'The monthly charge, when all that price_changes says has come.';
+COMMENT ON COLUMN services.started_on IS 'Its first day; NULL for one that was always there: it is billed from the first run that finds it.';
+COMMENT ON COLUMN services.ended_on IS 'Its last day; NULL while it goes on.';
 COMMENT ON COLUMN services.service_name_folded IS 'The name as it is searched and compared.';
+
+-- Two ranges of one ID each overlap where the IDs are the same, and so an exclusion needs no extension.
+CREATE TABLE service_pauses (
+    service_pause_id  bigint  GENERATED ALWAYS AS IDENTITY,
+    service_id        bigint  NOT NULL,
+    first_day         date    NOT NULL,
+    last_day          date,
+    CONSTRAINT service_pauses_pkey      PRIMARY KEY (service_pause_id),
+    CONSTRAINT service_pauses_service   FOREIGN KEY (service_id) REFERENCES services ON DELETE CASCADE,
+    CONSTRAINT service_pauses_range     CHECK (first_day BETWEEN '2000-01-01' AND '2199-12-31'
+                                               AND last_day BETWEEN '2000-01-01' AND '2199-12-31'),
+    CONSTRAINT service_pauses_in_order  CHECK (last_day >= first_day),
+    CONSTRAINT service_pauses_apart     EXCLUDE USING gist (
+        int8range(service_id, service_id, '[]') WITH &&, daterange(first_day, last_day, '[]') WITH &&
+    )
+);
+COMMENT ON TABLE service_pauses IS 'Days on which a service rests, and is not billed.';
+COMMENT ON COLUMN service_pauses.last_day IS 'The last of these days; NULL until further notice.';
+
+-- The price on a day is cost_before of the first change after it, or where there is none the service's cost.
+CREATE TABLE price_changes (
+    price_change_id  bigint        GENERATED ALWAYS AS IDENTITY,
+    service_id       bigint        NOT NULL,
+    from_day         date          NOT NULL,
+    cost_before      money_amount  NOT NULL,
+    CONSTRAINT price_changes_pkey               PRIMARY KEY (price_change_id),
+    CONSTRAINT price_changes_service            FOREIGN KEY (service_id) REFERENCES services ON DELETE CASCADE,
+    CONSTRAINT price_changes_once_a_day         UNIQUE (service_id, from_day),
+    CONSTRAINT price_changes_range              CHECK (from_day BETWEEN '2000-01-01' AND '2199-12-31'),
+    CONSTRAINT price_changes_cost_not_negative  CHECK (cost_before >= 0)
+);
+COMMENT ON TABLE price_changes IS 'The days on which the monthly charge of a service changes, and what it was before.';
+COMMENT ON COLUMN price_changes.from_day IS 'The first day of the new charge.';
+COMMENT ON COLUMN price_changes.cost_before IS 'The charge until the day before.';
 
 CREATE TABLE equipment (
     equipment_id           bigint        GENERATED ALWAYS AS IDENTITY,
-    location_id            bigint        NOT NULL,
+    location_id            bigint,
     equipment_name         text          NOT NULL,
     serial_number          text,
     cost                   money_amount  NOT NULL,
     serial_repeat          integer       NOT NULL DEFAULT 0,
     equipment_name_folded  text          GENERATED ALWAYS AS (folded(equipment_name)) STORED,
+    retired_on             date,
     CONSTRAINT equipment_pkey               PRIMARY KEY (equipment_id),
     CONSTRAINT equipment_location           FOREIGN KEY (location_id) REFERENCES locations ON DELETE CASCADE,
     CONSTRAINT equipment_name_length        CHECK (char_length(equipment_name) <= 100 AND equipment_name ~ '\S'),
     CONSTRAINT equipment_name_nfc           CHECK (equipment_name IS NFC NORMALIZED),
     CONSTRAINT equipment_serial_length      CHECK (char_length(serial_number) <= 100 AND serial_number ~ '\S'),
-    CONSTRAINT equipment_cost_not_negative  CHECK (cost >= 0)
+    CONSTRAINT equipment_cost_not_negative  CHECK (cost >= 0),
+    CONSTRAINT equipment_retired            CHECK (retired_on IS NULL OR location_id IS NULL)
 );
-COMMENT ON TABLE equipment IS 'A device that stands at a location.';
+COMMENT ON TABLE equipment IS 'A device, at a location or in stock.';
+COMMENT ON COLUMN equipment.location_id IS 'Where it stands; NULL while it is in stock, or when it is gone.';
+COMMENT ON COLUMN equipment.retired_on IS 'The day on which it was written off; NULL for one that is there.';
 COMMENT ON COLUMN equipment.serial_number IS
     'As it was written; no two devices share one, whatever its case and separators. NULL where there is none.';
 COMMENT ON COLUMN equipment.cost IS 'What the device is worth; it is on no bill.';
 COMMENT ON COLUMN equipment.equipment_name_folded IS 'The name as it is searched and compared.';
 COMMENT ON COLUMN equipment.serial_repeat IS
     'Above 0 for a device that shared another''s serial number before version 3 forbade that.';
+
+-- A place that is gone is still known by what was written of it.
+CREATE TABLE equipment_moves (
+    equipment_move_id  bigint       GENERATED ALWAYS AS IDENTITY,
+    equipment_id       bigint       NOT NULL,
+    from_location_id   bigint,
+    to_location_id     bigint,
+    from_place         text         NOT NULL,
+    to_place           text         NOT NULL,
+    moved_on           date         NOT NULL DEFAULT CURRENT_DATE,
+    moved_at           timestamptz  NOT NULL DEFAULT now(),
+    moved_by           text         NOT NULL DEFAULT acting_person(),
+    CONSTRAINT equipment_moves_pkey       PRIMARY KEY (equipment_move_id),
+    CONSTRAINT equipment_moves_equipment  FOREIGN KEY (equipment_id) REFERENCES equipment ON DELETE CASCADE
+);
+COMMENT ON TABLE equipment_moves IS 'Where devices went, and who says so; kept by a trigger.';
+COMMENT ON COLUMN equipment_moves.from_place IS 'Where it had been, in words of that day.';
+
+CREATE TABLE customer_notes (
+    customer_note_id  bigint       GENERATED ALWAYS AS IDENTITY,
+    customer_id       bigint       NOT NULL,
+    noted_at          timestamptz  NOT NULL DEFAULT now(),
+    noted_by          text         NOT NULL DEFAULT acting_person(),
+    note              text,
+    promised_until    date,
+    promised_amount   money_amount,
+    CONSTRAINT customer_notes_pkey      PRIMARY KEY (customer_note_id),
+    CONSTRAINT customer_notes_customer  FOREIGN KEY (customer_id) REFERENCES customers ON DELETE CASCADE,
+    CONSTRAINT customer_notes_length    CHECK (char_length(note) <= 2000 AND note ~ '\S'),
+    CONSTRAINT customer_notes_says      CHECK (note IS NOT NULL OR promised_until IS NOT NULL),
+    CONSTRAINT customer_notes_promise   CHECK ((promised_until IS NULL) = (promised_amount IS NULL) AND promised_amount > 0),
+    CONSTRAINT customer_notes_range     CHECK (promised_until BETWEEN '2000-01-01' AND '2199-12-31')
+);
+COMMENT ON TABLE customer_notes IS 'What was said with a customer, and what they promised to pay.';
+COMMENT ON COLUMN customer_notes.promised_until IS 'The day by which promised_amount is to be paid; NULL for no promise.';
 
 -- Money records outlive a careless DELETE: no cascade from customers.
 CREATE TABLE billing (
@@ -226,14 +319,19 @@ CREATE TABLE billing (
     amount_paid        money_amount  NOT NULL DEFAULT 0,
     amount_due         money_amount  GENERATED ALWAYS AS (amount_billed - amount_paid) STORED,
     last_payment_date  business_day,
+    settled_on         date,
+    cancelled_on       date,
+    merged_from        bigint,
+    late_fee_for       bigint,
     CONSTRAINT billing_pkey                 PRIMARY KEY (billing_id),
     CONSTRAINT billing_customer             FOREIGN KEY (customer_id) REFERENCES customers,
     CONSTRAINT billing_description_length   CHECK (char_length(description) <= 200 AND description ~ '\S'),
     CONSTRAINT billing_description_nfc      CHECK (description IS NFC NORMALIZED),
     CONSTRAINT billing_period_first_day     CHECK (extract(day FROM period) = 1),
-    CONSTRAINT billing_once_a_period        UNIQUE (customer_id, period),
     CONSTRAINT billing_amount_not_negative  CHECK (amount_billed >= 0),
-    CONSTRAINT billing_not_overpaid         CHECK (amount_paid BETWEEN 0 AND amount_billed)
+    CONSTRAINT billing_not_overpaid         CHECK (amount_paid BETWEEN 0 AND amount_billed),
+    CONSTRAINT billing_cancelled_is_empty   CHECK (cancelled_on IS NULL OR amount_billed = 0),
+    CONSTRAINT billing_late_fee_for         FOREIGN KEY (late_fee_for) REFERENCES billing
 );
 COMMENT ON TABLE billing IS 'A bill of a customer.';
 COMMENT ON COLUMN billing.period IS
@@ -245,6 +343,11 @@ COMMENT ON COLUMN billing.amount_paid IS
     'The sum of its allocations from payments that are not void; kept by triggers.';
 COMMENT ON COLUMN billing.amount_due IS 'What is left to pay: amount_billed less amount_paid.';
 COMMENT ON COLUMN billing.last_payment_date IS 'The day of the latest such payment, or NULL; kept by triggers.';
+COMMENT ON COLUMN billing.settled_on IS
+    'The latest day on which anything was allocated to it, as far as it counts; NULL where last_payment_date says it.';
+COMMENT ON COLUMN billing.cancelled_on IS 'The day on which it was deleted: it stays for the reports of the days before.';
+COMMENT ON COLUMN billing.merged_from IS 'The customer whose it was before they were merged into this one.';
+COMMENT ON COLUMN billing.late_fee_for IS 'The bill that this is the late fee of; NULL for any other.';
 
 -- service_id is no foreign key: a line outlives its service.
 CREATE TABLE billing_items (
@@ -253,14 +356,29 @@ CREATE TABLE billing_items (
     service_id       bigint,
     description      text          NOT NULL,
     amount           money_amount  NOT NULL,
+    first_day        date,
+    last_day         date,
+    days             integer,
+    monthly_cost     numeric,
+    booked_on        date,
     CONSTRAINT billing_items_pkey                PRIMARY KEY (billing_item_id),
     CONSTRAINT billing_items_bill                FOREIGN KEY (billing_id) REFERENCES billing ON DELETE CASCADE,
-    CONSTRAINT billing_items_description_length  CHECK (char_length(description) <= 500 AND description ~ '\S')
+    CONSTRAINT billing_items_description_length  CHECK (char_length(description) <= 500 AND description ~ '\S'),
+    CONSTRAINT billing_items_days                CHECK (
+        num_nulls(first_day, last_day, days, monthly_cost) IN (0, 4)
+        AND abs(days) = last_day - first_day + 1
+        AND date_trunc('month', first_day::timestamp) = date_trunc('month', last_day::timestamp)
+    )
 );
 COMMENT ON TABLE billing_items IS 'The lines of a bill, as they were when it was made.';
 COMMENT ON COLUMN billing_items.service_id IS
     'The service that was billed, which may be gone; NULL for a line typed by hand.';
 COMMENT ON COLUMN billing_items.amount IS 'What the line adds to the bill; below 0 where the bill was lowered.';
+COMMENT ON COLUMN billing_items.first_day IS
+    'The first of the days that the line is for, all of one month; of a line of a run before version 8 NULL: the whole month.';
+COMMENT ON COLUMN billing_items.days IS 'How many days that is; below 0 where the line takes back days that were billed.';
+COMMENT ON COLUMN billing_items.monthly_cost IS 'The monthly charge that the line goes by.';
+COMMENT ON COLUMN billing_items.booked_on IS 'The day of a line that came after the bill was issued; NULL for one of its first.';
 
 CREATE TABLE payments (
     payment_id        bigint        GENERATED ALWAYS AS IDENTITY,
@@ -277,6 +395,8 @@ CREATE TABLE payments (
     voided_at         timestamptz,
     void_reason       text,
     voided_on         date,
+    kind              text          NOT NULL DEFAULT 'payment',
+    from_bill         bigint,
     CONSTRAINT payments_pkey                PRIMARY KEY (payment_id),
     CONSTRAINT payments_customer            FOREIGN KEY (customer_id) REFERENCES customers,
     CONSTRAINT payments_entry_once          UNIQUE (entry_key),
@@ -285,10 +405,15 @@ CREATE TABLE payments (
     CONSTRAINT payments_method_known        CHECK (method IN ('cash', 'card', 'transfer', 'direct debit', 'cheque', 'other')),
     CONSTRAINT payments_reference_length    CHECK (char_length(reference) <= 100 AND reference ~ '\S'),
     CONSTRAINT payments_void_reason_length  CHECK (char_length(void_reason) <= 200 AND void_reason ~ '\S'),
-    CONSTRAINT payments_void_has_reason     CHECK ((voided_at IS NULL) = (void_reason IS NULL))
+    CONSTRAINT payments_void_has_reason     CHECK ((voided_at IS NULL) = (void_reason IS NULL)),
+    CONSTRAINT payments_kind_known          CHECK (kind IN ('payment', 'credit note', 'write-off', 'refund')),
+    CONSTRAINT payments_from_bill           FOREIGN KEY (from_bill) REFERENCES billing ON DELETE SET NULL
 );
-COMMENT ON TABLE payments IS 'Money received from a customer.';
-COMMENT ON COLUMN payments.amount IS 'What was received.';
+COMMENT ON TABLE payments IS 'What lowers what a customer owes: money received, credit notes, write-offs; and money given back.';
+COMMENT ON COLUMN payments.kind IS
+    'payment for money received, credit note, write-off, or refund: money given back, taken from what others have left.';
+COMMENT ON COLUMN payments.from_bill IS 'The bill that came to less than nothing, of a credit note that a run made.';
+COMMENT ON COLUMN payments.amount IS 'How much, always above 0.';
 COMMENT ON COLUMN payments.amount_allocated IS 'The sum of its allocations; kept by triggers.';
 COMMENT ON COLUMN payments.amount_left IS
     'amount less amount_allocated: the customer''s credit, unless the payment is void.';
@@ -302,17 +427,25 @@ COMMENT ON COLUMN payments.voided_on IS 'The day of that, by the calendar of who
 CREATE TABLE payment_allocations (
     payment_allocation_id  bigint        GENERATED ALWAYS AS IDENTITY,
     payment_id             bigint        NOT NULL,
-    billing_id             bigint        NOT NULL,
+    billing_id             bigint,
     amount                 money_amount  NOT NULL,
     from_credit            boolean       NOT NULL DEFAULT false,
+    refund_id              bigint,
+    made_on                date,
+    released_on            date,
     CONSTRAINT payment_allocations_pkey             PRIMARY KEY (payment_allocation_id),
     CONSTRAINT payment_allocations_payment          FOREIGN KEY (payment_id) REFERENCES payments ON DELETE CASCADE,
     CONSTRAINT payment_allocations_bill             FOREIGN KEY (billing_id) REFERENCES billing ON DELETE CASCADE,
-    CONSTRAINT payment_allocations_amount_positive  CHECK (amount > 0)
+    CONSTRAINT payment_allocations_amount_positive  CHECK (amount > 0),
+    CONSTRAINT payment_allocations_refund           FOREIGN KEY (refund_id) REFERENCES payments ON DELETE CASCADE,
+    CONSTRAINT payment_allocations_of_one           CHECK (num_nonnulls(billing_id, refund_id) = 1)
 );
 COMMENT ON TABLE payment_allocations IS
     'Which bill a payment paid. Never edited; those of a void payment stay, and count for nothing.';
 COMMENT ON COLUMN payment_allocations.amount IS 'How much of the bill it paid.';
+COMMENT ON COLUMN payment_allocations.refund_id IS 'The refund that it went into, where it paid no bill.';
+COMMENT ON COLUMN payment_allocations.made_on IS 'The day from which it counts; NULL for that of its payment.';
+COMMENT ON COLUMN payment_allocations.released_on IS 'The day from which it counts no more; NULL while it does.';
 COMMENT ON COLUMN payment_allocations.from_credit IS 'True where the money was there before, as credit.';
 
 -- Not an advisory lock, which a login that may only look could take and keep.
@@ -411,12 +544,21 @@ CREATE INDEX customers_phone_reversed      ON customers (reverse(phone_key(phone
 CREATE INDEX services_location_id          ON services (location_id);
 CREATE INDEX equipment_location_id         ON equipment (location_id);
 CREATE UNIQUE INDEX equipment_serial_once  ON equipment (serial_key(serial_number) text_pattern_ops, serial_repeat);
+CREATE INDEX equipment_moves_equipment_id  ON equipment_moves (equipment_id);
+CREATE INDEX customer_notes_customer_id    ON customer_notes (customer_id, noted_at);
+CREATE INDEX customers_closed              ON customers (closed_on, customer_id) WHERE closed_on IS NOT NULL;
+CREATE UNIQUE INDEX billing_once_a_period  ON billing (customer_id, period) WHERE cancelled_on IS NULL AND merged_from IS NULL;
+CREATE UNIQUE INDEX billing_late_fee_once  ON billing (late_fee_for) WHERE cancelled_on IS NULL AND late_fee_for IS NOT NULL;
 CREATE INDEX billing_items_billing_id      ON billing_items (billing_id);
 CREATE INDEX payments_customer_paid_on     ON payments (customer_id, paid_on, payment_id);
 CREATE INDEX payments_reference            ON payments (folded(reference) text_pattern_ops) WHERE reference IS NOT NULL;
 CREATE INDEX payments_credit               ON payments (customer_id) INCLUDE (amount_left) WHERE amount_left > 0 AND voided_at IS NULL;
 CREATE INDEX payment_allocations_payment   ON payment_allocations (payment_id);
 CREATE INDEX payment_allocations_bill      ON payment_allocations (billing_id);
+CREATE INDEX customers_merged_into         ON customers (merged_into) WHERE merged_into IS NOT NULL;
+CREATE INDEX billing_late_fee_for          ON billing (late_fee_for) WHERE late_fee_for IS NOT NULL;
+CREATE INDEX payments_from_bill            ON payments (from_bill) WHERE from_bill IS NOT NULL;
+CREATE INDEX payment_allocations_refund    ON payment_allocations (refund_id) WHERE refund_id IS NOT NULL;
 -- The late report and the aging report read this index alone, and of it only what is due.
 CREATE INDEX billing_unpaid                ON billing (due_date, customer_id) INCLUDE (amount_due) WHERE amount_due > 0;
 -- Bills and payments arrive in the order of their months, so a BRIN of a few pages finds a month among millions.
@@ -796,6 +938,14 @@ BEGIN
             SELECT min(payment_id), max(payment_id), count(*) INTO first, last, many FROM added;
         WHEN 'payment_allocations' THEN
             SELECT min(payment_allocation_id), max(payment_allocation_id), count(*) INTO first, last, many FROM added;
+        WHEN 'service_pauses' THEN
+            SELECT min(service_pause_id), max(service_pause_id), count(*) INTO first, last, many FROM added;
+        WHEN 'price_changes' THEN
+            SELECT min(price_change_id), max(price_change_id), count(*) INTO first, last, many FROM added;
+        WHEN 'equipment_moves' THEN
+            SELECT min(equipment_move_id), max(equipment_move_id), count(*) INTO first, last, many FROM added;
+        WHEN 'customer_notes' THEN
+            SELECT min(customer_note_id), max(customer_note_id), count(*) INTO first, last, many FROM added;
     END CASE;
     IF many = last - first + 1 THEN
         ids := int8multirange(int8range(first, last, '[]'));
@@ -929,10 +1079,14 @@ BEGIN
             ('locations', 'location_id', 'customer_id', '{address_folded}', '{}'),
             ('services', 'service_id', 'location_id', '{service_name_folded}', '{}'),
             ('equipment', 'equipment_id', 'location_id', '{equipment_name_folded}', '{}'),
-            ('billing', 'billing_id', 'customer_id', '{}', '{amount_paid,amount_due,last_payment_date}'),
+            ('billing', 'billing_id', 'customer_id', '{}', '{amount_paid,amount_due,last_payment_date,settled_on}'),
             ('billing_items', 'billing_item_id', 'billing_id', '{}', '{}'),
             ('payments', 'payment_id', 'customer_id', '{}', '{amount_allocated,amount_left}'),
-            ('payment_allocations', 'payment_allocation_id', 'payment_id', '{}', '{}')
+            ('payment_allocations', 'payment_allocation_id', 'payment_id', '{}', '{}'),
+            ('service_pauses', 'service_pause_id', 'service_id', '{}', '{}'),
+            ('price_changes', 'price_change_id', 'service_id', '{}', '{}'),
+            ('equipment_moves', 'equipment_move_id', 'equipment_id', '{}', '{}'),
+            ('customer_notes', 'customer_note_id', 'customer_id', '{}', '{}')
         ) AS noted (name, key, parent, spellings, sums)
     LOOP
         EXECUTE format(
@@ -966,7 +1120,7 @@ BEGIN
     FROM (SELECT line FROM deleted_rows(in_transaction, at, into_table) LIMIT 1) AS lost
     JOIN pg_attribute ON line ? attname
     WHERE attrelid = into_table::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
-      AND attname NOT IN ('amount_paid', 'last_payment_date', 'amount_allocated');
+      AND attname NOT IN ('amount_paid', 'last_payment_date', 'settled_on', 'amount_allocated');
     IF columns IS NULL THEN
         RETURN;
     END IF;
@@ -1026,7 +1180,8 @@ DECLARE
 BEGIN
     PERFORM 1 FROM customers WHERE customer_id = ANY (customer_ids) ORDER BY customer_id FOR UPDATE;
     FOREACH name IN ARRAY ARRAY[
-        'customers', 'locations', 'services', 'equipment', 'billing', 'billing_items', 'payments'
+        'customers', 'locations', 'services', 'service_pauses', 'price_changes', 'equipment', 'equipment_moves',
+        'customer_notes', 'billing', 'billing_items', 'payments'
     ] LOOP
         PERFORM restore_rows(name, in_transaction, at, without_taken_serials);
     END LOOP;

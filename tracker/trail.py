@@ -18,7 +18,8 @@ KINDS = ("added", "changed", "deleted")
 KEYS = {
     "customers": "customer_id", "locations": "location_id", "services": "service_id", "equipment": "equipment_id",
     "billing": "billing_id", "billing_items": "billing_item_id", "payments": "payment_id",
-    "payment_allocations": "payment_allocation_id",
+    "payment_allocations": "payment_allocation_id", "service_pauses": "service_pause_id",
+    "price_changes": "price_change_id", "equipment_moves": "equipment_move_id", "customer_notes": "customer_note_id",
 }
 
 

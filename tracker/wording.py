@@ -14,6 +14,7 @@ OURS = "isp-customer-tracker"
 NOUNS = {
     "customers": "customer", "locations": "location", "services": "service", "equipment": "equipment",
     "billing": "bill", "billing_items": "bill line", "payments": "payment", "payment_allocations": "allocation",
+    "service_pauses": "pause", "price_changes": "change of price", "equipment_moves": "move", "customer_notes": "note",
     "trail": "row of the trail",
 }
 # What tells a record from others of its table.

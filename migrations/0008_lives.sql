@@ -1,0 +1,329 @@
+-- Gives accounts a whole life: first and last days of services, pauses and prices to come, credits, stock, notes.
+--
+-- New columns have no domain, whose rule would have each row written anew. What is there is as it was: services that were
+-- always there, lines that are for a whole month, allocations that count from the day of their payment.
+
+ALTER TABLE customers
+    ADD COLUMN email text, ADD COLUMN closed_on date, ADD COLUMN erased_on date, ADD COLUMN merged_into bigint;
+ALTER TABLE customers ADD CONSTRAINT customers_email_form CHECK (char_length(email) <= 254 AND email ~ '^[^@\s]+@[^@\s]+$') NOT VALID;
+ALTER TABLE customers VALIDATE CONSTRAINT customers_email_form;
+ALTER TABLE customers ADD CONSTRAINT customers_closed_range CHECK (closed_on BETWEEN '2000-01-01' AND '2199-12-31') NOT VALID;
+ALTER TABLE customers VALIDATE CONSTRAINT customers_closed_range;
+ALTER TABLE customers ADD CONSTRAINT customers_erased_closed CHECK (erased_on IS NULL OR closed_on IS NOT NULL) NOT VALID;
+ALTER TABLE customers VALIDATE CONSTRAINT customers_erased_closed;
+ALTER TABLE customers ADD CONSTRAINT customers_merged_into FOREIGN KEY (merged_into) REFERENCES customers NOT VALID;
+ALTER TABLE customers VALIDATE CONSTRAINT customers_merged_into;
+ALTER TABLE customers ADD CONSTRAINT customers_merged_closed CHECK (merged_into IS NULL OR (closed_on IS NOT NULL AND merged_into <> customer_id)) NOT VALID;
+ALTER TABLE customers VALIDATE CONSTRAINT customers_merged_closed;
+COMMENT ON COLUMN customers.email IS 'Where a reminder goes; NULL for nowhere.';
+COMMENT ON COLUMN customers.closed_on IS 'The last day of an account that is closed; NULL for one that is not.';
+COMMENT ON COLUMN customers.erased_on IS 'The day on which who this was was erased; NULL for somebody who is known.';
+COMMENT ON COLUMN customers.merged_into IS 'The customer who this turned out to be, and who has all that was theirs.';
+
+ALTER TABLE services ADD COLUMN started_on date, ADD COLUMN ended_on date;
+ALTER TABLE services ADD CONSTRAINT services_days_range CHECK (started_on BETWEEN '2000-01-01' AND '2199-12-31'
+        AND ended_on BETWEEN '2000-01-01' AND '2199-12-31') NOT VALID;
+ALTER TABLE services VALIDATE CONSTRAINT services_days_range;
+ALTER TABLE services ADD CONSTRAINT services_days_in_order CHECK (ended_on >= started_on) NOT VALID;
+ALTER TABLE services VALIDATE CONSTRAINT services_days_in_order;
+COMMENT ON COLUMN services.cost IS 'The monthly charge, when all that price_changes says has come.';
+COMMENT ON COLUMN services.started_on IS 'Its first day; NULL for one that was always there: it is billed from the first run that finds it.';
+COMMENT ON COLUMN services.ended_on IS 'Its last day; NULL while it goes on.';
+
+CREATE TABLE service_pauses (
+    service_pause_id  bigint  GENERATED ALWAYS AS IDENTITY,
+    service_id        bigint  NOT NULL,
+    first_day         date    NOT NULL,
+    last_day          date,
+    CONSTRAINT service_pauses_pkey      PRIMARY KEY (service_pause_id),
+    CONSTRAINT service_pauses_service   FOREIGN KEY (service_id) REFERENCES services ON DELETE CASCADE,
+    CONSTRAINT service_pauses_range     CHECK (first_day BETWEEN '2000-01-01' AND '2199-12-31'
+                                               AND last_day BETWEEN '2000-01-01' AND '2199-12-31'),
+    CONSTRAINT service_pauses_in_order  CHECK (last_day >= first_day),
+    CONSTRAINT service_pauses_apart     EXCLUDE USING gist (
+        int8range(service_id, service_id, '[]') WITH &&, daterange(first_day, last_day, '[]') WITH &&
+    )
+);
+COMMENT ON TABLE service_pauses IS 'Days on which a service rests, and is not billed.';
+COMMENT ON COLUMN service_pauses.last_day IS 'The last of these days; NULL until further notice.';
+
+CREATE TABLE price_changes (
+    price_change_id  bigint        GENERATED ALWAYS AS IDENTITY,
+    service_id       bigint        NOT NULL,
+    from_day         date          NOT NULL,
+    cost_before      money_amount  NOT NULL,
+    CONSTRAINT price_changes_pkey               PRIMARY KEY (price_change_id),
+    CONSTRAINT price_changes_service            FOREIGN KEY (service_id) REFERENCES services ON DELETE CASCADE,
+    CONSTRAINT price_changes_once_a_day         UNIQUE (service_id, from_day),
+    CONSTRAINT price_changes_range              CHECK (from_day BETWEEN '2000-01-01' AND '2199-12-31'),
+    CONSTRAINT price_changes_cost_not_negative  CHECK (cost_before >= 0)
+);
+COMMENT ON TABLE price_changes IS 'The days on which the monthly charge of a service changes, and what it was before.';
+COMMENT ON COLUMN price_changes.from_day IS 'The first day of the new charge.';
+COMMENT ON COLUMN price_changes.cost_before IS 'The charge until the day before.';
+
+ALTER TABLE equipment ALTER COLUMN location_id DROP NOT NULL, ADD COLUMN retired_on date;
+ALTER TABLE equipment ADD CONSTRAINT equipment_retired CHECK (retired_on IS NULL OR location_id IS NULL) NOT VALID;
+ALTER TABLE equipment VALIDATE CONSTRAINT equipment_retired;
+COMMENT ON TABLE equipment IS 'A device, at a location or in stock.';
+COMMENT ON COLUMN equipment.location_id IS 'Where it stands; NULL while it is in stock, or when it is gone.';
+COMMENT ON COLUMN equipment.retired_on IS 'The day on which it was written off; NULL for one that is there.';
+
+CREATE TABLE equipment_moves (
+    equipment_move_id  bigint       GENERATED ALWAYS AS IDENTITY,
+    equipment_id       bigint       NOT NULL,
+    from_location_id   bigint,
+    to_location_id     bigint,
+    from_place         text         NOT NULL,
+    to_place           text         NOT NULL,
+    moved_on           date         NOT NULL DEFAULT CURRENT_DATE,
+    moved_at           timestamptz  NOT NULL DEFAULT now(),
+    moved_by           text         NOT NULL DEFAULT acting_person(),
+    CONSTRAINT equipment_moves_pkey       PRIMARY KEY (equipment_move_id),
+    CONSTRAINT equipment_moves_equipment  FOREIGN KEY (equipment_id) REFERENCES equipment ON DELETE CASCADE
+);
+COMMENT ON TABLE equipment_moves IS 'Where devices went, and who says so; kept by a trigger.';
+COMMENT ON COLUMN equipment_moves.from_place IS 'Where it had been, in words of that day.';
+
+CREATE TABLE customer_notes (
+    customer_note_id  bigint       GENERATED ALWAYS AS IDENTITY,
+    customer_id       bigint       NOT NULL,
+    noted_at          timestamptz  NOT NULL DEFAULT now(),
+    noted_by          text         NOT NULL DEFAULT acting_person(),
+    note              text,
+    promised_until    date,
+    promised_amount   money_amount,
+    CONSTRAINT customer_notes_pkey      PRIMARY KEY (customer_note_id),
+    CONSTRAINT customer_notes_customer  FOREIGN KEY (customer_id) REFERENCES customers ON DELETE CASCADE,
+    CONSTRAINT customer_notes_length    CHECK (char_length(note) <= 2000 AND note ~ '\S'),
+    CONSTRAINT customer_notes_says      CHECK (note IS NOT NULL OR promised_until IS NOT NULL),
+    CONSTRAINT customer_notes_promise   CHECK ((promised_until IS NULL) = (promised_amount IS NULL) AND promised_amount > 0),
+    CONSTRAINT customer_notes_range     CHECK (promised_until BETWEEN '2000-01-01' AND '2199-12-31')
+);
+COMMENT ON TABLE customer_notes IS 'What was said with a customer, and what they promised to pay.';
+COMMENT ON COLUMN customer_notes.promised_until IS 'The day by which promised_amount is to be paid; NULL for no promise.';
+
+ALTER TABLE billing
+    ADD COLUMN settled_on date, ADD COLUMN cancelled_on date, ADD COLUMN merged_from bigint, ADD COLUMN late_fee_for bigint,
+    DROP CONSTRAINT billing_once_a_period;
+ALTER TABLE billing ADD CONSTRAINT billing_cancelled_is_empty CHECK (cancelled_on IS NULL OR amount_billed = 0) NOT VALID;
+ALTER TABLE billing VALIDATE CONSTRAINT billing_cancelled_is_empty;
+ALTER TABLE billing ADD CONSTRAINT billing_late_fee_for FOREIGN KEY (late_fee_for) REFERENCES billing NOT VALID;
+ALTER TABLE billing VALIDATE CONSTRAINT billing_late_fee_for;
+COMMENT ON COLUMN billing.settled_on IS
+    'The latest day on which anything was allocated to it, as far as it counts; NULL where last_payment_date says it.';
+COMMENT ON COLUMN billing.cancelled_on IS 'The day on which it was deleted: it stays for the reports of the days before.';
+COMMENT ON COLUMN billing.merged_from IS 'The customer whose it was before they were merged into this one.';
+COMMENT ON COLUMN billing.late_fee_for IS 'The bill that this is the late fee of; NULL for any other.';
+
+ALTER TABLE billing_items
+    ADD COLUMN first_day date, ADD COLUMN last_day date, ADD COLUMN days integer, ADD COLUMN monthly_cost numeric,
+    ADD COLUMN booked_on date;
+ALTER TABLE billing_items ADD CONSTRAINT billing_items_days CHECK (
+        num_nulls(first_day, last_day, days, monthly_cost) IN (0, 4)
+        AND abs(days) = last_day - first_day + 1
+        AND date_trunc('month', first_day::timestamp) = date_trunc('month', last_day::timestamp)
+        ) NOT VALID;
+ALTER TABLE billing_items VALIDATE CONSTRAINT billing_items_days;
+COMMENT ON COLUMN billing_items.first_day IS
+    'The first of the days that the line is for, all of one month; of a line of a run before version 8 NULL: the whole month.';
+COMMENT ON COLUMN billing_items.days IS 'How many days that is; below 0 where the line takes back days that were billed.';
+COMMENT ON COLUMN billing_items.monthly_cost IS 'The monthly charge that the line goes by.';
+COMMENT ON COLUMN billing_items.booked_on IS 'The day of a line that came after the bill was issued; NULL for one of its first.';
+
+ALTER TABLE payments ADD COLUMN kind text NOT NULL DEFAULT 'payment', ADD COLUMN from_bill bigint;
+ALTER TABLE payments ADD CONSTRAINT payments_kind_known CHECK (kind IN ('payment', 'credit note', 'write-off', 'refund')) NOT VALID;
+ALTER TABLE payments VALIDATE CONSTRAINT payments_kind_known;
+ALTER TABLE payments ADD CONSTRAINT payments_from_bill FOREIGN KEY (from_bill) REFERENCES billing ON DELETE SET NULL NOT VALID;
+ALTER TABLE payments VALIDATE CONSTRAINT payments_from_bill;
+COMMENT ON TABLE payments IS 'What lowers what a customer owes: money received, credit notes, write-offs; and money given back.';
+COMMENT ON COLUMN payments.kind IS
+    'payment for money received, credit note, write-off, or refund: money given back, taken from what others have left.';
+COMMENT ON COLUMN payments.from_bill IS 'The bill that came to less than nothing, of a credit note that a run made.';
+COMMENT ON COLUMN payments.amount IS 'How much, always above 0.';
+
+ALTER TABLE payment_allocations
+    ALTER COLUMN billing_id DROP NOT NULL, ADD COLUMN refund_id bigint, ADD COLUMN made_on date, ADD COLUMN released_on date;
+ALTER TABLE payment_allocations ADD CONSTRAINT payment_allocations_refund FOREIGN KEY (refund_id) REFERENCES payments ON DELETE CASCADE NOT VALID;
+ALTER TABLE payment_allocations VALIDATE CONSTRAINT payment_allocations_refund;
+ALTER TABLE payment_allocations ADD CONSTRAINT payment_allocations_of_one CHECK (num_nonnulls(billing_id, refund_id) = 1) NOT VALID;
+ALTER TABLE payment_allocations VALIDATE CONSTRAINT payment_allocations_of_one;
+COMMENT ON COLUMN payment_allocations.refund_id IS 'The refund that it went into, where it paid no bill.';
+COMMENT ON COLUMN payment_allocations.made_on IS 'The day from which it counts; NULL for that of its payment.';
+COMMENT ON COLUMN payment_allocations.released_on IS 'The day from which it counts no more; NULL while it does.';
+
+CREATE INDEX equipment_moves_equipment_id  ON equipment_moves (equipment_id);
+CREATE INDEX customer_notes_customer_id    ON customer_notes (customer_id, noted_at);
+CREATE INDEX customers_closed              ON customers (closed_on, customer_id) WHERE closed_on IS NOT NULL;
+CREATE UNIQUE INDEX billing_once_a_period  ON billing (customer_id, period) WHERE cancelled_on IS NULL AND merged_from IS NULL;
+CREATE UNIQUE INDEX billing_late_fee_once  ON billing (late_fee_for) WHERE cancelled_on IS NULL AND late_fee_for IS NOT NULL;
+CREATE INDEX customers_merged_into         ON customers (merged_into) WHERE merged_into IS NOT NULL;
+CREATE INDEX billing_late_fee_for          ON billing (late_fee_for) WHERE late_fee_for IS NOT NULL;
+CREATE INDEX payments_from_bill            ON payments (from_bill) WHERE from_bill IS NOT NULL;
+CREATE INDEX payment_allocations_refund    ON payment_allocations (refund_id) WHERE refund_id IS NOT NULL;
+
+CREATE OR REPLACE FUNCTION trail_added() RETURNS trigger
+    LANGUAGE plpgsql
+    SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+    first  bigint;
+    last   bigint;
+    many   bigint;
+    ids    int8multirange;
+BEGIN
+    CASE TG_TABLE_NAME
+        WHEN 'customers' THEN
+            SELECT min(customer_id), max(customer_id), count(*) INTO first, last, many FROM added;
+        WHEN 'locations' THEN
+            SELECT min(location_id), max(location_id), count(*) INTO first, last, many FROM added;
+        WHEN 'services' THEN
+            SELECT min(service_id), max(service_id), count(*) INTO first, last, many FROM added;
+        WHEN 'equipment' THEN
+            SELECT min(equipment_id), max(equipment_id), count(*) INTO first, last, many FROM added;
+        WHEN 'billing' THEN
+            SELECT min(billing_id), max(billing_id), count(*) INTO first, last, many FROM added;
+        WHEN 'billing_items' THEN
+            SELECT min(billing_item_id), max(billing_item_id), count(*) INTO first, last, many FROM added;
+        WHEN 'payments' THEN
+            SELECT min(payment_id), max(payment_id), count(*) INTO first, last, many FROM added;
+        WHEN 'payment_allocations' THEN
+            SELECT min(payment_allocation_id), max(payment_allocation_id), count(*) INTO first, last, many FROM added;
+        WHEN 'service_pauses' THEN
+            SELECT min(service_pause_id), max(service_pause_id), count(*) INTO first, last, many FROM added;
+        WHEN 'price_changes' THEN
+            SELECT min(price_change_id), max(price_change_id), count(*) INTO first, last, many FROM added;
+        WHEN 'equipment_moves' THEN
+            SELECT min(equipment_move_id), max(equipment_move_id), count(*) INTO first, last, many FROM added;
+        WHEN 'customer_notes' THEN
+            SELECT min(customer_note_id), max(customer_note_id), count(*) INTO first, last, many FROM added;
+    END CASE;
+    IF many = last - first + 1 THEN
+        ids := int8multirange(int8range(first, last, '[]'));
+    ELSIF many > 0 THEN
+        SELECT range_agg(int8range(id, id, '[]')) INTO ids
+        FROM (SELECT (to_jsonb(added) ->> TG_ARGV[0])::bigint AS id FROM added) AS record;
+    ELSE
+        RETURN NULL;
+    END IF;
+    INSERT INTO trail (table_name, kind, single_id, ids, row_count)
+    VALUES (TG_TABLE_NAME, 'added', CASE many WHEN 1 THEN first END, ids, many);
+    RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION restore_rows(
+    into_table text, in_transaction bigint, at timestamptz, without_taken_serials boolean
+) RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    columns text;
+BEGIN
+    SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) INTO columns
+    FROM (SELECT line FROM deleted_rows(in_transaction, at, into_table) LIMIT 1) AS lost
+    JOIN pg_attribute ON line ? attname
+    WHERE attrelid = into_table::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
+      AND attname NOT IN ('amount_paid', 'last_payment_date', 'settled_on', 'amount_allocated');
+    IF columns IS NULL THEN
+        RETURN;
+    END IF;
+    EXECUTE format(
+        $sql$
+        INSERT INTO %1$I (%2$s) OVERRIDING SYSTEM VALUE
+        SELECT %2$s
+        FROM deleted_rows($1, $2, %1$L) AS lost
+        CROSS JOIN LATERAL jsonb_populate_record(NULL::%1$I, CASE
+            WHEN $3 AND EXISTS (
+                SELECT FROM equipment
+                WHERE serial_key(serial_number) = serial_key(lost.line ->> 'serial_number')
+                  AND serial_repeat = (lost.line ->> 'serial_repeat')::integer
+            ) THEN lost.line || '{"serial_number": null, "serial_repeat": 0}'
+            ELSE lost.line
+        END)
+        $sql$, into_table, columns
+    ) USING in_transaction, at, without_taken_serials;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION restore_deleted(in_transaction bigint, at timestamptz, without_taken_serials boolean) RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    name          text;
+    customer_ids  bigint[] := ARRAY(
+        SELECT (line ->> 'customer_id')::bigint FROM deleted_rows(in_transaction, at, 'billing')
+        UNION
+        SELECT (line ->> 'customer_id')::bigint FROM deleted_rows(in_transaction, at, 'payments')
+        UNION
+        SELECT customer_id
+        FROM deleted_rows(in_transaction, at, 'payment_allocations')
+        JOIN payments ON payment_id = (line ->> 'payment_id')::bigint
+    );
+BEGIN
+    PERFORM 1 FROM customers WHERE customer_id = ANY (customer_ids) ORDER BY customer_id FOR UPDATE;
+    FOREACH name IN ARRAY ARRAY[
+        'customers', 'locations', 'services', 'service_pauses', 'price_changes', 'equipment', 'equipment_moves',
+        'customer_notes', 'billing', 'billing_items', 'payments'
+    ] LOOP
+        PERFORM restore_rows(name, in_transaction, at, without_taken_serials);
+    END LOOP;
+    INSERT INTO payment_allocations (payment_allocation_id, payment_id, billing_id, amount, from_credit)
+    OVERRIDING SYSTEM VALUE
+    SELECT payment_allocation_id, payment_id, billing_id, possible, from_credit
+    FROM (
+        SELECT kept.*, least(
+                   kept.amount,
+                   amount_left - sum(kept.amount) OVER of_payment + kept.amount,
+                   CASE WHEN voided_at IS NULL
+                   THEN amount_due - sum(kept.amount) FILTER (WHERE voided_at IS NULL) OVER of_bill + kept.amount END
+               ) AS possible
+        FROM deleted_rows(in_transaction, at, 'payment_allocations')
+        CROSS JOIN LATERAL jsonb_populate_record(NULL::payment_allocations, line) AS kept
+        JOIN payments ON payments.payment_id = kept.payment_id
+        JOIN billing ON billing.billing_id = kept.billing_id
+        WINDOW of_payment AS (PARTITION BY kept.payment_id ORDER BY kept.payment_allocation_id),
+               of_bill AS (PARTITION BY kept.billing_id ORDER BY kept.payment_allocation_id)
+    ) AS allocation
+    WHERE possible > 0;
+    PERFORM apply_credit(customer_ids);
+END
+$$;
+
+DO $$
+DECLARE
+    of record;
+BEGIN
+    FOR of IN
+        SELECT *
+        FROM (VALUES
+            ('service_pauses', 'service_pause_id', 'service_id', '{}', '{}'),
+            ('price_changes', 'price_change_id', 'service_id', '{}', '{}'),
+            ('equipment_moves', 'equipment_move_id', 'equipment_id', '{}', '{}'),
+            ('customer_notes', 'customer_note_id', 'customer_id', '{}', '{}')
+        ) AS noted (name, key, parent, spellings, sums)
+    LOOP
+        EXECUTE format(
+            'CREATE TRIGGER trail_added AFTER INSERT ON %I REFERENCING NEW TABLE AS added
+             FOR EACH STATEMENT EXECUTE FUNCTION trail_added(%L)', of.name, of.key);
+        EXECUTE format(
+            'CREATE TRIGGER trail_changed AFTER UPDATE ON %I REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+             FOR EACH STATEMENT EXECUTE FUNCTION trail_changed(%L, %L, %L, %L)',
+            of.name, of.key, of.parent, of.spellings, of.sums);
+        EXECUTE format(
+            'CREATE TRIGGER trail_deleted AFTER DELETE ON %I REFERENCING OLD TABLE AS old_rows
+             FOR EACH STATEMENT EXECUTE FUNCTION trail_deleted(%L, %L, %L)',
+            of.name, of.key, of.parent, of.spellings);
+        EXECUTE format(
+            'CREATE TRIGGER trail_emptied BEFORE TRUNCATE ON %I
+             FOR EACH STATEMENT EXECUTE FUNCTION never_emptied()', of.name);
+    END LOOP;
+END
+$$;
+
+-- A sum that follows from allocations is no change of a bill.
+DROP TRIGGER trail_changed ON billing;
+CREATE TRIGGER trail_changed AFTER UPDATE ON billing REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION trail_changed(
+        'billing_id', 'customer_id', '{}', '{amount_paid,amount_due,last_payment_date,settled_on}'
+    );
