@@ -1615,7 +1615,7 @@ def list_customers(after: int = 0, limit: int = 100) -> list[Customer]:
 
 def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
     """Return customers by name whose name, phone number and addresses have every word of term, in any order, or who
-    have a device of that serial number.
+    have a device of that serial number, or pay with that reference.
 
     Each comes with an address of theirs: the first of those that have a word of it, if any.
     """
@@ -1631,6 +1631,8 @@ def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
                 FROM equipment
                 JOIN locations USING (location_id)
                 WHERE serial_key(serial_number) LIKE %(serial)s OR serial_number ILIKE %(inside)s
+                UNION ALL
+                SELECT customer_id, true FROM customers WHERE customer_id = %(referred)s
             ) AS candidate
             JOIN customers USING (customer_id)
             GROUP BY customers.customer_id
@@ -1654,7 +1656,7 @@ def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
         OFFSET %(skip)s
         LIMIT %(limit)s
         """,
-        term, skip, limit,
+        term, skip, limit, referred=fields.referred_customer(term),
     )
 
 
@@ -1674,6 +1676,8 @@ def suggest_customers(term: str, limit: int = 10) -> Hits:
         WITH found AS MATERIALIZED (
             SELECT customer_id
             FROM matching_customers('{}', %(phones)s, NULL, %(most)s)
+            UNION ALL
+            SELECT customer_id FROM customers WHERE customer_id = %(referred)s
             UNION ALL
             (SELECT customer_id
              FROM equipment
@@ -1742,7 +1746,7 @@ def suggest_customers(term: str, limit: int = 10) -> Hits:
         first=_all_indexed(words[0]), second=_all_indexed(words[min(1, len(words) - 1)]),
         others=[_expression(spellings) for spellings in words[2:]] or None, phones=folds["keys"],
         serial=f"{_literal(folds['serial'])}%" if _is_serial(term, folds["serial"]) else None,
-        most=SUGGESTED + 1, limit=limit,
+        referred=fields.referred_customer(term), most=SUGGESTED + 1, limit=limit,
     )
     return _hits(rows)
 

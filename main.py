@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import database
 from database import Bill, Customer, Location
-from tracker import access, backup, bill_run, errors, fields, interrupts, log, payments, reports, text
+from tracker import access, backup, bill_run, errors, fields, interrupts, late_fees, log, notes, payments, reports, text
 from tracker.terminal import backups, commands, history, menus, people, prompts, screens, tables
 from tracker.terminal.forms import (
     BILL_FIELDS,
@@ -381,6 +381,90 @@ def undo_bills() -> None:
         print(tables.table(screens.KEPT_BILLS, result["bills"]))
 
 
+@menus.changes
+def run_late_fees() -> None:
+    preview = commands.preview_late_fees()
+    if commands.confirm_late_fees(preview):
+        commands.charge_late_fees(preview["total"])
+
+
+@menus.changes
+def undo_late_fees() -> None:
+    last = late_fees.last_day()
+    if last is None:
+        late_fees.in_force()
+        print("There are no late fees.")
+        return
+    day = ask("Day", fields.past_day(database.today()), shown=str(last), default=last)
+    preview = late_fees.preview_undo(day)
+    if not preview["removed"] and not preview["kept"]:
+        say(f"No late fees were made on {day}.")
+        return
+    kept = f"; {preview['kept']} {'stays, since it was' if preview['kept'] == 1 else 'stay, since they were'} paid on"
+    if preview["removed"]:
+        say(f"This takes back {text.plural(preview['removed'], 'late fee')} of {day}, over "
+            f"{text.show_amount(preview['total'])}{kept if preview['kept'] else ''}.")
+        if not confirm("Type yes to take them back:"):
+            print("Nothing taken back.")
+            return
+    result = during("Taking late fees back", lambda: late_fees.undo(day))
+    print(f"Took back {text.plural(result['removed'], 'late fee')} of {day}." if result["removed"]
+          else "Nothing to take back.")
+    if result["bills"]:
+        were = "it was" if result["kept"] == 1 else "they were"
+        say(f"{text.plural(result['kept'], 'late fee')} stayed, since {were} "
+            f"paid on{'; the first are' if result['kept'] > len(result['bills']) else ''}:")
+        print(tables.table(screens.KEPT_BILLS, result["bills"]))
+
+
+@menus.changes
+def add_note(customer: Customer | None = None) -> None:
+    """Note what was said with a customer, or what they promised to pay, or both."""
+    customer = of_whom(customer)
+    note = ask("Note", fields.text(notes.LONGEST), shown="none")
+    until = ask("Promised until", fields.coming_day(database.today()), shown="no promise")
+    if not note and not until:
+        print("Nothing noted.")
+        return
+    amount = ask_promised_amount(customer["customer_id"]) if until else None
+    note_id = notes.add_note(customer["customer_id"], note, until, amount)
+    promise = f": {text.show_amount(amount)} promised until {until}" if until else ""
+    say(f"Added note {note_id} to {customer['name']}{promise}.")
+
+
+def ask_promised_amount(customer_id: int) -> Decimal:
+    owed = sum((bill["amount_due"] for bill in payments.unpaid_bills(customer_id)), Decimal(0))
+    if not owed:
+        return ask("Amount", fields.positive_amount)
+    return ask("Amount", fields.positive_amount, shown=text.show_amount(owed), default=owed)
+
+
+def view_notes(customer: Customer | None = None) -> None:
+    customer_id = of_whom(customer)["customer_id"]
+    browse(
+        screens.NOTES, lambda before, limit: [{**row, "promise": screens.promised(row)}
+                                              for row in notes.list_notes(customer_id, before, limit)],
+        lambda row: row["customer_note_id"], 0, str(notes.count_notes(customer_id)), opens=show_note,
+        renew=lambda: (str(notes.count_notes(customer_id)), "", None),
+    )
+
+
+def show_note(row: Mapping[str, Any]) -> bool:
+    """Show a note whole, and let it go if it is a mistake of today; tell whether it went."""
+    note = notes.get_note(row["customer_note_id"])
+    say(screens.note_line(note))
+    return note["may_go"] and menus.may_run(delete_note) and delete_note(note)
+
+
+@menus.changes
+def delete_note(note: notes.Note) -> bool:
+    if not confirm("Type yes to delete it, Enter keeps it:"):
+        return False
+    notes.delete_note(note["customer_note_id"])
+    say(f"Deleted note {note['customer_note_id']}.")
+    return True
+
+
 def aging_report() -> None:
     today = database.today()
     as_of = ask("As of", fields.past_day(today), shown="today")
@@ -494,6 +578,8 @@ BILLING_MENU = Menu("Billing", {
     "10": ("Undo a bill run", undo_bills),
     "11": ("History of a bill", lambda: history.show_history(BILL)),
     "12": ("History of a payment", lambda: history.show_history(PAYMENT)),
+    "16": ("Late fees", run_late_fees),
+    "17": ("Undo late fees", undo_late_fees),
 })
 REPORTING_MENU = Menu("Reporting", {
     "1": ("All customers with full details", commands.show_accounts),
@@ -538,6 +624,8 @@ ACCOUNT_MENU = AccountMenu({
     "8": ("All payments", view_payments),
     "9": ("Statement", customer_statement),
     "10": ("History", customer_history),
+    "11": ("Note or promise", add_note),
+    "13": ("All notes", view_notes),
 })
 
 

@@ -130,7 +130,7 @@ BEGIN
     -- Looking.
     GRANT SELECT ON schema_version, customers, locations, services, equipment, billing, billing_items, payments,
                     payment_allocations, service_pauses, price_changes, equipment_moves, customer_notes, work_locks,
-                    verifications, backups, trail, billing_status, customer_credit
+                    verifications, backups, trail, billing_status, customer_credit, promises
         TO isp_readonly;
     GRANT EXECUTE ON FUNCTION
         folded(text), serial_key(text), phone_country(text), phone_key(text), phone_keys(text, text),

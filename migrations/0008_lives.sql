@@ -89,6 +89,7 @@ CREATE TABLE customer_notes (
     customer_note_id  bigint       GENERATED ALWAYS AS IDENTITY,
     customer_id       bigint       NOT NULL,
     noted_at          timestamptz  NOT NULL DEFAULT now(),
+    noted_on          date         NOT NULL DEFAULT CURRENT_DATE,
     noted_by          text         NOT NULL DEFAULT acting_person(),
     note              text,
     promised_until    date,
@@ -101,7 +102,9 @@ CREATE TABLE customer_notes (
     CONSTRAINT customer_notes_range     CHECK (promised_until BETWEEN '2000-01-01' AND '2199-12-31')
 );
 COMMENT ON TABLE customer_notes IS 'What was said with a customer, and what they promised to pay.';
+COMMENT ON COLUMN customer_notes.noted_on IS 'The day of that, by the calendar of who noted it.';
 COMMENT ON COLUMN customer_notes.promised_until IS 'The day by which promised_amount is to be paid; NULL for no promise.';
+COMMENT ON COLUMN customer_notes.promised_amount IS 'What was promised to be paid; NULL for no promise.';
 
 ALTER TABLE billing
     ADD COLUMN settled_on date, ADD COLUMN cancelled_on date, ADD COLUMN merged_from bigint, ADD COLUMN late_fee_for bigint,
@@ -161,6 +164,58 @@ CREATE INDEX customers_merged_into         ON customers (merged_into) WHERE merg
 CREATE INDEX billing_late_fee_for          ON billing (late_fee_for) WHERE late_fee_for IS NOT NULL;
 CREATE INDEX payments_from_bill            ON payments (from_bill) WHERE from_bill IS NOT NULL;
 CREATE INDEX payment_allocations_refund    ON payment_allocations (refund_id) WHERE refund_id IS NOT NULL;
+
+-- A promise is about the bills that were there on its day and were due by its last; what was promised on the same day for an
+-- earlier one is paid first. Nothing of it is stored: it is kept the moment that the money comes.
+CREATE VIEW promises AS
+SELECT customer_note_id, customer_id, noted_on, promised_until, promised_amount,
+       CASE WHEN paid.amount >= promised_amount + earlier.amount OR NOT is_owed THEN 'kept'
+            WHEN promised_until < CURRENT_DATE THEN 'broken'
+            ELSE 'open' END AS state
+FROM customer_notes AS promise
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(amount), 0) AS amount
+    FROM payments
+    WHERE payments.customer_id = promise.customer_id AND kind = 'payment' AND voided_at IS NULL
+      AND paid_on BETWEEN noted_on AND promised_until AND recorded_at >= noted_at
+) AS paid
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(other.promised_amount), 0) AS amount
+    FROM customer_notes AS other
+    WHERE other.customer_id = promise.customer_id AND other.noted_on = promise.noted_on
+      AND (other.promised_until, other.customer_note_id) < (promise.promised_until, promise.customer_note_id)
+) AS earlier
+CROSS JOIN LATERAL (
+    SELECT EXISTS (
+        SELECT FROM billing
+        WHERE billing.customer_id = promise.customer_id AND amount_due > 0
+          AND issued_on <= noted_on AND due_date <= promised_until
+    ) AS is_owed
+) AS debt
+WHERE promised_until IS NOT NULL;
+COMMENT ON VIEW promises IS 'Each promise to pay, and what has become of it by today.';
+COMMENT ON COLUMN promises.state IS
+    'kept when payments since then and by its last day come to its amount, or nothing of those bills is left to pay; broken '
+    'from the day after its last on; open until then.';
+
+CREATE FUNCTION bill_cancelled() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF EXISTS (SELECT FROM billing WHERE late_fee_for = NEW.billing_id AND cancelled_on IS NULL) THEN
+        RAISE EXCEPTION 'the bill has a late fee'
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'billing_late_fee_for';
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION bill_cancelled() IS 'Refuse to cancel a bill whose late fee stays.';
+
+CREATE TRIGGER billing_cancelled
+    AFTER UPDATE OF cancelled_on ON billing
+    FOR EACH ROW
+    WHEN (NEW.cancelled_on IS NOT NULL AND OLD.cancelled_on IS NULL)
+    EXECUTE FUNCTION bill_cancelled();
 
 CREATE OR REPLACE FUNCTION trail_added() RETURNS trigger
     LANGUAGE plpgsql

@@ -170,6 +170,8 @@ def _records_of(cur: Cursor, customer_id: int) -> list[tuple[str, int]]:
         UNION
         SELECT 'payments', payment_id FROM payments WHERE customer_id = %(customer_id)s
         UNION
+        SELECT 'customer_notes', customer_note_id FROM customer_notes WHERE customer_id = %(customer_id)s
+        UNION
         SELECT table_name, (line ->> (%(keys)s::jsonb ->> table_name))::bigint
         FROM trail
         {DELETED_LINES}
@@ -177,7 +179,8 @@ def _records_of(cur: Cursor, customer_id: int) -> list[tuple[str, int]]:
           AND (parent_ids @> %(customer_id)s::bigint OR parent_ids && %(of_sites)s::int8multirange)
           AND (table_name IN ('services', 'equipment')
                AND (line ->> 'location_id')::bigint = ANY (%(sites)s::bigint[])
-               OR table_name IN ('billing', 'payments') AND (line ->> 'customer_id')::bigint = %(customer_id)s)
+               OR table_name IN ('billing', 'payments', 'customer_notes')
+               AND (line ->> 'customer_id')::bigint = %(customer_id)s)
         UNION
         SELECT table_name, record_id
         FROM trail
@@ -203,6 +206,9 @@ RECORD = f"""
             WHEN 'equipment' THEN (SELECT to_jsonb(equipment) FROM equipment WHERE equipment_id = record_id)
             WHEN 'billing' THEN (SELECT to_jsonb(billing) FROM billing WHERE billing_id = record_id)
             WHEN 'payments' THEN (SELECT to_jsonb(payments) FROM payments WHERE payment_id = record_id)
+            WHEN 'customer_notes' THEN (SELECT to_jsonb(customer_notes)
+                                        FROM customer_notes
+                                        WHERE customer_note_id = record_id)
         END,
         (SELECT (array_agg(line ORDER BY gone.trail_id DESC))[1]
          FROM (SELECT trail_id, kind, old

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import database
-from tracker import access, bill_run, demo, errors, fields, reports, settings, text, trail
+from tracker import access, bill_run, demo, errors, fields, late_fees, reports, settings, text, trail
 from tracker.terminal import backups, history, paging, people, prompts, screens, tables
 from tracker.terminal.progress import Progress, during
 from tracker.terminal.prompts import confirm, say
@@ -60,6 +60,7 @@ def parser(version: str, run_menus: Command, serve: Command) -> argparse.Argumen
     statement.add_argument("--from", dest="first", type=day, metavar="DATE", required=True)
     statement.add_argument("--to", dest="last", type=day, metavar="DATE", help="today, unless given")
     add_bill_run(add("bill", bill_command, "bill every customer with services for a month, once"))
+    add_late_fees(add("late-fees", late_fees_command, "charge the late fee for each bill that is late for long, once"))
     add_import(add("import", import_command, "add customers with sites, services and equipment from a CSV file"))
     add_export(add("export", export_command, "write accounts, bills, payments or late customers as CSV"))
     add_wanted(add("changes", changes_command, "who changed what, newest first"))
@@ -112,6 +113,11 @@ def add_bill_run(command: argparse.ArgumentParser) -> None:
                          help="the 15th, or 14 days from now when that is past")
     command.add_argument("--dry-run", action="store_true", help="show what would be billed, and stop")
     command.add_argument("--yes", action="store_true", help="bill without asking for the total")
+
+
+def add_late_fees(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--dry-run", action="store_true", help="show what would be charged, and stop")
+    command.add_argument("--yes", action="store_true", help="charge without asking for the total")
 
 
 def add_import(command: argparse.ArgumentParser) -> None:
@@ -242,8 +248,11 @@ def write(form: str, rows: Iterable[Row], columns: list[tables.Column]) -> None:
 def late_report_command(arguments: argparse.Namespace) -> int:
     if arguments.format == "table":
         show_late()
+    elif arguments.format == "csv":
+        write("csv", ({**row, "promise": text.show_promise(row["promise"]) or None}
+                      for row in reports.stream_late_customers()), screens.LATE)
     else:
-        write(arguments.format, reports.stream_late_customers(), screens.LATE)
+        write("json", reports.stream_late_customers(), screens.LATE)
     return 0
 
 
@@ -396,6 +405,49 @@ def run_bills(period: date, due_date: date, total: Decimal | None) -> None:
         f"due {due_date}{credit}.")
     if result["gone"]:
         say(f"Left out, since deleted meanwhile: {text.plural(result['gone'], 'customer')}.")
+
+
+def late_fees_command(arguments: argparse.Namespace) -> int:
+    if not arguments.dry_run:
+        check_may_change()
+    preview = preview_late_fees()
+    if arguments.dry_run:
+        return 0
+    if not arguments.yes and not confirm_late_fees(preview):
+        return 1
+    charge_late_fees(None if arguments.yes else preview["total"])
+    return 0
+
+
+def preview_late_fees() -> late_fees.Preview:
+    fee = late_fees.in_force()
+    preview = during("Looking for late bills", late_fees.preview)
+    for line in screens.late_fee_lines(fee, preview):
+        say(line)
+    return preview
+
+
+def confirm_late_fees(preview: late_fees.Preview) -> bool:
+    """Ask for the total to be typed, and show the bills on demand; there is nothing to ask where there are none."""
+    if not preview["bills"]:
+        return True
+    total = text.show_amount(preview["total"])
+    answers = fields.choice({total: total, "list": "list", "no": "no"}, f"Type {total} in full, list or no.")
+    while (answer := prompts.ask(f"Type the total, {total}, to charge it, or list", answers, shown="no")) == "list":
+        paging.browse(screens.LATE_BILLS, late_fees.list_charged, lambda row: row["billing_id"], 0,
+                      str(preview["bills"]))
+    if answer == total:
+        return True
+    prompts.complain("That is not the total; nobody was charged.")
+    return False
+
+
+def charge_late_fees(total: Decimal | None) -> None:
+    """Charge the late fees, with the total that was agreed to, if one was, and say what was done."""
+    result = during("Charging", lambda: late_fees.run(total))
+    credit = f", {text.show_amount(result['from_credit'])} paid from credit" if result["from_credit"] else ""
+    say(f"Created {text.plural(result['created'], 'late fee')} for {text.plural(result['customers'], 'customer')}; "
+        f"{text.show_amount(result['total'])} billed, due {result['due_date']}{credit}.")
 
 
 def verify_command(arguments: argparse.Namespace) -> int:

@@ -8,13 +8,15 @@ from decimal import Decimal
 from typing import Any
 
 from database import Server, Upgrade
-from tracker import settings
+from tracker import late_fees, settings
 from tracker.backup import Kept, Noted
 from tracker.bill_run import Preview
+from tracker.notes import Note
 from tracker.payments import Payment
 from tracker.reports import (
     Account,
     AgedTotal,
+    LatestNote,
     LateTotal,
     MonthlyRevenue,
     OpenBill,
@@ -23,6 +25,7 @@ from tracker.reports import (
     Site,
     Statement,
 )
+from tracker.settings import LateFee
 from tracker.terminal import tables
 from tracker.terminal.tables import (
     BOLD,
@@ -36,11 +39,12 @@ from tracker.terminal.tables import (
     days_late,
     indented,
     numbers,
+    promises,
     spread,
     styled,
     words,
 )
-from tracker.text import clean, plural, show_amount, show_size
+from tracker.text import clean, plural, show_amount, show_promise, show_size
 from tracker.verify import Checked
 
 BAR = 24
@@ -69,7 +73,15 @@ UNPAID_BILLS = [column for column in BILLS if column.key != "name"]
 LATE = [
     numbers("ID", "customer_id"), words("Customer", "name"), codes("Phone number", "phone_number"),
     amounts("Late", "amount_late"), dates("Oldest due", "oldest_due_date"), days_late("Days", spare=2),
-    dates("Last paid", "last_payment_date", spare=1),
+    dates("Last paid", "last_payment_date", spare=1), promises("Promise"),
+]
+NOTES = [
+    numbers("ID", "customer_note_id"), dates("Day", "noted_on"), words("Who", "noted_by"), words("Note", "note"),
+    codes("Promise", "promise"),
+]
+LATE_BILLS = [
+    numbers("ID", "billing_id"), words("Customer", "name"), words("Description", "description"),
+    dates("Due", "due_date"), days_late("Late"), amounts("To pay", "amount_due"),
 ]
 AGING = [
     numbers("ID", "customer_id"), words("Customer", "name"), amounts("Current", "not_due"), amounts("1-30", "days_30"),
@@ -106,6 +118,7 @@ def account_lines(row: Account) -> Iterator[str]:
         yield "  No locations."
     yield from _unpaid_bills(row["unpaid_bills"])
     yield from _paid_bills(row["paid_bills"], row["paid_bill_count"])
+    yield from _latest_notes(row["notes"], row["note_count"])
 
 
 def account_head(row: Account) -> Iterator[str]:
@@ -114,6 +127,10 @@ def account_head(row: Account) -> Iterator[str]:
     yield from spread(name, clean(row["phone_number"]), left_style=BOLD)
     yield from map(bold, indented(f"Monthly total {show_amount(row['monthly_total'])}, to pay "
                                   f"{show_amount(row['amount_due'])}, credit {show_amount(row['credit'])}", 2))
+    if row["promise"]:
+        style = OVERDUE if row["promise"]["state"] == "broken" else None
+        said = show_promise(row["promise"])
+        yield from (styled(line, style) for line in indented(f"{said[0].upper()}{said[1:]}", 2))
 
 
 def location_lines(site: Site) -> Iterator[str]:
@@ -166,6 +183,28 @@ def _paid_bills(bills: list[SettledBill], count: int) -> Iterator[str]:
         yield from spread(_bill_name(bill), paid, 4)
     if count > len(bills):
         yield f"    and {count - len(bills)} earlier"
+
+
+def _latest_notes(notes: list[LatestNote], count: int) -> Iterator[str]:
+    if not notes:
+        return
+    yield f"  {bold('Notes')}"
+    for note in notes:
+        yield from indented(note_line(note), 4)
+    if count > len(notes):
+        yield f"    and {count - len(notes)} earlier"
+
+
+def note_line(note: Note | LatestNote) -> str:
+    """Return a note as a line: the day, who, what was said, what was promised and what has become of that."""
+    said = "; ".join(filter(None, [note["note"], promised(note)]))
+    return clean(f"{note['noted_on']} {note['noted_by']}: {said}")
+
+
+def promised(note: Note | LatestNote) -> str:
+    if note["promised_until"] is None:
+        return ""
+    return f"promised {show_amount(note['promised_amount'])} until {note['promised_until']}, {note['state']}"
 
 
 def account_records(accounts: Iterable[Account]) -> Iterator[Row]:
@@ -267,6 +306,16 @@ def bill_preview_lines(period: date, due_date: date, today: date, preview: Previ
         yield f"Mind the due date: {due_date} is past, so these bills are late at once."
     elif (due_date - period).days > FAR_OFF and (odd := odd_due_date(due_date, today)):
         yield odd
+
+
+def late_fee_lines(fee: LateFee, preview: late_fees.Preview) -> Iterator[str]:
+    """Yield what a run of late fees would do."""
+    yield (f"A fee of {show_amount(fee.amount)} for each bill that is {plural(fee.after_days, 'day')} late or more, "
+           "once.")
+    yield (f"{plural(preview['bills'], 'bill')} of {plural(preview['customers'], 'customer')}, "
+           f"{show_amount(preview['total'])} in total, due {preview['due_date']}.")
+    if preview["promised"]:
+        yield f"Left out, since they have promised to pay: {plural(preview['promised'], 'customer')}."
 
 
 def odd_due_date(due_date: date, today: date) -> str | None:

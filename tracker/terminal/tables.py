@@ -66,6 +66,17 @@ def days_late(header: str, spare: int = 0) -> Column:
     return Column(header, "days_late", show_days_late, right=True, spare=spare, style=OVERDUE)
 
 
+def promises(header: str) -> Column:
+    """Make a column of promises to pay, as narrow as can be: without the year, which is this one or the next."""
+    def show(promise: Any) -> str:
+        if not promise:
+            return ""
+        what = show_amount(promise["amount"]) if promise["state"] == "open" else "broken"
+        return f"{what} until {promise['until'][5:]}"
+
+    return Column(header, "promise", show)
+
+
 def terminal_size() -> tuple[int, int]:
     """Return columns and lines of the terminal."""
     size = shutil.get_terminal_size((80, 24))
