@@ -197,14 +197,15 @@ def _latest_notes(notes: list[LatestNote], count: int) -> Iterator[str]:
 
 def note_line(note: Note | LatestNote) -> str:
     """Return a note as a line: the day, who, what was said, what was promised and what has become of that."""
-    said = "; ".join(filter(None, [note["note"], promised(note)]))
+    promise = f"promised {promised(note)}" if note["promised_until"] else None
+    said = "; ".join(filter(None, [note["note"], promise]))
     return clean(f"{note['noted_on']} {note['noted_by']}: {said}")
 
 
 def promised(note: Note | LatestNote) -> str:
     if note["promised_until"] is None:
         return ""
-    return f"promised {show_amount(note['promised_amount'])} until {note['promised_until']}, {note['state']}"
+    return f"{show_amount(note['promised_amount'])} until {note['promised_until']}, {note['state']}"
 
 
 def account_records(accounts: Iterable[Account]) -> Iterator[Row]:
