@@ -155,8 +155,8 @@ BEGIN
           UPDATE (description, due_date, amount_billed, cancelled_on), DELETE ON billing TO isp_admin;
     GRANT INSERT (billing_id, service_id, description, amount, first_day, last_day, days, monthly_cost, booked_on)
         ON billing_items TO isp_admin;
-    GRANT INSERT (customer_id, amount, paid_on, method, reference, entry_key, kind, from_bill), UPDATE (void_reason), DELETE
-        ON payments TO isp_admin;
+    GRANT INSERT (customer_id, amount, paid_on, method, reference, entry_key, kind, from_bill, reason),
+          UPDATE (void_reason), DELETE ON payments TO isp_admin;
     GRANT INSERT (payment_id, billing_id, amount, from_credit, refund_id, made_on), UPDATE (released_on)
         ON payment_allocations TO isp_admin;
     GRANT UPDATE (taken_at, taken_by) ON work_locks TO isp_admin;

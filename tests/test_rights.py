@@ -28,18 +28,20 @@ TABLES = {
     "equipment": ("DELETE", "equipment_id location_id+~ equipment_name+~ serial_number+~ cost+~ serial_repeat+~ "
                             "equipment_name_folded retired_on~"),
     "billing": ("DELETE", "billing_id customer_id+ description+~ period+ issued_on+ due_date+~ amount_billed+~ "
-                          "amount_paid amount_due last_payment_date settled_on cancelled_on~ merged_from late_fee_for+"),
+                          "amount_paid amount_due last_payment_date settled_on cancelled_on~ merged_from "
+                          "late_fee_for+"),
     "billing_items": ("", "billing_item_id billing_id+ service_id+ description+ amount+ first_day+ last_day+ days+ "
                           "monthly_cost+ booked_on+"),
     "payments": ("DELETE", "payment_id customer_id+ amount+ amount_allocated amount_left paid_on+ method+ reference+ "
                            "entry_key+ recorded_at recorded_by voided_at void_reason~ voided_on kind+ from_bill+"),
-    "payment_allocations": ("", "payment_allocation_id payment_id+ billing_id+ amount+ from_credit+ refund_id+ made_on+ "
-                                "released_on~"),
+    "payment_allocations": ("", "payment_allocation_id payment_id+ billing_id+ amount+ from_credit+ refund_id+ "
+                                "made_on+ released_on~"),
     "service_pauses": ("DELETE", "service_pause_id service_id+ first_day+~ last_day+~"),
     "price_changes": ("DELETE", "price_change_id service_id+ from_day+ cost_before+~"),
-    "equipment_moves": ("", "equipment_move_id equipment_id from_location_id to_location_id from_place to_place moved_on "
-                            "moved_at moved_by"),
-    "customer_notes": ("DELETE", "customer_note_id customer_id+ noted_at noted_by note+ promised_until+ promised_amount+"),
+    "equipment_moves": ("", "equipment_move_id equipment_id from_location_id to_location_id from_place to_place "
+                            "moved_on moved_at moved_by"),
+    "customer_notes": ("DELETE", "customer_note_id customer_id+ noted_at noted_by note+ promised_until+ "
+                                 "promised_amount+"),
     "work_locks": ("", "work taken_at~ taken_by~"),
     "verifications": ("", "verification_id verified_at person login bills+ payments+ findings+ first_finding+"),
     "backups": ("", "backup_id taken_at+ noted_at person login path+ bytes+ checked_at~"),

@@ -5,8 +5,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, TypedDict
 
-import database
-from database import fetch_all, fetch_one, fetch_value, give_reason, retried, take_turn, transaction
+from database import cancel_bills, fetch_all, fetch_one, fetch_value, give_reason, retried, take_turn, transaction
 from tracker import settings
 from tracker.bill_run import DAYS_TO_PAY, SHOWN_KEPT, KeptBill, UndoPreview, UndoResult
 from tracker.cursor import Cursor, only
@@ -210,12 +209,7 @@ def undo(day: date) -> UndoResult:
         take_turn(cur, "bill run")
         give_reason(cur, f"undo of the late fees of {day}")
         removed = _lock_unpaid(cur, day)
-        cur.execute("SELECT %(day)s = CURRENT_DATE AS is_today", {"day": day})
-        if cur.row()["is_today"]:
-            cur.execute("DELETE FROM billing WHERE billing_id = ANY (%(ids)s)", {"ids": removed})
-        elif removed:
-            database.cancel_bills(cur, removed)
-        cur.execute("SELECT apply_credit()")
+        cancel_bills(cur, removed)
         return {"removed": len(removed), **_kept(cur, day)}
 
 
