@@ -442,7 +442,7 @@ def ask_promised_amount(customer_id: int) -> Decimal:
 def view_notes(customer: Customer | None = None) -> None:
     customer_id = of_whom(customer)["customer_id"]
     browse(
-        screens.NOTES, lambda before, limit: [{**row, "promise": screens.promised(row)}
+        screens.NOTES, lambda before, limit: [{**row, "promised": screens.promised(row)}
                                               for row in notes.list_notes(customer_id, before, limit)],
         lambda row: row["customer_note_id"], 0, str(notes.count_notes(customer_id)), opens=show_note,
         renew=lambda: (str(notes.count_notes(customer_id)), "", None),

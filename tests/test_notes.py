@@ -84,14 +84,14 @@ def test_a_payment_that_was_recorded_before_the_promise_keeps_it_not(ada):
 def test_neither_a_void_payment_nor_a_credit_note_is_money_that_keeps_a_promise(ada, sql):
     promise(ada, 50, 3)
     payments.void_payment(pay(ada, 50), "bounced")
-    sql("INSERT INTO payments (customer_id, amount, kind) VALUES (%s, 50, 'credit note')", ada)
+    sql("INSERT INTO payments (customer_id, amount, kind, reason) VALUES (%s, 50, 'credit note', 'Outage')", ada)
     assert states(ada) == ["open"]
 
 
 @pytest.mark.parametrize("until", [-1, 3])
 def test_a_promise_is_kept_when_nothing_of_the_bills_of_then_is_left_to_pay(ada, db, sql, until):
     promise(ada, 50, until, -5)
-    sql("INSERT INTO payments (customer_id, amount, kind) VALUES (%s, 75, 'credit note')", ada)
+    sql("INSERT INTO payments (customer_id, amount, kind, reason) VALUES (%s, 75, 'credit note', 'Outage')", ada)
     sql("SELECT apply_credit()")
     assert states(ada) == ["kept"]
 

@@ -77,7 +77,7 @@ LATE = [
 ]
 NOTES = [
     numbers("ID", "customer_note_id"), dates("Day", "noted_on"), words("Who", "noted_by"), words("Note", "note"),
-    codes("Promise", "promise"),
+    codes("Promise", "promised"),
 ]
 LATE_BILLS = [
     numbers("ID", "billing_id"), words("Customer", "name"), words("Description", "description"),

@@ -71,8 +71,8 @@ def promises(header: str) -> Column:
     def show(promise: Any) -> str:
         if not promise:
             return ""
-        what = show_amount(promise["amount"]) if promise["state"] == "open" else "broken"
-        return f"{what} until {promise['until'][5:]}"
+        what = f"{show_amount(promise['amount'])} until" if promise["state"] == "open" else "broken"
+        return f"{what} {promise['until'][5:]}"
 
     return Column(header, "promise", show)
 
