@@ -158,6 +158,14 @@ class Service(ServiceRow):
     address: str
 
 
+class Pause(TypedDict):
+    """last_day is None until further notice."""
+
+    service_pause_id: int
+    first_day: date
+    last_day: date | None
+
+
 class EquipmentRow(TypedDict):
     equipment_id: int
     location_id: int
@@ -1970,15 +1978,18 @@ def delete_location(location_id: int, contents: LocationContents | None = None) 
         cur.execute("DELETE FROM locations WHERE location_id = %(location_id)s", values)
 
 
-def add_service(location_id: int, service_name: str, cost: Decimal) -> int:
-    """Subscribe a location to a service at a monthly cost and return the new ID."""
+def add_service(location_id: int, service_name: str, cost: Decimal, started_on: date | None = None) -> int:
+    """Subscribe a location to a service at a monthly cost and return the new ID.
+
+    started_on is its first day; without one it was always there, and is billed from the first run that finds it.
+    """
     return write_value(
         """
-        INSERT INTO services (location_id, service_name, cost)
-        VALUES (%(location_id)s, %(service_name)s, %(cost)s)
+        INSERT INTO services (location_id, service_name, cost, started_on)
+        VALUES (%(location_id)s, %(service_name)s, %(cost)s, %(started_on)s)
         RETURNING service_id
         """,
-        location_id=location_id, service_name=service_name, cost=cost,
+        location_id=location_id, service_name=service_name, cost=cost, started_on=started_on,
     )
 
 
@@ -2080,6 +2091,69 @@ def update_service(
     if row is None:
         raise Changed(get_service(service_id))
     return row
+
+
+def end_service(service_id: int, ended_on: date | None) -> ServiceRow:
+    """Set the last day of a service, or with None let it go on; raise NotFound, and Conflict where it began later."""
+    return existing("service", service_id, write_one(
+        """
+        UPDATE services
+        SET ended_on = %(ended_on)s
+        WHERE service_id = %(service_id)s
+        RETURNING service_id, location_id, service_name, cost
+        """,
+        service_id=service_id, ended_on=ended_on,
+    ))
+
+
+def list_pauses(service_id: int) -> list[Pause]:
+    """Return the pauses of a service, the first first."""
+    return fetch_all(
+        """
+        SELECT service_pause_id, first_day, last_day
+        FROM service_pauses
+        WHERE service_id = %(service_id)s
+        ORDER BY first_day
+        """,
+        service_id=service_id,
+    )
+
+
+def pause_service(service_id: int, first_day: date, last_day: date | None) -> int:
+    """Let a service rest from a day to a day, or until further notice, and return the pause's ID.
+
+    Raise Conflict where it is paused on some of these days already.
+    """
+    return write_value(
+        """
+        INSERT INTO service_pauses (service_id, first_day, last_day)
+        VALUES (%(service_id)s, %(first_day)s, %(last_day)s)
+        RETURNING service_pause_id
+        """,
+        service_id=service_id, first_day=first_day, last_day=last_day,
+    )
+
+
+def end_pause(service_pause_id: int, last_day: date) -> Pause:
+    """Set the last day of a pause; raise NotFound, and Conflict where that is before its first day."""
+    return existing("pause", service_pause_id, write_one(
+        """
+        UPDATE service_pauses
+        SET last_day = %(last_day)s
+        WHERE service_pause_id = %(service_pause_id)s
+        RETURNING service_pause_id, first_day, last_day
+        """,
+        service_pause_id=service_pause_id, last_day=last_day,
+    ))
+
+
+def delete_pause(service_pause_id: int) -> None:
+    """Remove a pause, as if it had never been; raise NotFound if there is none."""
+    gone: Row | None = write_one(
+        "DELETE FROM service_pauses WHERE service_pause_id = %(service_pause_id)s RETURNING service_pause_id",
+        service_pause_id=service_pause_id,
+    )
+    existing("pause", service_pause_id, gone)
 
 
 def delete_service(service_id: int) -> None:
