@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, TypedDict, cast
 
-from database import cancel_bills, fetch_all, fetch_one, give_reason, reading, retried, take_turn, transaction
+from database import BillItem, cancel_bills, fetch_all, fetch_one, give_reason, reading, retried, take_turn, transaction
 from tracker.cursor import Cursor, Row, be_patient, only
 from tracker.errors import Conflict
 from tracker.fields import FIRST_DAY
@@ -486,6 +486,34 @@ def _of_run(cur: Cursor, period: date) -> Row:
             "largest": LARGEST, "most": SHOWN_TOO_LARGE}
 
 
+@retried
+def to_make_good(service_id: int) -> list[BillItem]:
+    """Return the lines that the next bill will have for days of a service in the months that are billed already."""
+    with reading() as cur:
+        cur.execute(
+            """
+            SELECT customer_id, max(period) AS period
+            FROM services
+            JOIN locations USING (location_id)
+            JOIN billing USING (customer_id)
+            WHERE service_id = %(service_id)s AND period IS NOT NULL AND cancelled_on IS NULL
+            GROUP BY customer_id
+            """,
+            {"service_id": service_id},
+        )
+        row = cur.fetchone()
+        if row is None:
+            return []
+        cur.execute(
+            f"""
+            WITH {CHARGES}
+            SELECT description, amount FROM charge WHERE service_id = %(service_id)s ORDER BY first_day, days
+            """,  # noqa: S608 (as above)
+            {**_of_customer(row["customer_id"], row["period"]), "service_id": service_id},
+        )
+        return cast("list[BillItem]", cur.fetchall())
+
+
 def default_due_date(period: date, today: date) -> date:
     """Return when a month's bills fall due unless said otherwise: the 15th, or in DAYS_TO_PAY when that is past."""
     fifteenth = period.replace(day=15)
@@ -582,6 +610,12 @@ def _bill_accounts(cur: Cursor, period: date, due_date: date) -> Row:
     return cur.row()
 
 
+def _of_customer(customer_id: int, period: date) -> Row:
+    """Return the values of CHARGES for all months of a customer, to a month at least, on a bill of no month."""
+    return {"period": period, "own_month": None, "first": FIRST_DAY, "customer_id": customer_id, "largest": LARGEST,
+            "most": SHOWN_TOO_LARGE}
+
+
 def _note_who_is_found_late(cur: Cursor, period: date) -> None:
     """Note services that were always there, and that a late run found which those of later months did not find."""
     cur.execute(
@@ -622,8 +656,7 @@ def final_bill(cur: Cursor, customer_id: int, last_day: date, due_date: date) ->
         )
         SELECT billing_id FROM created
         """,  # noqa: S608 (as above)
-        {"period": last_day.replace(day=1), "own_month": None, "first": FIRST_DAY, "customer_id": customer_id,
-         "last_day": last_day, "due_date": due_date, "largest": LARGEST, "most": SHOWN_TOO_LARGE},
+        {**_of_customer(customer_id, last_day.replace(day=1)), "last_day": last_day, "due_date": due_date},
     )
     row = cur.fetchone()
     return row["billing_id"] if row else None

@@ -158,6 +158,16 @@ def _said_day(answer: str, today: date) -> date | None:
     return today + timedelta(days=int(days)) if days else None
 
 
+def either(word: str, parse: Callable[[str], Value], value: Any = ...) -> Callable[[str], Any]:
+    """Make a parser of what another one parses, or of a word, which stands for value, or else for itself."""
+    def parse_either(answer: str) -> Any:
+        if answer.casefold() == word:
+            return word if value is ... else value
+        return parse(answer)
+
+    return parse_either
+
+
 def past_day(today: date) -> Callable[[str], date]:
     """Make a parser of a day that is not after today; it knows the words today and yesterday."""
     def parse(answer: str) -> date:
