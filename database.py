@@ -2134,8 +2134,8 @@ def pause_service(service_id: int, first_day: date, last_day: date | None) -> in
     )
 
 
-def end_pause(service_pause_id: int, last_day: date) -> Pause:
-    """Set the last day of a pause; raise NotFound, and Conflict where that is before its first day."""
+def end_pause(service_pause_id: int, last_day: date | None) -> Pause:
+    """Set the last day of a pause, or with None let it be until further notice; raise NotFound and Conflict."""
     return existing("pause", service_pause_id, write_one(
         """
         UPDATE service_pauses

@@ -571,7 +571,6 @@ CREATE INDEX customers_closed              ON customers (closed_on, customer_id)
 CREATE UNIQUE INDEX billing_once_a_period
     ON billing (customer_id, (CASE WHEN cancelled_on IS NULL AND merged_from IS NULL THEN period END));
 CREATE UNIQUE INDEX billing_late_fee_once  ON billing (late_fee_for) WHERE cancelled_on IS NULL AND late_fee_for IS NOT NULL;
-CREATE INDEX billing_customer_id           ON billing (customer_id);
 CREATE INDEX billing_items_billing_id      ON billing_items (billing_id);
 CREATE INDEX payments_customer_paid_on     ON payments (customer_id, paid_on, payment_id);
 CREATE INDEX payments_reference            ON payments (folded(reference) text_pattern_ops) WHERE reference IS NOT NULL;

@@ -174,7 +174,6 @@ CREATE INDEX customers_closed              ON customers (closed_on, customer_id)
 CREATE UNIQUE INDEX billing_once_a_period
     ON billing (customer_id, (CASE WHEN cancelled_on IS NULL AND merged_from IS NULL THEN period END));
 CREATE UNIQUE INDEX billing_late_fee_once  ON billing (late_fee_for) WHERE cancelled_on IS NULL AND late_fee_for IS NOT NULL;
-CREATE INDEX billing_customer_id           ON billing (customer_id);
 CREATE INDEX billing_items_first_day       ON billing_items USING brin (first_day) WITH (pages_per_range = 32);
 CREATE INDEX customers_merged_into         ON customers (merged_into) WHERE merged_into IS NOT NULL;
 CREATE INDEX billing_late_fee_for          ON billing (late_fee_for) WHERE late_fee_for IS NOT NULL;

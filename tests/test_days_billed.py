@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import calendar
+import contextlib
 import random
 from collections import defaultdict
 from datetime import date, timedelta
@@ -91,15 +92,13 @@ class Books:
         if (service_id := self.any_service()) and (pauses := self.services[service_id]["pauses"]):
             pause_id, (first, _) = self.random.choice(list(pauses.items()))
             last = self.random.choice([None, first + timedelta(days=self.random.randrange(20))])
-            try:
-                if last:
-                    self.sql("UPDATE service_pauses SET last_day = %s WHERE service_pause_id = %s", last, pause_id)
-                    pauses[pause_id] = (first, last)
-                else:
-                    self.sql("DELETE FROM service_pauses WHERE service_pause_id = %s", pause_id)
-                    del pauses[pause_id]
-            except Exception as exc:
-                assert "service_pauses_apart" in str(exc)
+            if last is None:
+                database.delete_pause(pause_id)
+                del pauses[pause_id]
+                return
+            with contextlib.suppress(errors.Conflict):  # it would be into the next one
+                database.end_pause(pause_id, last)
+                pauses[pause_id] = (first, last)
 
     def change_price(self):
         """From a day after the last change on, which was the price of all days before where there was none."""
@@ -137,12 +136,13 @@ class Books:
             database.delete_bill(self.random.choice(bills)["billing_id"])
 
     def price(self, service, day):
-        return next((service["changes"][change] for change in sorted(service["changes"]) if change > day), service["cost"])
+        coming = [change for change in service["changes"] if change > day]
+        return service["changes"][min(coming)] if coming else service["cost"]
 
     def is_wanted(self, service, day, found_in=None):
         start = service["start"] or found_in or service["first_run"]
-        return (start is not None and start <= day and (service["end"] is None or day <= service["end"])
-                and not any(first <= day and (last is None or day <= last) for first, last in service["pauses"].values()))
+        is_paused = any(first <= day and (not last or day <= last) for first, last in service["pauses"].values())
+        return start and start <= day and (not service["end"] or day <= service["end"]) and not is_paused
 
     def wanted(self, service, month):
         """The days of a month and what they come to, summed one by one, and rounded once."""
@@ -166,7 +166,7 @@ class Books:
                 wanted, amount = self.wanted(service, month)
                 billed = {(day, cost): times for (of, day, cost), times in days.items()
                           if of == service_id and month_of(day) == month and times}
-                assert billed == {(day, cost): 1 for day, cost in wanted.items()}, (service_id, month)
+                assert billed == dict.fromkeys(wanted.items(), 1), (service_id, month)
                 assert sums[service_id, month] == amount, (service_id, month)
                 month = month_of(month + timedelta(days=31))
 

@@ -18,10 +18,10 @@ DAYS_TO_PAY = 14
 YEARS_BACK = 5
 
 
-# The days to bill and to take back, line by line: the one definition of a preview, its run and a final bill. The rule is in
-# docs/BILLING.md. With a customer_id it is for all months of that customer. Else it is for whom the month is to be billed
-# to, and is about that month, those from first on, and of services that are not settled those that this may be of.
-# Most services have nothing special in the month, and are whole_or_part of it; the others are cut where anything changes.
+# The days to bill and to take back, line by line: the one definition of a preview, its run and a final bill. The rule
+# stands in docs/BILLING.md. With a customer_id it is for all months of that customer. Else it is for whom the month is to
+# be billed to, and is about that month, those from first on, and those that unsettled services may be billed wrongly for.
+# Most services have nothing special in the month, and are whole_or_part of it; the others are cut where a thing changes.
 CHARGES = """
     billed AS MATERIALIZED (
         SELECT customer_id
@@ -187,9 +187,9 @@ CHARGES = """
             FROM stretch
             JOIN odd USING (service_id, month)
             LEFT JOIN (
-                SELECT service_id, month, sum(amount) AS amount, sum(
-                           monthly_cost * CASE WHEN is_whole THEN (month + interval '1 month')::date - month ELSE days END
-                       ) AS cost_days
+                SELECT service_id, month, sum(amount) AS amount,
+                       sum(monthly_cost * CASE WHEN is_whole THEN (month + interval '1 month')::date - month ELSE days END)
+                       AS cost_days
                 FROM line
                 GROUP BY service_id, month
             ) AS so_far USING (service_id, month)
@@ -260,8 +260,8 @@ class Preview(TypedDict):
     """What a run would do, and how that differs from the month before.
 
     skipped are billed already, later came after the month; while there are any too_large, nobody can be billed.
-    prorated are lines for a part of the month, made_good those for other months and for days that are taken back; credited
-    is what customers have too much, who would be billed nothing.
+    prorated are lines for a part of the month, made_good those for other months and for days that are taken back;
+    credited is what would be too much on bills of less than nothing, for which there are credit_notes.
     """
 
     customers: int
@@ -338,7 +338,7 @@ class UndoResult(TypedDict):
     bills: list[KeptBill]
 
 
-# The lines of the bills that were created; one that would come to less than nothing is brought to 0.00 by a credit note.
+# The lines of the bills that were created, and for one of less than nothing, which is over 0.00, a credit note.
 LINES_OF_CREATED = """
     item AS (
         INSERT INTO billing_items (billing_id, service_id, description, amount, first_day, last_day, days, monthly_cost)
@@ -379,8 +379,8 @@ COMPARED = """
 
 
 def preview(period: date) -> Preview:
-    """Say what a bill run would do: customers and total to bill, who is left out and why, lines for less or more than the
-    month, and against the month before: new, gone and changed customers, with that month's total.
+    """Say what a bill run would do: customers and total to bill, who is left out and why, lines for less or more than
+    the month, and against the month before: new, gone and changed customers, with that month's total.
     """
     row, = _previewed(
         f"""
@@ -439,7 +439,7 @@ def preview_accounts(period: date, difference: str) -> list[PreviewAccount]:
 
 
 def preview_lines(period: date, made_good: bool) -> list[PreviewLine]:
-    """Return the first SHOWN_IN_PREVIEW lines of a run that would be for a part of the month, or would make good others."""
+    """Return the first SHOWN_IN_PREVIEW lines of a run that are for a part of the month, or make good other days."""
     rows: list[Any] = _previewed(
         f"""
         WITH {CHARGES}
@@ -553,8 +553,8 @@ def _bill_accounts(cur: Cursor, period: date, due_date: date) -> Row:
     """Make the bills, and count them and those who are left out.
 
     Each customer is locked before they are billed: one whom somebody is deleting is waited for, and left out when gone.
-    What is settled now is no longer noted, unless it has been noted anew meanwhile, there are bills of later months, which
-    this run did not look at, or no line tells any more from when on a service that was always there is billed.
+    What is settled now is no longer noted, unless it has been noted anew meanwhile, there are bills of later months,
+    which this run did not look at, or no line tells any more from when on a service that was always there is billed.
     """
     cur.execute(
         f"""
@@ -594,7 +594,8 @@ def _bill_accounts(cur: Cursor, period: date, due_date: date) -> Row:
                        UNION ALL
                        SELECT customer_id FROM created
                    ) AND NOT EXISTS (SELECT FROM billing WHERE period > %(period)s AND cancelled_on IS NULL)
-                   AND (noted.billed_from IS NULL OR services.started_on IS NOT NULL OR first_month <= noted.billed_from))
+                   AND (noted.billed_from IS NULL OR services.started_on IS NOT NULL
+                        OR first_month <= noted.billed_from))
         )
         SELECT count(*)                                                                  AS created,
                coalesce(sum(amount_billed), 0)                                           AS total,
@@ -728,7 +729,9 @@ def preview_undo(period: date) -> UndoPreview:
         SELECT count(*) FILTER (WHERE NOT is_kept)                       AS removed,
                coalesce(sum(amount_billed) FILTER (WHERE NOT is_kept), 0) AS total,
                count(*) FILTER (WHERE is_kept)                           AS kept
-        FROM (SELECT amount_billed, {IS_KEPT} AS is_kept FROM billing WHERE period = %(period)s AND cancelled_on IS NULL) AS bill
+        FROM (
+            SELECT amount_billed, {IS_KEPT} AS is_kept FROM billing WHERE period = %(period)s AND cancelled_on IS NULL
+        ) AS bill
         """,  # noqa: S608 (IS_KEPT holds no value)
         patient=True, period=period,
     ))

@@ -379,15 +379,17 @@ def refused_as_too_large(preview: bill_run.Preview) -> bool:
 
 
 def confirm_total(period: date, preview: bill_run.Preview) -> bool:
-    """Ask for the total to be typed, which a person may look at the lists of the preview before; there is nothing to ask
-    when nobody would be billed.
+    """Ask for the total to be typed; a person may look at the lists of the preview before.
+
+    There is nothing to ask when nobody would be billed.
     """
     if not preview["customers"]:
         return True
     total = text.show_amount(preview["total"])
     lists = preview_lists(period, preview) if prompts.attended() else {}
     if lists:
-        say(f"To look at a list, type its number: {', '.join(f'{digit} {what}' for digit, (what, _) in lists.items())}.")
+        numbered = ", ".join(f"{digit} {what}" for digit, (what, _) in lists.items())
+        say(f"To look at a list, type its number: {numbered}.")
     if confirm(f"Type the total, {total}, to bill:", total, {digit: show for digit, (_, show) in lists.items()}):
         return True
     prompts.complain("That is not the total; nobody was billed.")
@@ -401,7 +403,8 @@ def preview_lists(period: date, preview: bill_run.Preview) -> dict[str, tuple[st
         ("gone", preview["gone"], screens.GONE_BILLS, lambda: bill_run.preview_accounts(period, "gone")),
         ("with another amount", preview["changed"], screens.CHANGED_BILLS,
          lambda: bill_run.preview_accounts(period, "changed")),
-        ("part of the month", preview["prorated"], screens.PREVIEW_LINES, lambda: bill_run.preview_lines(period, False)),
+        ("part of the month", preview["prorated"], screens.PREVIEW_LINES,
+         lambda: bill_run.preview_lines(period, False)),
         ("made good", preview["made_good"], screens.PREVIEW_LINES, lambda: bill_run.preview_lines(period, True)),
     ]
     return {str(number): (what, functools.partial(show_preview_list, count, columns, fetch))

@@ -122,7 +122,8 @@ class FirstDay(Field):
 
 
 def first_day(answer: str) -> date | None:
-    return fields.either("always", fields.day_from(database.today()), None)(answer)
+    day: date | None = fields.either("always", fields.day_from(database.today()), None)(answer)
+    return day
 
 
 def due_day(answer: str) -> date:

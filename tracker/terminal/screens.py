@@ -272,7 +272,8 @@ def bill_preview_lines(period: date, due_date: date, today: date, preview: Previ
     yield (f"Against the month before ({show_amount(preview['total_before'])}): {preview['new']} new, "
            f"{preview['gone']} gone, {preview['changed']} with another amount.")
     if preview["prorated"]:
-        yield f"For a part of the month: {plural(preview['prorated'], 'line')}, {show_amount(preview['prorated_amount'])}."
+        yield (f"For a part of the month: {plural(preview['prorated'], 'line')}, "
+               f"{show_amount(preview['prorated_amount'])}.")
     if preview["made_good"]:
         yield (f"Made good, days left out or billed too many: {plural(preview['made_good'], 'line')}, "
                f"{show_amount(preview['made_good_amount'])}.")
