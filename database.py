@@ -146,13 +146,15 @@ class LocationContents(TypedDict):
 
 
 class ServiceRow(TypedDict):
+    """A service at its price of today."""
+
     service_id: int
     location_id: int
     service_name: str
     cost: Decimal
 
 
-class Service(ServiceRow):
+class ServiceHit(ServiceRow):
     customer_id: int
     name: str
     address: str
@@ -164,6 +166,17 @@ class Pause(TypedDict):
     service_pause_id: int
     first_day: date
     last_day: date | None
+
+
+class ComingPrice(TypedDict):
+    """A price that a service will have; from_day is ISO text."""
+
+    from_day: str
+    cost: Decimal
+
+
+class Service(ServiceHit):
+    coming_prices: list[ComingPrice]
 
 
 class EquipmentRow(TypedDict):
@@ -1997,8 +2010,12 @@ def get_service(service_id: int) -> Service:
     """Return a service with its location's address and customer's name; raise NotFound if there is none."""
     return existing("service", service_id, fetch_one(
         """
-        SELECT service_id, location_id, customer_id, name, address, service_name, cost
-        FROM services
+        SELECT service_id, location_id, customer_id, name, address, service_name, cost,
+               (SELECT coalesce(json_agg(json_build_object('from_day', from_day, 'cost', coming.cost::numeric(12,2))
+                                         ORDER BY from_day), '[]')
+                FROM coming_prices AS coming
+                WHERE coming.service_id = services_today.service_id) AS coming_prices
+        FROM services_today
         JOIN locations USING (location_id)
         JOIN customers USING (customer_id)
         WHERE service_id = %(service_id)s
@@ -2007,12 +2024,12 @@ def get_service(service_id: int) -> Service:
     ))
 
 
-def list_services(after: int = 0, limit: int = 100, customer_id: int | None = None) -> list[Service]:
+def list_services(after: int = 0, limit: int = 100, customer_id: int | None = None) -> list[ServiceHit]:
     """Return the services whose IDs follow after, with their customers and addresses; of one customer, if given."""
     return fetch_all(
         """
         SELECT service_id, location_id, customer_id, name, address, service_name, cost
-        FROM services
+        FROM services_today
         JOIN locations USING (location_id)
         JOIN customers USING (customer_id)
         WHERE service_id > %(after)s
@@ -2057,7 +2074,7 @@ def find_services(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
         SELECT service_id, location_id, customer_id, name, address, service_name, cost,
                (SELECT count(*) FROM hit) AS hits
         FROM hit
-        JOIN services USING (service_id)
+        JOIN services_today USING (service_id)
         JOIN locations USING (location_id)
         JOIN customers USING (customer_id)
         ORDER BY name_folded, service_id
@@ -2068,6 +2085,7 @@ def find_services(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
     )
 
 
+@retried
 def update_service(
     service_id: int,
     service_name: str | None = None,
@@ -2075,22 +2093,45 @@ def update_service(
     *,
     seen: Mapping[str, Any] | None = None,
 ) -> ServiceRow:
-    """Change what is given and keep the rest; raise as update_customer."""
-    row: ServiceRow | None = write_one(
+    """Change what is given and keep the rest; raise as update_customer.
+
+    Another cost holds from today until the next change that is to come, and is for all days of a service that has none
+    before today.
+    """
+    with transaction() as cur:
+        cur.execute("SELECT FROM services WHERE service_id = %(service_id)s FOR NO KEY UPDATE",
+                    {"service_id": service_id})
+        cur.execute(
+            """
+            UPDATE services
+            SET service_name = coalesce(%(service_name)s, services.service_name)
+            FROM services_today AS today
+            WHERE services.service_id = %(service_id)s AND today.service_id = services.service_id
+              AND (%(unseen)s OR %(service_name)s IS NULL
+                   OR services.service_name IN (%(service_name)s, %(seen_service_name)s))
+              AND (%(unseen)s OR %(cost)s IS NULL OR today.cost IN (%(cost)s, %(seen_cost)s))
+            """,
+            {"service_id": service_id, "service_name": service_name, "cost": cost,
+             **_seen(seen, "service_name", "cost")},
+        )
+        if cur.rowcount:
+            return _with_cost_from_today(cur, service_id, cost)
+    raise Changed(get_service(service_id))
+
+
+def _with_cost_from_today(cur: Cursor, service_id: int, cost: Decimal | None) -> ServiceRow:
+    if cost is not None:
+        cur.execute("SELECT change_prices(ARRAY[%(service_id)s]::bigint[], ARRAY[%(cost)s], CURRENT_DATE)",
+                    {"service_id": service_id, "cost": cost})
+    cur.execute(
         """
-        UPDATE services
-        SET service_name = coalesce(%(service_name)s, service_name),
-            cost = coalesce(%(cost)s, cost)
+        SELECT service_id, location_id, service_name, cost
+        FROM services_today
         WHERE service_id = %(service_id)s
-          AND (%(unseen)s OR %(service_name)s IS NULL OR service_name IN (%(service_name)s, %(seen_service_name)s))
-          AND (%(unseen)s OR %(cost)s IS NULL OR cost IN (%(cost)s, %(seen_cost)s))
-        RETURNING service_id, location_id, service_name, cost
         """,
-        service_id=service_id, service_name=service_name, cost=cost, **_seen(seen, "service_name", "cost"),
+        {"service_id": service_id},
     )
-    if row is None:
-        raise Changed(get_service(service_id))
-    return row
+    return cast(ServiceRow, cur.row())
 
 
 def end_service(service_id: int, ended_on: date | None) -> ServiceRow:

@@ -13,9 +13,9 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 import database
-from database import Bill, Customer, Location
+from database import Bill, Customer, Location, Service
 from tracker import access, backup, bill_run, errors, fields, interrupts, log, payments, reports, text
-from tracker.terminal import backups, commands, history, menus, people, prompts, screens, tables
+from tracker.terminal import backups, commands, history, menus, people, pricing, prompts, screens, tables
 from tracker.terminal.forms import (
     BILL_FIELDS,
     CUSTOMER_FIELDS,
@@ -177,21 +177,31 @@ def delete_location() -> None:
 @menus.changes
 def add_service(customer: Customer | None = None) -> None:
     location = location_of(customer)
-    service_id, new = fill_in({**SERVICE_FIELDS, **FIRST_DAY_FIELD}, database.add_service, location["location_id"])
+    name = pricing.ask_service_name()
+    service_id, new = fill_in({**SERVICE_FIELDS, **FIRST_DAY_FIELD}, database.add_service, location["location_id"],
+                              service_name=name)
     start = f"from {new['started_on']}" if new["started_on"] else "which was always there"
     say(f"Added service {service_id}, {new['service_name']}, at {text.show_amount(new['cost'])} a month, {start}, "
         f"to {location['address']}.")
 
 
 def view_service() -> None:
-    view(SERVICE, screens.SERVICES, database.list_services, show_fields(screens.SERVICES))
+    view(SERVICE, screens.SERVICES, database.list_services, show_service)
+
+
+def show_service(service: Service) -> None:
+    show_fields(screens.SERVICES)(service)
+    if service["coming_prices"]:
+        say(f"It will cost {screens.coming(service['coming_prices'])}.")
 
 
 @menus.changes
 def update_service() -> None:
     service = pick(SERVICE)
     if row := change(SERVICE_FIELDS, service, database.update_service, service["service_id"]):
-        say(f"Saved service {row['service_id']}, {row['service_name']}, at {text.show_amount(row['cost'])} a month.")
+        coming = f"; {screens.coming(service['coming_prices'])}" if service["coming_prices"] else ""
+        say(f"Saved service {row['service_id']}, {row['service_name']}, at {text.show_amount(row['cost'])} "
+            f"a month{coming}.")
 
 
 @menus.changes
@@ -536,6 +546,7 @@ SERVICES_MENU = Menu("Manage Services", {
     "5": ("History of a service", lambda: history.show_history(SERVICE)),
     "6": ("End service", end_service),
     "7": ("Pause service", pause_service),
+    "8": ("Change a price", pricing.change_price),
 })
 EQUIPMENT_MENU = Menu("Manage Equipment", {
     "1": ("Add equipment to a location", add_equipment),

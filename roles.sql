@@ -131,8 +131,8 @@ BEGIN
     -- Looking.
     GRANT SELECT ON schema_version, customers, locations, services, equipment, billing, billing_items, payments,
                     payment_allocations, service_pauses, price_changes, unsettled_services, equipment_moves, customer_notes,
-                    work_locks,
-                    verifications, backups, trail, billing_status, customer_credit
+                    work_locks, verifications, backups, trail, billing_status, customer_credit, services_today,
+                    coming_prices
         TO isp_readonly;
     GRANT EXECUTE ON FUNCTION
         folded(text), serial_key(text), phone_country(text), phone_key(text), phone_keys(text, text),
@@ -165,8 +165,10 @@ BEGIN
     GRANT UPDATE (taken_at, taken_by) ON work_locks TO isp_admin;
     GRANT INSERT (bills, payments, findings, first_finding) ON verifications TO isp_admin;
     GRANT INSERT (taken_at, path, bytes), UPDATE (checked_at) ON backups TO isp_admin;
-    GRANT EXECUTE ON FUNCTION apply_credit(bigint[], bigint), unsettle(bigint[], date[], date[]),
-                              restore_deleted(bigint, timestamptz, boolean) TO isp_admin;
+    GRANT EXECUTE ON FUNCTION
+        apply_credit(bigint[], bigint), change_prices(bigint[], numeric[], date), unsettle(bigint[], date[], date[]),
+        restore_deleted(bigint, timestamptz, boolean)
+    TO isp_admin;
     IF pg_has_role((SELECT datdba FROM pg_database WHERE datname = current_database()), 'USAGE') THEN
         EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO isp_admin', current_database());  -- for an import
     END IF;

@@ -321,6 +321,98 @@ BEGIN
 END
 $$;
 
+CREATE INDEX price_changes_from_day        ON price_changes USING brin (from_day) WITH (pages_per_range = 32);
+
+-- What price_changes means for today. The next change is the one before which there is no other; joined so, the few that
+-- are to come are read once for all services, and by their index for one.
+CREATE VIEW services_today AS
+SELECT services.service_id, location_id, service_name, service_name_folded, started_on, ended_on,
+       coalesce(next.cost_before, services.cost) AS cost, next.from_day AS changes_on, services.cost AS last_cost
+FROM services
+LEFT JOIN price_changes AS next
+       ON next.service_id = services.service_id
+      AND next.from_day > CURRENT_DATE
+      AND NOT EXISTS (
+          SELECT
+          FROM price_changes AS earlier
+          WHERE earlier.service_id = next.service_id
+            AND earlier.from_day > CURRENT_DATE
+            AND earlier.from_day < next.from_day
+      );
+COMMENT ON VIEW services_today IS 'Each service at the price that it has today.';
+COMMENT ON COLUMN services_today.cost IS 'The monthly charge of today.';
+COMMENT ON COLUMN services_today.changes_on IS 'The first day of the next charge; NULL where none is to come.';
+COMMENT ON COLUMN services_today.last_cost IS 'The monthly charge when all changes have come.';
+
+CREATE VIEW coming_prices AS
+SELECT service_id, from_day, cost
+FROM (
+    SELECT service_id, from_day, cost_before,
+           lead(cost_before, 1, cost) OVER (PARTITION BY service_id ORDER BY from_day) AS cost
+    FROM price_changes
+    JOIN services USING (service_id)
+    WHERE from_day > CURRENT_DATE
+) AS change
+WHERE cost <> cost_before;
+COMMENT ON VIEW coming_prices IS 'The prices that services will have, and from which day.';
+
+-- The price on every day before first_day stays, and so does that from the next change on. A service has no days before
+-- it starts; one that was always there, and is on no bill yet, none before today.
+CREATE FUNCTION change_prices(ids bigint[], costs numeric[], first_day date) RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM 1 FROM services WHERE service_id = ANY (ids) ORDER BY service_id FOR NO KEY UPDATE;
+    WITH wanted AS MATERIALIZED (
+        SELECT service_id, given.cost, from_day, later.price_change_id AS later_id,
+               coalesce(later.cost_before, services.cost) AS cost_before,
+               EXISTS (
+                   SELECT
+                   FROM price_changes AS same
+                   WHERE same.service_id = services.service_id AND same.from_day = start.from_day
+               ) AS changes_then,
+               CASE WHEN started_on IS NOT NULL OR from_day > CURRENT_DATE
+               THEN coalesce(started_on < from_day, true)
+               ELSE EXISTS (
+                   SELECT
+                   FROM locations
+                   JOIN billing USING (customer_id)
+                   JOIN billing_items USING (billing_id)
+                   WHERE locations.location_id = services.location_id AND billing_items.service_id = services.service_id
+               ) END AS had_days
+        FROM unnest(ids, costs) AS given (service_id, cost)
+        JOIN services USING (service_id)
+        CROSS JOIN LATERAL (SELECT greatest(first_day, started_on) AS from_day) AS start
+        LEFT JOIN LATERAL (
+            SELECT price_change_id, cost_before
+            FROM price_changes
+            WHERE price_changes.service_id = services.service_id AND price_changes.from_day > start.from_day
+            ORDER BY price_changes.from_day
+            LIMIT 1
+        ) AS later ON true
+        WHERE coalesce(later.cost_before, services.cost) <> given.cost
+    ), begun AS (
+        INSERT INTO price_changes (service_id, from_day, cost_before)
+        SELECT service_id, from_day, cost_before FROM wanted WHERE had_days AND NOT changes_then
+    ), taken_back AS (
+        DELETE FROM price_changes AS same
+        USING wanted
+        WHERE same.service_id = wanted.service_id AND same.from_day = wanted.from_day AND same.cost_before = wanted.cost
+    ), until_later AS (
+        UPDATE price_changes AS later
+        SET cost_before = wanted.cost
+        FROM wanted
+        WHERE later.price_change_id = later_id
+    )
+    UPDATE services
+    SET cost = wanted.cost
+    FROM wanted
+    WHERE services.service_id = wanted.service_id AND later_id IS NULL;
+END
+$$;
+COMMENT ON FUNCTION change_prices(bigint[], numeric[], date) IS
+    'Give services other monthly charges from a day on, until the next change that is written down already.';
+
 CREATE OR REPLACE FUNCTION trail_added() RETURNS trigger
     LANGUAGE plpgsql
     SET plan_cache_mode = force_generic_plan

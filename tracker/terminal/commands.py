@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import database
-from tracker import access, bill_run, demo, errors, fields, reports, settings, text, trail
+from tracker import access, bill_run, demo, errors, fields, prices, reports, settings, text, trail
 from tracker.terminal import backups, history, paging, people, prompts, screens, tables
 from tracker.terminal.progress import Progress, during
 from tracker.terminal.prompts import confirm, say
@@ -61,6 +61,7 @@ def parser(version: str, run_menus: Command, serve: Command) -> argparse.Argumen
     statement.add_argument("--from", dest="first", type=day, metavar="DATE", required=True)
     statement.add_argument("--to", dest="last", type=day, metavar="DATE", help="today, unless given")
     add_bill_run(add("bill", bill_command, "bill every customer with services for a month, once"))
+    add_price_change(add("change-price", change_price_command, "change what a service costs for all who have it"))
     add_import(add("import", import_command, "add customers with sites, services and equipment from a CSV file"))
     add_export(add("export", export_command, "write accounts, bills, payments or late customers as CSV"))
     add_wanted(add("changes", changes_command, "who changed what, newest first"))
@@ -113,6 +114,17 @@ def add_bill_run(command: argparse.ArgumentParser) -> None:
                          help="the 15th, or 14 days from now when that is past")
     command.add_argument("--dry-run", action="store_true", help="show what would be billed, and stop")
     command.add_argument("--yes", action="store_true", help="bill without asking for the total")
+
+
+def add_price_change(command: argparse.ArgumentParser) -> None:
+    command.add_argument("name", metavar="NAME", help="a service name in use")
+    command.add_argument("cost", type=argument(fields.amount), metavar="COST", help="the new monthly cost")
+    command.add_argument("--from", dest="from_day", type=day, metavar="DATE", required=True,
+                         help="the first day of the new cost")
+    command.add_argument("--all-prices", action="store_true",
+                         help="change prices of their own, too: those that are not the usual one of today")
+    command.add_argument("--dry-run", action="store_true", help="show what would change, and stop")
+    command.add_argument("--yes", action="store_true", help="change without asking for the new total")
 
 
 def add_import(command: argparse.ArgumentParser) -> None:
@@ -424,6 +436,44 @@ def run_bills(period: date, due_date: date, total: Decimal | None) -> None:
         f"due {due_date}{credit}.")
     if result["gone"]:
         say(f"Left out, since deleted meanwhile: {text.plural(result['gone'], 'customer')}.")
+
+
+def change_price_command(arguments: argparse.Namespace) -> int:
+    if not arguments.dry_run:
+        check_may_change()
+    today = database.today()
+    name = prices.get_plan(arguments.name)["service_name"]
+    change = prices.Change(name, arguments.cost, arguments.from_day(today), arguments.all_prices)
+    preview = show_price_change(change, today)
+    if arguments.dry_run or not preview["changing"]:
+        return 0
+    if not arguments.yes and not confirm_price_change(preview):
+        return 1
+    make_price_change(change, None if arguments.yes else preview)
+    return 0
+
+
+def show_price_change(change: prices.Change, today: date) -> prices.Preview:
+    """Show what a change of a price would do, and return it."""
+    preview = during("Adding up", lambda: prices.preview(change))
+    for line in screens.price_change_lines(change, today, preview):
+        say(line)
+    return preview
+
+
+def confirm_price_change(preview: prices.Preview) -> bool:
+    total = text.show_amount(preview["total_after"])
+    if confirm(f"Type the new monthly total, {total}, to change the price:", total):
+        return True
+    prompts.complain("That is not the total; nothing was changed.")
+    return False
+
+
+def make_price_change(change: prices.Change, seen: prices.Preview | None) -> None:
+    """Change a price, if it does what was seen, where that was, and say what was done."""
+    done = during("Changing", lambda: prices.change_price(change, seen))
+    say(f"Changed {text.plural(done['changing'], 'service')} to {text.show_amount(change.cost)} from "
+        f"{change.from_day}; {text.show_amount(done['total_after'])} a month.")
 
 
 def verify_command(arguments: argparse.Namespace) -> int:
