@@ -155,9 +155,12 @@ class ServiceRow(TypedDict):
 
 
 class ServiceHit(ServiceRow):
+    """standing says that it does not run today, and why, or that it will end; None where it goes on."""
+
     customer_id: int
     name: str
     address: str
+    standing: str | None
 
 
 class Pause(TypedDict):
@@ -176,6 +179,8 @@ class ComingPrice(TypedDict):
 
 
 class Service(ServiceHit):
+    started_on: date | None
+    ended_on: date | None
     coming_prices: list[ComingPrice]
 
 
@@ -2010,7 +2015,8 @@ def get_service(service_id: int) -> Service:
     """Return a service with its location's address and customer's name; raise NotFound if there is none."""
     return existing("service", service_id, fetch_one(
         """
-        SELECT service_id, location_id, customer_id, name, address, service_name, cost,
+        SELECT service_id, location_id, customer_id, name, address, service_name, cost, started_on, ended_on,
+               standing,
                (SELECT coalesce(json_agg(json_build_object('from_day', from_day, 'cost', coming.cost::numeric(12,2))
                                          ORDER BY from_day), '[]')
                 FROM coming_prices AS coming
@@ -2028,7 +2034,7 @@ def list_services(after: int = 0, limit: int = 100, customer_id: int | None = No
     """Return the services whose IDs follow after, with their customers and addresses; of one customer, if given."""
     return fetch_all(
         """
-        SELECT service_id, location_id, customer_id, name, address, service_name, cost
+        SELECT service_id, location_id, customer_id, name, address, service_name, cost, standing
         FROM services_today
         JOIN locations USING (location_id)
         JOIN customers USING (customer_id)
@@ -2071,7 +2077,7 @@ def find_services(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
                                     translate(phone_number, ' +().-/', '')) ~ ALL (%(every)s)
             LIMIT %(most)s
         )
-        SELECT service_id, location_id, customer_id, name, address, service_name, cost,
+        SELECT service_id, location_id, customer_id, name, address, service_name, cost, standing,
                (SELECT count(*) FROM hit) AS hits
         FROM hit
         JOIN services_today USING (service_id)

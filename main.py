@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 import database
-from database import Bill, Customer, Location, Service
+from database import Bill, Customer, Location, Pause, Service
 from tracker import access, backup, bill_run, errors, fields, interrupts, log, payments, reports, text
 from tracker.terminal import backups, commands, history, menus, people, pricing, prompts, screens, tables
 from tracker.terminal.forms import (
@@ -190,7 +190,7 @@ def view_service() -> None:
 
 
 def show_service(service: Service) -> None:
-    show_fields(screens.SERVICES)(service)
+    show_fields(screens.SERVICE_FIELDS)(service)
     if service["coming_prices"]:
         say(f"It will cost {screens.coming(service['coming_prices'])}.")
 
@@ -212,6 +212,12 @@ def delete_service() -> None:
         say(f"Deleted {SERVICE.name(service)}.")
 
 
+def named(service: Service) -> str:
+    """Name a service at the beginning of a sentence."""
+    name = SERVICE.name(service)
+    return f"{name[0].upper()}{name[1:]}"
+
+
 @menus.changes
 def end_service() -> None:
     """Set the last day of a service, or with none let one go on that has one."""
@@ -224,7 +230,7 @@ def end_service() -> None:
         print("Nothing saved.")
         return
     database.end_service(service["service_id"], ended_on)
-    say(f"{SERVICE.name(service).capitalize()}, {f'ends on {ended_on}' if ended_on else 'goes on'}.")
+    say(f"{named(service)}, {f'ends on {ended_on}' if ended_on else 'goes on'}.")
     say_what_next_bill_does(service["service_id"])
 
 
@@ -243,11 +249,11 @@ def pause_service() -> None:
     first = ask("First day", fields.day_from(today), shown="today", default=today)
     last = ask("Last day", not_before(first, fields.day_from(today)), shown="until further notice")
     database.pause_service(service["service_id"], first, last)
-    say(f"{SERVICE.name(service).capitalize()}, is paused {screens.span(first, last)}.")
+    say(f"{named(service)}, is paused {screens.span(first, last)}.")
     say_what_next_bill_does(service["service_id"])
 
 
-def change_pause(service: database.Service, pause: database.Pause) -> None:
+def change_pause(service: Service, pause: Pause) -> None:
     """End a pause on a day, or remove it."""
     first, today = pause["first_day"], database.today()
     last = ask("Last day, or remove", fields.either("remove", not_before(first, fields.day_from(today))),
@@ -260,7 +266,7 @@ def change_pause(service: database.Service, pause: database.Pause) -> None:
         say(f"Removed the pause {screens.span(first, pause['last_day'])} of {SERVICE.name(service)}.")
     else:
         database.end_pause(pause["service_pause_id"], last)
-        say(f"{SERVICE.name(service).capitalize()}, is paused {screens.span(first, last)}.")
+        say(f"{named(service)}, is paused {screens.span(first, last)}.")
     say_what_next_bill_does(service["service_id"])
 
 

@@ -562,6 +562,7 @@ COMMENT ON COLUMN trail.new IS 'Of changed records the new values of what change
 CREATE INDEX customers_phone_key           ON customers (phone_key(phone_number) text_pattern_ops);
 CREATE INDEX customers_phone_reversed      ON customers (reverse(phone_key(phone_number)) text_pattern_ops);
 CREATE INDEX services_location_id          ON services (location_id);
+CREATE INDEX service_pauses_service_id     ON service_pauses (service_id);
 CREATE INDEX equipment_location_id         ON equipment (location_id);
 CREATE UNIQUE INDEX equipment_serial_once  ON equipment (serial_key(serial_number) text_pattern_ops, serial_repeat);
 CREATE INDEX equipment_moves_equipment_id  ON equipment_moves (equipment_id);
@@ -645,8 +646,19 @@ COMMENT ON VIEW customer_credit IS
 -- are to come are read once for all services, and by their index for one.
 CREATE VIEW services_today AS
 SELECT services.service_id, location_id, service_name, service_name_folded, started_on, ended_on,
-       coalesce(next.cost_before, services.cost) AS cost, next.from_day AS changes_on, services.cost AS last_cost
+       coalesce(next.cost_before, services.cost) AS cost, next.from_day AS changes_on, services.cost AS last_cost,
+       (started_on > CURRENT_DATE OR ended_on < CURRENT_DATE OR pause.service_id IS NOT NULL) IS NOT TRUE AS runs,
+       CASE
+           WHEN ended_on < CURRENT_DATE THEN 'ended ' || ended_on
+           WHEN started_on > CURRENT_DATE THEN 'from ' || started_on
+           WHEN pause.service_id IS NOT NULL THEN 'paused' || coalesce(' to ' || pause.last_day, '')
+           WHEN ended_on IS NOT NULL THEN 'ends ' || ended_on
+       END AS standing
 FROM services
+LEFT JOIN service_pauses AS pause
+       ON pause.service_id = services.service_id
+      AND pause.first_day <= CURRENT_DATE
+      AND coalesce(pause.last_day, 'infinity') >= CURRENT_DATE
 LEFT JOIN price_changes AS next
        ON next.service_id = services.service_id
       AND next.from_day > CURRENT_DATE
@@ -660,6 +672,8 @@ LEFT JOIN price_changes AS next
 COMMENT ON VIEW services_today IS 'Each service at the price that it has today.';
 COMMENT ON COLUMN services_today.cost IS 'The monthly charge of today.';
 COMMENT ON COLUMN services_today.changes_on IS 'The first day of the next charge; NULL where none is to come.';
+COMMENT ON COLUMN services_today.runs IS 'Whether this is a day to bill: it has begun, has not ended, and is not paused.';
+COMMENT ON COLUMN services_today.standing IS 'That in words where it does not run, or will end; NULL where it goes on.';
 COMMENT ON COLUMN services_today.last_cost IS 'The monthly charge when all changes have come.';
 
 CREATE VIEW coming_prices AS

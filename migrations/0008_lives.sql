@@ -167,6 +167,7 @@ COMMENT ON COLUMN payment_allocations.refund_id IS 'The refund that it went into
 COMMENT ON COLUMN payment_allocations.made_on IS 'The day from which it counts; NULL for that of its payment.';
 COMMENT ON COLUMN payment_allocations.released_on IS 'The day from which it counts no more; NULL while it does.';
 
+CREATE INDEX service_pauses_service_id     ON service_pauses (service_id);
 CREATE INDEX equipment_moves_equipment_id  ON equipment_moves (equipment_id);
 CREATE INDEX customer_notes_customer_id    ON customer_notes (customer_id, noted_at);
 CREATE INDEX customers_closed              ON customers (closed_on, customer_id) WHERE closed_on IS NOT NULL;
@@ -327,8 +328,19 @@ CREATE INDEX price_changes_from_day        ON price_changes USING brin (from_day
 -- are to come are read once for all services, and by their index for one.
 CREATE VIEW services_today AS
 SELECT services.service_id, location_id, service_name, service_name_folded, started_on, ended_on,
-       coalesce(next.cost_before, services.cost) AS cost, next.from_day AS changes_on, services.cost AS last_cost
+       coalesce(next.cost_before, services.cost) AS cost, next.from_day AS changes_on, services.cost AS last_cost,
+       (started_on > CURRENT_DATE OR ended_on < CURRENT_DATE OR pause.service_id IS NOT NULL) IS NOT TRUE AS runs,
+       CASE
+           WHEN ended_on < CURRENT_DATE THEN 'ended ' || ended_on
+           WHEN started_on > CURRENT_DATE THEN 'from ' || started_on
+           WHEN pause.service_id IS NOT NULL THEN 'paused' || coalesce(' to ' || pause.last_day, '')
+           WHEN ended_on IS NOT NULL THEN 'ends ' || ended_on
+       END AS standing
 FROM services
+LEFT JOIN service_pauses AS pause
+       ON pause.service_id = services.service_id
+      AND pause.first_day <= CURRENT_DATE
+      AND coalesce(pause.last_day, 'infinity') >= CURRENT_DATE
 LEFT JOIN price_changes AS next
        ON next.service_id = services.service_id
       AND next.from_day > CURRENT_DATE
@@ -342,6 +354,8 @@ LEFT JOIN price_changes AS next
 COMMENT ON VIEW services_today IS 'Each service at the price that it has today.';
 COMMENT ON COLUMN services_today.cost IS 'The monthly charge of today.';
 COMMENT ON COLUMN services_today.changes_on IS 'The first day of the next charge; NULL where none is to come.';
+COMMENT ON COLUMN services_today.runs IS 'Whether this is a day to bill: it has begun, has not ended, and is not paused.';
+COMMENT ON COLUMN services_today.standing IS 'That in words where it does not run, or will end; NULL where it goes on.';
 COMMENT ON COLUMN services_today.last_cost IS 'The monthly charge when all changes have come.';
 
 CREATE VIEW coming_prices AS

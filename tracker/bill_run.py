@@ -19,9 +19,10 @@ YEARS_BACK = 5
 
 
 # The days to bill and to take back, line by line: the one definition of a preview, its run and a final bill. The rule
-# stands in docs/BILLING.md. With a customer_id it is for all months of that customer. Else it is for whom the month is to
-# be billed to, and is about that month, those from first on, and those that unsettled services may be billed wrongly for.
-# Most services have nothing special in the month, and are whole_or_part of it; the others are cut where a thing changes.
+# stands in docs/BILLING.md. With a customer_id it is for all months of that customer. Else it is for whom the month is
+# to be billed to, and is about that month, those from first on, and those that unsettled services may be wrong for.
+# Most services have nothing special in the month, and are whole_or_part of it; the others are cut where a thing
+# changes.
 CHARGES = """
     billed AS MATERIALIZED (
         SELECT customer_id
@@ -188,8 +189,8 @@ CHARGES = """
             JOIN odd USING (service_id, month)
             LEFT JOIN (
                 SELECT service_id, month, sum(amount) AS amount,
-                       sum(monthly_cost * CASE WHEN is_whole THEN (month + interval '1 month')::date - month ELSE days END)
-                       AS cost_days
+                       sum(monthly_cost * CASE WHEN is_whole THEN (month + interval '1 month')::date - month
+                                          ELSE days END) AS cost_days
                 FROM line
                 GROUP BY service_id, month
             ) AS so_far USING (service_id, month)

@@ -53,8 +53,9 @@ CUSTOMER_HITS = [*CUSTOMERS, words("Address", "address")]
 LOCATIONS = [numbers("ID", "location_id"), words("Address", "address"), words("Customer", "name")]
 SERVICES = [
     numbers("ID", "service_id"), words("Service", "service_name"), amounts("Monthly", "cost"),
-    words("Address", "address"), words("Customer", "name"),
+    codes("Standing", "standing", spare=1), words("Address", "address"), words("Customer", "name"),
 ]
+SERVICE_FIELDS = [*SERVICES, dates("From", "started_on"), dates("Last day", "ended_on")]
 PLANS = [words("Service", "service_name"), numbers("Services", "services"), amounts("Usually", "cost")]
 PRICED = [numbers("ID", "service_id"), amounts("Today", "cost"), words("Address", "address"), words("Customer", "name")]
 EQUIPMENT = [
@@ -131,7 +132,8 @@ def location_lines(site: Site) -> Iterator[str]:
     """Yield a location as lines, under it its services and equipment."""
     yield from spread(clean(f"Location {site['location_id']}  {site['address']}"), "", 2)
     for service in site["services"]:
-        left = f"Service {service['service_id']}  {service['service_name']}"
+        standing = f", {service['standing']}" if service["standing"] else ""
+        left = f"Service {service['service_id']}  {service['service_name']}{standing}"
         yield from spread(clean(left), f"monthly {show_amount(service['cost']):>10}", 4)
         if service["coming_prices"]:
             yield from indented(f"{coming(service['coming_prices'])}.", 6)
