@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import database
 from database import Bill, Customer, Location, Pause, Service
-from tracker import access, backup, bill_run, errors, fields, interrupts, log, payments, reports, text
+from tracker import access, backup, bill_run, errors, fields, interrupts, late_fees, log, notes, payments, reports, text
 from tracker.terminal import backups, commands, history, menus, people, pricing, prompts, screens, tables
 from tracker.terminal.forms import (
     BILL_FIELDS,

@@ -644,6 +644,39 @@ GROUP BY customer_id;
 COMMENT ON VIEW customer_credit IS
     'What of payments and credit notes has gone to no bill and into no refund, for each customer who has some.';
 
+-- A promise is about the bills that were there on its day and were due by its last; what was promised on the same day for an
+-- earlier one is paid first. Nothing of it is stored: it is kept the moment that the money comes.
+CREATE VIEW promises AS
+SELECT customer_note_id, customer_id, noted_on, promised_until, promised_amount,
+       CASE WHEN paid.amount >= promised_amount + earlier.amount OR NOT is_owed THEN 'kept'
+            WHEN promised_until < CURRENT_DATE THEN 'broken'
+            ELSE 'open' END AS state
+FROM customer_notes AS promise
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(amount), 0) AS amount
+    FROM payments
+    WHERE payments.customer_id = promise.customer_id AND kind = 'payment' AND voided_at IS NULL
+      AND paid_on BETWEEN noted_on AND promised_until AND recorded_at >= noted_at
+) AS paid
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(other.promised_amount), 0) AS amount
+    FROM customer_notes AS other
+    WHERE other.customer_id = promise.customer_id AND other.noted_on = promise.noted_on
+      AND (other.promised_until, other.customer_note_id) < (promise.promised_until, promise.customer_note_id)
+) AS earlier
+CROSS JOIN LATERAL (
+    SELECT EXISTS (
+        SELECT FROM billing
+        WHERE billing.customer_id = promise.customer_id AND amount_due > 0
+          AND issued_on <= noted_on AND due_date <= promised_until
+    ) AS is_owed
+) AS debt
+WHERE promised_until IS NOT NULL;
+COMMENT ON VIEW promises IS 'Each promise to pay, and what has become of it by today.';
+COMMENT ON COLUMN promises.state IS
+    'kept when payments since then and by its last day come to its amount, or nothing of those bills is left to pay; broken '
+    'from the day after its last on; open until then.';
+
 -- What price_changes means for today. The next change is the one before which there is no other; joined so, the few that
 -- are to come are read once for all services, and by their index for one.
 CREATE VIEW services_today AS
@@ -1015,7 +1048,7 @@ CREATE TRIGGER payments_changed
     WHEN ((OLD.voided_at, OLD.paid_on) IS DISTINCT FROM (NEW.voided_at, NEW.paid_on))
     EXECUTE FUNCTION payment_changed();
 
-CREATE FUNCTION bill_cancelled() RETURNS trigger
+CREATE FUNCTION fee_goes_first() RETURNS trigger
     LANGUAGE plpgsql
 AS $$
 BEGIN
@@ -1026,13 +1059,13 @@ BEGIN
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION bill_cancelled() IS 'Refuse to cancel a bill whose late fee stays.';
+COMMENT ON FUNCTION fee_goes_first() IS 'Refuse to cancel a bill whose late fee stays.';
 
-CREATE TRIGGER billing_cancelled
+CREATE TRIGGER billing_fee_first
     AFTER UPDATE OF cancelled_on ON billing
     FOR EACH ROW
     WHEN (NEW.cancelled_on IS NOT NULL AND OLD.cancelled_on IS NULL)
-    EXECUTE FUNCTION bill_cancelled();
+    EXECUTE FUNCTION fee_goes_first();
 
 -- The oldest payment goes first, on the bill due first. Both are laid end to end as ranges of money; where two ranges
 -- overlap, that payment pays that bill the length of the overlap. A payment that has just been made is told from credit

@@ -326,6 +326,58 @@ $$;
 
 CREATE INDEX price_changes_from_day        ON price_changes USING brin (from_day) WITH (pages_per_range = 32);
 
+-- A promise is about the bills that were there on its day and were due by its last; what was promised on the same day for an
+-- earlier one is paid first. Nothing of it is stored: it is kept the moment that the money comes.
+CREATE VIEW promises AS
+SELECT customer_note_id, customer_id, noted_on, promised_until, promised_amount,
+       CASE WHEN paid.amount >= promised_amount + earlier.amount OR NOT is_owed THEN 'kept'
+            WHEN promised_until < CURRENT_DATE THEN 'broken'
+            ELSE 'open' END AS state
+FROM customer_notes AS promise
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(amount), 0) AS amount
+    FROM payments
+    WHERE payments.customer_id = promise.customer_id AND kind = 'payment' AND voided_at IS NULL
+      AND paid_on BETWEEN noted_on AND promised_until AND recorded_at >= noted_at
+) AS paid
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(other.promised_amount), 0) AS amount
+    FROM customer_notes AS other
+    WHERE other.customer_id = promise.customer_id AND other.noted_on = promise.noted_on
+      AND (other.promised_until, other.customer_note_id) < (promise.promised_until, promise.customer_note_id)
+) AS earlier
+CROSS JOIN LATERAL (
+    SELECT EXISTS (
+        SELECT FROM billing
+        WHERE billing.customer_id = promise.customer_id AND amount_due > 0
+          AND issued_on <= noted_on AND due_date <= promised_until
+    ) AS is_owed
+) AS debt
+WHERE promised_until IS NOT NULL;
+COMMENT ON VIEW promises IS 'Each promise to pay, and what has become of it by today.';
+COMMENT ON COLUMN promises.state IS
+    'kept when payments since then and by its last day come to its amount, or nothing of those bills is left to pay; broken '
+    'from the day after its last on; open until then.';
+
+CREATE FUNCTION fee_goes_first() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF EXISTS (SELECT FROM billing WHERE late_fee_for = NEW.billing_id AND cancelled_on IS NULL) THEN
+        RAISE EXCEPTION 'the bill has a late fee'
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'billing_late_fee_for';
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION fee_goes_first() IS 'Refuse to cancel a bill whose late fee stays.';
+
+CREATE TRIGGER billing_fee_first
+    AFTER UPDATE OF cancelled_on ON billing
+    FOR EACH ROW
+    WHEN (NEW.cancelled_on IS NOT NULL AND OLD.cancelled_on IS NULL)
+    EXECUTE FUNCTION fee_goes_first();
+
 -- What price_changes means for today. The next change is the one before which there is no other; joined so, the few that
 -- are to come are read once for all services, and by their index for one.
 CREATE VIEW services_today AS

@@ -22,7 +22,7 @@ FLOORS = [
     ["tracker.archive"],
     ["database"],
     ["tracker.payments", "tracker.bill_run", "tracker.prices", "tracker.reports", "tracker.verify", "tracker.demo",
-     "tracker.access", "tracker.trail", "tracker.wording"],
+     "tracker.access", "tracker.trail", "tracker.wording", "tracker.notes", "tracker.late_fees"],
     ["tracker.backup"],
     ["tracker.transfer"],
     ["web", "web.sessions", "web.shapes", "web.telling"],

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from database import ComingPrice, Server, Upgrade
-from tracker import settings
+from tracker import late_fees, settings
 from tracker.backup import Kept, Noted
 from tracker.bill_run import Preview
 from tracker.notes import Note
@@ -359,6 +359,16 @@ def price_change_lines(change: Change, today: date, preview: PricePreview) -> It
            f"{show_amount(preview['total_after'])} with it.")
     if change.from_day < today:
         yield f"Mind the day: {change.from_day} is past, so the next bill run bills what that makes of days billed."
+
+
+def late_fee_lines(fee: LateFee, preview: late_fees.Preview) -> Iterator[str]:
+    """Yield what a run of late fees would do."""
+    yield (f"A fee of {show_amount(fee.amount)} for each bill that is {plural(fee.after_days, 'day')} late or more, "
+           "once.")
+    yield (f"{plural(preview['bills'], 'bill')} of {plural(preview['customers'], 'customer')}, "
+           f"{show_amount(preview['total'])} in total, due {preview['due_date']}.")
+    if preview["promised"]:
+        yield f"Left out, since they have promised to pay: {plural(preview['promised'], 'customer')}."
 
 
 def odd_due_date(due_date: date, today: date) -> str | None:
