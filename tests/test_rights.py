@@ -42,6 +42,7 @@ TABLES = {
                             "moved_on moved_at moved_by"),
     "customer_notes": ("DELETE", "customer_note_id customer_id+ noted_at noted_by note+ promised_until+ "
                                  "promised_amount+"),
+    "unsettled_services": ("DELETE", "service_id since billed_from"),
     "work_locks": ("", "work taken_at~ taken_by~"),
     "verifications": ("", "verification_id verified_at person login bills+ payments+ findings+ first_finding+"),
     "backups": ("", "backup_id taken_at+ noted_at person login path+ bytes+ checked_at~"),
@@ -70,12 +71,16 @@ FUNCTIONS = {
         "matching_accounts(text[],text[],text,integer)", "matching_locations(text[],text[],text,integer)",
         "deleted_rows(bigint,timestamp with time zone,text)",
     ],
-    "isp_admin": ["apply_credit(bigint[],bigint)", "restore_deleted(bigint,timestamp with time zone,boolean)"],
+    "isp_admin": [
+        "apply_credit(bigint[],bigint)", "restore_deleted(bigint,timestamp with time zone,boolean)",
+        "unsettle(bigint[],date[],date[])",
+    ],
     "nobody": [
         "settle_bills(bigint[])", "settle_payments(bigint[])",
         "restore_rows(text,bigint,timestamp with time zone,boolean)", "allocations_changed()", "allocation_edited()",
         "kept_by_triggers()", "payment_changed()", "payment_voided()", "trail_added()",
-        "trail_changed()", "trail_deleted()", "never_emptied()",
+        "trail_changed()", "trail_deleted()", "never_emptied()", "services_unsettled()", "pauses_unsettled()",
+        "prices_unsettled()", "bill_unsettled()", "lines_unsettled()",
     ],
 }
 # Those that have the owner's rights, and so look into nothing that others could put anything into.
@@ -83,6 +88,8 @@ PLANNED_ONCE = "plan_cache_mode=force_generic_plan; "
 DEFINERS = {
     "allocations_changed()": "", "payment_changed()": "", "acting_person()": "",
     "restore_deleted(bigint,timestamp with time zone,boolean)": "",
+    "unsettle(bigint[],date[],date[])": "", "services_unsettled()": "", "pauses_unsettled()": "",
+    "prices_unsettled()": "", "bill_unsettled()": "", "lines_unsettled()": "",
     "trail_added()": PLANNED_ONCE, "trail_changed()": PLANNED_ONCE, "trail_deleted()": PLANNED_ONCE,
 }
 TYPES = ("business_day", "money_amount")

@@ -283,9 +283,9 @@ def services(walk: Walk) -> None:
     walk.shot("one", "2", "1")
     walk.shot("one-long", "2", "service 5")
     walk.shot("no-such-id", "2", "999", "nothing", CTRL_D)
-    walk.shot("add", "1", "location 2", "Television", "12")
+    walk.shot("add", "1", "location 2", "Television", "12", "always")
     walk.shot("add-refused", "1", "location 2", ENTER, "x" * 101, "Television", ENTER, "-1", "1.999", "12,50",
-              "12345678901", CTRL_D)
+              "12345678901", "12", "soon", CTRL_D)
     walk.shot("update", "3", "1", instead("Fibre 1000"), instead("59.9"))
     walk.shot("update-kept", "3", "1", ENTER, ENTER)
     walk.shot("update-refused", "3", "1", ENTER, instead("free"), CTRL_C)
@@ -293,7 +293,7 @@ def services(walk: Walk) -> None:
     walk.shot("delete", "4", "1", "YES")
     walk.shot("delete-left", "4", "service 2", CTRL_C)
     walk.shot("location-gone-meanwhile", "1", "location 2", "Fibre",
-              lambda: walk.sql("DELETE FROM locations WHERE location_id = 2"), "10")
+              lambda: walk.sql("DELETE FROM locations WHERE location_id = 2"), "10", ENTER)
 
 
 def equipment(walk: Walk) -> None:

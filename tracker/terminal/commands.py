@@ -5,7 +5,7 @@ import argparse
 import functools
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -456,7 +456,7 @@ def change_price_command(arguments: argparse.Namespace) -> int:
     preview = show_price_change(change, today)
     if arguments.dry_run or not preview["changing"]:
         return 0
-    if not arguments.yes and not confirm_price_change(preview):
+    if not arguments.yes and not confirm_price_change(preview, price_lists(change, preview)):
         return 1
     make_price_change(change, None if arguments.yes else preview)
     return 0
@@ -470,9 +470,28 @@ def show_price_change(change: prices.Change, today: date) -> prices.Preview:
     return preview
 
 
-def confirm_price_change(preview: prices.Preview) -> bool:
+def price_lists(change: prices.Change, preview: prices.Preview) -> dict[str, Callable[[], None]]:
+    """Say which lists of a preview a person may look at, and return what shows each, by the number to type."""
+    lists = [("those that change", preview["changing"], prices.list_changing),
+             ("prices of their own", preview["own"], prices.list_own)]
+    numbered = {str(number): one for number, one in enumerate((one for one in lists if one[1]), 1)}
+    if numbered and prompts.attended():
+        say(f"To look at a list, type its number: "
+            f"{', '.join(f'{digit} {what}' for digit, (what, _, _) in numbered.items())}.")
+        return {digit: functools.partial(show_prices, change, count, fetch)
+                for digit, (_, count, fetch) in numbered.items()}
+    return {}
+
+
+def show_prices(
+    change: prices.Change, count: int, fetch: Callable[[prices.Change, int, int], Sequence[Row]]
+) -> None:
+    paging.browse(screens.PRICED, functools.partial(fetch, change), lambda row: row["service_id"], 0, str(count))
+
+
+def confirm_price_change(preview: prices.Preview, lists: Mapping[str, Callable[[], object]]) -> bool:
     total = text.show_amount(preview["total_after"])
-    if confirm(f"Type the new monthly total, {total}, to change the price:", total):
+    if confirm(f"Type the new monthly total, {total}, to change the price:", total, lists):
         return True
     prompts.complain("That is not the total; nothing was changed.")
     return False
