@@ -60,7 +60,7 @@ RULES = {
     "customers_email_form": "An e-mail address has one @ between its two parts, no spaces, and at most 254 characters.",
     "customers_closed_range": "An account is closed on a day between 2000-01-01 and 2199-12-31.",
     "customers_erased_closed": "Only a closed account can be erased.",
-    "customers_merged_into": "The customer that this one was merged into no longer exists, or has others merged into it.",
+    "customers_merged_into": "The customer whom this one was merged into no longer exists, or has others merged in.",
     "customers_merged_closed": "A customer is merged into another one, and is closed with that.",
     "services_days_range": "A service's days lie between 2000-01-01 and 2199-12-31.",
     "services_days_in_order": "A service's last day is not before its first.",
