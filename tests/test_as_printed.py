@@ -90,7 +90,7 @@ def work(chance, day, seen):
 
 
 def play(month, chance, write_back, seen):
-    """Work through a month: a bill run on its first day, deeds each day, and every other month an undone run, run anew."""
+    """Work through a month: a bill run on its first day, undone and run anew in every other month, and deeds."""
     for day in (month.replace(day=number) for number in DAYS):
         if day.day == 1:
             bill_run.run(month, month.replace(day=15))

@@ -604,11 +604,12 @@ def monthly_revenue(by: str = "period") -> list[MonthlyRevenue]:
         ), moved AS (
             SELECT date_trunc('month', day)::date AS month, kind, sum(amount) AS amount
             FROM (
-                SELECT kind, paid_on AS day, amount FROM payments
+                SELECT kind, paid_on AS day, amount FROM payments WHERE paid_on >= (SELECT min(month) FROM year)
                 UNION ALL
-                SELECT kind, greatest(voided_on, paid_on), -amount FROM payments WHERE voided_on IS NOT NULL
+                SELECT kind, greatest(voided_on, paid_on), -amount
+                FROM payments
+                WHERE voided_on IS NOT NULL AND greatest(voided_on, paid_on) >= (SELECT min(month) FROM year)
             ) AS payment
-            WHERE day >= (SELECT min(month) FROM year)
             GROUP BY 1, 2
         ), by_kind AS (
             SELECT month,
