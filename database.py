@@ -209,6 +209,7 @@ class BillHit(TypedDict):
     last_payment_date: date | None
     is_late: bool
     days_late: int
+    cancelled_on: date | None
 
 
 class Hits(NamedTuple):
@@ -240,6 +241,7 @@ class _LockedBill(TypedDict):
     customer_id: int
     amount_billed: Decimal
     amount_paid: Decimal
+    cancelled_on: date | None
 
 
 class Login:
@@ -2420,7 +2422,7 @@ def _bill(cur: Cursor, billing_id: int) -> Bill:
     cur.execute(
         """
         SELECT billing_id, customer_id, name, description, period, issued_on, due_date, amount_billed, amount_paid,
-               amount_due, last_payment_date, is_late, days_late,
+               amount_due, last_payment_date, is_late, days_late, cancelled_on,
                (SELECT json_agg(json_build_object('description', item.description, 'amount', item.amount::numeric(12,2))
                                 ORDER BY billing_item_id)
                 FROM billing_items AS item
@@ -2435,18 +2437,19 @@ def _bill(cur: Cursor, billing_id: int) -> Bill:
 
 
 def list_bills(before: int = 0, limit: int = 100, customer_id: int | None = None) -> list[BillHit]:
-    """Return bills, or one customer's, with their customers' names, the newest first.
+    """Return bills, or one customer's, with their customers' names, the newest first; deleted ones with one customer's.
 
     before is the ID of the last one shown.
     """
     return fetch_all(
         """
         SELECT billing_id, customer_id, name, description, due_date, amount_billed, amount_due, last_payment_date,
-               is_late, days_late
+               is_late, days_late, cancelled_on
         FROM billing_status
         JOIN customers USING (customer_id)
         WHERE (%(before)s = 0 OR billing_id < %(before)s)
           AND (%(customer_id)s::bigint IS NULL OR customer_id = %(customer_id)s)
+          AND (%(customer_id)s::bigint IS NOT NULL OR cancelled_on IS NULL)
         ORDER BY billing_id DESC
         LIMIT %(limit)s
         """,
@@ -2469,33 +2472,34 @@ def find_bills(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
              FROM account
              JOIN billing USING (customer_id)
              JOIN customers USING (customer_id)
-             WHERE %(every)s::text[] IS NULL OR by_number
+             WHERE cancelled_on IS NULL AND (%(every)s::text[] IS NULL OR by_number
                 OR concat_ws(' ', folded(description), folded(due_date || ' ' || amount_billed::numeric(12,2)),
                                     name_folded, translate(phone_number, ' +().-/', ''),
                                     (SELECT string_agg(address_folded, ' ')
                                      FROM locations
-                                     WHERE locations.customer_id = customers.customer_id)) ~ ALL (%(every)s)
+                                     WHERE locations.customer_id = customers.customer_id)) ~ ALL (%(every)s))
              LIMIT %(most)s)
             UNION
             (SELECT billing_id
              FROM unnest(%(own_words)s::text[]) AS word (pattern)
              JOIN billing ON folded(description) LIKE pattern
-             WHERE period IS NULL AND (%(every)s::text[] IS NULL OR folded(description) ~ ALL (%(every)s))
+             WHERE period IS NULL AND cancelled_on IS NULL
+               AND (%(every)s::text[] IS NULL OR folded(description) ~ ALL (%(every)s))
              LIMIT %(most)s)
             UNION
             (SELECT billing_id
              FROM billing
-             WHERE period = ANY (%(periods)s)
+             WHERE period = ANY (%(periods)s) AND cancelled_on IS NULL
              LIMIT %(most)s)
             UNION
             (SELECT billing_id
              FROM billing
-             WHERE description ILIKE %(inside)s
+             WHERE description ILIKE %(inside)s AND cancelled_on IS NULL
              LIMIT %(most)s)
             LIMIT %(most)s
         )
         SELECT billing_id, customer_id, name, description, due_date, amount_billed, amount_due, last_payment_date,
-               is_late, days_late, (SELECT count(*) FROM hit) AS hits
+               is_late, days_late, cancelled_on, (SELECT count(*) FROM hit) AS hits
         FROM hit
         JOIN billing_status USING (billing_id)
         JOIN customers USING (customer_id)
@@ -2533,12 +2537,16 @@ def update_bill(
     *,
     seen: Mapping[str, Any] | None = None,
 ) -> Bill:
-    """Change what is given and keep the rest; a changed amount is a line of its own, so that the lines still add up.
+    """Change what is given and keep the rest; a changed amount is a line of its own, of today where the bill is older.
 
-    Raise as update_customer, and Conflict when more was paid on the bill than the new amount.
+    What was paid above the new amount is credit, the latest first. Raise as update_customer, and Conflict when that was
+    written off.
     """
     with transaction() as cur:
         before = _lock_bill(cur, billing_id)
+        if amount is not None and amount < before["amount_paid"]:
+            _refuse_written_off(cur, [billing_id])
+            release(cur, before["amount_paid"] - amount, billing_id=billing_id)
         cur.execute(
             """
             UPDATE billing
@@ -2559,25 +2567,63 @@ def update_bill(
             raise Changed(_bill(cur, billing_id))
         cur.execute(
             """
-            SELECT %(amount)s - coalesce(sum(amount), 0) AS missing
-            FROM billing_items
-            WHERE billing_id = %(billing_id)s
+            INSERT INTO billing_items (billing_id, description, amount, booked_on)
+            SELECT billing_id, 'Adjustment', %(amount)s - lines.amount,
+                   CASE WHEN issued_on < CURRENT_DATE THEN CURRENT_DATE END
+            FROM billing
+            CROSS JOIN LATERAL (
+                SELECT coalesce(sum(amount), 0) AS amount
+                FROM billing_items
+                WHERE billing_items.billing_id = billing.billing_id
+            ) AS lines
+            WHERE billing_id = %(billing_id)s AND lines.amount <> %(amount)s
             """,
-            {"billing_id": billing_id, "amount": row["amount_billed"]},
+            {"billing_id": billing_id, "amount": amount},
         )
-        missing = cur.row()["missing"]
-        if amount is not None and missing:
-            _insert_item(cur, billing_id, "Adjustment", missing)
         if row["amount_billed"] != before["amount_billed"]:
             apply_credit(cur, before["customer_id"])
         return _bill(cur, billing_id)
+
+
+def release(cur: Cursor, amount: Decimal, billing_id: int | None = None, payment_id: int | None = None) -> None:
+    """Release that much of what is allocated to a bill, or of what a payment has paid of bills, the latest first.
+
+    An allocation of which a part stays is released whole, and made anew over that part.
+    """
+    cur.execute(
+        """
+        WITH latest AS (
+            SELECT *
+            FROM (
+                SELECT payment_allocation_id, payment_id, billing_id, allocation.amount, from_credit,
+                       sum(allocation.amount) OVER (
+                           ORDER BY coalesce(made_on, paid_on) DESC, payment_allocation_id DESC
+                       ) AS upto
+                FROM payment_allocations AS allocation
+                JOIN payments USING (payment_id)
+                WHERE (billing_id = %(billing_id)s OR payment_id = %(payment_id)s)
+                  AND billing_id IS NOT NULL AND released_on IS NULL AND voided_at IS NULL
+            ) AS allocation
+            WHERE upto - amount < %(amount)s
+        ), released AS (
+            UPDATE payment_allocations
+            SET released_on = CURRENT_DATE
+            WHERE payment_allocation_id IN (SELECT payment_allocation_id FROM latest)
+        )
+        INSERT INTO payment_allocations (payment_id, billing_id, amount, from_credit, made_on)
+        SELECT payment_id, billing_id, upto - %(amount)s, from_credit, CURRENT_DATE
+        FROM latest
+        WHERE upto > %(amount)s
+        """,
+        {"amount": amount, "billing_id": billing_id, "payment_id": payment_id},
+    )
 
 
 def _lock_bill(cur: Cursor, billing_id: int) -> _LockedBill:
     """Lock a bill's account, then the bill: the order of every writer of money.
 
     FOR UPDATE, because a bill run holds the key of each customer that it bills: it must not miss a payment. The bill,
-    too, because psql changes and pays bills without their accounts.
+    too, because psql changes and pays bills without their accounts. Raise Conflict for one that is deleted.
     """
     cur.execute(
         """
@@ -2590,14 +2636,17 @@ def _lock_bill(cur: Cursor, billing_id: int) -> _LockedBill:
     )
     cur.execute(
         """
-        SELECT billing_id, customer_id, amount_billed, amount_paid
+        SELECT billing_id, customer_id, amount_billed, amount_paid, cancelled_on
         FROM billing
         WHERE billing_id = %(billing_id)s
         FOR UPDATE
         """,
         {"billing_id": billing_id},
     )
-    return cast(_LockedBill, existing("bill", billing_id, cur.fetchone()))
+    bill = cast(_LockedBill, existing("bill", billing_id, cur.fetchone()))
+    if bill["cancelled_on"]:
+        raise Conflict(f"Bill {billing_id} was deleted on {bill['cancelled_on']}.")
+    return bill
 
 
 @retried

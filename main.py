@@ -14,7 +14,21 @@ from typing import Any, NamedTuple
 
 import database
 from database import Bill, Customer, Location, Pause, Service
-from tracker import access, backup, bill_run, errors, fields, interrupts, late_fees, log, notes, payments, reports, text
+from tracker import (
+    access,
+    backup,
+    bill_run,
+    credits,
+    errors,
+    fields,
+    interrupts,
+    late_fees,
+    log,
+    notes,
+    payments,
+    reports,
+    text,
+)
 from tracker.terminal import backups, commands, history, menus, people, pricing, prompts, screens, tables
 from tracker.terminal.forms import (
     BILL_FIELDS,
@@ -26,6 +40,8 @@ from tracker.terminal.forms import (
     add_location_to,
     ask_aim,
     ask_import_file,
+    ask_source,
+    at_most,
     change,
     choose_mapping,
     confirm_delete,
@@ -37,8 +53,10 @@ from tracker.terminal.forms import (
     folder_path,
     location_of,
     mind_due_date,
+    most_to_give_back,
     not_before,
     of_whom,
+    save_once,
     save_payment,
     show_fields,
     show_what_is_owed,
@@ -330,8 +348,9 @@ def view_bill() -> None:
 def view_bills_of(customer: Customer) -> None:
     customer_id = of_whom(customer)["customer_id"]
     browse(
-        screens.UNPAID_BILLS, lambda before, limit: database.list_bills(before, limit, customer_id),
+        screens.BILLS_OF_CUSTOMER, lambda before, limit: database.list_bills(before, limit, customer_id),
         lambda row: row["billing_id"], 0, str(database.customer_contents(customer_id)["bills"]),
+        struck=lambda row: row["cancelled_on"] is not None,
         opens=lambda row: show_bill(database.get_bill(row["billing_id"])),
     )
 
@@ -351,6 +370,17 @@ def update_bill() -> None:
             mind_due_date(row["due_date"])
         say(f"Saved bill {row['billing_id']}, {row['description']}, {text.show_amount(row['amount_billed'])} "
             f"due {row['due_date']}, {text.show_amount(row['amount_due'])} to pay.")
+        if row["amount_paid"] < bill["amount_paid"]:
+            say_freed(bill["customer_id"], bill["amount_paid"] - row["amount_paid"])
+
+
+def say_freed(customer_id: int, freed: Decimal) -> None:
+    """Say where what had been paid on a bill went."""
+    credit = payments.credit(customer_id)
+    say(f"{text.show_amount(freed)} of what was paid on it " + (
+        "is credit now." if credit >= freed else
+        f"went to other unpaid bills of the customer, {text.show_amount(credit)} of it is credit now." if credit else
+        "went to other unpaid bills of the customer."))
 
 
 @menus.changes
@@ -388,6 +418,61 @@ def record_payment(customer: Customer | None = None) -> None:
         print(line)
 
 
+@menus.changes
+def add_credit_note(customer: Customer | None = None) -> None:
+    customer_id = of_whom(customer)["customer_id"]
+    from uuid import uuid4
+    entry_key = uuid4()
+    show_what_is_owed(customer_id)
+    amount = ask("Amount", fields.positive_amount)
+    reason = ask("Reason", fields.text(200))
+    say_recorded(save_once(entry_key, lambda: credits.add_credit_note(customer_id, amount, reason, entry_key)))
+
+
+@menus.changes
+def write_off() -> None:
+    customer_id = pick(CUSTOMER)["customer_id"]
+    from uuid import uuid4
+    entry_key = uuid4()
+    bills = show_what_is_owed(customer_id)
+    if not bills:
+        return
+    billing_id = ask_aim(bills) if len(bills) > 1 else None
+    owed = sum((bill["amount_due"] for bill in bills if billing_id in (None, bill["billing_id"])), Decimal(0))
+    amount = ask("Amount", at_most(owed, "is owed"), shown=text.show_amount(owed), default=owed)
+    reason = ask("Reason", fields.text(200))
+    say_recorded(save_once(
+        entry_key, lambda: credits.write_off(customer_id, amount, reason, entry_key, billing_id)))
+
+
+@menus.changes
+def refund() -> None:
+    """Give credit back, or what one payment brought."""
+    customer_id = pick(CUSTOMER)["customer_id"]
+    from uuid import uuid4
+    entry_key = uuid4()
+    show_what_is_owed(customer_id)
+    credit = payments.credit(customer_id)
+    source = ask_source(customer_id, credit)
+    most = most_to_give_back(source) if source else credit
+    what = f"of payment {source['payment_id']} can be given back" if source else "is credit"
+    amount = ask("Amount", at_most(most, what), shown=text.show_amount(most), default=most)
+    today = database.today()
+    paid_on = ask("Date", fields.past_day(today), shown="today", default=today)
+    say(", ".join(f"{i} {method}" for i, method in enumerate(payments.METHODS, 1)))
+    method = ask("Method", fields.one_of(payments.METHODS), shown="transfer", default="transfer")
+    reference = ask("Reference", fields.text(100), shown="none")
+    source_id = source["payment_id"] if source else None
+    say_recorded(save_once(entry_key, lambda: credits.refund(
+        customer_id, amount, paid_on, method, reference, entry_key, source_id)))
+
+
+def say_recorded(payment: payments.Payment) -> None:
+    say(f"Recorded {PAYMENT.name(payment)}.")
+    for line in screens.payment_lines(payment):
+        print(line)
+
+
 def view_payments(customer: Customer | None = None) -> None:
     customer_id = of_whom(customer)["customer_id"]
     browse(
@@ -408,7 +493,8 @@ def show_payment(row: Mapping[str, Any]) -> None:
 def void_payment() -> None:
     payment = pick(PAYMENT)
     if payment["voided_on"]:
-        prompts.refuse(f"Payment {payment['payment_id']} is void already, since {payment['voided_on']}.")
+        prompts.refuse(f"{payment['kind'].capitalize()} {payment['payment_id']} is void already, "
+                       f"since {payment['voided_on']}.")
         return
     for line in screens.payment_lines(payment):
         print(line)
@@ -658,6 +744,9 @@ BILLING_MENU = Menu("Billing", {
     "10": ("Undo a bill run", undo_bills),
     "11": ("History of a bill", lambda: history.show_history(BILL)),
     "12": ("History of a payment", lambda: history.show_history(PAYMENT)),
+    "13": ("Credit note", add_credit_note),
+    "14": ("Write-off", write_off),
+    "15": ("Refund", refund),
     "16": ("Late fees", run_late_fees),
     "17": ("Undo late fees", undo_late_fees),
 })
@@ -705,6 +794,7 @@ ACCOUNT_MENU = AccountMenu({
     "9": ("Statement", customer_statement),
     "10": ("History", customer_history),
     "11": ("Note or promise", add_note),
+    "12": ("Credit note", add_credit_note),
     "13": ("All notes", view_notes),
 })
 

@@ -594,6 +594,7 @@ CREATE INDEX billing_period                ON billing USING brin (period) WITH (
 -- Lines arrive in the order of their months, too.
 CREATE INDEX billing_items_first_day       ON billing_items USING brin (first_day) WITH (pages_per_range = 32);
 CREATE INDEX payments_paid_on              ON payments USING brin (paid_on) WITH (pages_per_range = 32);
+CREATE INDEX payments_voided_on            ON payments (voided_on) WHERE voided_on IS NOT NULL;
 CREATE INDEX price_changes_from_day        ON price_changes USING brin (from_day) WITH (pages_per_range = 32);
 -- What was owed on a past day was paid after it, or not yet.
 CREATE INDEX billing_last_payment          ON billing USING brin (last_payment_date) WITH (pages_per_range = 32);
@@ -630,7 +631,8 @@ CREATE VIEW billing_status AS
 SELECT billing_id, customer_id, description, period, issued_on, due_date,
        amount_billed, amount_paid, amount_due, last_payment_date,
        amount_due > 0 AND due_date < CURRENT_DATE                                  AS is_late,
-       CASE WHEN amount_due > 0 THEN greatest(CURRENT_DATE - due_date, 0) ELSE 0 END AS days_late
+       CASE WHEN amount_due > 0 THEN greatest(CURRENT_DATE - due_date, 0) ELSE 0 END AS days_late,
+       cancelled_on
 FROM billing;
 COMMENT ON VIEW billing_status IS 'Each bill, and whether it is late today.';
 COMMENT ON COLUMN billing_status.is_late IS 'Whether there is something to pay and the due date has passed.';

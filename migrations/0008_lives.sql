@@ -685,6 +685,7 @@ CREATE INDEX payments_credit               ON payments (customer_id) INCLUDE (am
 CREATE INDEX billing_items_booked          ON billing_items (billing_id, booked_on) INCLUDE (amount) WHERE booked_on IS NOT NULL;
 CREATE INDEX payment_allocations_released  ON payment_allocations (released_on) WHERE released_on IS NOT NULL;
 CREATE INDEX billing_settled               ON billing USING brin (settled_on) WITH (pages_per_range = 32);
+CREATE INDEX payments_voided_on            ON payments (voided_on) WHERE voided_on IS NOT NULL;
 
 CREATE OR REPLACE VIEW customer_credit AS
 SELECT customer_id, sum(amount_left) AS credit
@@ -693,6 +694,13 @@ WHERE amount_left > 0 AND voided_at IS NULL AND kind IN ('payment', 'credit note
 GROUP BY customer_id;
 COMMENT ON VIEW customer_credit IS
     'What of payments and credit notes has gone to no bill and into no refund, for each customer who has some.';
+CREATE OR REPLACE VIEW billing_status AS
+SELECT billing_id, customer_id, description, period, issued_on, due_date,
+       amount_billed, amount_paid, amount_due, last_payment_date,
+       amount_due > 0 AND due_date < CURRENT_DATE                                  AS is_late,
+       CASE WHEN amount_due > 0 THEN greatest(CURRENT_DATE - due_date, 0) ELSE 0 END AS days_late,
+       cancelled_on
+FROM billing;
 
 CREATE OR REPLACE FUNCTION owed_on(as_of date) RETURNS TABLE (customer_id bigint, amount numeric, days integer)
     LANGUAGE sql STABLE

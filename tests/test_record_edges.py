@@ -11,7 +11,7 @@ import psycopg2.extras
 import pytest
 
 import database
-from tracker import backup, bill_run, errors, payments, reports, trail, verify
+from tracker import backup, bill_run, credits, errors, payments, reports, trail, verify
 
 pytestmark = pytest.mark.slow
 
@@ -452,6 +452,11 @@ CALLS = {
         "count_payments": (1,),
         "record_payment": (1, Decimal(1), DAY, "cash", None, uuid.UUID(int=2)), "void_payment": (1, "typo"),
     },
+    credits: {
+        "add_credit_note": (1, Decimal(1), "outage", uuid.UUID(int=3)),
+        "write_off": (1, Decimal(1), "gone", uuid.UUID(int=4)),
+        "refund": (1, Decimal(1), DAY, "cash", None, uuid.UUID(int=5)),
+    },
     bill_run: {"preview": (MONTH,), "run": (MONTH, TODAY), "preview_undo": (MONTH,), "undo": (MONTH,),
                "latest_runs": ()},
     verify: {"last": ()},
@@ -479,7 +484,8 @@ NOT_IN_ONE_GO = {"connect", "disconnect", "transaction", "reading", "streaming",
                  "plan_upgrade", "upgrade", "too_large", "take_turn", "give_reason", "is_embedded",
                  "take", "thin", "read", "refuse", "restore", "check", "login_to", "target", "close_idle", "can_undo",
                  "years_kept", "acting_as", "sign_in", "reporting", "reports_source", "remember", "news", "forget_news",
-                 "viewer_of_embedded", "administrator_of_embedded"}
+                 "viewer_of_embedded", "administrator_of_embedded", "record", "spend_on_bills", "release",
+                 "cancel_bills"}
 
 
 def test_every_function_that_reads_or_writes_is_tried_again_after_a_deadlock(account, monkeypatch):
@@ -506,7 +512,7 @@ def test_every_function_that_reads_or_writes_is_tried_again_after_a_deadlock(acc
     assert given_up == []
 
 
-@pytest.mark.parametrize("module", [database, payments, bill_run, reports, verify, trail, backup],
+@pytest.mark.parametrize("module", [database, payments, credits, bill_run, reports, verify, trail, backup],
                          ids=lambda module: module.__name__)
 def test_every_function_that_reads_or_writes_is_among_those_that_are_tried(module):
     public = {

@@ -33,7 +33,8 @@ TABLES = {
     "billing_items": ("", "billing_item_id billing_id+ service_id+ description+ amount+ first_day+ last_day+ days+ "
                           "monthly_cost+ booked_on+"),
     "payments": ("DELETE", "payment_id customer_id+ amount+ amount_allocated amount_left paid_on+ method+ reference+ "
-                           "entry_key+ recorded_at recorded_by voided_at void_reason~ voided_on kind+ from_bill+"),
+                           "entry_key+ recorded_at recorded_by voided_at void_reason~ voided_on kind+ from_bill+ "
+                           "reason+"),
     "payment_allocations": ("", "payment_allocation_id payment_id+ billing_id+ amount+ from_credit+ refund_id+ "
                                 "made_on+ released_on~"),
     "service_pauses": ("DELETE", "service_pause_id service_id+ first_day+~ last_day+~"),
@@ -50,7 +51,7 @@ TABLES = {
                   "parent_ids row_count old new"),
     "schema_version": ("", "version installed_at"),
     "billing_status": ("", "billing_id customer_id description period issued_on due_date amount_billed amount_paid "
-                           "amount_due last_payment_date is_late days_late"),
+                           "amount_due last_payment_date is_late days_late cancelled_on"),
     "customer_credit": ("", "customer_id credit"),
 }
 # Readers look at where a sequence stands, as pg_dump does; an admin's import takes IDs from one beforehand.

@@ -72,8 +72,7 @@ BILL = Kind(
 PAYMENT = Kind(
     "payment", "payments", "payment_id",
     payments.get_payment, payments.find_payments, screens.PAYMENT_HITS,
-    lambda row: f"payment {row['payment_id']}, {text.show_amount(row['amount'])} on {row['paid_on']}, {row['method']}, "
-                f"of {row['name']}",
+    wording.payment_name,
     lambda customer: [
         {**row, "name": customer["name"]}
         for row in payments.list_payments(customer["customer_id"], limit=database.MOST_COUNTED)

@@ -48,6 +48,7 @@ from tracker.terminal.tables import (
 )
 from tracker.text import clean, plural, show_amount, show_promise, show_size
 from tracker.verify import Checked
+from tracker.wording import how_paid
 
 BAR = 24
 ENTRY = 20  # how wide a statement's entries must be to stand beside their amounts
@@ -73,8 +74,10 @@ BILLS = [
 ]
 BILL_FIELDS = [
     *BILLS, amounts("Paid", "amount_paid"), dates("Last payment", "last_payment_date"), dates("Issued", "issued_on"),
+    dates("Deleted", "cancelled_on"),
 ]
 UNPAID_BILLS = [column for column in BILLS if column.key != "name"]
+BILLS_OF_CUSTOMER = [*UNPAID_BILLS, dates("Deleted", "cancelled_on")]
 LATE = [
     numbers("ID", "customer_id"), words("Customer", "name"), codes("Phone number", "phone_number"),
     amounts("Late", "amount_late"), dates("Oldest due", "oldest_due_date"), days_late("Days", spare=2),
@@ -92,14 +95,17 @@ AGING = [
     numbers("ID", "customer_id"), words("Customer", "name"), amounts("Current", "not_due"), amounts("1-30", "days_30"),
     amounts("31-60", "days_60"), amounts("61-90", "days_90"), amounts("Over 90", "older"), amounts("Total", "total"),
 ]
+METHOD = words("Method", "method", how_paid)
+REFERENCE = words("Reference", "reference", lambda row: row["reference"] or row["reason"])
 PAYMENTS = [
     numbers("ID", "payment_id"), dates("Paid on", "paid_on"), amounts("Amount", "amount"),
-    words("Method", "method"), words("Reference", "reference"), amounts("Credit", "amount_left"),
+    METHOD, REFERENCE, amounts("Credit", "amount_left"),
     dates("Void since", "voided_on"), words("Because", "void_reason"),
 ]
+PAYMENTS_TO_REFUND = [column for column in PAYMENTS if column.key not in ("voided_on", "void_reason")]
 PAYMENT_HITS = [
     numbers("ID", "payment_id"), words("Customer", "name"), dates("Paid on", "paid_on"), amounts("Amount", "amount"),
-    words("Method", "method"), words("Reference", "reference"), dates("Void since", "voided_on"),
+    METHOD, REFERENCE, dates("Void since", "voided_on"),
 ]
 SAME_PAYMENTS = [column for column in PAYMENT_HITS if column.key not in ("name", "voided_on")]
 REFERRED_PAYMENTS = [column for column in PAYMENT_HITS if column.key != "voided_on"]
@@ -115,6 +121,11 @@ PREVIEW_LINES = [
 ]
 PAUSES = [numbers("ID", "service_pause_id"), dates("First day", "first_day"), dates("Last day", "last_day")]
 RECURRING = [words("Service", "service_name"), numbers("Services", "services"), amounts("Monthly", "monthly")]
+LOWERED = [
+    tables.Column("Month", "month", lambda month: f"{month:%Y-%m}"), amounts("Billed", "billed"),
+    amounts("Credited", "credited"), amounts("Written off", "written_off"), amounts("Collected", "collected"),
+    amounts("Refunded", "refunded"),
+]
 RECORD_KEYS = [
     "customer_id", "name", "phone_number", "record", "record_id", "description", "amount", "serial_number", "due_date",
     "amount_due",
@@ -191,7 +202,8 @@ def _why(bill: OpenBill) -> Iterator[str]:
                         6)
     for payment in bill["payments"]:
         void = f", void since {payment['voided_on']}" if payment["voided_on"] else ""
-        paid = f"Payment {payment['payment_id']} on {payment['paid_on']}: {show_amount(payment['amount'])}{void}."
+        paid = (f"{payment['kind'].capitalize()} {payment['payment_id']} on {payment['paid_on']}: "
+                f"{show_amount(payment['amount'])}{void}.")
         for line in indented(paid, 6):
             yield line[:6] + styled(line[6:], STRUCK if void else None)
     if not bill["payments"]:
@@ -289,9 +301,13 @@ def upgrade_lines(server: Server, plan: Upgrade) -> Iterator[str]:
 
 
 def payment_lines(payment: Payment) -> Iterator[str]:
-    """Yield which bills a payment paid, and what is left of it as credit."""
+    """Yield which bills a payment paid, what was given back of it, and what is left as credit; what a refund is of."""
     for bill in payment["bills"]:
         yield from spread(clean(f"Bill {bill['billing_id']}  {bill['description']}"), show_amount(bill["amount"]), 2)
+    for other in payment["refunds"]:
+        what = f"{other['kind'].capitalize()} {other['payment_id']} on {other['paid_on']}"
+        yield from spread(f"Of {what[0].lower()}{what[1:]}" if payment["kind"] == "refund" else what,
+                          show_amount(other["amount"]), 2)
     if payment["amount_left"]:
         yield from spread("Credit", show_amount(payment["amount_left"]), 2)
 
@@ -383,7 +399,9 @@ REVENUE_BY = {"period": "the month they are for", "issue": "date of issue"}
 
 
 def revenue_lines(recurring: list[RecurringRevenue], months: list[MonthlyRevenue], by: str = "period") -> Iterator[str]:
-    """Yield recurring revenue by service, and each month's billed and collected amounts with a bar."""
+    """Yield recurring revenue by service, and each month's billed and collected amounts with a bar; and where there was
+    any, what was credited, written off and refunded.
+    """
     other = "issue" if by == "period" else "period"
     total = {"service_name": "Total", "services": sum(row["services"] for row in recurring),
              "monthly": sum((row["monthly"] for row in recurring), Decimal(0))}
@@ -400,12 +418,16 @@ def revenue_lines(recurring: list[RecurringRevenue], months: list[MonthlyRevenue
         billed, collected = show_amount(row["billed"]).rjust(room), show_amount(row["collected"]).rjust(room)
         yield f"{row['month']:%Y-%m}  {billed}  {_bar('=', row['billed'] / scale, bar)}".rstrip()
         yield f"         {collected}  {_bar('#', row['collected'] / scale, bar)}".rstrip()
+    if any(row["credited"] or row["written_off"] or row["refunded"] for row in months):
+        yield ""
+        yield from map(bold, indented("Credited, written off and refunded"))
+        yield from tables.table(LOWERED, months).split("\n")
 
 
 def _bar(sign: str, share: Decimal, whole: int) -> str:
-    """Draw a share as a bar; anything above nothing shows at least one sign."""
+    """Draw a share as a bar; anything above nothing shows at least one sign, and what is below nothing none."""
     length = round(whole * share)
-    return sign * max(length, 1 if share else 0)
+    return sign * max(length, 1 if share > 0 else 0)
 
 
 def statement_lines(statement: Statement, first: date, last: date) -> Iterator[str]:
@@ -419,8 +441,8 @@ def statement_lines(statement: Statement, first: date, last: date) -> Iterator[s
     for entry in statement["entries"]:
         balance += entry["amount"]
         what = f"{entry['kind'].capitalize()} {entry['record_id']}, {entry['description']}"
-        if entry["kind"] == "void":
-            what = f"Void {entry['description']}"
+        if entry["kind"] in ("void", "adjustment", "deletion"):
+            what = f"{entry['kind'].capitalize()} {entry['description']}"
         yield from lines(entry["day"], clean(what), show_amount(entry["amount"]), balance)
         for item in entry["items"] or []:
             yield from indented(clean(f"{item['description']}: {show_amount(item['amount'])}"), 14)
