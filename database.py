@@ -169,7 +169,7 @@ class EquipmentRow(TypedDict):
 
 
 class Equipment(EquipmentRow):
-    """Where a device is, and whose that is, if anybody's; place is the address, or that it is in stock, or written off."""
+    """Where a device is, and whose that is, if anybody's; place is the address, or says in stock, or written off."""
 
     customer_id: int | None
     name: str | None
@@ -2098,8 +2098,7 @@ def delete_service(service_id: int) -> None:
 
 @retried
 def add_equipment(location_id: int | None, equipment_name: str, serial_number: str | None, cost: Decimal) -> int:
-    """Place equipment at a location, or in stock, and return the new ID; raise Conflict where its serial number is taken.
-    """
+    """Place equipment at a location, or in stock, and return the new ID; raise Conflict when its serial is taken."""
     with transaction() as cur:
         return insert_equipment(cur, location_id, equipment_name, serial_number, cost)
 

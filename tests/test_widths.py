@@ -41,8 +41,11 @@ ROWS = [{
     "amount_late": ALL_IN_ALL, "monthly": ALL_IN_ALL, "total": ALL_IN_ALL, "not_due": MOST, "days_30": MOST,
     "days_60": MOST, "days_90": MOST, "older": MOST, "services": 1_000_000, "days_late": 12_345, "due_date": DAY,
     "oldest_due_date": DAY, "last_payment_date": DAY, "issued_on": DAY, "paid_on": DAY, "voided_on": DAY,
+    "place": ADDRESS, "since": DAY, "at_customers": 1_000_000, "in_stock": 1_000_000, "devices": 2_000_000,
+    "worth_at_customers": ALL_IN_ALL, "worth_in_stock": ALL_IN_ALL, "worth": ALL_IN_ALL,
 } for i, (name, phone) in enumerate(zip(NAMES, PHONES))]
-TEXTS = {"name", "address", "service_name", "equipment_name", "description", "method", "reference", "void_reason"}
+TEXTS = {"name", "address", "place", "service_name", "equipment_name", "description", "method", "reference",
+         "void_reason"}
 TABLES = {name: columns for name, columns in vars(screens).items()
           if isinstance(columns, list) and all(isinstance(column, tables.Column) for column in columns)}
 

@@ -54,7 +54,7 @@ def move_equipment() -> None:
         prompts.refuse("It is there already.")
     stock.move(device, location_id)
     to = f"{location['address']}, of {location['name']}" if location else "stock"
-    say(f"Moved {name_of(device)} to {to}.")
+    say(f"Moved {name_of(device)}, to {to}.")
 
 
 def name_of(device: Equipment) -> str:
