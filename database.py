@@ -2499,9 +2499,117 @@ def _lock_bill(cur: Cursor, billing_id: int) -> _LockedBill:
 
 @retried
 def delete_bill(billing_id: int) -> Decimal:
-    """Delete a bill and return what had been paid on it, which is the customer's credit again."""
+    """Delete a bill and return what had been paid on it, which is the customer's credit again; see cancel_bills."""
     with transaction() as cur:
         bill = _lock_bill(cur, billing_id)
-        cur.execute("DELETE FROM billing WHERE billing_id = %(billing_id)s", {"billing_id": billing_id})
-        apply_credit(cur, bill["customer_id"])
+        cancel_bills(cur, [billing_id])
         return bill["amount_paid"]
+
+
+def cancel_bills(cur: Cursor, ids: list[int]) -> None:
+    """Delete bills: what was paid on them is credit again, which pays what else their customers have to pay.
+
+    One that was issued on an earlier day stays, over nothing, for the reports of the days until now. The credit notes
+    that bills of less than nothing made are void. Raise Conflict where a write-off pays one, or such a credit note was
+    refunded.
+    """
+    customer_ids = _lock_bills(cur, ids)
+    _refuse_written_off(cur, ids)
+    _void_credit_notes_of(cur, ids)
+    cur.execute(
+        """
+        DELETE FROM billing
+        WHERE billing_id = ANY (%(ids)s) AND issued_on >= CURRENT_DATE
+        """,
+        {"ids": ids},
+    )
+    cur.execute(
+        """
+        UPDATE payment_allocations
+        SET released_on = CURRENT_DATE
+        WHERE billing_id = ANY (%(ids)s) AND released_on IS NULL
+        """,
+        {"ids": ids},
+    )
+    cur.execute(
+        """
+        WITH item AS (
+            INSERT INTO billing_items (billing_id, description, amount, booked_on)
+            SELECT billing_id, 'Deleted', -amount_billed, CURRENT_DATE
+            FROM billing
+            WHERE billing_id = ANY (%(ids)s) AND amount_billed > 0 AND cancelled_on IS NULL
+        )
+        UPDATE billing
+        SET amount_billed = 0, cancelled_on = CURRENT_DATE
+        WHERE billing_id = ANY (%(ids)s) AND cancelled_on IS NULL
+        """,
+        {"ids": ids},
+    )
+    cur.execute("SELECT apply_credit(%(customer_ids)s)", {"customer_ids": customer_ids})
+
+
+def _lock_bills(cur: Cursor, ids: list[int]) -> list[int]:
+    """Lock the accounts of bills, then the bills, as _lock_bill does, and return the customers' IDs."""
+    cur.execute(
+        """
+        SELECT array_agg(customer_id) AS ids
+        FROM (
+            SELECT customer_id
+            FROM customers
+            WHERE customer_id IN (SELECT customer_id FROM billing WHERE billing_id = ANY (%(ids)s))
+            ORDER BY customer_id
+            FOR UPDATE
+        ) AS account
+        """,
+        {"ids": ids},
+    )
+    customer_ids: list[int] = cur.row()["ids"] or []
+    cur.execute(
+        """
+        SELECT count(*)
+        FROM (SELECT 1 FROM billing WHERE billing_id = ANY (%(ids)s) ORDER BY billing_id FOR UPDATE) AS bill
+        """,
+        {"ids": ids},
+    )
+    return customer_ids
+
+
+def _refuse_written_off(cur: Cursor, ids: list[int]) -> None:
+    """Raise Conflict where a write-off pays one of these bills, whose sum nobody owes and nobody can have as credit."""
+    cur.execute(
+        """
+        SELECT billing_id, payment_id
+        FROM payment_allocations
+        JOIN payments USING (payment_id)
+        WHERE billing_id = ANY (%(ids)s) AND kind = 'write-off' AND released_on IS NULL AND voided_at IS NULL
+        ORDER BY billing_id, payment_id
+        LIMIT 1
+        """,
+        {"ids": ids},
+    )
+    if row := cur.fetchone():
+        raise Conflict(f"Bill {row['billing_id']} was written off by write-off {row['payment_id']}; void that first.")
+
+
+def _void_credit_notes_of(cur: Cursor, ids: list[int]) -> None:
+    cur.execute(
+        """
+        SELECT payment_id, refund_id
+        FROM payments
+        JOIN payment_allocations USING (payment_id)
+        WHERE from_bill = ANY (%(ids)s) AND voided_at IS NULL AND refund_id IS NOT NULL AND released_on IS NULL
+        ORDER BY payment_id, refund_id
+        LIMIT 1
+        """,
+        {"ids": ids},
+    )
+    if row := cur.fetchone():
+        raise Conflict(f"Credit note {row['payment_id']} was refunded by refund {row['refund_id']}; void that first.")
+    cur.execute(
+        """
+        UPDATE payments
+        SET void_reason = 'Its bill was deleted'
+        WHERE from_bill = ANY (%(ids)s) AND voided_at IS NULL
+        """,
+        {"ids": ids},
+    )

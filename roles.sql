@@ -145,7 +145,7 @@ BEGIN
         ON customers TO isp_admin;
     GRANT INSERT (customer_id, address), UPDATE (address), DELETE ON locations TO isp_admin;
     GRANT INSERT (location_id, service_name, cost, started_on, ended_on),
-          UPDATE (location_id, service_name, cost, started_on, ended_on), DELETE ON services TO isp_admin;
+          UPDATE (service_name, cost, started_on, ended_on), DELETE ON services TO isp_admin;
     GRANT INSERT (service_id, first_day, last_day), UPDATE (first_day, last_day), DELETE ON service_pauses TO isp_admin;
     GRANT INSERT (service_id, from_day, cost_before), UPDATE (cost_before), DELETE ON price_changes TO isp_admin;
     GRANT INSERT (customer_id, note, promised_until, promised_amount), DELETE ON customer_notes TO isp_admin;
@@ -155,8 +155,8 @@ BEGIN
           UPDATE (description, due_date, amount_billed, cancelled_on), DELETE ON billing TO isp_admin;
     GRANT INSERT (billing_id, service_id, description, amount, first_day, last_day, days, monthly_cost, booked_on)
         ON billing_items TO isp_admin;
-    GRANT INSERT (customer_id, amount, paid_on, method, reference, entry_key, kind, from_bill), UPDATE (void_reason), DELETE
-        ON payments TO isp_admin;
+    GRANT INSERT (customer_id, amount, paid_on, method, reference, entry_key, kind, from_bill, reason),
+          UPDATE (void_reason), DELETE ON payments TO isp_admin;
     GRANT INSERT (payment_id, billing_id, amount, from_credit, refund_id, made_on), UPDATE (released_on)
         ON payment_allocations TO isp_admin;
     GRANT UPDATE (taken_at, taken_by) ON work_locks TO isp_admin;

@@ -55,12 +55,12 @@ RULES = {
     "payment_allocations_payment": "That payment no longer exists.",
     "payment_allocations_bill": "That bill no longer exists.",
     "payment_allocations_amount_positive": "An allocation's amount is more than 0.",
-    "payment_allocations_own_bill": "A payment pays only its own customer's bills, and a void one none.",
+    "payment_allocations_own_bill": "A payment pays only its own customer's bills and refunds, and a void one none.",
     "payment_allocations_rule_sums": "Paid sums follow the payments' allocations and are not changed by hand.",
     "customers_email_form": "An e-mail address has one @ between its two parts, no spaces, and at most 254 characters.",
     "customers_closed_range": "An account is closed on a day between 2000-01-01 and 2199-12-31.",
     "customers_erased_closed": "Only a closed account can be erased.",
-    "customers_merged_into": "The customer that this one was merged into no longer exists, or has others merged into it.",
+    "customers_merged_into": "The customer whom this one was merged into no longer exists, or has others merged in.",
     "customers_merged_closed": "A customer is merged into another one, and is closed with that.",
     "services_days_range": "A service's days lie between 2000-01-01 and 2199-12-31.",
     "services_days_in_order": "A service's last day is not before its first.",
@@ -89,6 +89,9 @@ RULES = {
     "billing_items_days": "A line's days are of one month, and as many as it says.",
     "payments_kind_known": "What is recorded is a payment, a credit note, a write-off or a refund.",
     "payments_from_bill": "The bill that the credit note is from no longer exists.",
+    "payments_reason_length": "A reason has 1 to 200 characters and is not blank.",
+    "payments_reason_given": "A credit note or write-off has a reason; a payment or refund has none.",
+    "payments_refunded_stays": "It was refunded, in part at least; void the refund first.",
     "payment_allocations_refund": "That refund no longer exists.",
     "payment_allocations_of_one": "Money goes to one bill, or into one refund.",
     "work_locks_pkey": "That work is known already.",
@@ -101,7 +104,7 @@ RULES = {
     "trail_pkey": "A change with that ID is noted already.",
     "trail_kind_known": "A change is added, changed or deleted.",
     "trail_knows_deletions": "Tables are emptied by DELETE, which the trail knows of, and not by TRUNCATE.",
-    "payment_allocations_never_edited": "Allocations are never edited; void the payment instead.",
+    "payment_allocations_never_edited": "Allocations are never edited, only released, today; void the payment instead.",
 }
 
 # The field of a form that each rule is about, under the name that the functions of database.py give it.
