@@ -65,7 +65,7 @@ SEQUENCES = {
 FUNCTIONS = {
     "isp_readonly": [
         "folded(text)", "serial_key(text)", "phone_country(text)", "phone_key(text)", "phone_keys(text,text)",
-        "same_phone(text,text,text)", "acting_person()", "owed_on(date)",
+        "same_phone(text,text,text)", "acting_person()", "owed_on(date)", "place_in_words(bigint,date)",
         "matching_customers(text[],text[],text,integer)", "matching_addresses(text[],integer)",
         "matching_accounts(text[],text[],text,integer)", "matching_locations(text[],text[],text,integer)",
         "deleted_rows(bigint,timestamp with time zone,text)",
@@ -74,14 +74,14 @@ FUNCTIONS = {
     "nobody": [
         "settle_bills(bigint[])", "settle_payments(bigint[])",
         "restore_rows(text,bigint,timestamp with time zone,boolean)", "allocations_changed()", "allocation_edited()",
-        "kept_by_triggers()", "payment_changed()", "payment_voided()", "trail_added()",
+        "kept_by_triggers()", "payment_changed()", "equipment_moved()", "payment_voided()", "trail_added()",
         "trail_changed()", "trail_deleted()", "never_emptied()",
     ],
 }
 # Those that have the owner's rights, and so look into nothing that others could put anything into.
 PLANNED_ONCE = "plan_cache_mode=force_generic_plan; "
 DEFINERS = {
-    "allocations_changed()": "", "payment_changed()": "", "acting_person()": "",
+    "allocations_changed()": "", "payment_changed()": "", "equipment_moved()": "", "acting_person()": "",
     "restore_deleted(bigint,timestamp with time zone,boolean)": "",
     "trail_added()": PLANNED_ONCE, "trail_changed()": PLANNED_ONCE, "trail_deleted()": PLANNED_ONCE,
 }
