@@ -516,7 +516,7 @@ REPORTING_MENU = Menu("Reporting", {
     "4": ("Statement of a customer", customer_statement),
     "5": ("Revenue by date of issue", lambda: commands.show_revenue("issue")),
     "6": ("Changes", history.changes_menu),
-    "7": ("Equipment by model", commands.show_models),
+    "7": ("Equipment by model", lambda: commands.show_models(devices.open_device)),
 })
 ADMINISTRATION_MENU = Menu("Administration", {
     "1": ("Verify that the money adds up", commands.show_verification),

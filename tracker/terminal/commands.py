@@ -351,8 +351,12 @@ def equipment_report_command(arguments: argparse.Namespace) -> int:
 
 
 @database.reporting()
-def show_models() -> None:
-    """Show what the devices of each name are worth; on a terminal, who has them, too."""
+def show_models(opens: Callable[[Row], object] | None = None) -> None:
+    """Show what the devices of each name are worth; on a terminal, who has them, too, where opens is as in show_late."""
+    def open_model(row: Row) -> bool:
+        show_model(row["equipment_name"], opens)
+        return True
+
     models = during("Adding up", stock.models)
     if not models:
         print("No equipment.")
@@ -364,18 +368,13 @@ def show_models() -> None:
     )
 
 
-def open_model(row: Row) -> bool:
-    show_model(row["equipment_name"])
-    return True
-
-
 @database.reporting()
-def show_model(equipment_name: str) -> None:
+def show_model(equipment_name: str, opens: Callable[[Row], object] | None = None) -> None:
     """Show who has devices of a name, a page at a time on a terminal."""
     paging.browse(
         screens.EQUIPMENT, lambda after, limit: stock.list_of_model(equipment_name, after, limit),
         lambda row: row["equipment_id"], 0, str(stock.count_of_model(equipment_name)),
-        stream=lambda: stock.stream_of_model(equipment_name),
+        stream=lambda: stock.stream_of_model(equipment_name), opens=opens,
     )
 
 

@@ -11,6 +11,7 @@ from tracker.terminal.forms import EQUIPMENT_FIELDS, fill_in, view
 from tracker.terminal.paging import browse
 from tracker.terminal.pick import EQUIPMENT, LOCATION, STOCKED, pick, pick_or
 from tracker.terminal.prompts import ask, confirm, say
+from tracker.terminal.tables import Row
 
 FATES = ("stock", "written off")
 
@@ -26,6 +27,11 @@ def show_device(device: Equipment) -> None:
         print(line)
 
 
+def open_device(row: Row) -> None:
+    """Show the device of a row of a list."""
+    show_device(database.get_equipment(row["equipment_id"]))
+
+
 def show_stock() -> None:
     """Show what is in stock, by name, a page at a time on a terminal."""
     def totals() -> tuple[str, str, None]:
@@ -38,7 +44,7 @@ def show_stock() -> None:
         return
     browse(
         screens.STOCK, stock.list_stock, lambda row: (row["equipment_name_folded"], row["equipment_id"]), ("", 0),
-        counted, footer, opens=lambda row: show_device(database.get_equipment(row["equipment_id"])), renew=totals,
+        counted, footer, opens=open_device, renew=totals,
     )
 
 

@@ -133,7 +133,7 @@ def look_up(kind: Kind[Record], answer: str) -> Record | None:
     if fields.is_id(answer) and not answer.startswith("0"):
         return _by_number(kind, answer)
     noun, _, number = answer.casefold().partition(" ")
-    if noun == kind.noun and (row := _existing(kind, number)):
+    if noun == kind.noun.partition(" ")[0] and (row := _existing(kind, number)):
         return row
     if noun == "customer" and kind.of_customer and (customer := _existing(CUSTOMER, number)):
         return _choose_hit(kind, answer, among(kind.of_customer(customer)))
