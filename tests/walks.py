@@ -348,8 +348,8 @@ def stock(walk: Walk) -> None:
     walk.go("0", "0", "6")
     walk.shot("by-model", "7")
     walk.stays = True
-    walk.shot("who-has-it", "2")
-    walk.shot("who-has-it-opened", "5")
+    walk.shot("who-has-it", "3")
+    walk.shot("who-has-it-opened", "6")
 
 
 def bills(walk: Walk) -> None:

@@ -352,7 +352,7 @@ def equipment_report_command(arguments: argparse.Namespace) -> int:
 
 @database.reporting()
 def show_models(opens: Callable[[Row], object] | None = None) -> None:
-    """Show what the devices of each name are worth; on a terminal, who has them, too, where opens is as in show_late."""
+    """Show what the devices of each name are worth, and on a terminal who has them; there opens is as in show_late."""
     def open_model(row: Row) -> bool:
         show_model(row["equipment_name"], opens)
         return True
