@@ -185,17 +185,23 @@ class Service(ServiceHit):
 
 
 class EquipmentRow(TypedDict):
+    """location_id is None for a device in stock, or written off."""
+
     equipment_id: int
-    location_id: int
+    location_id: int | None
     equipment_name: str
     serial_number: str | None
     cost: Decimal
 
 
 class Equipment(EquipmentRow):
-    customer_id: int
-    name: str
-    address: str
+    """Where a device is, and whose that is, if anybody's; place is the address, or says in stock, or written off."""
+
+    customer_id: int | None
+    name: str | None
+    address: str | None
+    place: str
+    retired_on: date | None
 
 
 class BillHit(TypedDict):
@@ -2217,12 +2223,20 @@ def delete_service(service_id: int) -> None:
     existing("service", service_id, gone)
 
 
-def add_equipment(location_id: int, equipment_name: str, serial_number: str | None, cost: Decimal) -> int:
-    """Place equipment at a location and return the new ID; raise Conflict when its serial number is taken.
+@retried
+def add_equipment(location_id: int | None, equipment_name: str, serial_number: str | None, cost: Decimal) -> int:
+    """Place equipment at a location, or in stock, and return the new ID; raise Conflict when its serial is taken."""
+    with transaction() as cur:
+        return insert_equipment(cur, location_id, equipment_name, serial_number, cost)
 
-    It is so, too, by one of several devices that shared it before, whose serial_repeat the new one would then have.
+
+def insert_equipment(
+    cur: Cursor, location_id: int | None, equipment_name: str, serial_number: str | None, cost: Decimal
+) -> int:
+    """Do what add_equipment does; one of several devices that shared a serial number before has taken it, too: the new
+    one has its serial_repeat.
     """
-    return write_value(
+    cur.execute(
         """
         INSERT INTO equipment (location_id, equipment_name, serial_number, cost, serial_repeat)
         VALUES (%(location_id)s, %(equipment_name)s, %(serial_number)s, %(cost)s,
@@ -2231,18 +2245,21 @@ def add_equipment(location_id: int, equipment_name: str, serial_number: str | No
                           WHERE serial_key(serial_number) = serial_key(%(serial_number)s)), 0))
         RETURNING equipment_id
         """,
-        location_id=location_id, equipment_name=equipment_name, serial_number=serial_number, cost=cost,
+        {"location_id": location_id, "equipment_name": equipment_name, "serial_number": serial_number, "cost": cost},
     )
+    equipment_id: int = cur.row()["equipment_id"]
+    return equipment_id
 
 
 def get_equipment(equipment_id: int) -> Equipment:
-    """Return equipment with its location's address and customer's name; raise NotFound if there is none."""
+    """Return equipment with where it is and whose that is; raise NotFound if there is none."""
     return existing("equipment", equipment_id, fetch_one(
         """
-        SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost
+        SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost, retired_on,
+               coalesce(address, CASE WHEN retired_on IS NULL THEN 'in stock' ELSE 'written off' END) AS place
         FROM equipment
-        JOIN locations USING (location_id)
-        JOIN customers USING (customer_id)
+        LEFT JOIN locations USING (location_id)
+        LEFT JOIN customers USING (customer_id)
         WHERE equipment_id = %(equipment_id)s
         """,
         equipment_id=equipment_id,
@@ -2250,13 +2267,14 @@ def get_equipment(equipment_id: int) -> Equipment:
 
 
 def list_equipment(after: int = 0, limit: int = 100, customer_id: int | None = None) -> list[Equipment]:
-    """Return the equipment whose IDs follow after, with its customers and addresses; of one customer, if given."""
+    """Return the equipment whose IDs follow after, with where it is and whose that is; of one customer, if given."""
     return fetch_all(
         """
-        SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost
+        SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost, retired_on,
+               coalesce(address, CASE WHEN retired_on IS NULL THEN 'in stock' ELSE 'written off' END) AS place
         FROM equipment
-        JOIN locations USING (location_id)
-        JOIN customers USING (customer_id)
+        LEFT JOIN locations USING (location_id)
+        LEFT JOIN customers USING (customer_id)
         WHERE equipment_id > %(after)s
           AND (%(customer_id)s::bigint IS NULL OR customer_id = %(customer_id)s)
         ORDER BY equipment_id
@@ -2266,9 +2284,9 @@ def list_equipment(after: int = 0, limit: int = 100, customer_id: int | None = N
     )
 
 
-def find_equipment(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
+def find_equipment(term: str, skip: int = 0, limit: int = MOST_HITS, *, in_stock: bool = False) -> Hits:
     """Return equipment by customer that has this serial number, or where name, address, and the customer's name and
-    number have every word of term.
+    number have every word of term; what is at nobody's comes last. With in_stock only what is there.
     """
     return search(
         """
@@ -2290,29 +2308,32 @@ def find_equipment(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
                     FROM equipment
                     WHERE equipment_name_folded LIKE pattern
                       AND (%(every)s::text[] IS NULL OR equipment_name_folded ~ ALL (%(every)s))
+                      AND (NOT %(in_stock)s OR location_id IS NULL AND retired_on IS NULL)
                     LIMIT %(most)s
                 ) AS named
             ) AS candidate
             JOIN equipment USING (equipment_id)
-            JOIN locations USING (location_id)
-            JOIN customers USING (customer_id)
+            LEFT JOIN locations USING (location_id)
+            LEFT JOIN customers USING (customer_id)
+            WHERE NOT %(in_stock)s OR location_id IS NULL AND retired_on IS NULL
             GROUP BY equipment.equipment_id, locations.location_id, customers.customer_id
             HAVING %(every)s::text[] IS NULL OR bool_or(by_number)
                 OR concat_ws(' ', equipment_name_folded, folded(serial_number), address_folded, name_folded,
                                     translate(phone_number, ' +().-/', '')) ~ ALL (%(every)s)
             LIMIT %(most)s
         )
-        SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost,
+        SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost, retired_on,
+               coalesce(address, CASE WHEN retired_on IS NULL THEN 'in stock' ELSE 'written off' END) AS place,
                (SELECT count(*) FROM hit) AS hits
         FROM hit
         JOIN equipment USING (equipment_id)
-        JOIN locations USING (location_id)
-        JOIN customers USING (customer_id)
-        ORDER BY name_folded, equipment_id
+        LEFT JOIN locations USING (location_id)
+        LEFT JOIN customers USING (customer_id)
+        ORDER BY name_folded, retired_on NULLS FIRST, equipment_id
         OFFSET %(skip)s
         LIMIT %(limit)s
         """,
-        term, skip, limit, own_text=True,
+        term, skip, limit, own_text=True, in_stock=in_stock,
     )
 
 
@@ -2320,10 +2341,11 @@ def serial_holder(serial_number: str) -> Equipment | None:
     """Return the equipment that has a serial number, however it is written, or None."""
     return fetch_one(
         """
-        SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost
+        SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost, retired_on,
+               coalesce(address, CASE WHEN retired_on IS NULL THEN 'in stock' ELSE 'written off' END) AS place
         FROM equipment
-        JOIN locations USING (location_id)
-        JOIN customers USING (customer_id)
+        LEFT JOIN locations USING (location_id)
+        LEFT JOIN customers USING (customer_id)
         WHERE serial_key(serial_number) = serial_key(%(serial_number)s)
         ORDER BY equipment_id
         """,

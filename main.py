@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import functools
 import os
 import re
 import sys
@@ -29,7 +30,7 @@ from tracker import (
     reports,
     text,
 )
-from tracker.terminal import backups, commands, history, menus, people, pricing, prompts, screens, tables
+from tracker.terminal import backups, commands, devices, history, menus, people, pricing, prompts, screens, tables
 from tracker.terminal.forms import (
     BILL_FIELDS,
     CUSTOMER_FIELDS,
@@ -64,7 +65,18 @@ from tracker.terminal.forms import (
 )
 from tracker.terminal.menus import AccountMenu, run_account
 from tracker.terminal.paging import LEAVE, browse, show_lines
-from tracker.terminal.pick import BILL, CUSTOMER, EQUIPMENT, LOCATION, PAYMENT, SERVICE, look_up, pick, say_record
+from tracker.terminal.pick import (
+    BILL,
+    CUSTOMER,
+    EQUIPMENT,
+    LOCATION,
+    PAYMENT,
+    SERVICE,
+    look_up,
+    pick,
+    pick_or,
+    say_record,
+)
 from tracker.terminal.progress import Progress, during
 from tracker.terminal.prompts import ask, confirm, say
 from tracker.transfer import exporting
@@ -296,21 +308,19 @@ def say_what_next_bill_does(service_id: int) -> None:
 
 @menus.changes
 def add_equipment(customer: Customer | None = None) -> None:
-    """Add a device to a location; in an account one after another, since a new site has several."""
-    location = location_of(customer)
+    """Add a device to a location or to stock; in an account and in stock one after another: several come at once."""
+    location = location_of(customer) if customer else pick_or(LOCATION, "stock")
+    add = functools.partial(database.add_equipment, location["location_id"] if location else None)
     given: dict[str, str] = {}
     while True:
-        equipment_id, new = fill_in(EQUIPMENT_FIELDS, database.add_equipment, location["location_id"], **given)
+        equipment_id, new = fill_in(EQUIPMENT_FIELDS, add, **given)
         say(f"Added equipment {equipment_id}, {new['equipment_name']}, worth {text.show_amount(new['cost'])}, "
-            f"to {location['address']}.")
-        name = ask("Another equipment name", fields.text(100), shown="no more") if customer else None
+            f"to {location['address'] if location else 'stock'}.")
+        several = customer or not location
+        name = ask("Another equipment name", fields.text(100), shown="no more") if several else None
         if name is None or name.casefold() in LEAVE:
             return
         given = {"equipment_name": name}
-
-
-def view_equipment() -> None:
-    view(EQUIPMENT, screens.EQUIPMENT, database.list_equipment, show_fields(screens.EQUIPMENT))
 
 
 @menus.changes
@@ -726,10 +736,14 @@ SERVICES_MENU = Menu("Manage Services", {
 })
 EQUIPMENT_MENU = Menu("Manage Equipment", {
     "1": ("Add equipment to a location", add_equipment),
-    "2": ("View equipment", view_equipment),
+    "2": ("View equipment", devices.view_equipment),
     "3": ("Update equipment", update_equipment),
     "4": ("Delete equipment", delete_equipment),
     "5": ("History of equipment", lambda: history.show_history(EQUIPMENT)),
+    "6": ("In stock", devices.show_stock),
+    "7": ("Move or take back", devices.move_equipment),
+    "8": ("Swap", devices.swap_equipment),
+    "9": ("Write off", devices.write_off_equipment),
 })
 BILLING_MENU = Menu("Billing", {
     "1": ("Customers late on payments", late_customers),
@@ -757,6 +771,7 @@ REPORTING_MENU = Menu("Reporting", {
     "4": ("Statement of a customer", customer_statement),
     "5": ("Revenue by date of issue", lambda: commands.show_revenue("issue")),
     "6": ("Changes", history.changes_menu),
+    "7": ("Equipment by model", lambda: commands.show_models(devices.open_device)),
 })
 ADMINISTRATION_MENU = Menu("Administration", {
     "1": ("Verify that the money adds up", commands.show_verification),

@@ -567,6 +567,8 @@ CREATE INDEX services_location_id          ON services (location_id);
 CREATE INDEX service_pauses_service_id     ON service_pauses (service_id);
 CREATE INDEX equipment_location_id         ON equipment (location_id);
 CREATE UNIQUE INDEX equipment_serial_once  ON equipment (serial_key(serial_number) text_pattern_ops, serial_repeat);
+CREATE INDEX equipment_in_stock            ON equipment (equipment_name_folded, equipment_id)
+    WHERE location_id IS NULL AND retired_on IS NULL;
 CREATE INDEX equipment_moves_equipment_id  ON equipment_moves (equipment_id);
 CREATE INDEX customer_notes_customer_id    ON customer_notes (customer_id, noted_at);
 CREATE INDEX customers_closed              ON customers (closed_on, customer_id) WHERE closed_on IS NOT NULL;
@@ -1303,6 +1305,36 @@ END
 $$;
 COMMENT ON FUNCTION change_prices(bigint[], numeric[], date) IS
     'Give services other monthly charges from a day on, until the next change that is written down already.';
+
+CREATE FUNCTION place_in_words(location bigint, retired date) RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT coalesce(
+        (SELECT name || ', ' || address FROM locations JOIN customers USING (customer_id) WHERE location_id = location),
+        CASE WHEN retired IS NULL THEN 'stock' ELSE 'written off' END
+    )
+$$;
+COMMENT ON FUNCTION place_in_words(bigint, date) IS
+    'Whose location that is, and its address; for a device that is at none whether it is in stock or written off.';
+
+-- Row by row, since few are moved at a time, and what is added or changed otherwise pays nothing for it.
+CREATE FUNCTION equipment_moved() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    INSERT INTO equipment_moves (equipment_id, from_location_id, to_location_id, from_place, to_place)
+    VALUES (NEW.equipment_id, OLD.location_id, NEW.location_id,
+            place_in_words(OLD.location_id, OLD.retired_on), place_in_words(NEW.location_id, NEW.retired_on));
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION equipment_moved() IS 'Write down where a device went.';
+
+CREATE TRIGGER equipment_moved
+    AFTER UPDATE OF location_id, retired_on ON equipment
+    FOR EACH ROW
+    WHEN (OLD.location_id IS DISTINCT FROM NEW.location_id OR OLD.retired_on IS DISTINCT FROM NEW.retired_on)
+    EXECUTE FUNCTION equipment_moved();
 
 -- The trail. Records of a range without gaps, as statements mostly make them, need no list.
 CREATE FUNCTION trail_added() RETURNS trigger

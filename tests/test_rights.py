@@ -67,7 +67,7 @@ SEQUENCES = {
 FUNCTIONS = {
     "isp_readonly": [
         "folded(text)", "serial_key(text)", "phone_country(text)", "phone_key(text)", "phone_keys(text,text)",
-        "same_phone(text,text,text)", "acting_person()", "owed_on(date)",
+        "same_phone(text,text,text)", "acting_person()", "owed_on(date)", "place_in_words(bigint,date)",
         "matching_customers(text[],text[],text,integer)", "matching_addresses(text[],integer)",
         "matching_accounts(text[],text[],text,integer)", "matching_locations(text[],text[],text,integer)",
         "deleted_rows(bigint,timestamp with time zone,text)",
@@ -81,13 +81,13 @@ FUNCTIONS = {
         "restore_rows(text,bigint,timestamp with time zone,boolean)", "allocations_changed()", "allocation_edited()",
         "kept_by_triggers()", "payment_changed()", "payment_voided()", "trail_added()",
         "trail_changed()", "trail_deleted()", "never_emptied()", "services_unsettled()", "pauses_unsettled()",
-        "prices_unsettled()", "bill_unsettled()", "lines_unsettled()",
+        "prices_unsettled()", "bill_unsettled()", "lines_unsettled()", "equipment_moved()",
     ],
 }
 # Those that have the owner's rights, and so look into nothing that others could put anything into.
 PLANNED_ONCE = "plan_cache_mode=force_generic_plan; "
 DEFINERS = {
-    "allocations_changed()": "", "payment_changed()": "", "acting_person()": "",
+    "allocations_changed()": "", "payment_changed()": "", "equipment_moved()": "", "acting_person()": "",
     "restore_deleted(bigint,timestamp with time zone,boolean)": "",
     "unsettle(bigint[],date[],date[])": "", "services_unsettled()": "", "pauses_unsettled()": "",
     "prices_unsettled()": "", "bill_unsettled()": "", "lines_unsettled()": "",

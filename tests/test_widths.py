@@ -43,9 +43,11 @@ ROWS = [{
     "oldest_due_date": DAY, "last_payment_date": DAY, "issued_on": DAY, "paid_on": DAY, "voided_on": DAY,
     "customer_note_id": 9_999_930 + i, "noted_on": DAY, "noted_by": f"clerk, for {name}", "note": f"Rang {name}, nobody.",
     "promise": {"amount": MOST, "until": "2026-12-31", "state": "open"}, "promised": f"{MOST} until 2026-12-31, broken",
+    "place": ADDRESS, "since": DAY, "at_customers": 1_000_000, "in_stock": 1_000_000, "devices": 2_000_000,
+    "worth_at_customers": ALL_IN_ALL, "worth_in_stock": ALL_IN_ALL, "worth": ALL_IN_ALL,
 } for i, (name, phone) in enumerate(zip(NAMES, PHONES))]
-TEXTS = {"name", "address", "service_name", "equipment_name", "description", "method", "reference", "void_reason",
-         "noted_by", "note"}
+TEXTS = {"name", "address", "place", "service_name", "equipment_name", "description", "method", "reference",
+         "void_reason", "noted_by", "note"}
 TABLES = {name: columns for name, columns in vars(screens).items()
           if isinstance(columns, list) and all(isinstance(column, tables.Column) for column in columns)}
 

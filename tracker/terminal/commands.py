@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import database
-from tracker import access, bill_run, demo, errors, fields, late_fees, prices, reports, settings, text, trail
+from tracker import access, bill_run, demo, errors, fields, late_fees, prices, reports, settings, stock, text, trail
 from tracker.terminal import backups, history, paging, people, prompts, screens, tables
 from tracker.terminal.progress import Progress, during
 from tracker.terminal.prompts import confirm, say
@@ -56,6 +56,10 @@ def parser(version: str, run_menus: Command, serve: Command) -> argparse.Argumen
                   "recurring revenue by service; billed and collected by month")
     revenue.add_argument("--by", choices=("period", "issue"), default="period",
                          help="bills in the month they are for, else in that of their issue")
+    equipment = add("equipment-report", equipment_report_command,
+                    "what the equipment of each name is worth, at customers and in stock")
+    equipment.add_argument("--model", metavar="NAME", help="who has the equipment of this name, instead")
+    add_format(equipment)
     statement = add("statement", statement_command, "one customer's bills and payments over a span of days")
     statement.add_argument("customer_id", type=argument(fields.row_id), metavar="CUSTOMER_ID")
     statement.add_argument("--from", dest="first", type=day, metavar="DATE", required=True)
@@ -352,6 +356,48 @@ def show_revenue(by: str = "period") -> None:
     """Show revenue, bills by the month they are for, or by date of issue."""
     recurring, months = during("Adding up", lambda: (reports.recurring_revenue(), reports.monthly_revenue(by)))
     paging.show_lines(screens.revenue_lines(recurring, months, by))
+
+
+@database.reporting()
+def equipment_report_command(arguments: argparse.Namespace) -> int:
+    if arguments.format == "table":
+        if arguments.model is None:
+            show_models()
+        else:
+            show_model(arguments.model)
+    elif arguments.model is None:
+        write(arguments.format, stock.models(), screens.MODELS)
+    else:
+        write(arguments.format, stock.stream_of_model(arguments.model), screens.EQUIPMENT)
+    return 0
+
+
+@database.reporting()
+def show_models(opens: Callable[[Row], object] | None = None) -> None:
+    """Show what the devices of each name are worth, and on a terminal who has them; there opens is as in show_late."""
+    def open_model(row: Row) -> bool:
+        show_model(row["equipment_name"], opens)
+        return True
+
+    models = during("Adding up", stock.models)
+    if not models:
+        print("No equipment.")
+        return
+    rows: list[Row] = [{"number": i, **model} for i, model in enumerate(models, 1)]
+    paging.browse(
+        [numbers("#", "number"), *screens.MODELS], lambda after, limit: rows[after:after + limit],
+        lambda row: row["number"], 0, str(len(rows)), total_row=screens.models_total(models), opens=open_model,
+    )
+
+
+@database.reporting()
+def show_model(equipment_name: str, opens: Callable[[Row], object] | None = None) -> None:
+    """Show who has devices of a name, a page at a time on a terminal."""
+    paging.browse(
+        screens.EQUIPMENT, lambda after, limit: stock.list_of_model(equipment_name, after, limit),
+        lambda row: row["equipment_id"], 0, str(stock.count_of_model(equipment_name)),
+        stream=lambda: stock.stream_of_model(equipment_name), opens=opens,
+    )
 
 
 @database.reporting()

@@ -28,6 +28,7 @@ from tracker.reports import (
     Statement,
 )
 from tracker.settings import LateFee
+from tracker.stock import Model, PlaceOfDevice, StockTotal
 from tracker.terminal import tables
 from tracker.terminal.tables import (
     BOLD,
@@ -65,7 +66,14 @@ PLANS = [words("Service", "service_name"), numbers("Services", "services"), amou
 PRICED = [numbers("ID", "service_id"), amounts("Today", "cost"), words("Address", "address"), words("Customer", "name")]
 EQUIPMENT = [
     numbers("ID", "equipment_id"), words("Equipment", "equipment_name"), codes("Serial number", "serial_number"),
-    amounts("Worth", "cost", spare=1), words("Address", "address"), words("Customer", "name"),
+    amounts("Worth", "cost", spare=1), words("Address", "place"), words("Customer", "name"),
+]
+STOCK_HITS = [column for column in EQUIPMENT if column.key not in ("place", "name")]
+STOCK = [*STOCK_HITS, dates("Since", "since")]
+MODELS = [
+    words("Equipment", "equipment_name"), numbers("At customers", "at_customers"),
+    amounts("Worth", "worth_at_customers"), numbers("In stock", "in_stock"), amounts("Worth", "worth_in_stock"),
+    numbers("In all", "devices"), amounts("Worth", "worth"),
 ]
 BILLS = [
     numbers("ID", "billing_id"), words("Customer", "name"), words("Description", "description"),
@@ -298,6 +306,28 @@ def upgrade_lines(server: Server, plan: Upgrade) -> Iterator[str]:
         yield "The database is first copied into the folder backups, beside its data."
     else:
         yield "No copy is made of a database on a server: have a backup."
+
+
+def place_lines(places: list[PlaceOfDevice]) -> Iterator[str]:
+    """Yield where a device is and was, from when to when, and who put it there."""
+    yield bold("Places")
+    for place in places:
+        since, until = place["since"], place["until"]
+        days = f"{since} to {until}: " if since and until else f"since {since}: " if since else (
+            f"until {until}: " if until else "")
+        by = f", by {place['person']}" if place["person"] else ""
+        yield from indented(clean(f"{days}{place['place']}{by}"), 2)
+
+
+def stock_footer(total: StockTotal) -> str:
+    return f"{plural(total['devices'], 'device')} in stock, worth {show_amount(total['worth'])}."
+
+
+def models_total(rows: list[Model]) -> Row:
+    """Shape the sums of all models as the last row of their report."""
+    keys = [column.key for column in MODELS[1:]]
+    return {"number": None, "equipment_name": "Total",
+            **{key: sum(row[key] for row in rows) for key in keys}}  # type: ignore[literal-required]
 
 
 def payment_lines(payment: Payment) -> Iterator[str]:
