@@ -28,7 +28,8 @@ Style = tuple[int, int]
 class Column(NamedTuple):
     """One column of a table: its header, the row's value as text, and how it behaves on a narrow screen.
 
-    whole columns are never shortened; those with a rank in spare are left out where room is scarce, 1 first.
+    whole columns are never shortened; those with a rank in spare are left out where room is scarce, 1 first; those that
+    are seldom filled, where no row fills them.
     """
 
     header: str
@@ -38,6 +39,7 @@ class Column(NamedTuple):
     whole: bool = True
     spare: int = 0
     style: Style | None = None
+    seldom: bool = False
 
 
 def numbers(header: str, key: str) -> Column:
@@ -113,6 +115,7 @@ def lay_out(
     columns: list[Column], rows: list[Row], struck: Callable[[Row], bool] = lambda row: False, totals: int = 0
 ) -> tuple[list[str], list[list[str]]]:
     """Return the lines above a table's rows, and the lines of each row."""
+    columns = [column for column in columns if not column.seldom or any(row[column.key] for row in rows)]
     columns = _told_apart(columns, rows)
     cells = {column.key: [column.show(row[column.key]) for row in rows] for column in columns}
     screen = screen_width()
