@@ -145,7 +145,7 @@ BEGIN
         ON customers TO isp_admin;
     GRANT INSERT (customer_id, address), UPDATE (address), DELETE ON locations TO isp_admin;
     GRANT INSERT (location_id, service_name, cost, started_on, ended_on),
-          UPDATE (location_id, service_name, cost, started_on, ended_on), DELETE ON services TO isp_admin;
+          UPDATE (service_name, cost, started_on, ended_on), DELETE ON services TO isp_admin;
     GRANT INSERT (service_id, first_day, last_day), UPDATE (first_day, last_day), DELETE ON service_pauses TO isp_admin;
     GRANT INSERT (service_id, from_day, cost_before), UPDATE (cost_before), DELETE ON price_changes TO isp_admin;
     GRANT INSERT (customer_id, note, promised_until, promised_amount), DELETE ON customer_notes TO isp_admin;

@@ -305,6 +305,7 @@ CREATE TABLE customer_notes (
     CONSTRAINT customer_notes_range     CHECK (promised_until BETWEEN '2000-01-01' AND '2199-12-31')
 );
 COMMENT ON TABLE customer_notes IS 'What was said with a customer, and what they promised to pay.';
+COMMENT ON COLUMN customer_notes.promised_amount IS 'What was promised; NULL for no promise.';
 COMMENT ON COLUMN customer_notes.promised_until IS 'The day by which promised_amount is to be paid; NULL for no promise.';
 
 -- Money records outlive a careless DELETE: no cascade from customers.
@@ -547,7 +548,9 @@ CREATE UNIQUE INDEX equipment_serial_once  ON equipment (serial_key(serial_numbe
 CREATE INDEX equipment_moves_equipment_id  ON equipment_moves (equipment_id);
 CREATE INDEX customer_notes_customer_id    ON customer_notes (customer_id, noted_at);
 CREATE INDEX customers_closed              ON customers (closed_on, customer_id) WHERE closed_on IS NOT NULL;
-CREATE UNIQUE INDEX billing_once_a_period  ON billing (customer_id, period) WHERE cancelled_on IS NULL AND merged_from IS NULL;
+-- It leads to a customer's bills, too, also to those that may be of a month that has another.
+CREATE UNIQUE INDEX billing_once_a_period
+    ON billing (customer_id, (CASE WHEN cancelled_on IS NULL AND merged_from IS NULL THEN period END));
 CREATE UNIQUE INDEX billing_late_fee_once  ON billing (late_fee_for) WHERE cancelled_on IS NULL AND late_fee_for IS NOT NULL;
 CREATE INDEX billing_items_billing_id      ON billing_items (billing_id);
 CREATE INDEX payments_customer_paid_on     ON payments (customer_id, paid_on, payment_id);

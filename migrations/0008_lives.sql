@@ -101,6 +101,7 @@ CREATE TABLE customer_notes (
     CONSTRAINT customer_notes_range     CHECK (promised_until BETWEEN '2000-01-01' AND '2199-12-31')
 );
 COMMENT ON TABLE customer_notes IS 'What was said with a customer, and what they promised to pay.';
+COMMENT ON COLUMN customer_notes.promised_amount IS 'What was promised; NULL for no promise.';
 COMMENT ON COLUMN customer_notes.promised_until IS 'The day by which promised_amount is to be paid; NULL for no promise.';
 
 ALTER TABLE billing
@@ -155,7 +156,9 @@ COMMENT ON COLUMN payment_allocations.released_on IS 'The day from which it coun
 CREATE INDEX equipment_moves_equipment_id  ON equipment_moves (equipment_id);
 CREATE INDEX customer_notes_customer_id    ON customer_notes (customer_id, noted_at);
 CREATE INDEX customers_closed              ON customers (closed_on, customer_id) WHERE closed_on IS NOT NULL;
-CREATE UNIQUE INDEX billing_once_a_period  ON billing (customer_id, period) WHERE cancelled_on IS NULL AND merged_from IS NULL;
+-- It leads to a customer's bills, too, also to those that may be of a month that has another.
+CREATE UNIQUE INDEX billing_once_a_period
+    ON billing (customer_id, (CASE WHEN cancelled_on IS NULL AND merged_from IS NULL THEN period END));
 CREATE UNIQUE INDEX billing_late_fee_once  ON billing (late_fee_for) WHERE cancelled_on IS NULL AND late_fee_for IS NOT NULL;
 CREATE INDEX customers_merged_into         ON customers (merged_into) WHERE merged_into IS NOT NULL;
 CREATE INDEX billing_late_fee_for          ON billing (late_fee_for) WHERE late_fee_for IS NOT NULL;

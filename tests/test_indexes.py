@@ -47,6 +47,19 @@ DEFINITIONS = {
     "payments_paid_on": "ON public.payments USING brin (paid_on) WITH (pages_per_range='32')",
     "payment_allocations_payment": "ON public.payment_allocations USING btree (payment_id)",
     "payment_allocations_bill": "ON public.payment_allocations USING btree (billing_id)",
+    "payment_allocations_refund":
+        "ON public.payment_allocations USING btree (refund_id) WHERE (refund_id IS NOT NULL)",
+    "billing_once_a_period":
+        "ON public.billing USING btree (customer_id, ( CASE WHEN ((cancelled_on IS NULL) AND (merged_from IS NULL)) "
+        "THEN (period)::date ELSE NULL::date END))",
+    "billing_late_fee_once":
+        "ON public.billing USING btree (late_fee_for) WHERE ((cancelled_on IS NULL) AND (late_fee_for IS NOT NULL))",
+    "billing_late_fee_for": "ON public.billing USING btree (late_fee_for) WHERE (late_fee_for IS NOT NULL)",
+    "payments_from_bill": "ON public.payments USING btree (from_bill) WHERE (from_bill IS NOT NULL)",
+    "customers_merged_into": "ON public.customers USING btree (merged_into) WHERE (merged_into IS NOT NULL)",
+    "customers_closed": "ON public.customers USING btree (closed_on, customer_id) WHERE (closed_on IS NOT NULL)",
+    "equipment_moves_equipment_id": "ON public.equipment_moves USING btree (equipment_id)",
+    "customer_notes_customer_id": "ON public.customer_notes USING btree (customer_id, noted_at)",
     "trail_changed_at": "ON public.trail USING brin (changed_at) WITH (pages_per_range='32')",
     "trail_login": "ON public.trail USING btree (login, changed_at)",
     "trail_deletions":
@@ -113,6 +126,9 @@ QUESTIONS = {
     "trail_parent_ids": [lambda: trail.history_of_customer(30), lambda: trail.count_history_of_customer(30)],
 }
 
+# What refers to a row that is deleted is looked for by the server itself.
+FOR_KEYS = {"customers_merged_into", "billing_late_fee_for", "billing_late_fee_once", "payments_from_bill"}
+
 # What happened to a provider's records over the years: numbers changed, and services deleted.
 PAST = """
     INSERT INTO trail (changed_at, login, person, program, table_name, kind, single_id, ids, parent_ids,
@@ -172,7 +188,8 @@ def indexes(sql) -> dict[str, str]:
     """Return the indexes that no rule brings along, each as PostgreSQL writes it out."""
     return {row["name"]: row["definition"] for row in sql(
         """
-        SELECT relname AS name, regexp_replace(pg_get_indexdef(indexrelid), '.* (?=ON public)', '') AS definition
+        SELECT relname AS name,
+               regexp_replace(regexp_replace(pg_get_indexdef(indexrelid), '.* (?=ON public)', ''), '\s+', ' ', 'g') AS definition
         FROM pg_index
         JOIN pg_class ON pg_class.oid = indexrelid
         WHERE relnamespace = 'public'::regnamespace
@@ -186,7 +203,7 @@ def test_the_indexes_are_those_that_were_meant(sql):
 
 
 def test_every_index_has_a_question_that_it_is_for(sql):
-    assert set(indexes(sql)) <= set(QUESTIONS)
+    assert set(indexes(sql)) <= set(QUESTIONS) | FOR_KEYS
 
 
 def test_every_index_is_in_use(sql):

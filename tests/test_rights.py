@@ -21,17 +21,25 @@ pytestmark = pytest.mark.slow
 # What an admin may do beside looking: to rows of the table, then column by column, + to give it a value in a new row,
 # ~ to change it. Readers may look at everything here and do nothing else; nobody else may do anything.
 TABLES = {
-    "customers": ("DELETE", "customer_id name+~ phone_number+~ created_at name_folded"),
+    "customers": ("DELETE", "customer_id name+~ phone_number+~ created_at name_folded email+~ closed_on~ erased_on~ "
+                            "merged_into~"),
     "locations": ("DELETE", "location_id customer_id+ address+~ address_folded"),
-    "services": ("DELETE", "service_id location_id+ service_name+~ cost+~ service_name_folded"),
-    "equipment": ("DELETE", "equipment_id location_id+ equipment_name+~ serial_number+~ cost+~ serial_repeat+~ "
-                            "equipment_name_folded"),
+    "services": ("DELETE", "service_id location_id+ service_name+~ cost+~ service_name_folded started_on+~ ended_on+~"),
+    "equipment": ("DELETE", "equipment_id location_id+~ equipment_name+~ serial_number+~ cost+~ serial_repeat+~ "
+                            "equipment_name_folded retired_on~"),
     "billing": ("DELETE", "billing_id customer_id+ description+~ period+ issued_on+ due_date+~ amount_billed+~ "
-                          "amount_paid amount_due last_payment_date"),
-    "billing_items": ("", "billing_item_id billing_id+ service_id+ description+ amount+"),
+                          "amount_paid amount_due last_payment_date settled_on cancelled_on~ merged_from late_fee_for+"),
+    "billing_items": ("", "billing_item_id billing_id+ service_id+ description+ amount+ first_day+ last_day+ days+ "
+                          "monthly_cost+ booked_on+"),
     "payments": ("DELETE", "payment_id customer_id+ amount+ amount_allocated amount_left paid_on+ method+ reference+ "
-                           "entry_key+ recorded_at recorded_by voided_at void_reason~ voided_on"),
-    "payment_allocations": ("", "payment_allocation_id payment_id+ billing_id+ amount+ from_credit+"),
+                           "entry_key+ recorded_at recorded_by voided_at void_reason~ voided_on kind+ from_bill+"),
+    "payment_allocations": ("", "payment_allocation_id payment_id+ billing_id+ amount+ from_credit+ refund_id+ made_on+ "
+                                "released_on~"),
+    "service_pauses": ("DELETE", "service_pause_id service_id+ first_day+~ last_day+~"),
+    "price_changes": ("DELETE", "price_change_id service_id+ from_day+ cost_before+~"),
+    "equipment_moves": ("", "equipment_move_id equipment_id from_location_id to_location_id from_place to_place moved_on "
+                            "moved_at moved_by"),
+    "customer_notes": ("DELETE", "customer_note_id customer_id+ noted_at noted_by note+ promised_until+ promised_amount+"),
     "work_locks": ("", "work taken_at~ taken_by~"),
     "verifications": ("", "verification_id verified_at person login bills+ payments+ findings+ first_finding+"),
     "backups": ("", "backup_id taken_at+ noted_at person login path+ bytes+ checked_at~"),
@@ -47,6 +55,8 @@ SEQUENCES = {
     "customers_customer_id_seq": "", "locations_location_id_seq": "", "services_service_id_seq": "",
     "equipment_equipment_id_seq": "", "billing_billing_id_seq": "", "billing_items_billing_item_id_seq": "",
     "payments_payment_id_seq": "", "payment_allocations_payment_allocation_id_seq": "", "trail_trail_id_seq": "",
+    "service_pauses_service_pause_id_seq": "", "price_changes_price_change_id_seq": "",
+    "equipment_moves_equipment_move_id_seq": "", "customer_notes_customer_note_id_seq": "",
     "verifications_verification_id_seq": "", "backups_backup_id_seq": "",
 }
 # Who may run a function: readers, and with them admins; admins alone; or nobody but the owner and the triggers.

@@ -242,7 +242,8 @@ INSERT INTO billing (customer_id, description, due_date, amount_billed, amount_p
 INSERT INTO billing (billing_id, customer_id, description, due_date, amount_billed) OVERRIDING SYSTEM VALUE VALUES
     (9, 1, 'x', '2026-01-31', 5)
 INSERT INTO billing (customer_id, period, description, due_date, amount_billed) VALUES (1, '2026-01-01', 'x',
-    '2026-01-31', 5) ON CONFLICT (customer_id, period) DO UPDATE SET amount_paid = 5
+    '2026-01-31', 5) ON CONFLICT
+    (customer_id, (CASE WHEN cancelled_on IS NULL AND merged_from IS NULL THEN period END)) DO UPDATE SET amount_paid = 5
 UPDATE payments SET amount_allocated = 0
 UPDATE payments SET amount = 500
 UPDATE payments SET customer_id = 1
@@ -269,7 +270,7 @@ UPDATE customers SET name_folded = DEFAULT
 INSERT INTO customers (name, created_at) VALUES ('x', '2020-01-01')
 UPDATE locations SET customer_id = 2
 UPDATE services SET location_id = 1
-UPDATE equipment SET location_id = 1
+UPDATE equipment_moves SET to_place = 'mine'
 INSERT INTO locations (location_id, customer_id, address) OVERRIDING SYSTEM VALUE VALUES (9, 1, 'x')
 INSERT INTO services (service_id, location_id, service_name, cost) OVERRIDING SYSTEM VALUE VALUES (9, 1, 'x', 1)
 INSERT INTO equipment (equipment_id, location_id, equipment_name, cost) OVERRIDING SYSTEM VALUE VALUES (9, 1, 'x', 1)

@@ -189,7 +189,7 @@ def _bill_accounts(cur: Cursor, period: date, due_date: date) -> Row:
             SELECT customer_id, to_char(%(period)s, 'FMMonth YYYY'), %(period)s,
                    CURRENT_DATE, %(due_date)s, amount
             FROM present
-            ON CONFLICT (customer_id, period) WHERE cancelled_on IS NULL AND merged_from IS NULL DO NOTHING
+            ON CONFLICT DO NOTHING
             RETURNING billing_id, customer_id, amount_billed
         ), item AS (
             INSERT INTO billing_items (billing_id, service_id, description, amount)

@@ -246,6 +246,7 @@ def _rules(cur: Cursor) -> list[Any]:
                conname                                                                  AS name
         FROM pg_constraint
         WHERE conrelid = ANY (%(tables)s::regclass[]) AND contype IN ('p', 'u', 'f')
+           OR confrelid = ANY (%(tables)s::regclass[])
         UNION ALL
         SELECT format('DROP INDEX %%s', indexrelid::regclass), pg_get_indexdef(indexrelid), 2,
                indexrelid::regclass::name
