@@ -1910,10 +1910,10 @@ def delete_customer(customer_id: int, contents: CustomerContents | None = None) 
     with transaction() as cur:
         customer = lock_account(cur, customer_id)
         there = contents_in(cur, customer_id)
-        if reason := why_kept(customer, there):
-            raise Conflict(reason)
         if contents is not None and contents != there:
             raise Conflict("The customer's records changed while you were looking; nothing was deleted. Look again.")
+        if reason := why_kept(customer, there):
+            raise Conflict(reason)
         cur.execute("DELETE FROM customers WHERE customer_id = %(customer_id)s", {"customer_id": customer_id})
 
 

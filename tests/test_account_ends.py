@@ -6,8 +6,10 @@ from decimal import Decimal
 from uuid import uuid4
 
 import psycopg2
+import psycopg2.extras
 import pytest
 from conftest import there_since
+from logins import fill, four_logins, run
 
 import database
 from tracker import accounts, bill_run, errors, payments, reports, trail
@@ -459,6 +461,54 @@ def test_who_was_merged_is_erased_with_the_one_who_stayed(ada, twins, sql):
     assert [row["name"] for row in sql("SELECT name FROM customers ORDER BY customer_id")] == [
         "Erased 1", "Bo Li", "Erased 3"]
     assert sums(sql) == before
+
+
+CALLS = {
+    "preview_closing": (1, LAST_DAY), "close": (2, LAST_DAY, True), "reopen": (2,), "preview_merge": (1, 3),
+    "merge": (1, 3), "check_erasure": (4,), "erase": (4,),
+}
+
+
+def test_every_step_is_tried_again_after_a_deadlock(ada, twins, monkeypatch):
+    accounts.close(database.add_customer("Cy", None), LAST_DAY, False)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    execute = psycopg2.extras.RealDictCursor.execute
+    calls = []
+
+    def deadlock_first(cur, statement, values=None):
+        calls.append(statement)
+        if len(calls) == 1:
+            execute(cur, "DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '40P01'; END $$")
+        return execute(cur, statement, values)
+
+    monkeypatch.setattr(psycopg2.extras.RealDictCursor, "execute", deadlock_first)
+    for name, arguments in CALLS.items():
+        calls.clear()
+        getattr(accounts, name)(*arguments)
+        assert len(calls) > 1
+
+
+def test_an_admin_does_all_of_it_and_a_reader_none(server_uri, admin):
+    with four_logins(server_uri, admin) as uris:
+        fill(uris["superuser"])
+        for who, refused in (("reader", True), ("admin", False)):
+            database.connect(uris[who])
+            for call in (lambda: accounts.close(3, LAST_DAY, True), lambda: accounts.reopen(3),
+                         lambda: accounts.merge(1, 2), lambda: accounts.close(3, LAST_DAY, False),
+                         lambda: accounts.erase(3)):
+                if refused:
+                    with pytest.raises(errors.Error):
+                        call()
+                else:
+                    call()
+            database.disconnect()
+        assert run(uris["superuser"], "SELECT name, merged_into FROM customers ORDER BY customer_id") == [
+            {"name": "Ada Okafor-Li", "merged_into": None}, {"name": "Bo Li", "merged_into": 1},
+            {"name": "Erased 3", "merged_into": None}]
+        for statement in ("UPDATE customers SET erased_on = CURRENT_DATE", "UPDATE billing SET merged_from = 1",
+                          "UPDATE trail SET old = NULL"):
+            with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                run(uris["admin"], statement)
 
 
 # E-mail

@@ -22,7 +22,7 @@ FLOORS = [
     ["tracker.archive"],
     ["database"],
     ["tracker.payments", "tracker.bill_run", "tracker.reports", "tracker.verify", "tracker.demo", "tracker.access",
-     "tracker.trail", "tracker.wording"],
+     "tracker.trail", "tracker.wording", "tracker.accounts"],
     ["tracker.backup"],
     ["tracker.transfer"],
     ["web", "web.sessions", "web.shapes", "web.telling"],
