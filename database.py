@@ -150,16 +150,42 @@ class LocationContents(TypedDict):
 
 
 class ServiceRow(TypedDict):
+    """A service at its price of today."""
+
     service_id: int
     location_id: int
     service_name: str
     cost: Decimal
 
 
-class Service(ServiceRow):
+class ServiceHit(ServiceRow):
+    """standing says that it does not run today, and why, or that it will end; None where it goes on."""
+
     customer_id: int
     name: str
     address: str
+    standing: str | None
+
+
+class Pause(TypedDict):
+    """last_day is None until further notice."""
+
+    service_pause_id: int
+    first_day: date
+    last_day: date | None
+
+
+class ComingPrice(TypedDict):
+    """A price that a service will have; from_day is ISO text."""
+
+    from_day: str
+    cost: Decimal
+
+
+class Service(ServiceHit):
+    started_on: date | None
+    ended_on: date | None
+    coming_prices: list[ComingPrice]
 
 
 class EquipmentRow(TypedDict):
@@ -1613,7 +1639,7 @@ def customer_in(cur: Cursor, customer_id: int, lock: bool = False) -> Customer:
         FROM customers
         WHERE customer_id = %(customer_id)s
         {"FOR UPDATE" if lock else ""}
-        """,
+        """,  # noqa: S608 (no value is in it)
         {"customer_id": customer_id},
     )
     return cast(Customer, existing("customer", customer_id, cur.fetchone()))
@@ -1641,7 +1667,10 @@ def list_customers(after: int = 0, limit: int = 100) -> list[Customer]:
 
 
 def list_closed_customers(before: tuple[date, int] | None = None, limit: int = 100) -> list[Customer]:
-    """Return the closed customers, but for merged ones, the last closed first; before is closed_on and customer_id of the last one shown."""
+    """Return the closed customers, but for merged ones, the last closed first.
+
+    before is closed_on and customer_id of the last one shown.
+    """
     before_day, before_id = before or (None, None)
     return fetch_all(
         """
@@ -2058,15 +2087,18 @@ def delete_location(location_id: int, contents: LocationContents | None = None) 
         cur.execute("DELETE FROM locations WHERE location_id = %(location_id)s", values)
 
 
-def add_service(location_id: int, service_name: str, cost: Decimal) -> int:
-    """Subscribe a location to a service at a monthly cost and return the new ID."""
+def add_service(location_id: int, service_name: str, cost: Decimal, started_on: date | None = None) -> int:
+    """Subscribe a location to a service at a monthly cost and return the new ID.
+
+    started_on is its first day; without one it was always there, and is billed from the first run that finds it.
+    """
     return write_value(
         """
-        INSERT INTO services (location_id, service_name, cost)
-        VALUES (%(location_id)s, %(service_name)s, %(cost)s)
+        INSERT INTO services (location_id, service_name, cost, started_on)
+        VALUES (%(location_id)s, %(service_name)s, %(cost)s, %(started_on)s)
         RETURNING service_id
         """,
-        location_id=location_id, service_name=service_name, cost=cost,
+        location_id=location_id, service_name=service_name, cost=cost, started_on=started_on,
     )
 
 
@@ -2074,8 +2106,13 @@ def get_service(service_id: int) -> Service:
     """Return a service with its location's address and customer's name; raise NotFound if there is none."""
     return existing("service", service_id, fetch_one(
         """
-        SELECT service_id, location_id, customer_id, name, address, service_name, cost
-        FROM services
+        SELECT service_id, location_id, customer_id, name, address, service_name, cost, started_on, ended_on,
+               standing,
+               (SELECT coalesce(json_agg(json_build_object('from_day', from_day, 'cost', coming.cost::numeric(12,2))
+                                         ORDER BY from_day), '[]')
+                FROM coming_prices AS coming
+                WHERE coming.service_id = services_today.service_id) AS coming_prices
+        FROM services_today
         JOIN locations USING (location_id)
         JOIN customers USING (customer_id)
         WHERE service_id = %(service_id)s
@@ -2084,12 +2121,12 @@ def get_service(service_id: int) -> Service:
     ))
 
 
-def list_services(after: int = 0, limit: int = 100, customer_id: int | None = None) -> list[Service]:
+def list_services(after: int = 0, limit: int = 100, customer_id: int | None = None) -> list[ServiceHit]:
     """Return the services whose IDs follow after, with their customers and addresses; of one customer, if given."""
     return fetch_all(
         """
-        SELECT service_id, location_id, customer_id, name, address, service_name, cost
-        FROM services
+        SELECT service_id, location_id, customer_id, name, address, service_name, cost, standing
+        FROM services_today
         JOIN locations USING (location_id)
         JOIN customers USING (customer_id)
         WHERE service_id > %(after)s
@@ -2131,10 +2168,10 @@ def find_services(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
                                     translate(phone_number, ' +().-/', '')) ~ ALL (%(every)s)
             LIMIT %(most)s
         )
-        SELECT service_id, location_id, customer_id, name, address, service_name, cost,
+        SELECT service_id, location_id, customer_id, name, address, service_name, cost, standing,
                (SELECT count(*) FROM hit) AS hits
         FROM hit
-        JOIN services USING (service_id)
+        JOIN services_today USING (service_id)
         JOIN locations USING (location_id)
         JOIN customers USING (customer_id)
         ORDER BY name_folded, service_id
@@ -2145,6 +2182,7 @@ def find_services(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
     )
 
 
+@retried
 def update_service(
     service_id: int,
     service_name: str | None = None,
@@ -2152,22 +2190,108 @@ def update_service(
     *,
     seen: Mapping[str, Any] | None = None,
 ) -> ServiceRow:
-    """Change what is given and keep the rest; raise as update_customer."""
-    row: ServiceRow | None = write_one(
+    """Change what is given and keep the rest; raise as update_customer.
+
+    Another cost holds from today until the next change that is to come, and is for all days of a service that has none
+    before today.
+    """
+    with transaction() as cur:
+        cur.execute("SELECT FROM services WHERE service_id = %(service_id)s FOR NO KEY UPDATE",
+                    {"service_id": service_id})
+        cur.execute(
+            """
+            UPDATE services
+            SET service_name = coalesce(%(service_name)s, services.service_name)
+            FROM services_today AS today
+            WHERE services.service_id = %(service_id)s AND today.service_id = services.service_id
+              AND (%(unseen)s OR %(service_name)s IS NULL
+                   OR services.service_name IN (%(service_name)s, %(seen_service_name)s))
+              AND (%(unseen)s OR %(cost)s IS NULL OR today.cost IN (%(cost)s, %(seen_cost)s))
+            """,
+            {"service_id": service_id, "service_name": service_name, "cost": cost,
+             **_seen(seen, "service_name", "cost")},
+        )
+        if cur.rowcount:
+            return _with_cost_from_today(cur, service_id, cost)
+    raise Changed(get_service(service_id))
+
+
+def _with_cost_from_today(cur: Cursor, service_id: int, cost: Decimal | None) -> ServiceRow:
+    if cost is not None:
+        cur.execute("SELECT change_prices(ARRAY[%(service_id)s]::bigint[], ARRAY[%(cost)s], CURRENT_DATE)",
+                    {"service_id": service_id, "cost": cost})
+    cur.execute(
+        """
+        SELECT service_id, location_id, service_name, cost
+        FROM services_today
+        WHERE service_id = %(service_id)s
+        """,
+        {"service_id": service_id},
+    )
+    return cast(ServiceRow, cur.row())
+
+
+def end_service(service_id: int, ended_on: date | None) -> ServiceRow:
+    """Set the last day of a service, or with None let it go on; raise NotFound, and Conflict where it began later."""
+    return existing("service", service_id, write_one(
         """
         UPDATE services
-        SET service_name = coalesce(%(service_name)s, service_name),
-            cost = coalesce(%(cost)s, cost)
+        SET ended_on = %(ended_on)s
         WHERE service_id = %(service_id)s
-          AND (%(unseen)s OR %(service_name)s IS NULL OR service_name IN (%(service_name)s, %(seen_service_name)s))
-          AND (%(unseen)s OR %(cost)s IS NULL OR cost IN (%(cost)s, %(seen_cost)s))
         RETURNING service_id, location_id, service_name, cost
         """,
-        service_id=service_id, service_name=service_name, cost=cost, **_seen(seen, "service_name", "cost"),
+        service_id=service_id, ended_on=ended_on,
+    ))
+
+
+def list_pauses(service_id: int) -> list[Pause]:
+    """Return the pauses of a service, the first first."""
+    return fetch_all(
+        """
+        SELECT service_pause_id, first_day, last_day
+        FROM service_pauses
+        WHERE service_id = %(service_id)s
+        ORDER BY first_day
+        """,
+        service_id=service_id,
     )
-    if row is None:
-        raise Changed(get_service(service_id))
-    return row
+
+
+def pause_service(service_id: int, first_day: date, last_day: date | None) -> int:
+    """Let a service rest from a day to a day, or until further notice, and return the pause's ID.
+
+    Raise Conflict where it is paused on some of these days already.
+    """
+    return write_value(
+        """
+        INSERT INTO service_pauses (service_id, first_day, last_day)
+        VALUES (%(service_id)s, %(first_day)s, %(last_day)s)
+        RETURNING service_pause_id
+        """,
+        service_id=service_id, first_day=first_day, last_day=last_day,
+    )
+
+
+def end_pause(service_pause_id: int, last_day: date | None) -> Pause:
+    """Set the last day of a pause, or with None let it be until further notice; raise NotFound and Conflict."""
+    return existing("pause", service_pause_id, write_one(
+        """
+        UPDATE service_pauses
+        SET last_day = %(last_day)s
+        WHERE service_pause_id = %(service_pause_id)s
+        RETURNING service_pause_id, first_day, last_day
+        """,
+        service_pause_id=service_pause_id, last_day=last_day,
+    ))
+
+
+def delete_pause(service_pause_id: int) -> None:
+    """Remove a pause, as if it had never been; raise NotFound if there is none."""
+    gone: Row | None = write_one(
+        "DELETE FROM service_pauses WHERE service_pause_id = %(service_pause_id)s RETURNING service_pause_id",
+        service_pause_id=service_pause_id,
+    )
+    existing("pause", service_pause_id, gone)
 
 
 def delete_service(service_id: int) -> None:
@@ -2565,9 +2689,117 @@ def _lock_bill(cur: Cursor, billing_id: int) -> _LockedBill:
 
 @retried
 def delete_bill(billing_id: int) -> Decimal:
-    """Delete a bill and return what had been paid on it, which is the customer's credit again."""
+    """Delete a bill and return what had been paid on it, which is the customer's credit again; see cancel_bills."""
     with transaction() as cur:
         bill = _lock_bill(cur, billing_id)
-        cur.execute("DELETE FROM billing WHERE billing_id = %(billing_id)s", {"billing_id": billing_id})
-        apply_credit(cur, bill["customer_id"])
+        cancel_bills(cur, [billing_id])
         return bill["amount_paid"]
+
+
+def cancel_bills(cur: Cursor, ids: list[int]) -> None:
+    """Delete bills: what was paid on them is credit again, which pays what else their customers have to pay.
+
+    One that was issued on an earlier day stays, over nothing, for the reports of the days until now. The credit notes
+    that bills of less than nothing made are void. Raise Conflict where a write-off pays one, or such a credit note was
+    refunded.
+    """
+    customer_ids = _lock_bills(cur, ids)
+    _refuse_written_off(cur, ids)
+    _void_credit_notes_of(cur, ids)
+    cur.execute(
+        """
+        DELETE FROM billing
+        WHERE billing_id = ANY (%(ids)s) AND issued_on >= CURRENT_DATE
+        """,
+        {"ids": ids},
+    )
+    cur.execute(
+        """
+        UPDATE payment_allocations
+        SET released_on = CURRENT_DATE
+        WHERE billing_id = ANY (%(ids)s) AND released_on IS NULL
+        """,
+        {"ids": ids},
+    )
+    cur.execute(
+        """
+        WITH item AS (
+            INSERT INTO billing_items (billing_id, description, amount, booked_on)
+            SELECT billing_id, 'Deleted', -amount_billed, CURRENT_DATE
+            FROM billing
+            WHERE billing_id = ANY (%(ids)s) AND amount_billed > 0 AND cancelled_on IS NULL
+        )
+        UPDATE billing
+        SET amount_billed = 0, cancelled_on = CURRENT_DATE
+        WHERE billing_id = ANY (%(ids)s) AND cancelled_on IS NULL
+        """,
+        {"ids": ids},
+    )
+    cur.execute("SELECT apply_credit(%(customer_ids)s)", {"customer_ids": customer_ids})
+
+
+def _lock_bills(cur: Cursor, ids: list[int]) -> list[int]:
+    """Lock the accounts of bills, then the bills, as _lock_bill does, and return the customers' IDs."""
+    cur.execute(
+        """
+        SELECT array_agg(customer_id) AS ids
+        FROM (
+            SELECT customer_id
+            FROM customers
+            WHERE customer_id IN (SELECT customer_id FROM billing WHERE billing_id = ANY (%(ids)s))
+            ORDER BY customer_id
+            FOR UPDATE
+        ) AS account
+        """,
+        {"ids": ids},
+    )
+    customer_ids: list[int] = cur.row()["ids"] or []
+    cur.execute(
+        """
+        SELECT count(*)
+        FROM (SELECT 1 FROM billing WHERE billing_id = ANY (%(ids)s) ORDER BY billing_id FOR UPDATE) AS bill
+        """,
+        {"ids": ids},
+    )
+    return customer_ids
+
+
+def _refuse_written_off(cur: Cursor, ids: list[int]) -> None:
+    """Raise Conflict where a write-off pays one of these bills, whose sum nobody owes and nobody can have as credit."""
+    cur.execute(
+        """
+        SELECT billing_id, payment_id
+        FROM payment_allocations
+        JOIN payments USING (payment_id)
+        WHERE billing_id = ANY (%(ids)s) AND kind = 'write-off' AND released_on IS NULL AND voided_at IS NULL
+        ORDER BY billing_id, payment_id
+        LIMIT 1
+        """,
+        {"ids": ids},
+    )
+    if row := cur.fetchone():
+        raise Conflict(f"Bill {row['billing_id']} was written off by write-off {row['payment_id']}; void that first.")
+
+
+def _void_credit_notes_of(cur: Cursor, ids: list[int]) -> None:
+    cur.execute(
+        """
+        SELECT payment_id, refund_id
+        FROM payments
+        JOIN payment_allocations USING (payment_id)
+        WHERE from_bill = ANY (%(ids)s) AND voided_at IS NULL AND refund_id IS NOT NULL AND released_on IS NULL
+        ORDER BY payment_id, refund_id
+        LIMIT 1
+        """,
+        {"ids": ids},
+    )
+    if row := cur.fetchone():
+        raise Conflict(f"Credit note {row['payment_id']} was refunded by refund {row['refund_id']}; void that first.")
+    cur.execute(
+        """
+        UPDATE payments
+        SET void_reason = 'Its bill was deleted'
+        WHERE from_bill = ANY (%(ids)s) AND voided_at IS NULL
+        """,
+        {"ids": ids},
+    )

@@ -43,8 +43,10 @@ BEGIN
         EXECUTE format('REVOKE EXECUTE ON ROUTINE %s FROM PUBLIC', function);
     END LOOP;
     FOREACH function IN ARRAY ARRAY[
-        'allocations_changed()', 'payment_changed()', 'trail_added()', 'trail_changed()', 'trail_deleted()',
-        'restore_deleted(bigint, timestamptz, boolean)', 'acting_person()', 'customer_merged()', 'erase_person(bigint)'
+        'allocations_changed()', 'payment_changed()', 'unsettle(bigint[], date[], date[])', 'services_unsettled()',
+        'pauses_unsettled()', 'prices_unsettled()', 'bill_unsettled()', 'lines_unsettled()', 'trail_added()',
+        'trail_changed()', 'trail_deleted()', 'restore_deleted(bigint, timestamptz, boolean)', 'acting_person()',
+        'customer_merged()', 'erase_person(bigint)'
     ]::regprocedure[] LOOP
         EXECUTE format('ALTER FUNCTION %s SECURITY DEFINER SET search_path = pg_catalog, %s, pg_temp',
                        function, of.schema);
@@ -129,8 +131,9 @@ BEGIN
 
     -- Looking.
     GRANT SELECT ON schema_version, customers, locations, services, equipment, billing, billing_items, payments,
-                    payment_allocations, service_pauses, price_changes, equipment_moves, customer_notes, work_locks,
-                    verifications, backups, trail, billing_status, customer_credit
+                    payment_allocations, service_pauses, price_changes, unsettled_services, equipment_moves, customer_notes,
+                    work_locks, verifications, backups, trail, billing_status, customer_credit, services_today,
+                    coming_prices
         TO isp_readonly;
     GRANT EXECUTE ON FUNCTION
         folded(text), serial_key(text), phone_country(text), phone_key(text), phone_keys(text, text),
@@ -148,6 +151,7 @@ BEGIN
           UPDATE (service_name, cost, started_on, ended_on), DELETE ON services TO isp_admin;
     GRANT INSERT (service_id, first_day, last_day), UPDATE (first_day, last_day), DELETE ON service_pauses TO isp_admin;
     GRANT INSERT (service_id, from_day, cost_before), UPDATE (cost_before), DELETE ON price_changes TO isp_admin;
+    GRANT DELETE ON unsettled_services TO isp_admin;
     GRANT INSERT (customer_id, note, promised_until, promised_amount), DELETE ON customer_notes TO isp_admin;
     GRANT INSERT (location_id, equipment_name, serial_number, cost, serial_repeat),
           UPDATE (location_id, equipment_name, serial_number, cost, serial_repeat, retired_on), DELETE ON equipment TO isp_admin;
@@ -155,16 +159,18 @@ BEGIN
           UPDATE (description, due_date, amount_billed, cancelled_on), DELETE ON billing TO isp_admin;
     GRANT INSERT (billing_id, service_id, description, amount, first_day, last_day, days, monthly_cost, booked_on)
         ON billing_items TO isp_admin;
-    GRANT INSERT (customer_id, amount, paid_on, method, reference, entry_key, kind, from_bill), UPDATE (void_reason), DELETE
-        ON payments TO isp_admin;
+    GRANT INSERT (customer_id, amount, paid_on, method, reference, entry_key, kind, from_bill, reason),
+          UPDATE (void_reason), DELETE ON payments TO isp_admin;
     GRANT INSERT (payment_id, billing_id, amount, from_credit, refund_id, made_on), UPDATE (released_on)
         ON payment_allocations TO isp_admin;
     GRANT UPDATE (taken_at, taken_by) ON work_locks TO isp_admin;
     GRANT INSERT (bills, payments, findings, first_finding) ON verifications TO isp_admin;
     GRANT INSERT (taken_at, path, bytes), UPDATE (checked_at) ON backups TO isp_admin;
-    GRANT EXECUTE ON FUNCTION apply_credit(bigint[], bigint), restore_deleted(bigint, timestamptz, boolean),
-                              erase_person(bigint), refuse_closed(bigint, bigint)
-        TO isp_admin;
+    GRANT EXECUTE ON FUNCTION
+        apply_credit(bigint[], bigint), change_prices(bigint[], numeric[], date), unsettle(bigint[], date[], date[]),
+        restore_deleted(bigint, timestamptz, boolean),
+        erase_person(bigint), refuse_closed(bigint, bigint)
+    TO isp_admin;
     IF pg_has_role((SELECT datdba FROM pg_database WHERE datname = current_database()), 'USAGE') THEN
         EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO isp_admin', current_database());  -- for an import
     END IF;

@@ -62,6 +62,20 @@ COMMENT ON TABLE price_changes IS 'The days on which the monthly charge of a ser
 COMMENT ON COLUMN price_changes.from_day IS 'The first day of the new charge.';
 COMMENT ON COLUMN price_changes.cost_before IS 'The charge until the day before.';
 
+-- Services, by months; a run looks at these beside its own month, so that it need not read what was billed long ago. Kept
+-- without a foreign key: a service that is gone owes nothing, and a run drops its row.
+CREATE TABLE unsettled_services (
+    service_id   bigint  NOT NULL,
+    since        date    NOT NULL,
+    billed_from  date,
+    CONSTRAINT unsettled_services_pkey PRIMARY KEY (service_id)
+);
+COMMENT ON TABLE unsettled_services IS
+    'Services of whose days some may be billed wrongly, until a bill run makes that good; kept by triggers.';
+COMMENT ON COLUMN unsettled_services.since IS 'The first day of the first month that this may be so for.';
+COMMENT ON COLUMN unsettled_services.billed_from IS
+    'The first day of the first month whose line was deleted since: a service that was always there is billed from then on.';
+
 ALTER TABLE equipment ALTER COLUMN location_id DROP NOT NULL, ADD COLUMN retired_on date;
 ALTER TABLE equipment ADD CONSTRAINT equipment_retired CHECK (retired_on IS NULL OR location_id IS NULL) NOT VALID;
 ALTER TABLE equipment VALIDATE CONSTRAINT equipment_retired;
@@ -153,6 +167,7 @@ COMMENT ON COLUMN payment_allocations.refund_id IS 'The refund that it went into
 COMMENT ON COLUMN payment_allocations.made_on IS 'The day from which it counts; NULL for that of its payment.';
 COMMENT ON COLUMN payment_allocations.released_on IS 'The day from which it counts no more; NULL while it does.';
 
+CREATE INDEX service_pauses_service_id     ON service_pauses (service_id);
 CREATE INDEX equipment_moves_equipment_id  ON equipment_moves (equipment_id);
 CREATE INDEX customer_notes_customer_id    ON customer_notes (customer_id, noted_at);
 CREATE INDEX customers_closed              ON customers (closed_on, customer_id) WHERE closed_on IS NOT NULL;
@@ -160,10 +175,257 @@ CREATE INDEX customers_closed              ON customers (closed_on, customer_id)
 CREATE UNIQUE INDEX billing_once_a_period
     ON billing (customer_id, (CASE WHEN cancelled_on IS NULL AND merged_from IS NULL THEN period END));
 CREATE UNIQUE INDEX billing_late_fee_once  ON billing (late_fee_for) WHERE cancelled_on IS NULL AND late_fee_for IS NOT NULL;
+CREATE INDEX billing_items_first_day       ON billing_items USING brin (first_day) WITH (pages_per_range = 32);
 CREATE INDEX customers_merged_into         ON customers (merged_into) WHERE merged_into IS NOT NULL;
 CREATE INDEX billing_late_fee_for          ON billing (late_fee_for) WHERE late_fee_for IS NOT NULL;
 CREATE INDEX payments_from_bill            ON payments (from_bill) WHERE from_bill IS NOT NULL;
 CREATE INDEX payment_allocations_refund    ON payment_allocations (refund_id) WHERE refund_id IS NOT NULL;
+
+-- What was billed of a service may be wrong from the first month on that a change is about. A row is written anew where it
+-- is there already, so that a run that began before does not drop it.
+CREATE FUNCTION unsettle(ids bigint[], months date[], billed_from date[]) RETURNS void
+    LANGUAGE sql
+AS $$
+    INSERT INTO unsettled_services (service_id, since, billed_from)
+    SELECT service_id, date_trunc('month', min(day)), date_trunc('month', min(billed))
+    FROM unnest(ids, months, billed_from) AS change (service_id, day, billed)
+    WHERE day IS NOT NULL
+    GROUP BY service_id
+    ORDER BY service_id
+    ON CONFLICT (service_id) DO UPDATE
+    SET since = least(unsettled_services.since, excluded.since),
+        billed_from = least(unsettled_services.billed_from, excluded.billed_from)
+$$;
+COMMENT ON FUNCTION unsettle(bigint[], date[], date[]) IS
+    'Note services of whose days some may be billed wrongly from a month on, and from when on they had been billed.';
+
+-- A cost that changes without a change of price was never another one, as far back as none is noted.
+CREATE FUNCTION services_unsettled() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        PERFORM unsettle(array_agg(service_id), array_agg(started_on), NULL)
+        FROM new_rows
+        WHERE started_on IS NOT NULL;
+    ELSE
+        PERFORM unsettle(array_agg(service_id), array_agg(day), NULL)
+        FROM (
+            SELECT service_id, least(
+                       CASE WHEN is_now.started_on IS DISTINCT FROM was.started_on
+                       THEN least(coalesce(is_now.started_on, '2000-01-01'), coalesce(was.started_on, '2000-01-01')) END,
+                       CASE WHEN is_now.ended_on IS DISTINCT FROM was.ended_on
+                       THEN least(is_now.ended_on, was.ended_on) + 1 END,
+                       CASE WHEN is_now.cost <> was.cost
+                       THEN coalesce((SELECT max(from_day) FROM price_changes WHERE service_id = is_now.service_id),
+                                     '2000-01-01') END
+                   ) AS day
+            FROM new_rows AS is_now
+            JOIN old_rows AS was USING (service_id)
+        ) AS change
+        WHERE day IS NOT NULL;
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION services_unsettled() IS 'Note services whose days or price changed.';
+
+CREATE TRIGGER services_added
+    AFTER INSERT ON services REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION services_unsettled();
+
+CREATE TRIGGER services_changed
+    AFTER UPDATE ON services REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION services_unsettled();
+
+CREATE FUNCTION pauses_unsettled() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM unsettle(array_agg(service_id), array_agg(first_day), NULL) FROM changed;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION pauses_unsettled() IS 'Note services whose pauses changed.';
+
+CREATE FUNCTION prices_unsettled() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM unsettle(array_agg(service_id), array_agg(CASE TG_OP WHEN 'UPDATE' THEN coalesce((
+        SELECT max(earlier.from_day)
+        FROM price_changes AS earlier
+        WHERE earlier.service_id = changed.service_id AND earlier.from_day < changed.from_day
+    ), '2000-01-01') ELSE from_day END), NULL)
+    FROM changed;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION prices_unsettled() IS 'Note services whose changes of price changed.';
+
+-- What was on a bill before it is cancelled or deleted is to be billed again.
+CREATE FUNCTION bill_unsettled() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM unsettle(array_agg(service_id), array_agg(first_day), array_agg(first_day))
+    FROM billing_items
+    WHERE billing_id = NEW.billing_id AND first_day IS NOT NULL AND service_id IS NOT NULL;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION bill_unsettled() IS 'Note services that a bill was for which is cancelled.';
+
+CREATE FUNCTION lines_unsettled() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM unsettle(array_agg(service_id), array_agg(first_day), array_agg(first_day))
+    FROM changed
+    WHERE first_day IS NOT NULL AND service_id IS NOT NULL;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION lines_unsettled() IS 'Note services that lines were for which are gone.';
+
+CREATE TRIGGER billing_cancelled
+    AFTER UPDATE OF cancelled_on ON billing
+    FOR EACH ROW
+    WHEN (OLD.cancelled_on IS DISTINCT FROM NEW.cancelled_on)
+    EXECUTE FUNCTION bill_unsettled();
+
+CREATE TRIGGER billing_items_removed
+    AFTER DELETE ON billing_items REFERENCING OLD TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION lines_unsettled();
+
+DO $$
+DECLARE
+    of record;
+BEGIN
+    FOR of IN
+        SELECT *
+        FROM (VALUES ('service_pauses', 'pauses_unsettled'), ('price_changes', 'prices_unsettled')) AS kept (name, function)
+    LOOP
+        EXECUTE format(
+            'CREATE TRIGGER %1$s_added AFTER INSERT ON %1$s REFERENCING NEW TABLE AS changed
+             FOR EACH STATEMENT EXECUTE FUNCTION %2$s()', of.name, of.function);
+        EXECUTE format(
+            'CREATE TRIGGER %1$s_changed_from AFTER UPDATE ON %1$s REFERENCING OLD TABLE AS changed
+             FOR EACH STATEMENT EXECUTE FUNCTION %2$s()', of.name, of.function);
+        EXECUTE format(
+            'CREATE TRIGGER %1$s_changed_to AFTER UPDATE ON %1$s REFERENCING NEW TABLE AS changed
+             FOR EACH STATEMENT EXECUTE FUNCTION %2$s()', of.name, of.function);
+        EXECUTE format(
+            'CREATE TRIGGER %1$s_removed AFTER DELETE ON %1$s REFERENCING OLD TABLE AS changed
+             FOR EACH STATEMENT EXECUTE FUNCTION %2$s()', of.name, of.function);
+    END LOOP;
+END
+$$;
+
+CREATE INDEX price_changes_from_day        ON price_changes USING brin (from_day) WITH (pages_per_range = 32);
+
+-- What price_changes means for today. The next change is the one before which there is no other; joined so, the few that
+-- are to come are read once for all services, and by their index for one.
+CREATE VIEW services_today AS
+SELECT services.service_id, location_id, service_name, service_name_folded, started_on, ended_on,
+       coalesce(next.cost_before, services.cost) AS cost, next.from_day AS changes_on, services.cost AS last_cost,
+       (started_on > CURRENT_DATE OR ended_on < CURRENT_DATE OR pause.service_id IS NOT NULL) IS NOT TRUE AS runs,
+       CASE
+           WHEN ended_on < CURRENT_DATE THEN 'ended ' || ended_on
+           WHEN started_on > CURRENT_DATE THEN 'from ' || started_on
+           WHEN pause.service_id IS NOT NULL THEN 'paused' || coalesce(' to ' || pause.last_day, '')
+           WHEN ended_on IS NOT NULL THEN 'ends ' || ended_on
+       END AS standing
+FROM services
+LEFT JOIN service_pauses AS pause
+       ON pause.service_id = services.service_id
+      AND pause.first_day <= CURRENT_DATE
+      AND coalesce(pause.last_day, 'infinity') >= CURRENT_DATE
+LEFT JOIN price_changes AS next
+       ON next.service_id = services.service_id
+      AND next.from_day > CURRENT_DATE
+      AND NOT EXISTS (
+          SELECT
+          FROM price_changes AS earlier
+          WHERE earlier.service_id = next.service_id
+            AND earlier.from_day > CURRENT_DATE
+            AND earlier.from_day < next.from_day
+      );
+COMMENT ON VIEW services_today IS 'Each service at the price that it has today.';
+COMMENT ON COLUMN services_today.cost IS 'The monthly charge of today.';
+COMMENT ON COLUMN services_today.changes_on IS 'The first day of the next charge; NULL where none is to come.';
+COMMENT ON COLUMN services_today.runs IS 'Whether this is a day to bill: it has begun, has not ended, and is not paused.';
+COMMENT ON COLUMN services_today.standing IS 'That in words where it does not run, or will end; NULL where it goes on.';
+COMMENT ON COLUMN services_today.last_cost IS 'The monthly charge when all changes have come.';
+
+CREATE VIEW coming_prices AS
+SELECT service_id, from_day, cost
+FROM (
+    SELECT service_id, from_day, cost_before,
+           lead(cost_before, 1, cost) OVER (PARTITION BY service_id ORDER BY from_day) AS cost
+    FROM price_changes
+    JOIN services USING (service_id)
+    WHERE from_day > CURRENT_DATE
+) AS change
+WHERE cost <> cost_before;
+COMMENT ON VIEW coming_prices IS 'The prices that services will have, and from which day.';
+
+-- The price on every day before first_day stays, and so does that from the next change on. A service has no days before
+-- it starts; one that was always there, and is on no bill yet, none before today.
+CREATE FUNCTION change_prices(ids bigint[], costs numeric[], first_day date) RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM 1 FROM services WHERE service_id = ANY (ids) ORDER BY service_id FOR NO KEY UPDATE;
+    WITH wanted AS MATERIALIZED (
+        SELECT service_id, given.cost, from_day, later.price_change_id AS later_id,
+               coalesce(later.cost_before, services.cost) AS cost_before,
+               EXISTS (
+                   SELECT
+                   FROM price_changes AS same
+                   WHERE same.service_id = services.service_id AND same.from_day = start.from_day
+               ) AS changes_then,
+               CASE WHEN started_on IS NOT NULL OR from_day > CURRENT_DATE
+               THEN coalesce(started_on < from_day, true)
+               ELSE EXISTS (
+                   SELECT
+                   FROM locations
+                   JOIN billing USING (customer_id)
+                   JOIN billing_items USING (billing_id)
+                   WHERE locations.location_id = services.location_id AND billing_items.service_id = services.service_id
+               ) END AS had_days
+        FROM unnest(ids, costs) AS given (service_id, cost)
+        JOIN services USING (service_id)
+        CROSS JOIN LATERAL (SELECT greatest(first_day, started_on) AS from_day) AS start
+        LEFT JOIN LATERAL (
+            SELECT price_change_id, cost_before
+            FROM price_changes
+            WHERE price_changes.service_id = services.service_id AND price_changes.from_day > start.from_day
+            ORDER BY price_changes.from_day
+            LIMIT 1
+        ) AS later ON true
+        WHERE coalesce(later.cost_before, services.cost) <> given.cost
+    ), begun AS (
+        INSERT INTO price_changes (service_id, from_day, cost_before)
+        SELECT service_id, from_day, cost_before FROM wanted WHERE had_days AND NOT changes_then
+    ), taken_back AS (
+        DELETE FROM price_changes AS same
+        USING wanted
+        WHERE same.service_id = wanted.service_id AND same.from_day = wanted.from_day AND same.cost_before = wanted.cost
+    ), until_later AS (
+        UPDATE price_changes AS later
+        SET cost_before = wanted.cost
+        FROM wanted
+        WHERE later.price_change_id = later_id
+    )
+    UPDATE services
+    SET cost = wanted.cost
+    FROM wanted
+    WHERE services.service_id = wanted.service_id AND later_id IS NULL;
+END
+$$;
+COMMENT ON FUNCTION change_prices(bigint[], numeric[], date) IS
+    'Give services other monthly charges from a day on, until the next change that is written down already.';
 
 -- Not where there is no pg_trgm.
 DO $$
@@ -439,24 +701,39 @@ BEGIN
     ] LOOP
         PERFORM restore_rows(name, in_transaction, at, without_taken_serials);
     END LOOP;
-    INSERT INTO payment_allocations (payment_allocation_id, payment_id, billing_id, amount, from_credit)
+    INSERT INTO payment_allocations (
+        payment_allocation_id, payment_id, billing_id, refund_id, amount, from_credit, made_on, released_on
+    )
     OVERRIDING SYSTEM VALUE
-    SELECT payment_allocation_id, payment_id, billing_id, possible, from_credit
+    SELECT payment_allocation_id, payment_id, billing_id, refund_id, possible, from_credit, made_on, released_on
     FROM (
-        SELECT kept.*, least(
+        SELECT kept.*, CASE WHEN kept.released_on IS NOT NULL THEN kept.amount ELSE least(
                    kept.amount,
-                   amount_left - sum(kept.amount) OVER of_payment + kept.amount,
-                   CASE WHEN voided_at IS NULL
-                   THEN amount_due - sum(kept.amount) FILTER (WHERE voided_at IS NULL) OVER of_bill + kept.amount END
-               ) AS possible
+                   payments.amount_left - sum(kept.amount) FILTER (WHERE kept.released_on IS NULL) OVER of_payment + kept.amount,
+                   CASE WHEN payments.voided_at IS NULL
+                   THEN coalesce(billing.amount_due, refund.amount_left)
+                      - sum(kept.amount) FILTER (WHERE payments.voided_at IS NULL AND kept.released_on IS NULL) OVER of_target
+                      + kept.amount END
+               ) END AS possible
         FROM deleted_rows(in_transaction, at, 'payment_allocations')
         CROSS JOIN LATERAL jsonb_populate_record(NULL::payment_allocations, line) AS kept
         JOIN payments ON payments.payment_id = kept.payment_id
-        JOIN billing ON billing.billing_id = kept.billing_id
+        LEFT JOIN billing ON billing.billing_id = kept.billing_id
+        LEFT JOIN payments AS refund ON refund.payment_id = kept.refund_id
+        WHERE billing.billing_id IS NOT NULL OR refund.payment_id IS NOT NULL
         WINDOW of_payment AS (PARTITION BY kept.payment_id ORDER BY kept.payment_allocation_id),
-               of_bill AS (PARTITION BY kept.billing_id ORDER BY kept.payment_allocation_id)
+               of_target AS (PARTITION BY kept.billing_id, kept.refund_id ORDER BY kept.payment_allocation_id)
     ) AS allocation
     WHERE possible > 0;
+    PERFORM unsettle(array_agg(service_id), array_agg(day), array_agg(billed))
+    FROM (
+        SELECT (line ->> 'service_id')::bigint AS service_id, at::date AS day, at::date AS billed
+        FROM deleted_rows(in_transaction, at, 'services')
+        UNION ALL
+        SELECT (line ->> 'service_id')::bigint, (line ->> 'first_day')::date, NULL
+        FROM deleted_rows(in_transaction, at, 'billing_items')
+    ) AS restored
+    WHERE service_id IS NOT NULL;
     PERFORM apply_credit(customer_ids);
 END
 $$;
@@ -498,6 +775,275 @@ CREATE TRIGGER trail_changed AFTER UPDATE ON billing REFERENCING OLD TABLE AS ol
     FOR EACH STATEMENT EXECUTE FUNCTION trail_changed(
         'billing_id', 'customer_id', '{}', '{amount_paid,amount_due,last_payment_date,settled_on}'
     );
+
+-- Credits, refunds and write-offs, and bills that are lowered or deleted.
+ALTER TABLE payments ADD COLUMN reason text;
+ALTER TABLE payments ADD CONSTRAINT payments_reason_length CHECK (char_length(reason) <= 200 AND reason ~ '\S') NOT VALID;
+ALTER TABLE payments VALIDATE CONSTRAINT payments_reason_length;
+ALTER TABLE payments ADD CONSTRAINT payments_reason_given
+    CHECK ((kind IN ('credit note', 'write-off')) = (reason IS NOT NULL)) NOT VALID;
+ALTER TABLE payments VALIDATE CONSTRAINT payments_reason_given;
+COMMENT ON COLUMN payments.reason IS 'What a credit note or write-off is for; NULL for money that came or went.';
+COMMENT ON COLUMN payments.amount_allocated IS
+    'The sum of its allocations that are not released, of a refund of those that it took; kept by triggers.';
+COMMENT ON COLUMN payments.amount_left IS
+    'amount less amount_allocated: of a payment or credit note the customer''s credit, unless it is void.';
+COMMENT ON COLUMN payments.paid_on IS 'The day the money came or went, or of the credit note or write-off.';
+COMMENT ON COLUMN payment_allocations.amount IS 'How much of the bill it paid, or went into the refund.';
+COMMENT ON TABLE payment_allocations IS
+    'Which bill a payment paid. Never edited, only released; those of a void payment stay, and count for nothing.';
+
+DROP INDEX payments_credit;
+CREATE INDEX payments_credit               ON payments (customer_id) INCLUDE (amount_left)
+    WHERE amount_left > 0 AND voided_at IS NULL AND kind IN ('payment', 'credit note');
+CREATE INDEX billing_items_booked          ON billing_items (billing_id, booked_on) INCLUDE (amount) WHERE booked_on IS NOT NULL;
+CREATE INDEX payment_allocations_released  ON payment_allocations (released_on) WHERE released_on IS NOT NULL;
+CREATE INDEX billing_settled               ON billing USING brin (settled_on) WITH (pages_per_range = 32);
+
+CREATE OR REPLACE VIEW customer_credit AS
+SELECT customer_id, sum(amount_left) AS credit
+FROM payments
+WHERE amount_left > 0 AND voided_at IS NULL AND kind IN ('payment', 'credit note')
+GROUP BY customer_id;
+COMMENT ON VIEW customer_credit IS
+    'What of payments and credit notes has gone to no bill and into no refund, for each customer who has some.';
+
+CREATE OR REPLACE FUNCTION owed_on(as_of date) RETURNS TABLE (customer_id bigint, amount numeric, days integer)
+    LANGUAGE sql STABLE
+AS $$
+    SELECT customer_id, amount_due, as_of - due_date
+    FROM billing
+    WHERE amount_due > 0 AND as_of >= CURRENT_DATE
+    UNION ALL
+    SELECT customer_id, billed.amount - paid.amount, as_of - due_date
+    FROM (
+        SELECT billing_id, customer_id, issued_on, due_date, amount_billed
+        FROM billing
+        WHERE amount_due > 0 OR last_payment_date > as_of OR settled_on > as_of
+        UNION ALL
+        SELECT billing_id, customer_id, issued_on, due_date, amount_billed
+        FROM billing
+        WHERE billing_id IN (
+                  SELECT billing_id FROM billing_items WHERE booked_on > as_of
+                  UNION
+                  SELECT billing_id FROM payment_allocations WHERE released_on > as_of
+              )
+          AND amount_due = 0
+          AND (last_payment_date > as_of) IS NOT TRUE
+          AND (settled_on > as_of) IS NOT TRUE
+    ) AS bill
+    CROSS JOIN LATERAL (
+        SELECT bill.amount_billed - coalesce(sum(amount), 0) AS amount
+        FROM billing_items AS item
+        WHERE item.billing_id = bill.billing_id AND booked_on > as_of
+    ) AS billed
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(allocation.amount), 0) AS amount
+        FROM payment_allocations AS allocation
+        JOIN payments USING (payment_id)
+        WHERE allocation.billing_id = bill.billing_id
+          AND coalesce(made_on, paid_on) <= as_of
+          AND (released_on IS NULL OR released_on > as_of)
+          AND (voided_on IS NULL OR voided_on > as_of)
+    ) AS paid
+    WHERE as_of < CURRENT_DATE
+      AND issued_on <= as_of
+      AND billed.amount > paid.amount
+$$;
+COMMENT ON FUNCTION owed_on(date) IS 'What customers owed on a day, bill by bill, and how many days late it was.';
+
+CREATE OR REPLACE FUNCTION settle_bills(ids bigint[]) RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM 1 FROM billing WHERE billing_id = ANY (ids) ORDER BY billing_id FOR NO KEY UPDATE;
+    UPDATE billing
+    SET amount_paid = paid.amount, last_payment_date = paid.last_date, settled_on = nullif(paid.last_day, paid.last_date)
+    FROM (
+        SELECT bill.billing_id, coalesce(sum(allocation.amount), 0) AS amount,
+               max(payment.paid_on) FILTER (WHERE kind = 'payment') AS last_date,
+               max(coalesce(made_on, payment.paid_on)) AS last_day
+        FROM unnest(ids) AS bill (billing_id)
+        LEFT JOIN (payment_allocations AS allocation
+                   JOIN payments AS payment ON payment.payment_id = allocation.payment_id
+                                            AND payment.voided_at IS NULL)
+               ON allocation.billing_id = bill.billing_id AND released_on IS NULL
+        GROUP BY bill.billing_id
+    ) AS paid
+    WHERE billing.billing_id = paid.billing_id
+      AND (billing.amount_paid, billing.last_payment_date, billing.settled_on)
+          IS DISTINCT FROM (paid.amount, paid.last_date, nullif(paid.last_day, paid.last_date));
+END
+$$;
+COMMENT ON FUNCTION settle_bills(bigint[]) IS
+    'Set what these bills say was paid on them from their allocations.';
+
+CREATE OR REPLACE FUNCTION settle_payments(ids bigint[]) RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM 1 FROM payments WHERE payment_id = ANY (ids) ORDER BY payment_id FOR NO KEY UPDATE;
+    UPDATE payments
+    SET amount_allocated = used.amount
+    FROM (
+        SELECT payment_id, coalesce(sum(allocation.amount), 0) AS amount
+        FROM (
+            SELECT payment.payment_id, allocation.amount
+            FROM unnest(ids) AS payment (payment_id)
+            LEFT JOIN payment_allocations AS allocation
+                   ON allocation.payment_id = payment.payment_id AND released_on IS NULL
+            UNION ALL
+            SELECT refund_id, allocation.amount
+            FROM payment_allocations AS allocation
+            WHERE refund_id = ANY (ids) AND released_on IS NULL
+        ) AS allocation
+        GROUP BY payment_id
+    ) AS used
+    WHERE payments.payment_id = used.payment_id
+      AND payments.amount_allocated <> used.amount;
+END
+$$;
+COMMENT ON FUNCTION settle_payments(bigint[]) IS
+    'Set what these payments say was allocated from their allocations; of refunds, from what went into them.';
+
+CREATE OR REPLACE FUNCTION allocations_changed() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM settle_payments(ARRAY(
+        SELECT payment_id FROM changed UNION SELECT refund_id FROM changed WHERE refund_id IS NOT NULL
+    ));
+    IF TG_OP = 'INSERT' AND EXISTS (
+        SELECT FROM changed
+        JOIN payments USING (payment_id)
+        LEFT JOIN billing ON billing.billing_id = changed.billing_id
+        LEFT JOIN payments AS refund ON refund.payment_id = changed.refund_id
+        WHERE payments.customer_id <> coalesce(billing.customer_id, refund.customer_id)
+           OR payments.kind = 'refund'
+           OR refund.kind <> 'refund'
+           OR refund.kind = 'refund' AND payments.kind = 'write-off'
+           OR (payments.voided_at IS NOT NULL OR refund.voided_at IS NOT NULL) AND NOT EXISTS (
+                  SELECT FROM trail
+                  WHERE kind = 'deleted' AND table_name = 'payment_allocations'
+                    AND (single_id = payment_allocation_id OR single_id IS NULL AND ids @> payment_allocation_id))
+    ) THEN
+        RAISE EXCEPTION 'allocation to another customer''s bill or refund, or of what cannot pay it'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'payment_allocations_own_bill';
+    END IF;
+    PERFORM settle_bills(ARRAY(SELECT DISTINCT billing_id FROM changed WHERE billing_id IS NOT NULL));
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION allocations_changed() IS
+    'Settle the payments and bills of allocations that came, went or were released, and refuse one that cannot be.';
+
+CREATE TRIGGER payment_allocations_released
+    AFTER UPDATE ON payment_allocations REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION allocations_changed();
+
+-- Released is one today, for good.
+DROP TRIGGER payment_allocations_edited ON payment_allocations;
+CREATE TRIGGER payment_allocations_edited
+    BEFORE UPDATE ON payment_allocations
+    FOR EACH ROW
+    WHEN (OLD.released_on IS NOT NULL OR NEW.released_on IS DISTINCT FROM CURRENT_DATE
+          OR (OLD.payment_allocation_id, OLD.payment_id, OLD.billing_id, OLD.refund_id, OLD.amount, OLD.from_credit, OLD.made_on)
+             IS DISTINCT FROM
+             (NEW.payment_allocation_id, NEW.payment_id, NEW.billing_id, NEW.refund_id, NEW.amount, NEW.from_credit, NEW.made_on))
+    EXECUTE FUNCTION allocation_edited();
+
+DROP TRIGGER billing_paid_sums ON billing;
+CREATE TRIGGER billing_paid_sums
+    BEFORE UPDATE OF amount_paid, last_payment_date, settled_on, customer_id ON billing
+    FOR EACH ROW
+    WHEN (pg_trigger_depth() = 0
+          AND (OLD.amount_paid, OLD.last_payment_date, OLD.settled_on, OLD.customer_id)
+              IS DISTINCT FROM (NEW.amount_paid, NEW.last_payment_date, NEW.settled_on, NEW.customer_id))
+    EXECUTE FUNCTION kept_by_triggers();
+
+DROP TRIGGER payments_paid_sums ON payments;
+CREATE TRIGGER payments_paid_sums
+    BEFORE UPDATE OF amount_allocated, customer_id, kind ON payments
+    FOR EACH ROW
+    WHEN (pg_trigger_depth() = 0
+          AND (OLD.amount_allocated, OLD.customer_id, OLD.kind)
+              IS DISTINCT FROM (NEW.amount_allocated, NEW.customer_id, NEW.kind))
+    EXECUTE FUNCTION kept_by_triggers();
+
+CREATE OR REPLACE FUNCTION payment_changed() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM settle_bills(ARRAY(
+        SELECT DISTINCT billing_id FROM payment_allocations WHERE payment_id = NEW.payment_id AND billing_id IS NOT NULL
+    ));
+    IF NEW.voided_at IS NOT NULL THEN
+        UPDATE payment_allocations
+        SET released_on = CURRENT_DATE
+        WHERE refund_id = NEW.payment_id AND released_on IS NULL;
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION payment_changed() IS
+    'Settle the bills of a payment that was voided or given another date, and give back what a refund took that was voided.';
+
+CREATE OR REPLACE FUNCTION payment_voided() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF NEW.void_reason IS NOT NULL AND NEW.voided_at IS NULL THEN
+        NEW.voided_at := now();
+    END IF;
+    IF TG_OP = 'UPDATE' AND NEW.voided_at IS NOT NULL AND OLD.voided_at IS NULL AND EXISTS (
+        SELECT FROM payment_allocations
+        WHERE payment_id = NEW.payment_id AND refund_id IS NOT NULL AND released_on IS NULL
+    ) THEN
+        RAISE EXCEPTION 'payment that was refunded'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'payments_refunded_stays';
+    END IF;
+    IF NEW.voided_at IS NULL OR NEW.voided_on IS NULL
+       OR TG_OP = 'UPDATE' AND NEW.voided_at IS DISTINCT FROM OLD.voided_at THEN
+        NEW.voided_on := NEW.voided_at::date;
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION payment_voided() IS 'Set the time of a void that has a reason, and its day, by the calendar of who voids.';
+
+CREATE OR REPLACE FUNCTION apply_credit(customer_ids bigint[] DEFAULT NULL, new_payment_id bigint DEFAULT NULL) RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF customer_ids IS NULL THEN
+        customer_ids := ARRAY(SELECT customer_id FROM customer_credit);
+    END IF;
+    PERFORM 1 FROM customers WHERE customer_id = ANY (customer_ids) ORDER BY customer_id FOR NO KEY UPDATE;
+    INSERT INTO payment_allocations (payment_id, billing_id, amount, from_credit, made_on)
+    SELECT payment_id, billing_id, least(money.upto, owed.upto) - greatest(money.after, owed.after),
+           payment_id IS DISTINCT FROM new_payment_id,
+           CASE WHEN payment_id IS DISTINCT FROM new_payment_id THEN CURRENT_DATE END
+    FROM (
+        SELECT customer_id, payment_id,
+               sum(amount_left) OVER earlier AS upto,
+               sum(amount_left) OVER earlier - amount_left AS after
+        FROM payments
+        WHERE customer_id = ANY (customer_ids) AND amount_left > 0 AND voided_at IS NULL
+          AND kind IN ('payment', 'credit note')
+        WINDOW earlier AS (PARTITION BY customer_id ORDER BY paid_on, payment_id)
+    ) AS money
+    JOIN (
+        SELECT customer_id, billing_id,
+               sum(amount_due) OVER earlier AS upto,
+               sum(amount_due) OVER earlier - amount_due AS after
+        FROM billing
+        WHERE customer_id = ANY (customer_ids) AND amount_due > 0
+        WINDOW earlier AS (PARTITION BY customer_id ORDER BY due_date, billing_id)
+    ) AS owed USING (customer_id)
+    WHERE least(money.upto, owed.upto) > greatest(money.after, owed.after);
+END
+$$;
+COMMENT ON FUNCTION apply_credit(bigint[], bigint) IS 'Spend credit on unpaid bills, of these customers or of all.';
 
 -- Erasing a person. Sums, days and IDs stay as they are; what says who it was goes, from what is there and from what the
 -- trail has of it. A row of the trail may be of several records: of deleted ones only those of this person change, of
@@ -616,8 +1162,9 @@ BEGIN
     WHERE customer_id = erased_id AND description ~* known;
     UPDATE payments
     SET reference = left(regexp_replace(reference, known, alias, 'gi'), 100),
-        void_reason = left(regexp_replace(void_reason, known, alias, 'gi'), 200)
-    WHERE customer_id = erased_id AND (reference ~* known OR void_reason ~* known);
+        void_reason = left(regexp_replace(void_reason, known, alias, 'gi'), 200),
+        reason = left(regexp_replace(reason, known, alias, 'gi'), 200)
+    WHERE customer_id = erased_id AND (reference ~* known OR void_reason ~* known OR reason ~* known);
     UPDATE equipment_moves
     SET from_place = regexp_replace(from_place, known, alias, 'gi'),
         to_place = regexp_replace(to_place, known, alias, 'gi')

@@ -74,7 +74,7 @@ def test_every_text_column_is_tried(sql, hostile):
         """
     )
     for column in columns:
-        if column["column_name"] != "phone_number" and not column["column_name"].endswith("_folded"):
+        if column["column_name"] not in ("phone_number", "email") and not column["column_name"].endswith("_folded"):
             texts = sql(f"SELECT {column['column_name']} AS text FROM {column['table_name']}")
             assert {row["text"] for row in texts} == {HOSTILE}
 

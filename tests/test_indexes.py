@@ -187,9 +187,10 @@ def explain(provider_uri, sent) -> Iterator[Callable[..., str]]:
 def indexes(sql) -> dict[str, str]:
     """Return the indexes that no rule brings along, each as PostgreSQL writes it out."""
     return {row["name"]: row["definition"] for row in sql(
-        """
+        r"""
         SELECT relname AS name,
-               regexp_replace(regexp_replace(pg_get_indexdef(indexrelid), '.* (?=ON public)', ''), '\s+', ' ', 'g') AS definition
+               regexp_replace(regexp_replace(pg_get_indexdef(indexrelid), '.* (?=ON public)', ''),
+                              '\s+', ' ', 'g') AS definition
         FROM pg_index
         JOIN pg_class ON pg_class.oid = indexrelid
         WHERE relnamespace = 'public'::regnamespace

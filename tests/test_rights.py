@@ -21,25 +21,27 @@ pytestmark = pytest.mark.slow
 # What an admin may do beside looking: to rows of the table, then column by column, + to give it a value in a new row,
 # ~ to change it. Readers may look at everything here and do nothing else; nobody else may do anything.
 TABLES = {
-    "customers": ("DELETE", "customer_id name+~ phone_number+~ created_at name_folded email+~ closed_on~ erased_on~ "
+    "customers": ("DELETE", "customer_id name+~ phone_number+~ created_at name_folded email+~ closed_on~ erased_on "
                             "merged_into~"),
     "locations": ("DELETE", "location_id customer_id+ address+~ address_folded"),
     "services": ("DELETE", "service_id location_id+ service_name+~ cost+~ service_name_folded started_on+~ ended_on+~"),
     "equipment": ("DELETE", "equipment_id location_id+~ equipment_name+~ serial_number+~ cost+~ serial_repeat+~ "
                             "equipment_name_folded retired_on~"),
     "billing": ("DELETE", "billing_id customer_id+ description+~ period+ issued_on+ due_date+~ amount_billed+~ "
-                          "amount_paid amount_due last_payment_date settled_on cancelled_on~ merged_from late_fee_for+"),
+                          "amount_paid amount_due last_payment_date settled_on cancelled_on~ merged_from "
+                          "late_fee_for+"),
     "billing_items": ("", "billing_item_id billing_id+ service_id+ description+ amount+ first_day+ last_day+ days+ "
                           "monthly_cost+ booked_on+"),
     "payments": ("DELETE", "payment_id customer_id+ amount+ amount_allocated amount_left paid_on+ method+ reference+ "
                            "entry_key+ recorded_at recorded_by voided_at void_reason~ voided_on kind+ from_bill+"),
-    "payment_allocations": ("", "payment_allocation_id payment_id+ billing_id+ amount+ from_credit+ refund_id+ made_on+ "
-                                "released_on~"),
+    "payment_allocations": ("", "payment_allocation_id payment_id+ billing_id+ amount+ from_credit+ refund_id+ "
+                                "made_on+ released_on~"),
     "service_pauses": ("DELETE", "service_pause_id service_id+ first_day+~ last_day+~"),
     "price_changes": ("DELETE", "price_change_id service_id+ from_day+ cost_before+~"),
-    "equipment_moves": ("", "equipment_move_id equipment_id from_location_id to_location_id from_place to_place moved_on "
-                            "moved_at moved_by"),
-    "customer_notes": ("DELETE", "customer_note_id customer_id+ noted_at noted_by note+ promised_until+ promised_amount+"),
+    "equipment_moves": ("", "equipment_move_id equipment_id from_location_id to_location_id from_place to_place "
+                            "moved_on moved_at moved_by"),
+    "customer_notes": ("DELETE", "customer_note_id customer_id+ noted_at noted_by note+ promised_until+ "
+                                 "promised_amount+"),
     "work_locks": ("", "work taken_at~ taken_by~"),
     "verifications": ("", "verification_id verified_at person login bills+ payments+ findings+ first_finding+"),
     "backups": ("", "backup_id taken_at+ noted_at person login path+ bytes+ checked_at~"),
@@ -68,19 +70,21 @@ FUNCTIONS = {
         "matching_accounts(text[],text[],text,integer)", "matching_locations(text[],text[],text,integer)",
         "deleted_rows(bigint,timestamp with time zone,text)",
     ],
-    "isp_admin": ["apply_credit(bigint[],bigint)", "restore_deleted(bigint,timestamp with time zone,boolean)"],
+    "isp_admin": ["apply_credit(bigint[],bigint)", "restore_deleted(bigint,timestamp with time zone,boolean)",
+                  "erase_person(bigint)", "refuse_closed(bigint,bigint)"],
     "nobody": [
         "settle_bills(bigint[])", "settle_payments(bigint[])",
         "restore_rows(text,bigint,timestamp with time zone,boolean)", "allocations_changed()", "allocation_edited()",
         "kept_by_triggers()", "payment_changed()", "payment_voided()", "trail_added()",
-        "trail_changed()", "trail_deleted()", "never_emptied()",
+        "trail_changed()", "trail_deleted()", "never_emptied()", "added_to_account()", "moved_to_account()",
+        "customer_merged()", "without_person(jsonb,text,text)",
     ],
 }
 # Those that have the owner's rights, and so look into nothing that others could put anything into.
 PLANNED_ONCE = "plan_cache_mode=force_generic_plan; "
 DEFINERS = {
     "allocations_changed()": "", "payment_changed()": "", "acting_person()": "",
-    "restore_deleted(bigint,timestamp with time zone,boolean)": "",
+    "restore_deleted(bigint,timestamp with time zone,boolean)": "", "customer_merged()": "", "erase_person(bigint)": "",
     "trail_added()": PLANNED_ONCE, "trail_changed()": PLANNED_ONCE, "trail_deleted()": PLANNED_ONCE,
 }
 TYPES = ("business_day", "money_amount")

@@ -243,7 +243,8 @@ INSERT INTO billing (billing_id, customer_id, description, due_date, amount_bill
     (9, 1, 'x', '2026-01-31', 5)
 INSERT INTO billing (customer_id, period, description, due_date, amount_billed) VALUES (1, '2026-01-01', 'x',
     '2026-01-31', 5) ON CONFLICT
-    (customer_id, (CASE WHEN cancelled_on IS NULL AND merged_from IS NULL THEN period END)) DO UPDATE SET amount_paid = 5
+    (customer_id, (CASE WHEN cancelled_on IS NULL AND merged_from IS NULL THEN period END))
+    DO UPDATE SET amount_paid = 5
 UPDATE payments SET amount_allocated = 0
 UPDATE payments SET amount = 500
 UPDATE payments SET customer_id = 1

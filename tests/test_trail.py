@@ -79,8 +79,10 @@ def books(db, sql):
     sql("INSERT INTO payment_allocations (payment_id, billing_id, amount) VALUES (1, 1, 10), (2, 2, 10)")
     sql("INSERT INTO service_pauses (service_id, first_day, last_day) "
         "VALUES (1, '2026-01-01', '2026-01-05'), (2, '2026-01-01', '2026-01-05')")
-    sql("INSERT INTO price_changes (service_id, from_day, cost_before) VALUES (1, '2026-01-01', 25), (2, '2026-01-01', 15)")
-    sql("INSERT INTO equipment_moves (equipment_id, from_place, to_place) VALUES (1, 'stock', '1 Quay'), (2, 'stock', '2 Quay')")
+    sql("INSERT INTO price_changes (service_id, from_day, cost_before) "
+        "VALUES (1, '2026-01-01', 25), (2, '2026-01-01', 15)")
+    sql("INSERT INTO equipment_moves (equipment_id, from_place, to_place) "
+        "VALUES (1, 'stock', '1 Quay'), (2, 'stock', '2 Quay')")
     sql("INSERT INTO customer_notes (customer_id, note) VALUES (1, 'Called.'), (2, 'Called.')")
     sql("DELETE FROM trail")
     return sql
@@ -247,7 +249,8 @@ def test_an_insert_that_updates_where_there_is_one_is_noted_as_both(books):
         """
         INSERT INTO billing (customer_id, description, period, due_date, amount_billed)
         SELECT customer_id, 'November', '2026-11-01', '2026-12-01', 100 FROM customers
-        ON CONFLICT (customer_id, (CASE WHEN cancelled_on IS NULL AND merged_from IS NULL THEN period END)) DO UPDATE SET description = excluded.description
+        ON CONFLICT (customer_id, (CASE WHEN cancelled_on IS NULL AND merged_from IS NULL THEN period END))
+        DO UPDATE SET description = excluded.description
         """
     )
     new, = set(keys(books, "billing")) - {1, 2}

@@ -144,12 +144,14 @@ def test_where_no_line_can_be_edited_the_value_stands_in_brackets(term, records,
 
 
 THEIRS = {
-    "name": "Theirs", "phone_number": "555 0777", "email": "theirs@example.com", "address": "Theirs", "service_name": "Theirs",
+    "name": "Theirs", "phone_number": "555 0777", "email": "theirs@example.com", "address": "Theirs",
+    "service_name": "Theirs",
     "cost": Decimal("7.77"), "equipment_name": "Theirs", "serial_number": "T-7", "description": "Theirs",
     "amount_billed": Decimal("77.70"), "due_date": date(2030, 7, 7),
 }
 MINE = {
-    "name": "Mine", "phone_number": "555 0888", "email": "mine@example.com", "address": "Mine", "service_name": "Mine", "cost": Decimal("8.88"),
+    "name": "Mine", "phone_number": "555 0888", "email": "mine@example.com", "address": "Mine", "service_name": "Mine",
+    "cost": Decimal("8.88"),
     "equipment_name": "Mine", "serial_number": "M-8", "description": "Mine", "amount_billed": Decimal("88.80"),
     "due_date": date(2030, 8, 8),
 }

@@ -218,8 +218,7 @@ def _bill_the_rest(cur: Cursor, customer_id: int, last_day: date) -> None:
     """Bill or credit what services ran for until their last day, and spend the customer's credit."""
     cur.execute("SELECT CURRENT_DATE AS today")
     due_date = due_date_of_last_bill(cur.row()["today"])
-    if final_bill := getattr(bill_run, "final_bill", None):
-        final_bill(cur, customer_id, last_day, due_date)
+    bill_run.final_bill(cur, customer_id, last_day, due_date)
     database.apply_credit(cur, customer_id)
 
 
@@ -263,7 +262,8 @@ def _check_erasure(cur: Cursor, customer_id: int) -> None:
         raise Conflict(f"Customer {customer_id} is not closed: close the account first.")
     stands = _standing(cur, customer_id)
     if stands["amount_due"]:
-        raise Conflict(f"Customer {customer_id} has {stands['amount_due']:.2f} to pay: that is paid or written off first.")
+        raise Conflict(f"Customer {customer_id} has {stands['amount_due']:.2f} to pay: "
+                       "that is paid or written off first.")
     if stands["credit"]:
         raise Conflict(f"Customer {customer_id} has {stands['credit']:.2f} of credit: that is refunded first.")
 

@@ -9,7 +9,17 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple, TypedDict, cast
 
-from database import BillItem, customer_patterns, existing, fetch_all, fetch_one, reading, retried, stream
+from database import (
+    BillItem,
+    ComingPrice,
+    customer_patterns,
+    existing,
+    fetch_all,
+    fetch_one,
+    reading,
+    retried,
+    stream,
+)
 from tracker.cursor import Cursor, Row, be_patient
 
 LATEST_PAID = 3
@@ -37,6 +47,8 @@ class SiteService(TypedDict):
     service_id: int
     service_name: str
     cost: Decimal
+    standing: str | None
+    coming_prices: list[ComingPrice]
 
 
 class SiteEquipment(TypedDict):
@@ -392,11 +404,19 @@ def _accounts(
             FROM locations
             CROSS JOIN LATERAL (
                 SELECT json_agg(json_build_object(
-                           'service_id', service_id, 'service_name', service_name, 'cost', cost::numeric(12,2)
+                           'service_id', service_id, 'service_name', service_name, 'cost', cost::numeric(12,2),
+                           'standing', standing,
+                           'coming_prices', (
+                               SELECT coalesce(json_agg(json_build_object(
+                                          'from_day', from_day, 'cost', coming.cost::numeric(12,2)
+                                      ) ORDER BY from_day), '[]')
+                               FROM coming_prices AS coming
+                               WHERE changes_on IS NOT NULL AND coming.service_id = services_today.service_id
+                           )
                        ) ORDER BY service_id) AS list,
-                       sum(cost) AS cost
-                FROM services
-                WHERE services.location_id = locations.location_id
+                       sum(cost) FILTER (WHERE runs) AS cost
+                FROM services_today
+                WHERE services_today.location_id = locations.location_id
             ) AS service
             CROSS JOIN LATERAL (
                 SELECT json_agg(json_build_object(
@@ -539,7 +559,8 @@ def recurring_revenue() -> list[RecurringRevenue]:
     return fetch_all(
         """
         SELECT service_name, count(*) AS services, sum(cost) AS monthly
-        FROM services
+        FROM services_today
+        WHERE runs
         GROUP BY service_name
         ORDER BY monthly DESC, service_name
         """,

@@ -10,6 +10,7 @@ import database
 from database import fetch_all, give_reason, retried, stream, transaction
 from tracker import settings
 from tracker.cursor import Cursor, Row, be_patient
+from tracker.errors import Conflict
 
 MOST_DELETIONS = 20
 TRAIL_YEARS, MOST_YEARS = 10, 1000
@@ -481,12 +482,21 @@ def undo(change: Change) -> Row:
     its old value breaks a rule by now.
     """
     update, names = UPDATES[change["table_name"]]
+    if change["table_name"] == "services" and "cost" in (change["old"] or {}):
+        _check_that_no_price_is_to_come(change["record_id"])
     old, new = change["old"] or {}, change["new"] or {}
     given = {names[column]: "" if value is None else _from_json(column, value)
              for column, value in old.items() if column in names}
     seen = {column: _from_json(column, new.get(column)) for column in names}
     row: Row = update(change["record_id"], **given, seen=seen)  # type: ignore[operator]
     return row
+
+
+def _check_that_no_price_is_to_come(service_id: int) -> None:
+    """Raise Conflict where the cost that the trail has is one of days to come, while an update is for today."""
+    if prices := database.get_service(service_id)["coming_prices"]:
+        raise Conflict(f"The cost of service {service_id} changes on {prices[0]['from_day']}: Change a price sets what "
+                       "all who have such a service pay from that day.")
 
 
 def _from_json(column: str, value: Any) -> Any:

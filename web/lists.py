@@ -30,8 +30,8 @@ Day = Annotated[str, Field(max_length=40)]
 Sort = Literal["oldest", "amount", "name"]
 Kind = Literal["", "added", "changed", "deleted"]
 Table = Literal[
-    "", "customers", "locations", "services", "equipment", "billing", "billing_items", "payments", "payment_allocations",
-    "service_pauses", "price_changes", "equipment_moves", "customer_notes"
+    "", "customers", "locations", "services", "equipment", "billing", "billing_items", "payments",
+    "payment_allocations", "service_pauses", "price_changes", "equipment_moves", "customer_notes"
 ]
 
 

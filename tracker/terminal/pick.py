@@ -24,7 +24,7 @@ class Kind(Generic[Record]):
     noun: str
     table: str
     key: str
-    get: Callable[[int], Record]
+    get: Callable[[Any], Record]
     find: Callable[[str, int, int], Hits]
     hits: list[tables.Column]
     name: Callable[[Row], str]
@@ -211,7 +211,7 @@ def pick_hit(kind: Kind[Record], hits: Callable[[int, int], Hits], found: Hits |
 
     Numbers go on from page to page, so that those of earlier pages can be picked, too.
     """
-    by_number: dict[str, int] = {}
+    by_number: dict[str, Any] = {}
     starts = [0]
     while True:
         first = starts[-1]
@@ -229,7 +229,7 @@ def pick_hit(kind: Kind[Record], hits: Callable[[int, int], Hits], found: Hits |
         starts = [*starts, last] if turn == "next" else starts[:-1]
 
 
-def _show_hits(kind: Kind[Record], rows: list[Row], first: int) -> dict[str, int]:
+def _show_hits(kind: Kind[Record], rows: list[Row], first: int) -> dict[str, Any]:
     """Show as many hits as fit the screen, numbered from first + 1, and return their IDs by their numbers.
 
     IDs are left out, so that there is only one number to type, unless hits read the same without.

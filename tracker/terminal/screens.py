@@ -7,12 +7,14 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from database import Server, Upgrade
+from database import ComingPrice, Server, Upgrade
 from tracker import settings
 from tracker.accounts import Closing, Standing
 from tracker.backup import Kept, Noted
 from tracker.bill_run import Preview
 from tracker.payments import Payment
+from tracker.prices import Change
+from tracker.prices import Preview as PricePreview
 from tracker.reports import (
     Account,
     AgedTotal,
@@ -70,8 +72,11 @@ TO_MERGE = [
 LOCATIONS = [numbers("ID", "location_id"), words("Address", "address"), words("Customer", "name")]
 SERVICES = [
     numbers("ID", "service_id"), words("Service", "service_name"), amounts("Monthly", "cost"),
-    words("Address", "address"), words("Customer", "name"),
+    codes("Standing", "standing", spare=1), words("Address", "address"), words("Customer", "name"),
 ]
+SERVICE_FIELDS = [*SERVICES, dates("From", "started_on"), dates("Last day", "ended_on")]
+PLANS = [words("Service", "service_name"), numbers("Services", "services"), amounts("Usually", "cost")]
+PRICED = [numbers("ID", "service_id"), amounts("Today", "cost"), words("Address", "address"), words("Customer", "name")]
 EQUIPMENT = [
     numbers("ID", "equipment_id"), words("Equipment", "equipment_name"), codes("Serial number", "serial_number"),
     amounts("Worth", "cost", spare=1), words("Address", "address"), words("Customer", "name"),
@@ -109,6 +114,13 @@ KEPT_BILLS = [
     numbers("ID", "billing_id"), words("Customer", "name"), amounts("Billed", "amount_billed"),
     amounts("Paid", "amount_paid"), dates("Last payment", "last_payment_date", spare=1),
 ]
+NEW_BILLS = [numbers("ID", "customer_id"), words("Customer", "name"), amounts("Billed now", "amount")]
+GONE_BILLS = [numbers("ID", "customer_id"), words("Customer", "name"), amounts("Billed before", "amount_before")]
+CHANGED_BILLS = [*GONE_BILLS, amounts("Now", "amount")]
+PREVIEW_LINES = [
+    numbers("ID", "customer_id"), words("Customer", "name"), words("Line", "description"), amounts("Amount", "amount"),
+]
+PAUSES = [numbers("ID", "service_pause_id"), dates("First day", "first_day"), dates("Last day", "last_day")]
 RECURRING = [words("Service", "service_name"), numbers("Services", "services"), amounts("Monthly", "monthly")]
 RECORD_KEYS = [
     "customer_id", "name", "phone_number", "record", "record_id", "description", "amount", "serial_number", "due_date",
@@ -166,14 +178,26 @@ def location_lines(site: Site) -> Iterator[str]:
     """Yield a location as lines, under it its services and equipment."""
     yield from spread(clean(f"Location {site['location_id']}  {site['address']}"), "", 2)
     for service in site["services"]:
-        left = f"Service {service['service_id']}  {service['service_name']}"
+        standing = f", {service['standing']}" if service["standing"] else ""
+        left = f"Service {service['service_id']}  {service['service_name']}{standing}"
         yield from spread(clean(left), f"monthly {show_amount(service['cost']):>10}", 4)
+        if service["coming_prices"]:
+            yield from indented(f"{coming(service['coming_prices'])}.", 6)
     for device in site["equipment"]:
         serial = f", serial {device['serial_number']}" if device["serial_number"] else ""
         left = f"Equipment {device['equipment_id']}  {device['equipment_name']}{serial}"
         yield from spread(clean(left), f"worth {show_amount(device['cost']):>10}", 4)
     if not site["services"] and not site["equipment"]:
         yield "    No services, no equipment."
+
+
+def span(first: date, last: date | None) -> str:
+    return f"from {first} {f'to {last}' if last else 'until further notice'}"
+
+
+def coming(prices: list[ComingPrice]) -> str:
+    """Say what a service will cost: 34.90 from 2026-12-01, 39.90 from 2027-06-01."""
+    return ", ".join(f"{show_amount(price['cost'])} from {price['from_day']}" for price in prices)
 
 
 def _unpaid_bills(bills: list[OpenBill]) -> Iterator[str]:
@@ -306,6 +330,15 @@ def bill_preview_lines(period: date, due_date: date, today: date, preview: Previ
         return
     yield (f"Against the month before ({show_amount(preview['total_before'])}): {preview['new']} new, "
            f"{preview['gone']} gone, {preview['changed']} with another amount.")
+    if preview["prorated"]:
+        yield (f"For a part of the month: {plural(preview['prorated'], 'line')}, "
+               f"{show_amount(preview['prorated_amount'])}.")
+    if preview["made_good"]:
+        yield (f"Made good, days left out or billed too many: {plural(preview['made_good'], 'line')}, "
+               f"{show_amount(preview['made_good_amount'])}.")
+    if preview["credit_notes"]:
+        yield (f"Billed less than nothing: {plural(preview['credit_notes'], 'customer')}, with credit notes of "
+               f"{show_amount(preview['credited'])}.")
     months = (period.year - today.year) * 12 + period.month - today.month
     if months not in (-1, 0, 1):
         yield f"Mind the month: {period:%Y-%m} is {plural(abs(months), 'month')} {'ahead' if months > 0 else 'ago'}."
@@ -313,6 +346,25 @@ def bill_preview_lines(period: date, due_date: date, today: date, preview: Previ
         yield f"Mind the due date: {due_date} is past, so these bills are late at once."
     elif (due_date - period).days > FAR_OFF and (odd := odd_due_date(due_date, today)):
         yield odd
+
+
+def price_change_lines(change: Change, today: date, preview: PricePreview) -> Iterator[str]:
+    """Yield what a change of a price would do, whom it leaves alone, and the monthly total without and with it."""
+    yield (f"{change.service_name}, {show_amount(change.cost)} from {change.from_day}: {preview['changing']} of "
+           f"{plural(preview['services'], 'service')} {'changes' if preview['changing'] == 1 else 'change'}.")
+    has, keeps = ("has a price of its own", "keeps it") if preview["own"] == 1 else ("have prices of their own",
+                                                                                  "keep them")
+    if preview["own"]:
+        yield (f"{preview['own']} {has}, other than {show_amount(preview['usual'])}, "
+               f"and {'changes, too' if change.all_prices else keeps}.")
+    if there := preview["services"] - preview["changing"] - (0 if change.all_prices else preview["own"]):
+        yield f"{plural(there, 'service')} {'has' if there == 1 else 'have'} the new price on that day already."
+    if preview["later"]:
+        yield f"{plural(preview['later'], 'later change')} of price {'stays' if preview['later'] == 1 else 'stay'}."
+    yield (f"Monthly total on {change.from_day}: {show_amount(preview['total_before'])} without this, "
+           f"{show_amount(preview['total_after'])} with it.")
+    if change.from_day < today:
+        yield f"Mind the day: {change.from_day} is past, so the next bill run bills what that makes of days billed."
 
 
 def odd_due_date(due_date: date, today: date) -> str | None:

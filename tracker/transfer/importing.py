@@ -421,7 +421,7 @@ def _match_services(cur: Cursor) -> tuple[int, int, int]:
         ), stored AS (
             SELECT service_id, location_id, service_name_folded AS folded, cost,
                    row_number() OVER (PARTITION BY location_id, service_name_folded, cost ORDER BY service_id) AS nth
-            FROM services
+            FROM services_today
             JOIN import_sites USING (location_id)
         )
         SELECT line, site_line, location_id, service_name, folded, incoming.cost, stored.service_id,
@@ -443,7 +443,7 @@ def _match_services(cur: Cursor) -> tuple[int, int, int]:
         JOIN (
             SELECT service_id, location_id, service_name_folded AS folded, cost,
                    row_number() OVER (PARTITION BY location_id, service_name_folded ORDER BY service_id) AS nth
-            FROM services
+            FROM services_today AS services
             JOIN import_sites USING (location_id)
             WHERE NOT EXISTS (SELECT FROM import_services WHERE import_services.service_id = services.service_id)
         ) AS stored USING (location_id, folded, nth)
@@ -729,13 +729,13 @@ def _change(cur: Cursor, changed: Tally) -> None:
             ORDER BY service_id
             FOR UPDATE OF services;
 
-            UPDATE services
-            SET cost = incoming.cost
+            SELECT change_prices(array_agg(service_id), array_agg(incoming.cost), CURRENT_DATE), count(*) AS changed
             FROM import_services AS incoming
-            WHERE services.service_id = incoming.service_id AND services.cost = old_cost AND old_cost <> incoming.cost
+            JOIN services_today AS stored USING (service_id)
+            WHERE stored.cost = old_cost AND old_cost <> incoming.cost
             """
         )
-        _check_all_changed(cur, changed.services)
+        _check_all_changed(cur.row()["changed"], changed.services)
     if changed.equipment:
         cur.execute(
             """
@@ -752,11 +752,11 @@ def _change(cur: Cursor, changed: Tally) -> None:
               AND old_cost <> incoming.cost
             """
         )
-        _check_all_changed(cur, changed.equipment)
+        _check_all_changed(cur.rowcount, changed.equipment)
 
 
-def _check_all_changed(cur: Cursor, wanted: int) -> None:
-    if cur.rowcount != wanted:
+def _check_all_changed(done: int, wanted: int) -> None:
+    if done != wanted:
         raise errors.Conflict(CHANGED_SINCE)
 
 
