@@ -50,7 +50,8 @@ def days(sql):
 def sums(sql):
     """Return what the books come to: for each customer billed, paid and credit; by age; by month; as of past days."""
     today = database.today()
-    money = sql("SELECT (SELECT sum(amount_billed) FROM billing) AS billed, (SELECT sum(amount_paid) FROM billing) AS paid,"
+    money = sql("SELECT (SELECT sum(amount_billed) FROM billing) AS billed,"
+                " (SELECT sum(amount_paid) FROM billing) AS paid,"
                 " (SELECT sum(amount) FROM payments) AS received, (SELECT sum(amount) FROM billing_items) AS lines")
     aged = [{key: value for key, value in reports.aging_total(day).items() if key != "customers"}
             for day in (None, DUE, DUE + timedelta(days=1), today - timedelta(days=1))]

@@ -65,7 +65,8 @@ DEVICES_THERE = [
 TO_MERGE = [
     numbers("ID", "customer_id"), words("Name", "name"), codes("Phone number", "phone_number"),
     words("E-mail", "email")._replace(seldom=True), CLOSED, numbers("Locations", "locations"),
-    numbers("Services", "services"), numbers("Equipment", "equipment"), numbers("Notes", "notes"),
+    numbers("Services", "services"), numbers("Equipment", "equipment")._replace(spare=2),
+    numbers("Notes", "notes")._replace(spare=1),
     numbers("Bills", "bills"), numbers("Payments", "payments"), amounts("To pay", "amount_due"),
     amounts("Credit", "credit"),
 ]
