@@ -378,8 +378,9 @@ def test_a_command_says_that_a_name_is_not_in_use_and_that_a_day_is_past(plan, r
     unknown = run("change-price", "Fibre 200", "34.90", "--from", "today", "--yes")
     assert (unknown.returncode, unknown.stderr) == (1, "There is no service in use named Fibre 200.\n")
     past = run("change-price", "Fibre 100", "34.90", "--from", "yesterday", "--dry-run")
-    assert past.stdout.splitlines()[-1] == (f"Mind the day: {today() - timedelta(days=1)} is past, so the next bill run "
-                                            "bills what that makes of days billed.")
+    assert past.stdout.splitlines()[-1] == (
+        f"Mind the day: {today() - timedelta(days=1)} is past, so the next bill run bills"
+        " what that makes of days billed.")
 
 
 def typed(terminal, *answers):

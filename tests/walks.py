@@ -866,4 +866,5 @@ def read_only(walk: Walk) -> None:
 
 
 WALKS = (nothing, customers, closing, locations, services, equipment, stock, bills, payments, bill_run, reports,
-         revenue, searches, accounts, paging, imports, exports, administration, last_backup, trail, deletions, read_only)
+         revenue, searches, accounts, paging, imports, exports, administration, last_backup, trail,
+         deletions, read_only)
