@@ -11,7 +11,7 @@ import psycopg2.extras
 import pytest
 
 import database
-from tracker import backup, bill_run, errors, payments, reports, trail, verify
+from tracker import backup, bill_run, errors, late_fees, notes, payments, reports, trail, verify
 
 pytestmark = pytest.mark.slow
 
@@ -455,6 +455,9 @@ CALLS = {
     bill_run: {"preview": (MONTH,), "run": (MONTH, TODAY), "preview_undo": (MONTH,), "undo": (MONTH,),
                "latest_runs": ()},
     verify: {"last": ()},
+    notes: {"add_note": (1, "Called."), "get_note": (1,), "list_notes": (1,), "count_notes": (1,), "delete_note": (1,)},
+    late_fees: {"preview": (), "list_charged": (), "run": (), "last_day": (), "preview_undo": (TODAY,),
+                "undo": (TODAY,)},
     backup: {"last": (), "folder": (), "kept": (), "standing": ()},
     reports: {
         "late_total": (), "late_customers": (), "get_account": (1,), "list_accounts": (), "aging": (),
@@ -479,11 +482,12 @@ NOT_IN_ONE_GO = {"connect", "disconnect", "transaction", "reading", "streaming",
                  "plan_upgrade", "upgrade", "too_large", "take_turn", "give_reason", "is_embedded",
                  "take", "thin", "read", "refuse", "restore", "check", "login_to", "target", "close_idle", "can_undo",
                  "years_kept", "acting_as", "sign_in", "reporting", "reports_source", "remember", "news", "forget_news",
-                 "viewer_of_embedded", "administrator_of_embedded"}
+                 "viewer_of_embedded", "administrator_of_embedded", "in_force"}
 
 
 def test_every_function_that_reads_or_writes_is_tried_again_after_a_deadlock(account, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: None)
+    monkeypatch.setenv("LATE_FEE", "5.00"), monkeypatch.setenv("LATE_FEE_AFTER_DAYS", "14")
     execute = psycopg2.extras.RealDictCursor.execute
     calls = []
 
@@ -506,7 +510,7 @@ def test_every_function_that_reads_or_writes_is_tried_again_after_a_deadlock(acc
     assert given_up == []
 
 
-@pytest.mark.parametrize("module", [database, payments, bill_run, reports, verify, trail, backup],
+@pytest.mark.parametrize("module", [database, payments, bill_run, reports, verify, trail, backup, notes, late_fees],
                          ids=lambda module: module.__name__)
 def test_every_function_that_reads_or_writes_is_among_those_that_are_tried(module):
     public = {

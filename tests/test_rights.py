@@ -40,7 +40,7 @@ TABLES = {
     "price_changes": ("DELETE", "price_change_id service_id+ from_day+ cost_before+~"),
     "equipment_moves": ("", "equipment_move_id equipment_id from_location_id to_location_id from_place to_place "
                             "moved_on moved_at moved_by"),
-    "customer_notes": ("DELETE", "customer_note_id customer_id+ noted_at noted_by note+ promised_until+ "
+    "customer_notes": ("DELETE", "customer_note_id customer_id+ noted_at noted_on noted_by note+ promised_until+ "
                                  "promised_amount+"),
     "work_locks": ("", "work taken_at~ taken_by~"),
     "verifications": ("", "verification_id verified_at person login bills+ payments+ findings+ first_finding+"),
@@ -51,6 +51,7 @@ TABLES = {
     "billing_status": ("", "billing_id customer_id description period issued_on due_date amount_billed amount_paid "
                            "amount_due last_payment_date is_late days_late"),
     "customer_credit": ("", "customer_id credit"),
+    "promises": ("", "customer_note_id customer_id noted_on promised_until promised_amount state"),
 }
 # Readers look at where a sequence stands, as pg_dump does; an admin's import takes IDs from one beforehand.
 SEQUENCES = {
@@ -75,7 +76,7 @@ FUNCTIONS = {
         "settle_bills(bigint[])", "settle_payments(bigint[])",
         "restore_rows(text,bigint,timestamp with time zone,boolean)", "allocations_changed()", "allocation_edited()",
         "kept_by_triggers()", "payment_changed()", "payment_voided()", "trail_added()",
-        "trail_changed()", "trail_deleted()", "never_emptied()",
+        "trail_changed()", "trail_deleted()", "never_emptied()", "fee_goes_first()",
     ],
 }
 # Those that have the owner's rights, and so look into nothing that others could put anything into.
