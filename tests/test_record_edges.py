@@ -456,8 +456,6 @@ CALLS = {
                "latest_runs": ()},
     verify: {"last": ()},
     notes: {"add_note": (1, "Called."), "get_note": (1,), "list_notes": (1,), "count_notes": (1,), "delete_note": (1,)},
-    late_fees: {"preview": (), "list_charged": (), "run": (), "last_day": (), "preview_undo": (TODAY,),
-                "undo": (TODAY,)},
     backup: {"last": (), "folder": (), "kept": (), "standing": ()},
     reports: {
         "late_total": (), "late_customers": (), "get_account": (1,), "list_accounts": (), "aging": (),
@@ -474,6 +472,9 @@ CALLS = {
     # last, since nothing is left to read after them
     "deletions": {"delete_bill": (1,), "delete_service": (1,), "delete_equipment": (1,), "delete_location": (1,),
                   "delete_customer": (1,)},
+    # a bill that has a late fee could not be deleted
+    late_fees: {"preview": (), "list_charged": (), "run": (), "last_day": (), "preview_undo": (TODAY,),
+                "undo": (TODAY,)},
 }
 NOT_IN_ONE_GO = {"connect", "disconnect", "transaction", "reading", "streaming", "be_patient", "retried", "search",
                  "rehearsal", "outside_transactions", "fetch_one", "fetch_all", "fetch_value", "write_one", "stream",
