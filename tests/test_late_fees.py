@@ -219,7 +219,7 @@ def test_a_bill_is_not_deleted_before_its_fee(ada, bill, db, sql, issued):
     late = bill(ada, -40)
     sql(f"UPDATE billing SET issued_on = {issued}")
     late_fees.run()
-    with pytest.raises(errors.Conflict, match="A bill that has a late fee goes after that"):
+    with pytest.raises(errors.Conflict, match="The bill has a late fee, which is deleted first"):
         db.delete_bill(late)
     db.delete_bill(late + 1)
     db.delete_bill(late)

@@ -74,7 +74,7 @@ def test_the_entries_that_are_left_out_are_those_that_write(monkeypatch):
         "Delete location", "Add service to a location", "Update service", "Delete service",
         "Add equipment to a location", "Update equipment", "Delete equipment", "Add bill", "Update bill", "Delete bill",
         "Record payment", "Void payment", "Bill run", "Undo a bill run", "Credit note", "Write-off", "Refund",
-        "Import customers from a CSV file",
+        "Import customers from a CSV file", "Late fees", "Undo late fees",
         "Undo a deletion", "People", "Back up now", "Move or take back", "Swap", "Write off",
         "Close account", "Reopen account", "Erase a person", "Merge two customers",
     }
@@ -93,7 +93,7 @@ def test_the_first_screen_says_why_nothing_can_be_changed(records, reader, run, 
 
 @pytest.mark.parametrize("command", [
     ("bill", "--period", "2026-12", "--yes"), ("import", "none.csv"), ("import", "none.csv", "--dry-run"), ("demo",),
-    ("thin-trail",),
+    ("thin-trail",), ("late-fees",), ("late-fees", "--yes"),
 ])
 def test_a_command_that_changes_something_says_so_before_it_begins(command, records, reader, run):
     login = psycopg2.extensions.parse_dsn(reader)["user"]

@@ -11,7 +11,7 @@ import psycopg2.extras
 import pytest
 
 import database
-from tracker import backup, bill_run, credits, errors, payments, reports, stock, trail, verify
+from tracker import backup, bill_run, credits, errors, late_fees, notes, payments, reports, stock, trail, verify
 
 pytestmark = pytest.mark.slow
 
@@ -465,6 +465,7 @@ CALLS = {
     bill_run: {"preview": (MONTH,), "run": (MONTH, TODAY), "preview_undo": (MONTH,), "undo": (MONTH,),
                "latest_runs": ()},
     verify: {"last": ()},
+    notes: {"add_note": (1, "Called."), "get_note": (1,), "list_notes": (1,), "count_notes": (1,), "delete_note": (1,)},
     backup: {"last": (), "folder": (), "kept": (), "standing": ()},
     reports: {
         "late_total": (), "late_customers": (), "get_account": (1,), "list_accounts": (), "aging": (),
@@ -487,6 +488,9 @@ CALLS = {
     # last, since nothing is left to read after them
     "deletions": {"delete_bill": (1,), "delete_service": (1,), "delete_equipment": (1,), "delete_location": (1,),
                   "delete_customer": (3,)},
+    # a bill that has a late fee could not be deleted
+    late_fees: {"preview": (), "list_charged": (), "run": (), "last_day": (), "preview_undo": (TODAY,),
+                "undo": (TODAY,)},
 }
 NOT_IN_ONE_GO = {"connect", "disconnect", "transaction", "reading", "streaming", "be_patient", "retried", "search",
                  "rehearsal", "outside_transactions", "fetch_one", "fetch_all", "fetch_value", "write_one", "stream",
@@ -496,13 +500,14 @@ NOT_IN_ONE_GO = {"connect", "disconnect", "transaction", "reading", "streaming",
                  "take", "thin", "read", "refuse", "restore", "check", "login_to", "target", "close_idle", "can_undo",
                  "years_kept", "acting_as", "sign_in", "reporting", "reports_source", "remember", "news", "forget_news",
                  "viewer_of_embedded", "administrator_of_embedded", "record", "spend_on_bills", "release",
-                 "cancel_bills", "insert_equipment"}
+                 "cancel_bills", "insert_equipment", "in_force"}
 
 
 def test_every_function_that_reads_or_writes_is_tried_again_after_a_deadlock(account, monkeypatch):
     for name in ("Bo", "Cy"):
         database.add_customer(name, None)
     monkeypatch.setattr("time.sleep", lambda seconds: None)
+    monkeypatch.setenv("LATE_FEE", "5.00"), monkeypatch.setenv("LATE_FEE_AFTER_DAYS", "14")
     execute = psycopg2.extras.RealDictCursor.execute
     calls = []
 
@@ -525,7 +530,8 @@ def test_every_function_that_reads_or_writes_is_tried_again_after_a_deadlock(acc
     assert given_up == []
 
 
-@pytest.mark.parametrize("module", [database, payments, credits, bill_run, reports, verify, stock, trail, backup],
+@pytest.mark.parametrize("module", [database, payments, credits, bill_run, reports, verify, stock, trail, backup, notes,
+                                    late_fees],
                          ids=lambda module: module.__name__)
 def test_every_function_that_reads_or_writes_is_among_those_that_are_tried(module):
     public = {

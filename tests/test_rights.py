@@ -41,7 +41,7 @@ TABLES = {
     "price_changes": ("DELETE", "price_change_id service_id+ from_day+ cost_before+~"),
     "equipment_moves": ("", "equipment_move_id equipment_id from_location_id to_location_id from_place to_place "
                             "moved_on moved_at moved_by"),
-    "customer_notes": ("DELETE", "customer_note_id customer_id+ noted_at noted_by note+ promised_until+ "
+    "customer_notes": ("DELETE", "customer_note_id customer_id+ noted_at noted_on noted_by note+ promised_until+ "
                                  "promised_amount+"),
     "unsettled_services": ("DELETE", "service_id since billed_from"),
     "work_locks": ("", "work taken_at~ taken_by~"),
@@ -53,6 +53,7 @@ TABLES = {
     "billing_status": ("", "billing_id customer_id description period issued_on due_date amount_billed amount_paid "
                            "amount_due last_payment_date is_late days_late cancelled_on"),
     "customer_credit": ("", "customer_id credit"),
+    "promises": ("", "customer_note_id customer_id noted_on promised_until promised_amount state"),
 }
 # Readers look at where a sequence stands, as pg_dump does; an admin's import takes IDs from one beforehand.
 SEQUENCES = {
@@ -82,7 +83,7 @@ FUNCTIONS = {
         "kept_by_triggers()", "payment_changed()", "payment_voided()", "trail_added()",
         "trail_changed()", "trail_deleted()", "never_emptied()", "services_unsettled()", "pauses_unsettled()",
         "prices_unsettled()", "bill_unsettled()", "lines_unsettled()", "equipment_moved()",
-        "trail_changed()", "trail_deleted()", "never_emptied()", "added_to_account()", "moved_to_account()",
+        "fee_goes_first()", "added_to_account()", "moved_to_account()",
         "customer_merged()", "without_person(jsonb,text,text)",
     ],
 }

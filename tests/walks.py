@@ -500,6 +500,53 @@ def bill_run(walk: Walk) -> None:
     walk.shot("undo-with-nothing-to-remove", "10", walk.month(0))
 
 
+def late_customers(walk: Walk) -> None:
+    """Notes and promises, and late fees."""
+    provider(walk)
+    walk.sql("UPDATE billing SET issued_on = due_date - 14")
+    walk.sql("ALTER TABLE customer_notes ALTER noted_by SET DEFAULT 'ada'")
+    walk.start(LATE_FEE="5.00", LATE_FEE_AFTER_DAYS="14")
+    walk.stays = True
+    walk.go("陳美玲")
+    walk.shot("note-and-promise", "11", "Will pay all of it, rang from the mast.", walk.day(9), ENTER, whole=True)
+    walk.shot("nothing-noted", "11", ENTER, ENTER)
+    walk.shot("refused", "11", "x" * 2001, "Nobody there.", walk.day(-1), ENTER)
+    walk.shot("left", "11", "Nobody there.", CTRL_C)
+    walk.shot("another-promise", "11", ENTER, "+3", "5")
+    walk.shot("fourth-note", "11", "Rang again, and was told that the mast had been sold to a neighbour.", ENTER)
+    walk.shot("account-with-notes", ENTER, whole=True)
+    walk.shot("all-notes", "13")
+    walk.shot("a-note-in-full", "4")
+    walk.go("q", "0", "5")
+    walk.shot("late-fees-but-for-who-promised", "16", "no")
+    walk.sql("UPDATE customer_notes SET promised_until = CURRENT_DATE - 1, noted_on = CURRENT_DATE - 5 "
+             "WHERE promised_until IS NOT NULL")
+    walk.go("0", "陳美玲")
+    walk.shot("a-broken-promise", ENTER, whole=True)
+    walk.go("0", "5")
+    walk.stays = False
+    walk.shot("late-fees-list", "16", "list")
+    walk.shot("late-fees-refused", "5", "no")
+    walk.shot("late-fees-left", "16", CTRL_C)
+    walk.shot("no-late-fees-to-undo", "17")
+    walk.shot("late-fees", "16", "15.00")
+    walk.shot("late-fees-again", "16")
+    walk.shot("bill-with-a-late-fee-deleted", "5", "bill 2", "yes")
+    walk.shot("undo-late-fees-of-another-day", "17", walk.day(-2))
+    walk.shot("undo-late-fees-not-confirmed", "17", ENTER, "no")
+    walk.payment(3, "12", 0)
+    walk.shot("undo-late-fees", "17", ENTER, "yes")
+    walk.shot("undo-late-fees-that-all-stay", "17", ENTER)
+
+
+def no_late_fee(walk: Walk) -> None:
+    """Where no late fee is set."""
+    walk.start()
+    walk.go("5")
+    walk.shot("late-fees", "16")
+    walk.shot("undo-late-fees", "17")
+
+
 def reports(walk: Walk) -> None:
     provider(walk)
     fay = walk.customer("Fay Grønlund", "555 0108")
@@ -865,6 +912,6 @@ def read_only(walk: Walk) -> None:
     walk.shot("nobody", "Noor", whole=True)
 
 
-WALKS = (nothing, customers, closing, locations, services, equipment, stock, bills, payments, bill_run, reports,
+WALKS = (nothing, customers, closing, locations, services, equipment, stock, bills, payments, bill_run, late_customers, no_late_fee, reports,
          revenue, searches, accounts, paging, imports, exports, administration, last_backup, trail,
          deletions, read_only)
