@@ -32,7 +32,7 @@ import psycopg2.extras
 import psycopg2.pool
 import psycopg2.sql
 
-from tracker import fields, files, interrupts, log, migrate, settings, standby
+from tracker import fields, files, interrupts, log, migrate, settings, standby, text
 from tracker.cursor import LOCK_PATIENCE, Cursor, Record, Row, be_patient, only
 from tracker.errors import (
     FIELDS,
@@ -109,9 +109,14 @@ class Rights(TypedDict):
 
 
 class Customer(TypedDict):
+    """closed_on is the last day of a closed account; merged_into is who this turned out to be."""
+
     customer_id: int
     name: str
     phone_number: str | None
+    email: str | None
+    closed_on: date | None
+    merged_into: int | None
 
 
 class CustomerHit(Customer):
@@ -119,15 +124,14 @@ class CustomerHit(Customer):
 
 
 class CustomerContents(TypedDict):
-    """How many of each a customer has; billed and paid are sums, voids left out."""
+    """How many of each a customer has."""
 
     locations: int
     services: int
     equipment: int
+    notes: int
     bills: int
     payments: int
-    billed: Decimal
-    paid: Decimal
 
 
 class LocationRow(TypedDict):
@@ -146,16 +150,42 @@ class LocationContents(TypedDict):
 
 
 class ServiceRow(TypedDict):
+    """A service at its price of today."""
+
     service_id: int
     location_id: int
     service_name: str
     cost: Decimal
 
 
-class Service(ServiceRow):
+class ServiceHit(ServiceRow):
+    """standing says that it does not run today, and why, or that it will end; None where it goes on."""
+
     customer_id: int
     name: str
     address: str
+    standing: str | None
+
+
+class Pause(TypedDict):
+    """last_day is None until further notice."""
+
+    service_pause_id: int
+    first_day: date
+    last_day: date | None
+
+
+class ComingPrice(TypedDict):
+    """A price that a service will have; from_day is ISO text."""
+
+    from_day: str
+    cost: Decimal
+
+
+class Service(ServiceHit):
+    started_on: date | None
+    ended_on: date | None
+    coming_prices: list[ComingPrice]
 
 
 class EquipmentRow(TypedDict):
@@ -189,6 +219,7 @@ class BillHit(TypedDict):
     last_payment_date: date | None
     is_late: bool
     days_late: int
+    cancelled_on: date | None
 
 
 class Hits(NamedTuple):
@@ -220,6 +251,7 @@ class _LockedBill(TypedDict):
     customer_id: int
     amount_billed: Decimal
     amount_paid: Decimal
+    cancelled_on: date | None
 
 
 class Login:
@@ -1296,6 +1328,8 @@ def _translated(exc: psycopg2.Error, conn: _Session, readonly: bool, opened_read
         return Conflict(f"{(exc.diag.column_name or 'A value').replace('_', ' ').capitalize()} is required.")
     if code.startswith("23"):
         rule = exc.diag.constraint_name or ""
+        if rule == "customers_account_open" and exc.diag.message_primary:  # which says whose account
+            return Conflict(exc.diag.message_primary)
         return Conflict(RULES.get(rule, "A rule of the database forbids that."), FIELDS.get(rule, ""))
     if code in ("40001", "40P01"):
         return Deadlock("Others are working on the same records; nothing was written. Try again.")
@@ -1555,7 +1589,7 @@ def now() -> datetime:
 
 
 _COUNTS = {
-    "customers": "SELECT count(*) FROM customers",
+    "customers": "SELECT count(*) FROM customers WHERE closed_on IS NULL",
     "locations": "SELECT count(*) FROM locations",
     "services": "SELECT count(*) FROM services",
     "equipment": "SELECT count(*) FROM equipment",
@@ -1565,9 +1599,21 @@ _COUNTS = {
 
 @retried
 def count(table: str) -> tuple[int, bool]:
-    """Return how many rows a table has and whether that is exact; past COUNT_EXACTLY the planner's estimate does."""
+    """Return how many rows a table has and whether that is exact; past COUNT_EXACTLY the planner's estimate does.
+
+    Closed customers are not counted.
+    """
     with reading() as cur:
-        cur.execute("SELECT reltuples::bigint AS rows FROM pg_class WHERE oid = %(table)s::regclass", {"table": table})
+        cur.execute(
+            """
+            SELECT reltuples::bigint - CASE WHEN %(table)s = 'customers' THEN (
+                       SELECT count(*) FROM customers WHERE closed_on IS NOT NULL
+                   ) ELSE 0 END AS rows
+            FROM pg_class
+            WHERE oid = %(table)s::regclass
+            """,
+            {"table": table},
+        )
         estimate = cur.row()["rows"]
         if estimate > COUNT_EXACTLY:
             return estimate, False
@@ -1587,15 +1633,24 @@ def add_customer(name: str, phone_number: str | None) -> int:
     )
 
 
+@retried
 def get_customer(customer_id: int) -> Customer:
-    return existing("customer", customer_id, fetch_one(
-        """
-        SELECT customer_id, name, phone_number
+    with reading() as cur:
+        return customer_in(cur, customer_id)
+
+
+def customer_in(cur: Cursor, customer_id: int, lock: bool = False) -> Customer:
+    """Return a customer within a transaction, locked if that is asked for; raise NotFound if there is none."""
+    cur.execute(
+        f"""
+        SELECT customer_id, name, phone_number, email, closed_on, merged_into
         FROM customers
         WHERE customer_id = %(customer_id)s
-        """,
-        customer_id=customer_id,
-    ))
+        {"FOR UPDATE" if lock else ""}
+        """,  # noqa: S608 (no value is in it)
+        {"customer_id": customer_id},
+    )
+    return cast(Customer, existing("customer", customer_id, cur.fetchone()))
 
 
 def existing(kind: str, row_id: int, row: Record | None) -> Record:
@@ -1606,12 +1661,12 @@ def existing(kind: str, row_id: int, row: Record | None) -> Record:
 
 
 def list_customers(after: int = 0, limit: int = 100) -> list[Customer]:
-    """Return the customers whose IDs follow after."""
+    """Return the customers whose IDs follow after, but for closed ones."""
     return fetch_all(
         """
-        SELECT customer_id, name, phone_number
+        SELECT customer_id, name, phone_number, email, closed_on, merged_into
         FROM customers
-        WHERE customer_id > %(after)s
+        WHERE customer_id > %(after)s AND closed_on IS NULL
         ORDER BY customer_id
         LIMIT %(limit)s
         """,
@@ -1619,9 +1674,32 @@ def list_customers(after: int = 0, limit: int = 100) -> list[Customer]:
     )
 
 
+def list_closed_customers(before: tuple[date, int] | None = None, limit: int = 100) -> list[Customer]:
+    """Return the closed customers, but for merged ones, the last closed first.
+
+    before is closed_on and customer_id of the last one shown.
+    """
+    before_day, before_id = before or (None, None)
+    return fetch_all(
+        """
+        SELECT customer_id, name, phone_number, email, closed_on, merged_into
+        FROM customers
+        WHERE closed_on IS NOT NULL AND merged_into IS NULL
+          AND (%(before_id)s::bigint IS NULL OR (closed_on, customer_id) < (%(before_day)s, %(before_id)s))
+        ORDER BY closed_on DESC, customer_id DESC
+        LIMIT %(limit)s
+        """,
+        before_day=before_day, before_id=before_id, limit=limit,
+    )
+
+
+def count_closed_customers() -> int:
+    return fetch_value("SELECT count(*) FROM customers WHERE closed_on IS NOT NULL AND merged_into IS NULL")
+
+
 def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
     """Return customers by name whose name, phone number and addresses have every word of term, in any order, or who
-    have a device of that serial number.
+    have it in their e-mail address, or a device of that serial number, or pay with that reference.
 
     Each comes with an address of theirs: the first of those that have a word of it, if any.
     """
@@ -1637,6 +1715,13 @@ def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
                 FROM equipment
                 JOIN locations USING (location_id)
                 WHERE serial_key(serial_number) LIKE %(serial)s OR serial_number ILIKE %(inside)s
+                UNION ALL
+                SELECT customer_id, true FROM customers WHERE customer_id = %(referred)s
+                UNION ALL
+                (SELECT customer_id, true
+                 FROM customers
+                 WHERE lower(email) LIKE %(email)s
+                 LIMIT %(most)s)
             ) AS candidate
             JOIN customers USING (customer_id)
             GROUP BY customers.customer_id
@@ -1647,7 +1732,7 @@ def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
                                      WHERE locations.customer_id = customers.customer_id)) ~ ALL (%(every)s)
             LIMIT %(most)s
         )
-        SELECT customer_id, name, phone_number,
+        SELECT customer_id, name, phone_number, email, closed_on, merged_into,
                (SELECT address
                 FROM locations
                 WHERE locations.customer_id = customers.customer_id
@@ -1660,8 +1745,14 @@ def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
         OFFSET %(skip)s
         LIMIT %(limit)s
         """,
-        term, skip, limit,
+        term, skip, limit, referred=fields.referred_customer(term), email=_email_pattern(term),
     )
+
+
+def _email_pattern(term: str) -> str | None:
+    """Return the LIKE pattern of a term that may be part of an e-mail address: three characters or more, no spaces."""
+    part = unicodedata.normalize("NFC", term).strip()
+    return f"%{_literal(part.lower())}%" if re.fullmatch(r"\S{3,}", part) else None
 
 
 def suggest_customers(term: str, limit: int = 10) -> Hits:
@@ -1681,10 +1772,17 @@ def suggest_customers(term: str, limit: int = 10) -> Hits:
             SELECT customer_id
             FROM matching_customers('{}', %(phones)s, NULL, %(most)s)
             UNION ALL
+            SELECT customer_id FROM customers WHERE customer_id = %(referred)s
+            UNION ALL
             (SELECT customer_id
              FROM equipment
              JOIN locations USING (location_id)
              WHERE serial_key(serial_number) LIKE %(serial)s
+             LIMIT %(most)s)
+            UNION ALL
+            (SELECT customer_id
+             FROM customers
+             WHERE lower(email) LIKE %(email)s
              LIMIT %(most)s)
             UNION ALL
             SELECT customer_id
@@ -1732,7 +1830,7 @@ def suggest_customers(term: str, limit: int = 10) -> Hits:
         ), hit AS MATERIALIZED (
             SELECT DISTINCT customer_id FROM found
         )
-        SELECT customer_id, name, phone_number,
+        SELECT customer_id, name, phone_number, email, closed_on, merged_into,
                (SELECT address
                 FROM locations
                 WHERE locations.customer_id = customers.customer_id
@@ -1748,7 +1846,7 @@ def suggest_customers(term: str, limit: int = 10) -> Hits:
         first=_all_indexed(words[0]), second=_all_indexed(words[min(1, len(words) - 1)]),
         others=[_expression(spellings) for spellings in words[2:]] or None, phones=folds["keys"],
         serial=f"{_literal(folds['serial'])}%" if _is_serial(term, folds["serial"]) else None,
-        most=SUGGESTED + 1, limit=limit,
+        referred=fields.referred_customer(term), email=_email_pattern(term), most=SUGGESTED + 1, limit=limit,
     )
     return _hits(rows)
 
@@ -1757,16 +1855,16 @@ def similar_customers(name: str, phone_number: str | None) -> list[Customer]:
     """Return customers who have the same name or the same phone number, however they are written."""
     return fetch_all(
         """
-        SELECT customer_id, name, phone_number
+        SELECT customer_id, name, phone_number, email, closed_on, merged_into
         FROM (
-            (SELECT customer_id, name, phone_number
+            (SELECT customer_id, name, phone_number, email, closed_on, merged_into
              FROM customers
              WHERE phone_key(phone_number) = ANY (phone_keys(%(phone_number)s, %(country)s))
                AND same_phone(phone_number, %(phone_number)s, %(country)s)
              ORDER BY customer_id
              LIMIT %(most)s)
             UNION
-            (SELECT customer_id, name, phone_number
+            (SELECT customer_id, name, phone_number, email, closed_on, merged_into
              FROM customers
              WHERE name_folded = folded(%(name)s)
              ORDER BY customer_id
@@ -1783,10 +1881,11 @@ def update_customer(
     customer_id: int,
     name: str | None = None,
     phone_number: str | None = None,
+    email: str | None = None,
     *,
     seen: Mapping[str, Any] | None = None,
 ) -> Customer:
-    """Change what is given and keep the rest; an empty phone number takes it away.
+    """Change what is given and keep the rest; an empty phone number or e-mail address takes it away.
 
     seen is the record as it was shown. Raise NotFound, Conflict when a value breaks a rule, and Changed when somebody
     has changed meanwhile what is given.
@@ -1795,14 +1894,18 @@ def update_customer(
         """
         UPDATE customers
         SET name = coalesce(%(name)s, name),
-            phone_number = nullif(coalesce(%(phone_number)s, phone_number), '')
+            phone_number = nullif(coalesce(%(phone_number)s, phone_number), ''),
+            email = nullif(coalesce(%(email)s, email), '')
         WHERE customer_id = %(customer_id)s
           AND (%(unseen)s OR %(name)s IS NULL OR name IN (%(name)s, %(seen_name)s))
           AND (%(unseen)s OR %(phone_number)s IS NULL
                OR coalesce(phone_number, '') IN (%(phone_number)s, coalesce(%(seen_phone_number)s, '')))
-        RETURNING customer_id, name, phone_number
+          AND (%(unseen)s OR %(email)s IS NULL
+               OR coalesce(email, '') IN (%(email)s, coalesce(%(seen_email)s, '')))
+        RETURNING customer_id, name, phone_number, email, closed_on, merged_into
         """,
-        customer_id=customer_id, name=name, phone_number=phone_number, **_seen(seen, "name", "phone_number"),
+        customer_id=customer_id, name=name, phone_number=phone_number, email=email,
+        **_seen(seen, "name", "phone_number", "email"),
     )
     if row is None:
         raise Changed(get_customer(customer_id))
@@ -1816,12 +1919,12 @@ def _seen(row: Mapping[str, Any] | None, *columns: str) -> Row:
 
 @retried
 def customer_contents(customer_id: int) -> CustomerContents:
-    """Count what would go with a customer: locations, services, equipment, bills, payments; sum billed and paid."""
+    """Count what a customer has: locations, services, equipment, notes, bills, payments."""
     with reading() as cur:
-        return _customer_contents(cur, customer_id)
+        return contents_in(cur, customer_id)
 
 
-def _customer_contents(cur: Cursor, customer_id: int) -> CustomerContents:
+def contents_in(cur: Cursor, customer_id: int) -> CustomerContents:
     cur.execute(
         """
         SELECT (SELECT count(*) FROM locations WHERE customer_id = %(customer_id)s)                        AS locations,
@@ -1829,11 +1932,9 @@ def _customer_contents(cur: Cursor, customer_id: int) -> CustomerContents:
                 WHERE customer_id = %(customer_id)s)                                                       AS services,
                (SELECT count(*) FROM equipment JOIN locations USING (location_id)
                 WHERE customer_id = %(customer_id)s)                                                       AS equipment,
+               (SELECT count(*) FROM customer_notes WHERE customer_id = %(customer_id)s)                   AS notes,
                (SELECT count(*) FROM billing WHERE customer_id = %(customer_id)s)                          AS bills,
-               (SELECT count(*) FROM payments WHERE customer_id = %(customer_id)s)                         AS payments,
-               (SELECT coalesce(sum(amount_billed), 0) FROM billing WHERE customer_id = %(customer_id)s)   AS billed,
-               (SELECT coalesce(sum(amount), 0) FROM payments
-                WHERE customer_id = %(customer_id)s AND voided_at IS NULL)                                 AS paid
+               (SELECT count(*) FROM payments WHERE customer_id = %(customer_id)s)                         AS payments
         """,
         {"customer_id": customer_id},
     )
@@ -1842,21 +1943,43 @@ def _customer_contents(cur: Cursor, customer_id: int) -> CustomerContents:
 
 @retried
 def delete_customer(customer_id: int, contents: CustomerContents | None = None) -> None:
-    """Delete a customer and everything of theirs, money records too.
+    """Delete a customer who has no bills and payments, and everything of theirs.
 
-    contents is what the administrator was shown by customer_contents; raise Conflict when it has changed since, and
-    NotFound when there is no such customer.
+    contents is what the administrator was shown by customer_contents; raise Conflict when it has changed since, or when
+    there are bills or payments, which stay, and NotFound when there is no such customer.
     """
     with transaction() as cur:
-        values = {"customer_id": customer_id}
-        cur.execute("SELECT 1 FROM customers WHERE customer_id = %(customer_id)s FOR UPDATE", values)
-        existing("customer", customer_id, cur.fetchone())
-        cur.execute("SELECT 1 FROM locations WHERE customer_id = %(customer_id)s FOR UPDATE", values)
-        if contents is not None and contents != _customer_contents(cur, customer_id):
+        customer = lock_account(cur, customer_id)
+        there = contents_in(cur, customer_id)
+        if contents is not None and contents != there:
             raise Conflict("The customer's records changed while you were looking; nothing was deleted. Look again.")
-        cur.execute("DELETE FROM payments WHERE customer_id = %(customer_id)s", values)
-        cur.execute("DELETE FROM billing WHERE customer_id = %(customer_id)s", values)
-        cur.execute("DELETE FROM customers WHERE customer_id = %(customer_id)s", values)
+        if reason := why_kept(customer, there):
+            raise Conflict(reason)
+        cur.execute("DELETE FROM customers WHERE customer_id = %(customer_id)s", {"customer_id": customer_id})
+
+
+def lock_account(cur: Cursor, customer_id: int) -> Customer:
+    """Lock a customer and their locations, so that nothing is added to the account meanwhile, and return the customer.
+
+    Raise NotFound if there is none.
+    """
+    customer = customer_in(cur, customer_id, lock=True)
+    cur.execute(
+        "SELECT 1 FROM locations WHERE customer_id = %(customer_id)s ORDER BY location_id FOR UPDATE",
+        {"customer_id": customer_id},
+    )
+    return customer
+
+
+def why_kept(customer: Customer, contents: CustomerContents) -> str:
+    """Say why a customer cannot be deleted, and what to do instead; nothing for one who can."""
+    stay = [text.plural(count, noun) for count, noun in ((contents["bills"], "bill"), (contents["payments"], "payment"))
+            if count]
+    if not stay:
+        return ""
+    instead = "" if customer["closed_on"] else "; close the account instead: Manage Customers, 6"
+    verb = "stays" if contents["bills"] + contents["payments"] == 1 else "stay"
+    return f"Customer {customer['customer_id']} has {' and '.join(stay)}, which {verb}{instead}."
 
 
 def add_location(customer_id: int, address: str) -> int:
@@ -1976,15 +2099,18 @@ def delete_location(location_id: int, contents: LocationContents | None = None) 
         cur.execute("DELETE FROM locations WHERE location_id = %(location_id)s", values)
 
 
-def add_service(location_id: int, service_name: str, cost: Decimal) -> int:
-    """Subscribe a location to a service at a monthly cost and return the new ID."""
+def add_service(location_id: int, service_name: str, cost: Decimal, started_on: date | None = None) -> int:
+    """Subscribe a location to a service at a monthly cost and return the new ID.
+
+    started_on is its first day; without one it was always there, and is billed from the first run that finds it.
+    """
     return write_value(
         """
-        INSERT INTO services (location_id, service_name, cost)
-        VALUES (%(location_id)s, %(service_name)s, %(cost)s)
+        INSERT INTO services (location_id, service_name, cost, started_on)
+        VALUES (%(location_id)s, %(service_name)s, %(cost)s, %(started_on)s)
         RETURNING service_id
         """,
-        location_id=location_id, service_name=service_name, cost=cost,
+        location_id=location_id, service_name=service_name, cost=cost, started_on=started_on,
     )
 
 
@@ -1992,8 +2118,13 @@ def get_service(service_id: int) -> Service:
     """Return a service with its location's address and customer's name; raise NotFound if there is none."""
     return existing("service", service_id, fetch_one(
         """
-        SELECT service_id, location_id, customer_id, name, address, service_name, cost
-        FROM services
+        SELECT service_id, location_id, customer_id, name, address, service_name, cost, started_on, ended_on,
+               standing,
+               (SELECT coalesce(json_agg(json_build_object('from_day', from_day, 'cost', coming.cost::numeric(12,2))
+                                         ORDER BY from_day), '[]')
+                FROM coming_prices AS coming
+                WHERE coming.service_id = services_today.service_id) AS coming_prices
+        FROM services_today
         JOIN locations USING (location_id)
         JOIN customers USING (customer_id)
         WHERE service_id = %(service_id)s
@@ -2002,12 +2133,12 @@ def get_service(service_id: int) -> Service:
     ))
 
 
-def list_services(after: int = 0, limit: int = 100, customer_id: int | None = None) -> list[Service]:
+def list_services(after: int = 0, limit: int = 100, customer_id: int | None = None) -> list[ServiceHit]:
     """Return the services whose IDs follow after, with their customers and addresses; of one customer, if given."""
     return fetch_all(
         """
-        SELECT service_id, location_id, customer_id, name, address, service_name, cost
-        FROM services
+        SELECT service_id, location_id, customer_id, name, address, service_name, cost, standing
+        FROM services_today
         JOIN locations USING (location_id)
         JOIN customers USING (customer_id)
         WHERE service_id > %(after)s
@@ -2049,10 +2180,10 @@ def find_services(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
                                     translate(phone_number, ' +().-/', '')) ~ ALL (%(every)s)
             LIMIT %(most)s
         )
-        SELECT service_id, location_id, customer_id, name, address, service_name, cost,
+        SELECT service_id, location_id, customer_id, name, address, service_name, cost, standing,
                (SELECT count(*) FROM hit) AS hits
         FROM hit
-        JOIN services USING (service_id)
+        JOIN services_today USING (service_id)
         JOIN locations USING (location_id)
         JOIN customers USING (customer_id)
         ORDER BY name_folded, service_id
@@ -2063,6 +2194,7 @@ def find_services(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
     )
 
 
+@retried
 def update_service(
     service_id: int,
     service_name: str | None = None,
@@ -2070,22 +2202,108 @@ def update_service(
     *,
     seen: Mapping[str, Any] | None = None,
 ) -> ServiceRow:
-    """Change what is given and keep the rest; raise as update_customer."""
-    row: ServiceRow | None = write_one(
+    """Change what is given and keep the rest; raise as update_customer.
+
+    Another cost holds from today until the next change that is to come, and is for all days of a service that has none
+    before today.
+    """
+    with transaction() as cur:
+        cur.execute("SELECT FROM services WHERE service_id = %(service_id)s FOR NO KEY UPDATE",
+                    {"service_id": service_id})
+        cur.execute(
+            """
+            UPDATE services
+            SET service_name = coalesce(%(service_name)s, services.service_name)
+            FROM services_today AS today
+            WHERE services.service_id = %(service_id)s AND today.service_id = services.service_id
+              AND (%(unseen)s OR %(service_name)s IS NULL
+                   OR services.service_name IN (%(service_name)s, %(seen_service_name)s))
+              AND (%(unseen)s OR %(cost)s IS NULL OR today.cost IN (%(cost)s, %(seen_cost)s))
+            """,
+            {"service_id": service_id, "service_name": service_name, "cost": cost,
+             **_seen(seen, "service_name", "cost")},
+        )
+        if cur.rowcount:
+            return _with_cost_from_today(cur, service_id, cost)
+    raise Changed(get_service(service_id))
+
+
+def _with_cost_from_today(cur: Cursor, service_id: int, cost: Decimal | None) -> ServiceRow:
+    if cost is not None:
+        cur.execute("SELECT change_prices(ARRAY[%(service_id)s]::bigint[], ARRAY[%(cost)s], CURRENT_DATE)",
+                    {"service_id": service_id, "cost": cost})
+    cur.execute(
+        """
+        SELECT service_id, location_id, service_name, cost
+        FROM services_today
+        WHERE service_id = %(service_id)s
+        """,
+        {"service_id": service_id},
+    )
+    return cast(ServiceRow, cur.row())
+
+
+def end_service(service_id: int, ended_on: date | None) -> ServiceRow:
+    """Set the last day of a service, or with None let it go on; raise NotFound, and Conflict where it began later."""
+    return existing("service", service_id, write_one(
         """
         UPDATE services
-        SET service_name = coalesce(%(service_name)s, service_name),
-            cost = coalesce(%(cost)s, cost)
+        SET ended_on = %(ended_on)s
         WHERE service_id = %(service_id)s
-          AND (%(unseen)s OR %(service_name)s IS NULL OR service_name IN (%(service_name)s, %(seen_service_name)s))
-          AND (%(unseen)s OR %(cost)s IS NULL OR cost IN (%(cost)s, %(seen_cost)s))
         RETURNING service_id, location_id, service_name, cost
         """,
-        service_id=service_id, service_name=service_name, cost=cost, **_seen(seen, "service_name", "cost"),
+        service_id=service_id, ended_on=ended_on,
+    ))
+
+
+def list_pauses(service_id: int) -> list[Pause]:
+    """Return the pauses of a service, the first first."""
+    return fetch_all(
+        """
+        SELECT service_pause_id, first_day, last_day
+        FROM service_pauses
+        WHERE service_id = %(service_id)s
+        ORDER BY first_day
+        """,
+        service_id=service_id,
     )
-    if row is None:
-        raise Changed(get_service(service_id))
-    return row
+
+
+def pause_service(service_id: int, first_day: date, last_day: date | None) -> int:
+    """Let a service rest from a day to a day, or until further notice, and return the pause's ID.
+
+    Raise Conflict where it is paused on some of these days already.
+    """
+    return write_value(
+        """
+        INSERT INTO service_pauses (service_id, first_day, last_day)
+        VALUES (%(service_id)s, %(first_day)s, %(last_day)s)
+        RETURNING service_pause_id
+        """,
+        service_id=service_id, first_day=first_day, last_day=last_day,
+    )
+
+
+def end_pause(service_pause_id: int, last_day: date | None) -> Pause:
+    """Set the last day of a pause, or with None let it be until further notice; raise NotFound and Conflict."""
+    return existing("pause", service_pause_id, write_one(
+        """
+        UPDATE service_pauses
+        SET last_day = %(last_day)s
+        WHERE service_pause_id = %(service_pause_id)s
+        RETURNING service_pause_id, first_day, last_day
+        """,
+        service_pause_id=service_pause_id, last_day=last_day,
+    ))
+
+
+def delete_pause(service_pause_id: int) -> None:
+    """Remove a pause, as if it had never been; raise NotFound if there is none."""
+    gone: Row | None = write_one(
+        "DELETE FROM service_pauses WHERE service_pause_id = %(service_pause_id)s RETURNING service_pause_id",
+        service_pause_id=service_pause_id,
+    )
+    existing("pause", service_pause_id, gone)
 
 
 def delete_service(service_id: int) -> None:
@@ -2317,7 +2535,7 @@ def _bill(cur: Cursor, billing_id: int) -> Bill:
     cur.execute(
         """
         SELECT billing_id, customer_id, name, description, period, issued_on, due_date, amount_billed, amount_paid,
-               amount_due, last_payment_date, is_late, days_late,
+               amount_due, last_payment_date, is_late, days_late, cancelled_on,
                (SELECT json_agg(json_build_object('description', item.description, 'amount', item.amount::numeric(12,2))
                                 ORDER BY billing_item_id)
                 FROM billing_items AS item
@@ -2332,18 +2550,19 @@ def _bill(cur: Cursor, billing_id: int) -> Bill:
 
 
 def list_bills(before: int = 0, limit: int = 100, customer_id: int | None = None) -> list[BillHit]:
-    """Return bills, or one customer's, with their customers' names, the newest first.
+    """Return bills, or one customer's, with their customers' names, the newest first; deleted ones with one customer's.
 
     before is the ID of the last one shown.
     """
     return fetch_all(
         """
         SELECT billing_id, customer_id, name, description, due_date, amount_billed, amount_due, last_payment_date,
-               is_late, days_late
+               is_late, days_late, cancelled_on
         FROM billing_status
         JOIN customers USING (customer_id)
         WHERE (%(before)s = 0 OR billing_id < %(before)s)
           AND (%(customer_id)s::bigint IS NULL OR customer_id = %(customer_id)s)
+          AND (%(customer_id)s::bigint IS NOT NULL OR cancelled_on IS NULL)
         ORDER BY billing_id DESC
         LIMIT %(limit)s
         """,
@@ -2366,33 +2585,34 @@ def find_bills(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
              FROM account
              JOIN billing USING (customer_id)
              JOIN customers USING (customer_id)
-             WHERE %(every)s::text[] IS NULL OR by_number
+             WHERE cancelled_on IS NULL AND (%(every)s::text[] IS NULL OR by_number
                 OR concat_ws(' ', folded(description), folded(due_date || ' ' || amount_billed::numeric(12,2)),
                                     name_folded, translate(phone_number, ' +().-/', ''),
                                     (SELECT string_agg(address_folded, ' ')
                                      FROM locations
-                                     WHERE locations.customer_id = customers.customer_id)) ~ ALL (%(every)s)
+                                     WHERE locations.customer_id = customers.customer_id)) ~ ALL (%(every)s))
              LIMIT %(most)s)
             UNION
             (SELECT billing_id
              FROM unnest(%(own_words)s::text[]) AS word (pattern)
              JOIN billing ON folded(description) LIKE pattern
-             WHERE period IS NULL AND (%(every)s::text[] IS NULL OR folded(description) ~ ALL (%(every)s))
+             WHERE period IS NULL AND cancelled_on IS NULL
+               AND (%(every)s::text[] IS NULL OR folded(description) ~ ALL (%(every)s))
              LIMIT %(most)s)
             UNION
             (SELECT billing_id
              FROM billing
-             WHERE period = ANY (%(periods)s)
+             WHERE period = ANY (%(periods)s) AND cancelled_on IS NULL
              LIMIT %(most)s)
             UNION
             (SELECT billing_id
              FROM billing
-             WHERE description ILIKE %(inside)s
+             WHERE description ILIKE %(inside)s AND cancelled_on IS NULL
              LIMIT %(most)s)
             LIMIT %(most)s
         )
         SELECT billing_id, customer_id, name, description, due_date, amount_billed, amount_due, last_payment_date,
-               is_late, days_late, (SELECT count(*) FROM hit) AS hits
+               is_late, days_late, cancelled_on, (SELECT count(*) FROM hit) AS hits
         FROM hit
         JOIN billing_status USING (billing_id)
         JOIN customers USING (customer_id)
@@ -2430,12 +2650,16 @@ def update_bill(
     *,
     seen: Mapping[str, Any] | None = None,
 ) -> Bill:
-    """Change what is given and keep the rest; a changed amount is a line of its own, so that the lines still add up.
+    """Change what is given and keep the rest; a changed amount is a line of its own, of today where the bill is older.
 
-    Raise as update_customer, and Conflict when more was paid on the bill than the new amount.
+    What was paid above the new amount is credit, the latest first. Raise as update_customer, and Conflict when that was
+    written off.
     """
     with transaction() as cur:
         before = _lock_bill(cur, billing_id)
+        if amount is not None and amount < before["amount_paid"]:
+            _refuse_written_off(cur, [billing_id])
+            release(cur, before["amount_paid"] - amount, billing_id=billing_id)
         cur.execute(
             """
             UPDATE billing
@@ -2456,25 +2680,63 @@ def update_bill(
             raise Changed(_bill(cur, billing_id))
         cur.execute(
             """
-            SELECT %(amount)s - coalesce(sum(amount), 0) AS missing
-            FROM billing_items
-            WHERE billing_id = %(billing_id)s
+            INSERT INTO billing_items (billing_id, description, amount, booked_on)
+            SELECT billing_id, 'Adjustment', %(amount)s - lines.amount,
+                   CASE WHEN issued_on < CURRENT_DATE THEN CURRENT_DATE END
+            FROM billing
+            CROSS JOIN LATERAL (
+                SELECT coalesce(sum(amount), 0) AS amount
+                FROM billing_items
+                WHERE billing_items.billing_id = billing.billing_id
+            ) AS lines
+            WHERE billing_id = %(billing_id)s AND lines.amount <> %(amount)s
             """,
-            {"billing_id": billing_id, "amount": row["amount_billed"]},
+            {"billing_id": billing_id, "amount": amount},
         )
-        missing = cur.row()["missing"]
-        if amount is not None and missing:
-            _insert_item(cur, billing_id, "Adjustment", missing)
         if row["amount_billed"] != before["amount_billed"]:
             apply_credit(cur, before["customer_id"])
         return _bill(cur, billing_id)
+
+
+def release(cur: Cursor, amount: Decimal, billing_id: int | None = None, payment_id: int | None = None) -> None:
+    """Release that much of what is allocated to a bill, or of what a payment has paid of bills, the latest first.
+
+    An allocation of which a part stays is released whole, and made anew over that part.
+    """
+    cur.execute(
+        """
+        WITH latest AS (
+            SELECT *
+            FROM (
+                SELECT payment_allocation_id, payment_id, billing_id, allocation.amount, from_credit,
+                       sum(allocation.amount) OVER (
+                           ORDER BY coalesce(made_on, paid_on) DESC, payment_allocation_id DESC
+                       ) AS upto
+                FROM payment_allocations AS allocation
+                JOIN payments USING (payment_id)
+                WHERE (billing_id = %(billing_id)s OR payment_id = %(payment_id)s)
+                  AND billing_id IS NOT NULL AND released_on IS NULL AND voided_at IS NULL
+            ) AS allocation
+            WHERE upto - amount < %(amount)s
+        ), released AS (
+            UPDATE payment_allocations
+            SET released_on = CURRENT_DATE
+            WHERE payment_allocation_id IN (SELECT payment_allocation_id FROM latest)
+        )
+        INSERT INTO payment_allocations (payment_id, billing_id, amount, from_credit, made_on)
+        SELECT payment_id, billing_id, upto - %(amount)s, from_credit, CURRENT_DATE
+        FROM latest
+        WHERE upto > %(amount)s
+        """,
+        {"amount": amount, "billing_id": billing_id, "payment_id": payment_id},
+    )
 
 
 def _lock_bill(cur: Cursor, billing_id: int) -> _LockedBill:
     """Lock a bill's account, then the bill: the order of every writer of money.
 
     FOR UPDATE, because a bill run holds the key of each customer that it bills: it must not miss a payment. The bill,
-    too, because psql changes and pays bills without their accounts.
+    too, because psql changes and pays bills without their accounts. Raise Conflict for one that is deleted.
     """
     cur.execute(
         """
@@ -2487,14 +2749,17 @@ def _lock_bill(cur: Cursor, billing_id: int) -> _LockedBill:
     )
     cur.execute(
         """
-        SELECT billing_id, customer_id, amount_billed, amount_paid
+        SELECT billing_id, customer_id, amount_billed, amount_paid, cancelled_on
         FROM billing
         WHERE billing_id = %(billing_id)s
         FOR UPDATE
         """,
         {"billing_id": billing_id},
     )
-    return cast(_LockedBill, existing("bill", billing_id, cur.fetchone()))
+    bill = cast(_LockedBill, existing("bill", billing_id, cur.fetchone()))
+    if bill["cancelled_on"]:
+        raise Conflict(f"Bill {billing_id} was deleted on {bill['cancelled_on']}.")
+    return bill
 
 
 @retried

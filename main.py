@@ -14,18 +14,48 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 import database
-from database import Bill, Customer, Location
-from tracker import access, backup, bill_run, errors, fields, interrupts, log, payments, reports, text
-from tracker.terminal import backups, commands, devices, history, menus, people, prompts, screens, tables
+from database import Bill, Customer, Location, Pause, Service
+from tracker import (
+    access,
+    backup,
+    bill_run,
+    credits,
+    errors,
+    fields,
+    interrupts,
+    late_fees,
+    log,
+    notes,
+    payments,
+    reports,
+    text,
+)
+from tracker.terminal import (
+    backups,
+    closing,
+    commands,
+    devices,
+    history,
+    menus,
+    people,
+    pricing,
+    prompts,
+    screens,
+    tables,
+)
 from tracker.terminal.forms import (
     BILL_FIELDS,
+    CUSTOMER_CHANGES,
     CUSTOMER_FIELDS,
     EQUIPMENT_FIELDS,
+    FIRST_DAY_FIELD,
     LOCATION_FIELDS,
     SERVICE_FIELDS,
     add_location_to,
     ask_aim,
     ask_import_file,
+    ask_source,
+    at_most,
     change,
     choose_mapping,
     confirm_delete,
@@ -37,8 +67,11 @@ from tracker.terminal.forms import (
     folder_path,
     location_of,
     mind_due_date,
+    most_to_give_back,
     not_before,
     of_whom,
+    of_whom_open,
+    save_once,
     save_payment,
     show_fields,
     show_what_is_owed,
@@ -63,6 +96,7 @@ from tracker.terminal.prompts import ask, confirm, say
 from tracker.transfer import exporting
 
 VERSION = "1.0.0"
+NO_STATEMENT = "The first day of a statement cannot be after its last."
 
 
 class Menu(NamedTuple):
@@ -131,13 +165,21 @@ def add_new_customer(name: str, phone_number: str | None) -> int | None:
 
 
 def view_customer() -> None:
-    view(CUSTOMER, screens.CUSTOMERS, database.list_customers, open_account)
+    view(CUSTOMER, screens.CUSTOMERS, database.list_customers, open_account, "closed", view_closed_customers)
+
+
+def view_closed_customers() -> None:
+    browse(
+        screens.CUSTOMERS, database.list_closed_customers, lambda row: (row["closed_on"], row["customer_id"]), None,
+        str(database.count_closed_customers()), opens=open_account,
+        renew=lambda: (str(database.count_closed_customers()), "", None),
+    )
 
 
 @menus.changes
 def update_customer(customer: Customer | None = None) -> None:
     customer = of_whom(customer)
-    if row := change(CUSTOMER_FIELDS, customer, database.update_customer, customer["customer_id"]):
+    if row := change(CUSTOMER_CHANGES, customer, database.update_customer, customer["customer_id"]):
         say(f"Saved {CUSTOMER.name(row)}.")
 
 
@@ -145,16 +187,17 @@ def update_customer(customer: Customer | None = None) -> None:
 def delete_customer() -> None:
     customer = pick(CUSTOMER)
     contents = database.customer_contents(customer["customer_id"])
-    has_money = contents["bills"] or contents["payments"]
-    wanted = text.clean(customer["name"]) if has_money else "yes"
-    if confirm_delete(CUSTOMER.name(customer), contents, wanted):
+    if reason := database.why_kept(customer, contents):
+        prompts.refuse(reason)
+        return
+    if confirm_delete(CUSTOMER.name(customer), contents):
         database.delete_customer(customer["customer_id"], contents)
         say(f"Deleted {CUSTOMER.name(customer)}{deleted_with(contents)}.")
 
 
 @menus.changes
 def add_location(customer: Customer | None = None) -> None:
-    add_location_to(of_whom(customer))
+    add_location_to(of_whom_open(customer))
 
 
 def view_location() -> None:
@@ -187,20 +230,31 @@ def delete_location() -> None:
 @menus.changes
 def add_service(customer: Customer | None = None) -> None:
     location = location_of(customer)
-    service_id, new = fill_in(SERVICE_FIELDS, database.add_service, location["location_id"])
-    say(f"Added service {service_id}, {new['service_name']}, at {text.show_amount(new['cost'])} a month, "
+    name = pricing.ask_service_name()
+    service_id, new = fill_in({**SERVICE_FIELDS, **FIRST_DAY_FIELD}, database.add_service, location["location_id"],
+                              service_name=name)
+    start = f"from {new['started_on']}" if new["started_on"] else "which was always there"
+    say(f"Added service {service_id}, {new['service_name']}, at {text.show_amount(new['cost'])} a month, {start}, "
         f"to {location['address']}.")
 
 
 def view_service() -> None:
-    view(SERVICE, screens.SERVICES, database.list_services, show_fields(screens.SERVICES))
+    view(SERVICE, screens.SERVICES, database.list_services, show_service)
+
+
+def show_service(service: Service) -> None:
+    show_fields(screens.SERVICE_FIELDS)(service)
+    if service["coming_prices"]:
+        say(f"It will cost {screens.coming(service['coming_prices'])}.")
 
 
 @menus.changes
 def update_service() -> None:
     service = pick(SERVICE)
     if row := change(SERVICE_FIELDS, service, database.update_service, service["service_id"]):
-        say(f"Saved service {row['service_id']}, {row['service_name']}, at {text.show_amount(row['cost'])} a month.")
+        coming = f"; {screens.coming(service['coming_prices'])}" if service["coming_prices"] else ""
+        say(f"Saved service {row['service_id']}, {row['service_name']}, at {text.show_amount(row['cost'])} "
+            f"a month{coming}.")
 
 
 @menus.changes
@@ -209,6 +263,70 @@ def delete_service() -> None:
     if confirm_delete(SERVICE.name(service), {}):
         database.delete_service(service["service_id"])
         say(f"Deleted {SERVICE.name(service)}.")
+
+
+def named(service: Service) -> str:
+    """Name a service at the beginning of a sentence."""
+    name = SERVICE.name(service)
+    return f"{name[0].upper()}{name[1:]}"
+
+
+@menus.changes
+def end_service() -> None:
+    """Set the last day of a service, or with none let one go on that has one."""
+    service = pick(SERVICE)
+    today = database.today()
+    last = service["ended_on"]
+    ended_on = ask("Last day", fields.either("none", fields.day_from(today), None), shown=str(last or "today"),
+                   default=last or today)
+    if ended_on == last:
+        print("Nothing saved.")
+        return
+    database.end_service(service["service_id"], ended_on)
+    say(f"{named(service)}, {f'ends on {ended_on}' if ended_on else 'goes on'}.")
+    say_what_next_bill_does(service["service_id"])
+
+
+@menus.changes
+def pause_service() -> None:
+    """Pause a service from a day to a day or until further notice, or change one of its pauses."""
+    service = pick(SERVICE)
+    pauses = database.list_pauses(service["service_id"])
+    if pauses:
+        print(tables.table(screens.PAUSES, pauses))
+        numbered = {str(pause["service_pause_id"]): pause for pause in pauses}
+        if pause := ask("Pause to change (ID)", fields.choice(numbered), shown="another pause"):
+            change_pause(service, pause)
+            return
+    today = database.today()
+    first = ask("First day", fields.day_from(today), shown="today", default=today)
+    last = ask("Last day", not_before(first, fields.day_from(today)), shown="until further notice")
+    database.pause_service(service["service_id"], first, last)
+    say(f"{named(service)}, is paused {screens.span(first, last)}.")
+    say_what_next_bill_does(service["service_id"])
+
+
+def change_pause(service: Service, pause: Pause) -> None:
+    """End a pause on a day, or remove it."""
+    first, today = pause["first_day"], database.today()
+    last = ask("Last day, or remove", fields.either("remove", not_before(first, fields.day_from(today))),
+               shown=str(pause["last_day"] or "until further notice"), default=pause["last_day"])
+    if last == pause["last_day"]:
+        print("Nothing saved.")
+        return
+    if last == "remove":
+        database.delete_pause(pause["service_pause_id"])
+        say(f"Removed the pause {screens.span(first, pause['last_day'])} of {SERVICE.name(service)}.")
+    else:
+        database.end_pause(pause["service_pause_id"], last)
+        say(f"{named(service)}, is paused {screens.span(first, last)}.")
+    say_what_next_bill_does(service["service_id"])
+
+
+def say_what_next_bill_does(service_id: int) -> None:
+    """Say which days of a service that are billed already the next bill takes back, or adds."""
+    for line in bill_run.to_make_good(service_id):
+        say(f"The next bill has: {line['description']}, {text.show_amount(line['amount'])}.")
 
 
 @menus.changes
@@ -245,7 +363,7 @@ def delete_equipment() -> None:
 
 @menus.changes
 def add_bill(customer: Customer | None = None) -> None:
-    customer = of_whom(customer)
+    customer = of_whom_open(customer)
     (billing_id, credit), new = fill_in(BILL_FIELDS, add_new_bill, customer["customer_id"])
     say(f"Added bill {billing_id}, {new['description']}, {text.show_amount(new['amount'])} due {new['due_date']}, "
         f"to {customer['name']}{f'; {text.show_amount(credit)} of it paid from credit' if credit else ''}.")
@@ -263,8 +381,9 @@ def view_bill() -> None:
 def view_bills_of(customer: Customer) -> None:
     customer_id = of_whom(customer)["customer_id"]
     browse(
-        screens.UNPAID_BILLS, lambda before, limit: database.list_bills(before, limit, customer_id),
+        screens.BILLS_OF_CUSTOMER, lambda before, limit: database.list_bills(before, limit, customer_id),
         lambda row: row["billing_id"], 0, str(database.customer_contents(customer_id)["bills"]),
+        struck=lambda row: row["cancelled_on"] is not None,
         opens=lambda row: show_bill(database.get_bill(row["billing_id"])),
     )
 
@@ -284,6 +403,17 @@ def update_bill() -> None:
             mind_due_date(row["due_date"])
         say(f"Saved bill {row['billing_id']}, {row['description']}, {text.show_amount(row['amount_billed'])} "
             f"due {row['due_date']}, {text.show_amount(row['amount_due'])} to pay.")
+        if row["amount_paid"] < bill["amount_paid"]:
+            say_freed(bill["customer_id"], bill["amount_paid"] - row["amount_paid"])
+
+
+def say_freed(customer_id: int, freed: Decimal) -> None:
+    """Say where what had been paid on a bill went."""
+    credit = payments.credit(customer_id)
+    say(f"{text.show_amount(freed)} of what was paid on it " + (
+        "is credit now." if credit >= freed else
+        f"went to other unpaid bills of the customer, {text.show_amount(credit)} of it is credit now." if credit else
+        "went to other unpaid bills of the customer."))
 
 
 @menus.changes
@@ -321,6 +451,61 @@ def record_payment(customer: Customer | None = None) -> None:
         print(line)
 
 
+@menus.changes
+def add_credit_note(customer: Customer | None = None) -> None:
+    customer_id = of_whom(customer)["customer_id"]
+    from uuid import uuid4
+    entry_key = uuid4()
+    show_what_is_owed(customer_id)
+    amount = ask("Amount", fields.positive_amount)
+    reason = ask("Reason", fields.text(200))
+    say_recorded(save_once(entry_key, lambda: credits.add_credit_note(customer_id, amount, reason, entry_key)))
+
+
+@menus.changes
+def write_off() -> None:
+    customer_id = pick(CUSTOMER)["customer_id"]
+    from uuid import uuid4
+    entry_key = uuid4()
+    bills = show_what_is_owed(customer_id)
+    if not bills:
+        return
+    billing_id = ask_aim(bills) if len(bills) > 1 else None
+    owed = sum((bill["amount_due"] for bill in bills if billing_id in (None, bill["billing_id"])), Decimal(0))
+    amount = ask("Amount", at_most(owed, "is owed"), shown=text.show_amount(owed), default=owed)
+    reason = ask("Reason", fields.text(200))
+    say_recorded(save_once(
+        entry_key, lambda: credits.write_off(customer_id, amount, reason, entry_key, billing_id)))
+
+
+@menus.changes
+def refund() -> None:
+    """Give credit back, or what one payment brought."""
+    customer_id = pick(CUSTOMER)["customer_id"]
+    from uuid import uuid4
+    entry_key = uuid4()
+    show_what_is_owed(customer_id)
+    credit = payments.credit(customer_id)
+    source = ask_source(customer_id, credit)
+    most = most_to_give_back(source) if source else credit
+    what = f"of payment {source['payment_id']} can be given back" if source else "is credit"
+    amount = ask("Amount", at_most(most, what), shown=text.show_amount(most), default=most)
+    today = database.today()
+    paid_on = ask("Date", fields.past_day(today), shown="today", default=today)
+    say(", ".join(f"{i} {method}" for i, method in enumerate(payments.METHODS, 1)))
+    method = ask("Method", fields.one_of(payments.METHODS), shown="transfer", default="transfer")
+    reference = ask("Reference", fields.text(100), shown="none")
+    source_id = source["payment_id"] if source else None
+    say_recorded(save_once(entry_key, lambda: credits.refund(
+        customer_id, amount, paid_on, method, reference, entry_key, source_id)))
+
+
+def say_recorded(payment: payments.Payment) -> None:
+    say(f"Recorded {PAYMENT.name(payment)}.")
+    for line in screens.payment_lines(payment):
+        print(line)
+
+
 def view_payments(customer: Customer | None = None) -> None:
     customer_id = of_whom(customer)["customer_id"]
     browse(
@@ -341,7 +526,8 @@ def show_payment(row: Mapping[str, Any]) -> None:
 def void_payment() -> None:
     payment = pick(PAYMENT)
     if payment["voided_on"]:
-        prompts.refuse(f"Payment {payment['payment_id']} is void already, since {payment['voided_on']}.")
+        prompts.refuse(f"{payment['kind'].capitalize()} {payment['payment_id']} is void already, "
+                       f"since {payment['voided_on']}.")
         return
     for line in screens.payment_lines(payment):
         print(line)
@@ -364,7 +550,7 @@ def run_bills() -> None:
     preview = during("Adding up", lambda: bill_run.preview(period))
     for line in screens.bill_preview_lines(period, due_date, today, preview):
         say(line)
-    if not commands.refused_as_too_large(preview) and commands.confirm_total(preview):
+    if not commands.refused_as_too_large(preview) and commands.confirm_total(period, preview):
         commands.run_bills(period, due_date, preview["total"])
 
 
@@ -391,6 +577,90 @@ def undo_bills() -> None:
         print(tables.table(screens.KEPT_BILLS, result["bills"]))
 
 
+@menus.changes
+def run_late_fees() -> None:
+    preview = commands.preview_late_fees()
+    if commands.confirm_late_fees(preview):
+        commands.charge_late_fees(preview["total"])
+
+
+@menus.changes
+def undo_late_fees() -> None:
+    last = late_fees.last_day()
+    if last is None:
+        late_fees.in_force()
+        print("There are no late fees.")
+        return
+    day = ask("Day", fields.past_day(database.today()), shown=str(last), default=last)
+    preview = late_fees.preview_undo(day)
+    if not preview["removed"] and not preview["kept"]:
+        say(f"No late fees were made on {day}.")
+        return
+    kept = f"; {preview['kept']} {'stays, since it was' if preview['kept'] == 1 else 'stay, since they were'} paid on"
+    if preview["removed"]:
+        say(f"This takes back {text.plural(preview['removed'], 'late fee')} of {day}, over "
+            f"{text.show_amount(preview['total'])}{kept if preview['kept'] else ''}.")
+        if not confirm("Type yes to take them back:"):
+            print("Nothing taken back.")
+            return
+    result = during("Taking late fees back", lambda: late_fees.undo(day))
+    print(f"Took back {text.plural(result['removed'], 'late fee')} of {day}." if result["removed"]
+          else "Nothing to take back.")
+    if result["bills"]:
+        were = "it was" if result["kept"] == 1 else "they were"
+        say(f"{text.plural(result['kept'], 'late fee')} stayed, since {were} "
+            f"paid on{'; the first are' if result['kept'] > len(result['bills']) else ''}:")
+        print(tables.table(screens.KEPT_BILLS, result["bills"]))
+
+
+@menus.changes
+def add_note(customer: Customer | None = None) -> None:
+    """Note what was said with a customer, or what they promised to pay, or both."""
+    customer = of_whom(customer)
+    note = ask("Note", fields.text(notes.LONGEST), shown="none")
+    until = ask("Promised until", fields.coming_day(database.today()), shown="no promise")
+    if not note and not until:
+        print("Nothing noted.")
+        return
+    amount = ask_promised_amount(customer["customer_id"]) if until else None
+    note_id = notes.add_note(customer["customer_id"], note, until, amount)
+    promise = f": {text.show_amount(amount)} promised until {until}" if until else ""
+    say(f"Added note {note_id} to {customer['name']}{promise}.")
+
+
+def ask_promised_amount(customer_id: int) -> Decimal:
+    owed = sum((bill["amount_due"] for bill in payments.unpaid_bills(customer_id)), Decimal(0))
+    if not owed:
+        return ask("Amount", fields.positive_amount)
+    return ask("Amount", fields.positive_amount, shown=text.show_amount(owed), default=owed)
+
+
+def view_notes(customer: Customer | None = None) -> None:
+    customer_id = of_whom(customer)["customer_id"]
+    browse(
+        screens.NOTES, lambda before, limit: [{**row, "promised": screens.promised(row)}
+                                              for row in notes.list_notes(customer_id, before, limit)],
+        lambda row: row["customer_note_id"], 0, str(notes.count_notes(customer_id)), opens=show_note,
+        renew=lambda: (str(notes.count_notes(customer_id)), "", None),
+    )
+
+
+def show_note(row: Mapping[str, Any]) -> bool:
+    """Show a note whole, and let it go if it is a mistake of today; tell whether it went."""
+    note = notes.get_note(row["customer_note_id"])
+    say(screens.note_line(note))
+    return note["may_go"] and menus.may_run(delete_note) and delete_note(note)
+
+
+@menus.changes
+def delete_note(note: notes.Note) -> bool:
+    if not confirm("Type yes to delete it, Enter keeps it:"):
+        return False
+    notes.delete_note(note["customer_note_id"])
+    say(f"Deleted note {note['customer_note_id']}.")
+    return True
+
+
 def aging_report() -> None:
     today = database.today()
     as_of = ask("As of", fields.past_day(today), shown="today")
@@ -406,7 +676,7 @@ def customer_statement(customer: Customer | None = None) -> None:
     today = database.today()
     year_start = today.replace(month=1, day=1)
     first = ask("From", fields.past_day(today), shown=str(year_start), default=year_start)
-    last = ask("To", not_before(first, fields.past_day(today)), shown="today", default=today)
+    last = ask("To", not_before(first, fields.past_day(today), NO_STATEMENT), shown="today", default=today)
     commands.show_statement(customer["customer_id"], first, last)
 
 
@@ -469,6 +739,10 @@ CUSTOMERS_MENU = Menu("Manage Customers", {
     "3": ("Update customer", update_customer),
     "4": ("Delete customer", delete_customer),
     "5": ("History of a customer", customer_history),
+    "6": ("Close account", closing.close_account),
+    "7": ("Reopen account", closing.reopen_account),
+    "8": ("Erase a person", closing.erase_person),
+    "9": ("Merge two customers", closing.merge_customers),
 })
 LOCATIONS_MENU = Menu("Manage Locations", {
     "1": ("Add location to a customer", add_location),
@@ -483,6 +757,9 @@ SERVICES_MENU = Menu("Manage Services", {
     "3": ("Update service", update_service),
     "4": ("Delete service", delete_service),
     "5": ("History of a service", lambda: history.show_history(SERVICE)),
+    "6": ("End service", end_service),
+    "7": ("Pause service", pause_service),
+    "8": ("Change a price", pricing.change_price),
 })
 EQUIPMENT_MENU = Menu("Manage Equipment", {
     "1": ("Add equipment to a location", add_equipment),
@@ -508,6 +785,11 @@ BILLING_MENU = Menu("Billing", {
     "10": ("Undo a bill run", undo_bills),
     "11": ("History of a bill", lambda: history.show_history(BILL)),
     "12": ("History of a payment", lambda: history.show_history(PAYMENT)),
+    "13": ("Credit note", add_credit_note),
+    "14": ("Write-off", write_off),
+    "15": ("Refund", refund),
+    "16": ("Late fees", run_late_fees),
+    "17": ("Undo late fees", undo_late_fees),
 })
 REPORTING_MENU = Menu("Reporting", {
     "1": ("All customers with full details", commands.show_accounts),
@@ -553,6 +835,9 @@ ACCOUNT_MENU = AccountMenu({
     "8": ("All payments", view_payments),
     "9": ("Statement", customer_statement),
     "10": ("History", customer_history),
+    "11": ("Note or promise", add_note),
+    "12": ("Credit note", add_credit_note),
+    "13": ("All notes", view_notes),
 })
 
 

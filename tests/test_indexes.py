@@ -44,9 +44,16 @@ DEFINITIONS = {
     "payments_customer_paid_on": "ON public.payments USING btree (customer_id, paid_on, payment_id)",
     "payments_credit":
         "ON public.payments USING btree (customer_id) INCLUDE (amount_left) "
-        "WHERE (((amount_left)::numeric > (0)::numeric) AND (voided_at IS NULL))",
+        "WHERE (((amount_left)::numeric > (0)::numeric) AND (voided_at IS NULL) "
+        "AND (kind = ANY (ARRAY['payment'::text, 'credit note'::text])))",
     "billing_last_payment":
         "ON public.billing USING brin (last_payment_date) WITH (pages_per_range='32')",
+    "billing_settled": "ON public.billing USING brin (settled_on) WITH (pages_per_range='32')",
+    "billing_items_booked":
+        "ON public.billing_items USING btree (billing_id, booked_on) INCLUDE (amount) WHERE (booked_on IS NOT NULL)",
+    "payments_voided_on": "ON public.payments USING btree (voided_on) WHERE (voided_on IS NOT NULL)",
+    "payment_allocations_released":
+        "ON public.payment_allocations USING btree (released_on) WHERE (released_on IS NOT NULL)",
     "payments_paid_on": "ON public.payments USING brin (paid_on) WITH (pages_per_range='32')",
     "payment_allocations_payment": "ON public.payment_allocations USING btree (payment_id)",
     "payment_allocations_bill": "ON public.payment_allocations USING btree (billing_id)",
@@ -109,6 +116,11 @@ QUESTIONS = {
                              lambda: reports.late_customers(as_of=database.today() - timedelta(days=40)),
                              lambda: reports.aging(database.today() - timedelta(days=40)),
                              lambda: reports.aging_total(database.today() - timedelta(days=40))],
+    "billing_settled": [lambda: reports.aging_total(database.today() - timedelta(days=40))],
+    "billing_items_booked": [lambda: reports.aging_total(database.today() - timedelta(days=40))],
+    "payment_allocations_released": [lambda: reports.aging_total(database.today() - timedelta(days=40))],
+    "payments_voided_on": [reports.monthly_revenue],
+    "payment_allocations_refund": [lambda: payments.get_payment(30)],
     "verifications_pkey": [verify.last],
     "backups_pkey": [backup.last],
     "payments_pkey": [payments.latest_payments, lambda: payments.latest_payments(300)],

@@ -21,11 +21,13 @@ from tracker.errors import Busy, Conflict, Forbidden, NotToBeSeen, Unavailable
 PROJECT = Path(__file__).parents[1]
 TABLES = [
     "schema_version", "customers", "locations", "services", "equipment", "billing", "billing_items", "payments",
-    "payment_allocations", "service_pauses", "price_changes", "equipment_moves", "customer_notes",
+    "payment_allocations", "service_pauses", "price_changes", "unsettled_services", "equipment_moves", "customer_notes",
     "trail", "work_locks", "verifications", "backups",
 ]
 # Whoever may change the books does not write to all of these.
-NO_BUSINESS = ["schema_version", "trail", "work_locks", "verifications", "backups", "equipment_moves"]
+NO_BUSINESS = [
+    "schema_version", "trail", "work_locks", "verifications", "backups", "equipment_moves", "unsettled_services",
+]
 SCHEMA_LOCK = 49_951  # any number, the same in every copy of the program
 LOCK_PATIENCE = 60
 OTHERS_PATIENCE = 10

@@ -10,6 +10,7 @@ import database
 from database import fetch_all, give_reason, retried, stream, transaction
 from tracker import settings
 from tracker.cursor import Cursor, Row, be_patient
+from tracker.errors import Conflict
 
 MOST_DELETIONS = 20
 TRAIL_YEARS, MOST_YEARS = 10, 1000
@@ -170,6 +171,8 @@ def _records_of(cur: Cursor, customer_id: int) -> list[tuple[str, int]]:
         UNION
         SELECT 'payments', payment_id FROM payments WHERE customer_id = %(customer_id)s
         UNION
+        SELECT 'customer_notes', customer_note_id FROM customer_notes WHERE customer_id = %(customer_id)s
+        UNION
         SELECT table_name, (line ->> (%(keys)s::jsonb ->> table_name))::bigint
         FROM trail
         {DELETED_LINES}
@@ -177,7 +180,8 @@ def _records_of(cur: Cursor, customer_id: int) -> list[tuple[str, int]]:
           AND (parent_ids @> %(customer_id)s::bigint OR parent_ids && %(of_sites)s::int8multirange)
           AND (table_name IN ('services', 'equipment')
                AND (line ->> 'location_id')::bigint = ANY (%(sites)s::bigint[])
-               OR table_name IN ('billing', 'payments') AND (line ->> 'customer_id')::bigint = %(customer_id)s)
+               OR table_name IN ('billing', 'payments', 'customer_notes')
+               AND (line ->> 'customer_id')::bigint = %(customer_id)s)
         UNION
         SELECT table_name, record_id
         FROM trail
@@ -203,6 +207,9 @@ RECORD = f"""
             WHEN 'equipment' THEN (SELECT to_jsonb(equipment) FROM equipment WHERE equipment_id = record_id)
             WHEN 'billing' THEN (SELECT to_jsonb(billing) FROM billing WHERE billing_id = record_id)
             WHEN 'payments' THEN (SELECT to_jsonb(payments) FROM payments WHERE payment_id = record_id)
+            WHEN 'customer_notes' THEN (SELECT to_jsonb(customer_notes)
+                                        FROM customer_notes
+                                        WHERE customer_note_id = record_id)
         END,
         (SELECT (array_agg(line ORDER BY gone.trail_id DESC))[1]
          FROM (SELECT trail_id, kind, old
@@ -459,7 +466,7 @@ def restore(deletion: Deletion, without_taken_serials: bool = False) -> None:
 
 
 UPDATES = {
-    "customers": (database.update_customer, {"name": "name", "phone_number": "phone_number"}),
+    "customers": (database.update_customer, {"name": "name", "phone_number": "phone_number", "email": "email"}),
     "locations": (database.update_location, {"address": "address"}),
     "services": (database.update_service, {"service_name": "service_name", "cost": "cost"}),
     "equipment": (database.update_equipment,
@@ -484,12 +491,21 @@ def undo(change: Change) -> Row:
     its old value breaks a rule by now.
     """
     update, names = UPDATES[change["table_name"]]
+    if change["table_name"] == "services" and "cost" in (change["old"] or {}):
+        _check_that_no_price_is_to_come(change["record_id"])
     old, new = change["old"] or {}, change["new"] or {}
     given = {names[column]: "" if value is None else _from_json(column, value)
              for column, value in old.items() if column in names}
     seen = {column: _from_json(column, new.get(column)) for column in names}
     row: Row = update(change["record_id"], **given, seen=seen)  # type: ignore[operator]
     return row
+
+
+def _check_that_no_price_is_to_come(service_id: int) -> None:
+    """Raise Conflict where the cost that the trail has is one of days to come, while an update is for today."""
+    if prices := database.get_service(service_id)["coming_prices"]:
+        raise Conflict(f"The cost of service {service_id} changes on {prices[0]['from_day']}: Change a price sets what "
+                       "all who have such a service pay from that day.")
 
 
 def _from_json(column: str, value: Any) -> Any:

@@ -2,16 +2,17 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import database
-from tracker import access, bill_run, demo, errors, fields, reports, settings, stock, text, trail
+from tracker import access, bill_run, demo, errors, fields, late_fees, prices, reports, settings, stock, text, trail
 from tracker.terminal import backups, history, paging, people, prompts, screens, tables
 from tracker.terminal.progress import Progress, during
 from tracker.terminal.prompts import confirm, say
@@ -46,8 +47,9 @@ def parser(version: str, run_menus: Command, serve: Command) -> argparse.Argumen
         return command
 
     add_format(add("late-report", late_report_command, "customers late on payments, the longest late first"))
-    add_format(add("account-report", account_report_command,
-                   "every customer with sites, services, equipment and bills"))
+    accounts = add("account-report", account_report_command, "every customer with sites, services, equipment and bills")
+    accounts.add_argument("--closed", action="store_true", help="with closed accounts")
+    add_format(accounts)
     aging = add("aging-report", aging_report_command, "what customers owe, by age, the oldest first")
     aging.add_argument("--as-of", type=day, metavar="DATE", help="as it was on a past day")
     add_format(aging)
@@ -64,6 +66,8 @@ def parser(version: str, run_menus: Command, serve: Command) -> argparse.Argumen
     statement.add_argument("--from", dest="first", type=day, metavar="DATE", required=True)
     statement.add_argument("--to", dest="last", type=day, metavar="DATE", help="today, unless given")
     add_bill_run(add("bill", bill_command, "bill every customer with services for a month, once"))
+    add_price_change(add("change-price", change_price_command, "change what a service costs for all who have it"))
+    add_late_fees(add("late-fees", late_fees_command, "charge the late fee for each bill that is late for long, once"))
     add_import(add("import", import_command, "add customers with sites, services and equipment from a CSV file"))
     add_export(add("export", export_command, "write accounts, bills, payments or late customers as CSV"))
     add_wanted(add("changes", changes_command, "who changed what, newest first"))
@@ -116,6 +120,22 @@ def add_bill_run(command: argparse.ArgumentParser) -> None:
                          help="the 15th, or 14 days from now when that is past")
     command.add_argument("--dry-run", action="store_true", help="show what would be billed, and stop")
     command.add_argument("--yes", action="store_true", help="bill without asking for the total")
+
+
+def add_price_change(command: argparse.ArgumentParser) -> None:
+    command.add_argument("name", metavar="NAME", help="a service name in use")
+    command.add_argument("cost", type=argument(fields.amount), metavar="COST", help="the new monthly cost")
+    command.add_argument("--from", dest="from_day", type=day, metavar="DATE", required=True,
+                         help="the first day of the new cost")
+    command.add_argument("--all-prices", action="store_true",
+                         help="change prices of their own, too: those that are not the usual one of today")
+    command.add_argument("--dry-run", action="store_true", help="show what would change, and stop")
+    command.add_argument("--yes", action="store_true", help="change without asking for the new total")
+
+
+def add_late_fees(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--dry-run", action="store_true", help="show what would be charged, and stop")
+    command.add_argument("--yes", action="store_true", help="charge without asking for the total")
 
 
 def add_import(command: argparse.ArgumentParser) -> None:
@@ -246,8 +266,11 @@ def write(form: str, rows: Iterable[Row], columns: list[tables.Column]) -> None:
 def late_report_command(arguments: argparse.Namespace) -> int:
     if arguments.format == "table":
         show_late()
+    elif arguments.format == "csv":
+        write("csv", ({**row, "promise": text.show_promise(row["promise"]) or None}
+                      for row in reports.stream_late_customers()), screens.LATE)
     else:
-        write(arguments.format, reports.stream_late_customers(), screens.LATE)
+        write("json", reports.stream_late_customers(), screens.LATE)
     return 0
 
 
@@ -271,18 +294,18 @@ def show_late(opens: Callable[[Row], object] | None = None) -> None:
 @database.reporting()
 def account_report_command(arguments: argparse.Namespace) -> int:
     if arguments.format == "table":
-        show_accounts()
+        show_accounts(arguments.closed)
     elif arguments.format == "json":
-        tables.write_json(reports.stream_accounts())
+        tables.write_json(reports.stream_accounts(arguments.closed))
     else:
-        tables.write_csv(screens.account_records(reports.stream_accounts()), screens.RECORD_KEYS)
+        tables.write_csv(screens.account_records(reports.stream_accounts(arguments.closed)), screens.RECORD_KEYS)
     return 0
 
 
 @database.reporting()
-def show_accounts() -> None:
+def show_accounts(closed: bool = False) -> None:
     """Show the full-account report: pages on a terminal, with no transaction open while one is read; else a stream."""
-    accounts = reports.each_account() if prompts.on_terminal() else reports.stream_accounts()
+    accounts = reports.each_account(closed) if prompts.on_terminal() else reports.stream_accounts(closed)
     paging.show_lines(screens.accounts_report_lines(accounts))
 
 
@@ -408,7 +431,7 @@ def bill_command(arguments: argparse.Namespace) -> int:
         return 1
     if arguments.dry_run:
         return 0
-    if not arguments.yes and not confirm_total(preview):
+    if not arguments.yes and not confirm_total(arguments.period, preview):
         return 1
     run_bills(arguments.period, due_date, None if arguments.yes else preview["total"])
     return 0
@@ -423,15 +446,42 @@ def refused_as_too_large(preview: bill_run.Preview) -> bool:
     return bool(preview["too_large"])
 
 
-def confirm_total(preview: bill_run.Preview) -> bool:
-    """Ask for the total to be typed; there is nothing to ask when nobody would be billed."""
+def confirm_total(period: date, preview: bill_run.Preview) -> bool:
+    """Ask for the total to be typed; a person may look at the lists of the preview before.
+
+    There is nothing to ask when nobody would be billed.
+    """
     if not preview["customers"]:
         return True
     total = text.show_amount(preview["total"])
-    if confirm(f"Type the total, {total}, to bill:", total):
+    lists = preview_lists(period, preview) if prompts.attended() else {}
+    if lists:
+        numbered = ", ".join(f"{digit} {what}" for digit, (what, _) in lists.items())
+        say(f"To look at a list, type its number: {numbered}.")
+    if confirm(f"Type the total, {total}, to bill:", total, {digit: show for digit, (_, show) in lists.items()}):
         return True
     prompts.complain("That is not the total; nobody was billed.")
     return False
+
+
+def preview_lists(period: date, preview: bill_run.Preview) -> dict[str, tuple[str, Callable[[], None]]]:
+    """Return what each list of a preview that has something is called, and what shows it, by the number to type."""
+    lists: list[tuple[str, int, list[tables.Column], Callable[[], Sequence[Row]]]] = [
+        ("new", preview["new"], screens.NEW_BILLS, lambda: bill_run.preview_accounts(period, "new")),
+        ("gone", preview["gone"], screens.GONE_BILLS, lambda: bill_run.preview_accounts(period, "gone")),
+        ("with another amount", preview["changed"], screens.CHANGED_BILLS,
+         lambda: bill_run.preview_accounts(period, "changed")),
+        ("part of the month", preview["prorated"], screens.PREVIEW_LINES,
+         lambda: bill_run.preview_lines(period, False)),
+        ("made good", preview["made_good"], screens.PREVIEW_LINES, lambda: bill_run.preview_lines(period, True)),
+    ]
+    return {str(number): (what, functools.partial(show_preview_list, count, columns, fetch))
+            for number, (what, count, columns, fetch) in enumerate((one for one in lists if one[1]), 1)}
+
+
+def show_preview_list(count: int, columns: list[tables.Column], fetch: Callable[[], Sequence[Row]]) -> None:
+    rows = [{**row, "place": place} for place, row in enumerate(during("Adding up", fetch), 1)]
+    paging.browse(columns, lambda after, limit: rows[after:after + limit], lambda row: row["place"], 0, f"{count}")
 
 
 def run_bills(period: date, due_date: date, total: Decimal | None) -> None:
@@ -442,6 +492,106 @@ def run_bills(period: date, due_date: date, total: Decimal | None) -> None:
         f"due {due_date}{credit}.")
     if result["gone"]:
         say(f"Left out, since deleted meanwhile: {text.plural(result['gone'], 'customer')}.")
+
+
+def change_price_command(arguments: argparse.Namespace) -> int:
+    if not arguments.dry_run:
+        check_may_change()
+    today = database.today()
+    name = prices.get_plan(arguments.name)["service_name"]
+    change = prices.Change(name, arguments.cost, arguments.from_day(today), arguments.all_prices)
+    preview = show_price_change(change, today)
+    if arguments.dry_run or not preview["changing"]:
+        return 0
+    if not arguments.yes and not confirm_price_change(preview, price_lists(change, preview)):
+        return 1
+    make_price_change(change, None if arguments.yes else preview)
+    return 0
+
+
+def show_price_change(change: prices.Change, today: date) -> prices.Preview:
+    """Show what a change of a price would do, and return it."""
+    preview = during("Adding up", lambda: prices.preview(change))
+    for line in screens.price_change_lines(change, today, preview):
+        say(line)
+    return preview
+
+
+def price_lists(change: prices.Change, preview: prices.Preview) -> dict[str, Callable[[], None]]:
+    """Say which lists of a preview a person may look at, and return what shows each, by the number to type."""
+    lists = [("those that change", preview["changing"], prices.list_changing),
+             ("prices of their own", preview["own"], prices.list_own)]
+    numbered = {str(number): one for number, one in enumerate((one for one in lists if one[1]), 1)}
+    if numbered and prompts.attended():
+        say(f"To look at a list, type its number: "
+            f"{', '.join(f'{digit} {what}' for digit, (what, _, _) in numbered.items())}.")
+        return {digit: functools.partial(show_prices, change, count, fetch)
+                for digit, (_, count, fetch) in numbered.items()}
+    return {}
+
+
+def show_prices(
+    change: prices.Change, count: int, fetch: Callable[[prices.Change, int, int], Sequence[Row]]
+) -> None:
+    paging.browse(screens.PRICED, functools.partial(fetch, change), lambda row: row["service_id"], 0, str(count))
+
+
+def confirm_price_change(preview: prices.Preview, lists: Mapping[str, Callable[[], object]]) -> bool:
+    total = text.show_amount(preview["total_after"])
+    if confirm(f"Type the new monthly total, {total}, to change the price:", total, lists):
+        return True
+    prompts.complain("That is not the total; nothing was changed.")
+    return False
+
+
+def make_price_change(change: prices.Change, seen: prices.Preview | None) -> None:
+    """Change a price, if it does what was seen, where that was, and say what was done."""
+    done = during("Changing", lambda: prices.change_price(change, seen))
+    say(f"Changed {text.plural(done['changing'], 'service')} to {text.show_amount(change.cost)} from "
+        f"{change.from_day}; {text.show_amount(done['total_after'])} a month.")
+
+
+def late_fees_command(arguments: argparse.Namespace) -> int:
+    if not arguments.dry_run:
+        check_may_change()
+    preview = preview_late_fees()
+    if arguments.dry_run:
+        return 0
+    if not arguments.yes and not confirm_late_fees(preview):
+        return 1
+    charge_late_fees(None if arguments.yes else preview["total"])
+    return 0
+
+
+def preview_late_fees() -> late_fees.Preview:
+    fee = late_fees.in_force()
+    preview = during("Looking for late bills", late_fees.preview)
+    for line in screens.late_fee_lines(fee, preview):
+        say(line)
+    return preview
+
+
+def confirm_late_fees(preview: late_fees.Preview) -> bool:
+    """Ask for the total to be typed, and show the bills on demand; there is nothing to ask where there are none."""
+    if not preview["bills"]:
+        return True
+    total = text.show_amount(preview["total"])
+    answers = fields.choice({total: total, "list": "list", "no": "no"}, f"Type {total} in full, list or no.")
+    while (answer := prompts.ask(f"Type the total, {total}, to charge it, or list", answers, shown="no")) == "list":
+        paging.browse(screens.LATE_BILLS, late_fees.list_charged, lambda row: row["billing_id"], 0,
+                      str(preview["bills"]))
+    if answer == total:
+        return True
+    prompts.complain("That is not the total; nobody was charged.")
+    return False
+
+
+def charge_late_fees(total: Decimal | None) -> None:
+    """Charge the late fees, with the total that was agreed to, if one was, and say what was done."""
+    result = during("Charging", lambda: late_fees.run(total))
+    credit = f", {text.show_amount(result['from_credit'])} paid from credit" if result["from_credit"] else ""
+    say(f"Created {text.plural(result['created'], 'late fee')} for {text.plural(result['customers'], 'customer')}; "
+        f"{text.show_amount(result['total'])} billed, due {result['due_date']}{credit}.")
 
 
 def verify_command(arguments: argparse.Namespace) -> int:

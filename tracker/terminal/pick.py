@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar, overload
 
 import database
 from database import Customer, Hits
-from tracker import errors, fields, payments, text, wording
+from tracker import accounts, errors, fields, payments, text, wording
 from tracker.terminal import prompts, screens, tables
 from tracker.terminal.paging import fitting, turn_page
 from tracker.terminal.prompts import ask, say
@@ -24,7 +24,7 @@ class Kind(Generic[Record]):
     noun: str
     table: str
     key: str
-    get: Callable[[int], Record]
+    get: Callable[[Any], Record]
     find: Callable[[str, int, int], Hits]
     hits: list[tables.Column]
     name: Callable[[Row], str]
@@ -39,10 +39,24 @@ def of_customer(list_all: Callable[[int, int, int], Sequence[Row]]) -> Callable[
     return lambda customer: list_all(0, database.MOST_COUNTED, customer["customer_id"])
 
 
+def get_customer(customer_id: int) -> Customer:
+    """Return a customer, or the one who they were merged into, saying so."""
+    customer = database.get_customer(customer_id)
+    if customer["merged_into"]:
+        say(accounts.merged(customer))
+        return database.get_customer(customer["merged_into"])
+    return customer
+
+
+def customer_name(row: Row) -> str:
+    closed = f", closed {row['closed_on']}" if row["closed_on"] else ""
+    return f"customer {row['customer_id']}, {row['name']}, {row['phone_number'] or 'no phone number'}{closed}"
+
+
 CUSTOMER = Kind(
     "customer", "customers", "customer_id",
-    database.get_customer, database.find_customers, screens.CUSTOMER_HITS,
-    lambda row: f"customer {row['customer_id']}, {row['name']}, {row['phone_number'] or 'no phone number'}",
+    get_customer, database.find_customers, screens.CUSTOMER_HITS,
+    customer_name,
 )
 LOCATION = Kind(
     "location", "locations", "location_id",
@@ -77,8 +91,7 @@ BILL = Kind(
 PAYMENT = Kind(
     "payment", "payments", "payment_id",
     payments.get_payment, payments.find_payments, screens.PAYMENT_HITS,
-    lambda row: f"payment {row['payment_id']}, {text.show_amount(row['amount'])} on {row['paid_on']}, {row['method']}, "
-                f"of {row['name']}",
+    wording.payment_name,
     lambda customer: [
         {**row, "name": customer["name"]}
         for row in payments.list_payments(customer["customer_id"], limit=database.MOST_COUNTED)
@@ -106,7 +119,7 @@ def pick_or(kind: Kind[Record], word: str) -> Record | None:
 @overload
 def ask_for(kind: Kind[Record], *, instead: str = "") -> str: ...
 @overload
-def ask_for(kind: Kind[Record], shown: str) -> str | None: ...
+def ask_for(kind: Kind[Record], shown: str, *, instead: str = "") -> str | None: ...
 def ask_for(kind: Kind[Record], shown: str | None = None, *, instead: str = "") -> str | None:
     """Ask for a record; 0 and q leave, and so does Enter alone, unless shown says what else that does.
 
@@ -212,7 +225,7 @@ def pick_hit(kind: Kind[Record], hits: Callable[[int, int], Hits], found: Hits |
 
     Numbers go on from page to page, so that those of earlier pages can be picked, too.
     """
-    by_number: dict[str, int] = {}
+    by_number: dict[str, Any] = {}
     starts = [0]
     while True:
         first = starts[-1]
@@ -230,7 +243,7 @@ def pick_hit(kind: Kind[Record], hits: Callable[[int, int], Hits], found: Hits |
         starts = [*starts, last] if turn == "next" else starts[:-1]
 
 
-def _show_hits(kind: Kind[Record], rows: list[Row], first: int) -> dict[str, int]:
+def _show_hits(kind: Kind[Record], rows: list[Row], first: int) -> dict[str, Any]:
     """Show as many hits as fit the screen, numbered from first + 1, and return their IDs by their numbers.
 
     IDs are left out, so that there is only one number to type, unless hits read the same without.

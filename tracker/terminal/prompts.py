@@ -6,7 +6,7 @@ import io
 import os
 import sys
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TextIO, TypeVar, cast, overload
 
 from tracker import text
@@ -223,10 +223,16 @@ def ask_secret(label: str, parse: Callable[[str], str], shown: str) -> str | Non
             refuse("Those two differ; type it again, twice.")
 
 
-def confirm(question: str, wanted: str = "yes") -> bool:
-    """Ask for a word to be typed in full; what is neither that nor no, such as y, is asked about once more."""
+def confirm(question: str, wanted: str = "yes", lists: Mapping[str, Callable[[], object]] | None = None) -> bool:
+    """Ask for a word to be typed in full; what is neither that nor no, such as y, is asked about once more.
+
+    An answer that is one of lists shows that, and asks again.
+    """
     for _ in range(2):
         answer = _folded(read_line(f"{question} "))
+        while lists and answer in lists:
+            lists[answer]()
+            answer = _folded(read_line(f"{question} "))
         if answer == _folded(wanted):
             return True
         if answer in ("", "n", "no"):

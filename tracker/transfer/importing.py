@@ -204,6 +204,7 @@ def _reject_unclear(cur: Cursor, mapping: Mapping) -> dict[int, str]:
         rejects.update(_reject_serials_repeated(cur))
     if "service_id" in mapping:
         rejects.update(_reject_changed_services(cur))
+    rejects.update(people.reject_closed(cur))
     rejects.update(people.reject_namesakes(cur))
     return rejects
 
@@ -219,6 +220,7 @@ def _stage(cur: Cursor, source: Source, mapping: Mapping, progress: Progress) ->
             customer_id     text     NOT NULL DEFAULT '',
             name            text     NOT NULL,
             phone_number    text     NOT NULL DEFAULT '',
+            email           text     NOT NULL DEFAULT '',
             address         text,
             service_id      text     NOT NULL DEFAULT '',
             service_name    text,
@@ -421,7 +423,7 @@ def _match_services(cur: Cursor) -> tuple[int, int, int]:
         ), stored AS (
             SELECT service_id, location_id, service_name_folded AS folded, cost,
                    row_number() OVER (PARTITION BY location_id, service_name_folded, cost ORDER BY service_id) AS nth
-            FROM services
+            FROM services_today
             JOIN import_sites USING (location_id)
         )
         SELECT line, site_line, location_id, service_name, folded, incoming.cost, stored.service_id,
@@ -443,7 +445,7 @@ def _match_services(cur: Cursor) -> tuple[int, int, int]:
         JOIN (
             SELECT service_id, location_id, service_name_folded AS folded, cost,
                    row_number() OVER (PARTITION BY location_id, service_name_folded ORDER BY service_id) AS nth
-            FROM services
+            FROM services_today AS services
             JOIN import_sites USING (location_id)
             WHERE NOT EXISTS (SELECT FROM import_services WHERE import_services.service_id = services.service_id)
         ) AS stored USING (location_id, folded, nth)
@@ -576,7 +578,7 @@ def _find_repeats(cur: Cursor, outcome: Outcome) -> Outcome:
         """
         SELECT max(line) AS line, min(line) AS earlier, sum(count(*) - 1) OVER () AS repeated
         FROM import_lines
-        GROUP BY customer_id, name, phone_number, address, service_id, service_name, service_cost,
+        GROUP BY customer_id, name, phone_number, email, address, service_id, service_name, service_cost,
                  equipment_id, equipment_name, serial_number, equipment_cost
         HAVING count(*) > 1
         ORDER BY min(line)
@@ -655,14 +657,14 @@ def _add_customers(cur: Cursor, after: int, upto: int) -> None:
     cur.execute(
         """
         WITH fresh AS MATERIALIZED (
-            SELECT first_line, name, nullif(phone_number, '') AS phone_number,
+            SELECT first_line, name, nullif(phone_number, '') AS phone_number, nullif(email, '') AS email,
                    row_number() OVER (ORDER BY first_line) AS place
             FROM import_customers
             WHERE first_line > %(after)s AND first_line <= %(upto)s
               AND NOT EXISTS (SELECT FROM import_known WHERE import_known.first_line = import_customers.first_line)
         ), added AS (
-            INSERT INTO customers (name, phone_number)
-            SELECT name, phone_number FROM fresh ORDER BY place
+            INSERT INTO customers (name, phone_number, email)
+            SELECT name, phone_number, email FROM fresh ORDER BY place
             RETURNING customer_id
         )
         INSERT INTO import_known (first_line, customer_id)
@@ -729,13 +731,13 @@ def _change(cur: Cursor, changed: Tally) -> None:
             ORDER BY service_id
             FOR UPDATE OF services;
 
-            UPDATE services
-            SET cost = incoming.cost
+            SELECT change_prices(array_agg(service_id), array_agg(incoming.cost), CURRENT_DATE), count(*) AS changed
             FROM import_services AS incoming
-            WHERE services.service_id = incoming.service_id AND services.cost = old_cost AND old_cost <> incoming.cost
+            JOIN services_today AS stored USING (service_id)
+            WHERE stored.cost = old_cost AND old_cost <> incoming.cost
             """
         )
-        _check_all_changed(cur, changed.services)
+        _check_all_changed(cur.row()["changed"], changed.services)
     if changed.equipment:
         cur.execute(
             """
@@ -752,11 +754,11 @@ def _change(cur: Cursor, changed: Tally) -> None:
               AND old_cost <> incoming.cost
             """
         )
-        _check_all_changed(cur, changed.equipment)
+        _check_all_changed(cur.rowcount, changed.equipment)
 
 
-def _check_all_changed(cur: Cursor, wanted: int) -> None:
-    if cur.rowcount != wanted:
+def _check_all_changed(done: int, wanted: int) -> None:
+    if done != wanted:
         raise errors.Conflict(CHANGED_SINCE)
 
 
