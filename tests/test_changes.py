@@ -34,8 +34,8 @@ def test_csv_has_every_change_with_its_values(changed, run, sql):
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert [(row["trail_id"], row["table_name"], row["kind"], row["ids"], row["old"], row["new"]) for row in rows] == [
         ("6", "equipment", "deleted", "1", json.dumps([{
-            "cost": "89.00", "location_id": 1, "equipment_id": 1, "serial_number": None, "serial_repeat": 0,
-            "equipment_name": "Router"}]), ""),
+            "cost": "89.00", "retired_on": None, "location_id": 1, "equipment_id": 1, "serial_number": None,
+            "serial_repeat": 0, "equipment_name": "Router"}]), ""),
         ("5", "equipment", "added", "1", "", ""),
         ("4", "services", "changed", "1", '{"cost": "49.90"}', '{"cost": "50.00"}'),
         ("3", "services", "added", "1", "", ""), ("2", "locations", "added", "1", "", ""),

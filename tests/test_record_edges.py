@@ -474,9 +474,9 @@ CALLS = {
     },
     stock: {
         "list_stock": (), "stock_total": (), "models": (), "list_of_model": ("TV",), "count_of_model": ("TV",),
-        "places": (1,), "swap_for_new": (AT_LOCATION, False, "TV", None, Decimal(1)),
-        "swap_for_stocked": ({**AT_LOCATION, "equipment_id": 2}, False, IN_STOCK), "move": (AT_LOCATION, None),
-        "write_off": (IN_STOCK,),
+        "places": (1,), "swap_for_stocked": (AT_LOCATION, False, IN_STOCK),
+        "swap_for_new": (AT_LOCATION, False, "TV", None, Decimal(1)), "move": (IN_STOCK, 1),
+        "write_off": (AT_LOCATION,),
     },
     trail: {
         "history_of_customer": (1,), "history_of": ("customers", 1), "count_history_of_customer": (1,),
