@@ -442,6 +442,8 @@ CALLS = {
         "add_location": (1, "2 Quay"), "update_location": (1, "3 Quay"), "add_service": (1, "TV", Decimal(1)),
         "update_service": (1, "TV"), "add_equipment": (1, "TV", None, Decimal(1)), "update_equipment": (1, "TV"),
         "add_bill": (1, "Setup", Decimal(1), DAY), "update_bill": (1, "Repair"),
+        "end_service": (1, TODAY), "list_pauses": (1,), "pause_service": (1, TODAY, None), "end_pause": (1, TODAY),
+        "delete_pause": (1,),
     },
     payments: {
         "unpaid_bills": (1,), "credit": (1,), "same_payments": (1, Decimal(4), DAY),
@@ -453,7 +455,8 @@ CALLS = {
         "record_payment": (1, Decimal(1), DAY, "cash", None, uuid.UUID(int=2)), "void_payment": (1, "typo"),
     },
     bill_run: {"preview": (MONTH,), "run": (MONTH, TODAY), "preview_undo": (MONTH,), "undo": (MONTH,),
-               "latest_runs": ()},
+               "latest_runs": (), "preview_accounts": (MONTH, "new"), "preview_lines": (MONTH, True),
+               "to_make_good": (1,)},
     verify: {"last": ()},
     backup: {"last": (), "folder": (), "kept": (), "standing": ()},
     reports: {
@@ -475,7 +478,7 @@ CALLS = {
 NOT_IN_ONE_GO = {"connect", "disconnect", "transaction", "reading", "streaming", "be_patient", "retried", "search",
                  "rehearsal", "outside_transactions", "fetch_one", "fetch_all", "fetch_value", "write_one", "stream",
                  "write_value", "only", "existing", "apply_credit", "sum_late", "sum_aged", "verify", "verify_books",
-                 "default_due_date",
+                 "default_due_date", "cancel_bills", "final_bill",
                  "plan_upgrade", "upgrade", "too_large", "take_turn", "give_reason", "is_embedded",
                  "take", "thin", "read", "refuse", "restore", "check", "login_to", "target", "close_idle", "can_undo",
                  "years_kept", "acting_as", "sign_in", "reporting", "reports_source", "remember", "news", "forget_news",
