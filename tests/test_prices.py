@@ -268,7 +268,8 @@ def test_an_import_compares_and_changes_what_services_cost_today(plan, sql, tmp_
     billed(sql, 1)
     path = tmp_path / "prices.csv"
     path.write_text("name,phone_number,address,service_name,service_cost\n"
-                    "Ada Okafor,,1 Harbour Street,Fibre 100,31.00\nBo Berg,,1 Harbour Street,Fibre 100,29.90\n", encoding="utf-8")
+                    "Ada Okafor,,1 Harbour Street,Fibre 100,31.00\n"
+                    "Bo Berg,,1 Harbour Street,Fibre 100,29.90\n", encoding="utf-8")
     source = sources.open_source(path, "utf-8", "")
     outcome = importing.load(source, mappings.match_headers(source.headers, {}), None)
     assert (outcome.changed.services, outcome.present.services) == (1, 1)
@@ -279,7 +280,8 @@ def test_an_import_compares_and_changes_what_services_cost_today(plan, sql, tmp_
 def test_an_export_has_what_services_cost_today(plan, run):
     prices.change_price(raised())
     out = run("export", "accounts").stdout
-    assert [line.split(",")[6] for line in out.splitlines()] == ["service_cost", "29.90", "9.50", "29.90", "25.00", "29.90"]
+    assert [line.split(",")[6] for line in out.splitlines()] == [
+        "service_cost", "29.90", "9.50", "29.90", "25.00", "29.90"]
 
 
 def shown(change_day):
@@ -376,8 +378,9 @@ def test_a_command_says_that_a_name_is_not_in_use_and_that_a_day_is_past(plan, r
     unknown = run("change-price", "Fibre 200", "34.90", "--from", "today", "--yes")
     assert (unknown.returncode, unknown.stderr) == (1, "There is no service in use named Fibre 200.\n")
     past = run("change-price", "Fibre 100", "34.90", "--from", "yesterday", "--dry-run")
-    assert past.stdout.splitlines()[-1] == (f"Mind the day: {today() - timedelta(days=1)} is past, so the next bill run "
-                                            "bills what that makes of days billed.")
+    assert past.stdout.splitlines()[-1] == (
+        f"Mind the day: {today() - timedelta(days=1)} is past, so the next bill run bills"
+        " what that makes of days billed.")
 
 
 def typed(terminal, *answers):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import database
 from database import Customer, Location
-from tracker import errors, fields, payments, text
+from tracker import accounts, errors, fields, payments, text
 from tracker.payments import Payment, UnpaidBill
 from tracker.terminal import commands, prompts, screens, tables
 from tracker.terminal.paging import browse
@@ -46,10 +46,18 @@ def view(
     columns: list[tables.Column],
     list_all: Callable[[int, int], Sequence[Row]],
     show: Callable[[Record], object],
+    also: str = "",
+    show_also: Callable[[], object] | None = None,
 ) -> None:
-    """Show the record that is asked for, or at Enter the list of all, from which any can be opened by its ID."""
+    """Show the record that is asked for, or at Enter the list of all, from which any can be opened by its ID.
+
+    also is a word that shows another list.
+    """
     while True:
-        answer = ask_for(kind, "all")
+        answer = ask_for(kind, "all", instead=also)
+        if show_also and answer and answer.casefold() == also:
+            show_also()
+            return
         if answer is None:
             browse(columns, list_all, lambda row: row[kind.key], 0, counted(kind),
                    opens=lambda row: show(kind.get(row[kind.key])), renew=lambda: (counted(kind), "", None))
@@ -69,13 +77,26 @@ def of_whom(customer: Customer | None) -> Customer:
     return say_record(CUSTOMER, customer) if customer else pick(CUSTOMER)
 
 
+def of_whom_open(customer: Customer | None) -> Customer:
+    """Return whom something is added to, as of_whom() does; raise Conflict where the account is closed."""
+    customer = of_whom(customer)
+    if reason := accounts.why_closed(customer):
+        raise errors.Conflict(reason)
+    return customer
+
+
 def location_of(customer: Customer | None) -> Location:
     """Return the location that something is added to: a customer's only one, or the one that is picked.
 
-    Where the customer has none, the first is added.
+    Where the customer has none, the first is added. Raise Conflict where the account is closed.
     """
     if customer is None:
-        return pick(LOCATION)
+        location = pick(LOCATION)
+        if reason := accounts.why_closed(database.get_customer(location["customer_id"])):
+            raise errors.Conflict(reason)
+        return location
+    if reason := accounts.why_closed(customer):
+        raise errors.Conflict(reason)
     rows = database.list_locations(limit=database.MOST_COUNTED, customer_id=customer["customer_id"])
     if not rows:
         say(f"{customer['name']} has no location yet; enter the first.")
@@ -137,6 +158,7 @@ CUSTOMER_FIELDS: Fields = {
     "name": Field("Name", fields.text(200), "name"),
     "phone_number": Field("Phone number", fields.phone, "phone_number", optional=True),
 }
+CUSTOMER_CHANGES: Fields = {**CUSTOMER_FIELDS, "email": Field("E-mail", fields.email, "email", optional=True)}
 LOCATION_FIELDS: Fields = {"address": Field("Address", fields.text(300), "address", line_break=", ")}
 SERVICE_FIELDS: Fields = {
     "service_name": Field("Service name", fields.text(100), "service_name"),
@@ -232,21 +254,15 @@ def show_fields(columns: list[tables.Column]) -> Callable[[Row], None]:
 
 
 def deleted_with(contents: Row) -> str:
-    """Say what goes with a deleted record, counted: with 2 locations, 1 bill over 49.90."""
-    sums = {"bills": f" over {text.show_amount(contents.get('billed'))}",
-            "payments": f" of {text.show_amount(contents.get('paid'))}"}
-    counted = [
-        text.plural(count, kind if kind == "equipment" else kind[:-1]) + sums.get(kind, "")
-        for kind, count in contents.items() if count and kind not in ("billed", "paid")
-    ]
+    """Say what goes with a deleted record, counted: with 2 locations, 1 service."""
+    counted = [text.plural(count, kind if kind == "equipment" else kind[:-1])
+               for kind, count in contents.items() if count]
     return f" with {', '.join(counted)}" if counted else ""
 
 
-def confirm_delete(what: str, contents: Row, wanted: str = "yes") -> bool:
+def confirm_delete(what: str, contents: Row) -> bool:
     say(f"This deletes {what}{deleted_with(contents)}.")
-    question = ("Type yes to delete:" if wanted == "yes"
-                else "Type the customer's name to delete, money records and all:")
-    if confirm(question, wanted):
+    if confirm("Type yes to delete:"):
         return True
     print("Not deleted.")
     return False
@@ -271,6 +287,46 @@ def ask_aim(bills: list[UnpaidBill]) -> int | None:
     """Ask which bill a payment is meant for; Enter pays the one due first, then the next."""
     ids = {str(bill["billing_id"]): bill["billing_id"] for bill in bills}
     return ask("Bill ID", fields.choice(ids), shown="oldest due first")
+
+
+def at_most(most: Decimal, what: str) -> Callable[[str], Decimal]:
+    """Make a parser of an amount up to what there is."""
+    def parse(answer: str) -> Decimal:
+        amount = fields.positive_amount(answer)
+        if amount > most:
+            raise ValueError(f"Only {text.show_amount(most)} {what}.")
+        return amount
+
+    return parse
+
+
+def ask_source(customer_id: int, credit: Decimal) -> Payment | None:
+    """Show the latest payments, and ask which of them is given back; where there is credit, Enter takes that."""
+    rows = [row for row in payments.list_payments(customer_id) if row["kind"] == "payment" and not row["voided_on"]]
+    if rows:
+        print(tables.table(screens.PAYMENTS_TO_REFUND, rows))
+    if not rows and not credit:
+        raise errors.Conflict("There is no credit and no payment to give back.")
+
+    def of_customer(answer: str) -> Payment:
+        try:
+            payment = payments.get_payment(fields.row_id(answer))
+        except errors.NotFound as exc:
+            raise ValueError(str(exc)) from None
+        if (payment["customer_id"], payment["kind"], payment["voided_on"]) != (customer_id, "payment", None):
+            raise ValueError(f"Payment {payment['payment_id']} is none of this customer's that counts.")
+        if not most_to_give_back(payment):
+            raise ValueError(f"Payment {payment['payment_id']} was given back already.")
+        return payment
+
+    if credit:
+        return ask("Payment ID to give back", of_customer, shown="credit")
+    return ask("Payment ID to give back", of_customer)
+
+
+def most_to_give_back(payment: Payment) -> Decimal:
+    """Return what of a payment has not been given back yet."""
+    return payment["amount"] - sum((refund["amount"] for refund in payment["refunds"]), Decimal(0))
 
 
 def confirm_odd_payment(customer_id: int, paid: Decimal, paid_on: date) -> bool:
@@ -300,10 +356,14 @@ def save_payment(
     entry_key: UUID,
     billing_id: int | None = None,
 ) -> Payment:
-    """Record a payment; when the reply is lost, look it up by its entry key, which can never pay twice."""
-    save = functools.partial(
+    """Record a payment as save_once does."""
+    return save_once(entry_key, functools.partial(
         payments.record_payment, customer_id, amount, paid_on, method, reference, entry_key, billing_id
-    )
+    ))
+
+
+def save_once(entry_key: UUID, save: Callable[[], Payment]) -> Payment:
+    """Record money; when the reply is lost, look it up by its entry key, which can never be used twice."""
     try:
         return save()
     except errors.OutcomeUnknown:
@@ -325,7 +385,7 @@ def look_up_saved_payment(entry_key: UUID) -> Payment | None:
             if time.monotonic() > patient_until:
                 break
             time.sleep(1)
-    raise errors.Unavailable("The server is away, and whether this payment was saved is unknown: "
+    raise errors.Unavailable("The server is away, and whether this was saved is unknown: "
                              "look at View payments before you enter it again.")
 
 
