@@ -13,6 +13,7 @@ import pytest
 import database
 from tests.conftest import there_since
 from tracker import bill_run, errors
+from tracker.verify import verify
 
 DUE = date(2199, 12, 31)
 FIRST = date(2026, 1, 1)
@@ -191,6 +192,7 @@ def play(seed, sql, steps=25):
         books.run(month)
     books.check()
     books.all_days()
+    assert verify()[1] == []
     assert sql("SELECT service_id FROM unsettled_services WHERE since <= '2026-11-01' AND billed_from IS NULL") == []
 
 

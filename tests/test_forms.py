@@ -304,7 +304,7 @@ def test_a_bill_run_shows_what_it_would_do_and_what_changed(subscriber, typed, s
         location_id = database.add_location(database.add_customer(name, "555"), "3 Quay")
         database.add_service(location_id, "Fibre", Decimal("1.00"))
     screen = typed("5", "9", "2030-02", "2030-02-15", "no")
-    assert "2030-02: bills for 3 customers, 52.00 in total, due 2030-02-15.\n" in screen
+    assert "2030-02: bills for 3 customers, 52.10 in total, due 2030-02-15.\n" in screen
     assert "Against the month before (69.90): 2 new, 1 gone, 1 with another amount.\n" in screen
     assert len(sql("SELECT 1 FROM billing")) == 2
 

@@ -72,6 +72,7 @@ def test_the_entries_that_are_left_out_are_those_that_write(monkeypatch):
     assert {label for label, action in each_entry(main.MAIN_MENU) if not menus.may_run(action)} == {
         "Add customer", "Update customer", "Delete customer", "Add location to a customer", "Update location",
         "Delete location", "Add service to a location", "Update service", "Delete service",
+        "End service", "Pause service", "Change a price",
         "Add equipment to a location", "Update equipment", "Delete equipment", "Add bill", "Update bill", "Delete bill",
         "Record payment", "Void payment", "Bill run", "Undo a bill run", "Credit note", "Write-off", "Refund",
         "Import customers from a CSV file", "Late fees", "Undo late fees",

@@ -200,14 +200,13 @@ CHARGES = """
                greatest(started_on, %(period)s) AS first_day,
                least(ended_on, (%(period)s + interval '1 month - 1 day')::date) AS last_day
         FROM service
-        LEFT JOIN (SELECT service_id, true AS is_odd FROM odd WHERE month = %(period)s) AS odd USING (service_id)
         LEFT JOIN (
             SELECT DISTINCT ON (service_id) service_id, cost_before
             FROM price_changes
             WHERE from_day > %(period)s
             ORDER BY service_id, from_day
         ) AS change USING (service_id)
-        WHERE is_odd IS NULL
+        WHERE NOT EXISTS (SELECT FROM odd WHERE odd.month = %(period)s AND odd.service_id = service.service_id)
           AND (started_on < %(period)s + interval '1 month' OR started_on IS NULL)
           AND (ended_on >= %(period)s OR ended_on IS NULL)
     ), charge AS MATERIALIZED (
