@@ -32,7 +32,7 @@ import psycopg2.extras
 import psycopg2.pool
 import psycopg2.sql
 
-from tracker import fields, files, interrupts, log, migrate, settings, standby
+from tracker import fields, files, interrupts, log, migrate, settings, standby, text
 from tracker.cursor import LOCK_PATIENCE, Cursor, Record, Row, be_patient, only
 from tracker.errors import (
     FIELDS,
@@ -109,9 +109,14 @@ class Rights(TypedDict):
 
 
 class Customer(TypedDict):
+    """closed_on is the last day of a closed account; merged_into is who this turned out to be."""
+
     customer_id: int
     name: str
     phone_number: str | None
+    email: str | None
+    closed_on: date | None
+    merged_into: int | None
 
 
 class CustomerHit(Customer):
@@ -119,15 +124,14 @@ class CustomerHit(Customer):
 
 
 class CustomerContents(TypedDict):
-    """How many of each a customer has; billed and paid are sums, voids left out."""
+    """How many of each a customer has."""
 
     locations: int
     services: int
     equipment: int
+    notes: int
     bills: int
     payments: int
-    billed: Decimal
-    paid: Decimal
 
 
 class LocationRow(TypedDict):
@@ -185,17 +189,23 @@ class Service(ServiceHit):
 
 
 class EquipmentRow(TypedDict):
+    """location_id is None for a device in stock, or written off."""
+
     equipment_id: int
-    location_id: int
+    location_id: int | None
     equipment_name: str
     serial_number: str | None
     cost: Decimal
 
 
 class Equipment(EquipmentRow):
-    customer_id: int
-    name: str
-    address: str
+    """Where a device is, and whose that is, if anybody's; place is the address, or says in stock, or written off."""
+
+    customer_id: int | None
+    name: str | None
+    address: str | None
+    place: str
+    retired_on: date | None
 
 
 class BillHit(TypedDict):
@@ -1318,6 +1328,8 @@ def _translated(exc: psycopg2.Error, conn: _Session, readonly: bool, opened_read
         return Conflict(f"{(exc.diag.column_name or 'A value').replace('_', ' ').capitalize()} is required.")
     if code.startswith("23"):
         rule = exc.diag.constraint_name or ""
+        if rule == "customers_account_open" and exc.diag.message_primary:  # which says whose account
+            return Conflict(exc.diag.message_primary)
         return Conflict(RULES.get(rule, "A rule of the database forbids that."), FIELDS.get(rule, ""))
     if code in ("40001", "40P01"):
         return Deadlock("Others are working on the same records; nothing was written. Try again.")
@@ -1577,7 +1589,7 @@ def now() -> datetime:
 
 
 _COUNTS = {
-    "customers": "SELECT count(*) FROM customers",
+    "customers": "SELECT count(*) FROM customers WHERE closed_on IS NULL",
     "locations": "SELECT count(*) FROM locations",
     "services": "SELECT count(*) FROM services",
     "equipment": "SELECT count(*) FROM equipment",
@@ -1587,9 +1599,21 @@ _COUNTS = {
 
 @retried
 def count(table: str) -> tuple[int, bool]:
-    """Return how many rows a table has and whether that is exact; past COUNT_EXACTLY the planner's estimate does."""
+    """Return how many rows a table has and whether that is exact; past COUNT_EXACTLY the planner's estimate does.
+
+    Closed customers are not counted.
+    """
     with reading() as cur:
-        cur.execute("SELECT reltuples::bigint AS rows FROM pg_class WHERE oid = %(table)s::regclass", {"table": table})
+        cur.execute(
+            """
+            SELECT reltuples::bigint - CASE WHEN %(table)s = 'customers' THEN (
+                       SELECT count(*) FROM customers WHERE closed_on IS NOT NULL
+                   ) ELSE 0 END AS rows
+            FROM pg_class
+            WHERE oid = %(table)s::regclass
+            """,
+            {"table": table},
+        )
         estimate = cur.row()["rows"]
         if estimate > COUNT_EXACTLY:
             return estimate, False
@@ -1609,15 +1633,24 @@ def add_customer(name: str, phone_number: str | None) -> int:
     )
 
 
+@retried
 def get_customer(customer_id: int) -> Customer:
-    return existing("customer", customer_id, fetch_one(
-        """
-        SELECT customer_id, name, phone_number
+    with reading() as cur:
+        return customer_in(cur, customer_id)
+
+
+def customer_in(cur: Cursor, customer_id: int, lock: bool = False) -> Customer:
+    """Return a customer within a transaction, locked if that is asked for; raise NotFound if there is none."""
+    cur.execute(
+        f"""
+        SELECT customer_id, name, phone_number, email, closed_on, merged_into
         FROM customers
         WHERE customer_id = %(customer_id)s
-        """,
-        customer_id=customer_id,
-    ))
+        {"FOR UPDATE" if lock else ""}
+        """,  # noqa: S608 (no value is in it)
+        {"customer_id": customer_id},
+    )
+    return cast(Customer, existing("customer", customer_id, cur.fetchone()))
 
 
 def existing(kind: str, row_id: int, row: Record | None) -> Record:
@@ -1628,12 +1661,12 @@ def existing(kind: str, row_id: int, row: Record | None) -> Record:
 
 
 def list_customers(after: int = 0, limit: int = 100) -> list[Customer]:
-    """Return the customers whose IDs follow after."""
+    """Return the customers whose IDs follow after, but for closed ones."""
     return fetch_all(
         """
-        SELECT customer_id, name, phone_number
+        SELECT customer_id, name, phone_number, email, closed_on, merged_into
         FROM customers
-        WHERE customer_id > %(after)s
+        WHERE customer_id > %(after)s AND closed_on IS NULL
         ORDER BY customer_id
         LIMIT %(limit)s
         """,
@@ -1641,9 +1674,32 @@ def list_customers(after: int = 0, limit: int = 100) -> list[Customer]:
     )
 
 
+def list_closed_customers(before: tuple[date, int] | None = None, limit: int = 100) -> list[Customer]:
+    """Return the closed customers, but for merged ones, the last closed first.
+
+    before is closed_on and customer_id of the last one shown.
+    """
+    before_day, before_id = before or (None, None)
+    return fetch_all(
+        """
+        SELECT customer_id, name, phone_number, email, closed_on, merged_into
+        FROM customers
+        WHERE closed_on IS NOT NULL AND merged_into IS NULL
+          AND (%(before_id)s::bigint IS NULL OR (closed_on, customer_id) < (%(before_day)s, %(before_id)s))
+        ORDER BY closed_on DESC, customer_id DESC
+        LIMIT %(limit)s
+        """,
+        before_day=before_day, before_id=before_id, limit=limit,
+    )
+
+
+def count_closed_customers() -> int:
+    return fetch_value("SELECT count(*) FROM customers WHERE closed_on IS NOT NULL AND merged_into IS NULL")
+
+
 def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
     """Return customers by name whose name, phone number and addresses have every word of term, in any order, or who
-    have a device of that serial number.
+    have it in their e-mail address, or a device of that serial number, or pay with that reference.
 
     Each comes with an address of theirs: the first of those that have a word of it, if any.
     """
@@ -1659,6 +1715,13 @@ def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
                 FROM equipment
                 JOIN locations USING (location_id)
                 WHERE serial_key(serial_number) LIKE %(serial)s OR serial_number ILIKE %(inside)s
+                UNION ALL
+                SELECT customer_id, true FROM customers WHERE customer_id = %(referred)s
+                UNION ALL
+                (SELECT customer_id, true
+                 FROM customers
+                 WHERE lower(email) LIKE %(email)s
+                 LIMIT %(most)s)
             ) AS candidate
             JOIN customers USING (customer_id)
             GROUP BY customers.customer_id
@@ -1669,7 +1732,7 @@ def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
                                      WHERE locations.customer_id = customers.customer_id)) ~ ALL (%(every)s)
             LIMIT %(most)s
         )
-        SELECT customer_id, name, phone_number,
+        SELECT customer_id, name, phone_number, email, closed_on, merged_into,
                (SELECT address
                 FROM locations
                 WHERE locations.customer_id = customers.customer_id
@@ -1682,8 +1745,14 @@ def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
         OFFSET %(skip)s
         LIMIT %(limit)s
         """,
-        term, skip, limit,
+        term, skip, limit, referred=fields.referred_customer(term), email=_email_pattern(term),
     )
+
+
+def _email_pattern(term: str) -> str | None:
+    """Return the LIKE pattern of a term that may be part of an e-mail address: three characters or more, no spaces."""
+    part = unicodedata.normalize("NFC", term).strip()
+    return f"%{_literal(part.lower())}%" if re.fullmatch(r"\S{3,}", part) else None
 
 
 def suggest_customers(term: str, limit: int = 10) -> Hits:
@@ -1703,10 +1772,17 @@ def suggest_customers(term: str, limit: int = 10) -> Hits:
             SELECT customer_id
             FROM matching_customers('{}', %(phones)s, NULL, %(most)s)
             UNION ALL
+            SELECT customer_id FROM customers WHERE customer_id = %(referred)s
+            UNION ALL
             (SELECT customer_id
              FROM equipment
              JOIN locations USING (location_id)
              WHERE serial_key(serial_number) LIKE %(serial)s
+             LIMIT %(most)s)
+            UNION ALL
+            (SELECT customer_id
+             FROM customers
+             WHERE lower(email) LIKE %(email)s
              LIMIT %(most)s)
             UNION ALL
             SELECT customer_id
@@ -1754,7 +1830,7 @@ def suggest_customers(term: str, limit: int = 10) -> Hits:
         ), hit AS MATERIALIZED (
             SELECT DISTINCT customer_id FROM found
         )
-        SELECT customer_id, name, phone_number,
+        SELECT customer_id, name, phone_number, email, closed_on, merged_into,
                (SELECT address
                 FROM locations
                 WHERE locations.customer_id = customers.customer_id
@@ -1770,7 +1846,7 @@ def suggest_customers(term: str, limit: int = 10) -> Hits:
         first=_all_indexed(words[0]), second=_all_indexed(words[min(1, len(words) - 1)]),
         others=[_expression(spellings) for spellings in words[2:]] or None, phones=folds["keys"],
         serial=f"{_literal(folds['serial'])}%" if _is_serial(term, folds["serial"]) else None,
-        most=SUGGESTED + 1, limit=limit,
+        referred=fields.referred_customer(term), email=_email_pattern(term), most=SUGGESTED + 1, limit=limit,
     )
     return _hits(rows)
 
@@ -1779,16 +1855,16 @@ def similar_customers(name: str, phone_number: str | None) -> list[Customer]:
     """Return customers who have the same name or the same phone number, however they are written."""
     return fetch_all(
         """
-        SELECT customer_id, name, phone_number
+        SELECT customer_id, name, phone_number, email, closed_on, merged_into
         FROM (
-            (SELECT customer_id, name, phone_number
+            (SELECT customer_id, name, phone_number, email, closed_on, merged_into
              FROM customers
              WHERE phone_key(phone_number) = ANY (phone_keys(%(phone_number)s, %(country)s))
                AND same_phone(phone_number, %(phone_number)s, %(country)s)
              ORDER BY customer_id
              LIMIT %(most)s)
             UNION
-            (SELECT customer_id, name, phone_number
+            (SELECT customer_id, name, phone_number, email, closed_on, merged_into
              FROM customers
              WHERE name_folded = folded(%(name)s)
              ORDER BY customer_id
@@ -1805,10 +1881,11 @@ def update_customer(
     customer_id: int,
     name: str | None = None,
     phone_number: str | None = None,
+    email: str | None = None,
     *,
     seen: Mapping[str, Any] | None = None,
 ) -> Customer:
-    """Change what is given and keep the rest; an empty phone number takes it away.
+    """Change what is given and keep the rest; an empty phone number or e-mail address takes it away.
 
     seen is the record as it was shown. Raise NotFound, Conflict when a value breaks a rule, and Changed when somebody
     has changed meanwhile what is given.
@@ -1817,14 +1894,18 @@ def update_customer(
         """
         UPDATE customers
         SET name = coalesce(%(name)s, name),
-            phone_number = nullif(coalesce(%(phone_number)s, phone_number), '')
+            phone_number = nullif(coalesce(%(phone_number)s, phone_number), ''),
+            email = nullif(coalesce(%(email)s, email), '')
         WHERE customer_id = %(customer_id)s
           AND (%(unseen)s OR %(name)s IS NULL OR name IN (%(name)s, %(seen_name)s))
           AND (%(unseen)s OR %(phone_number)s IS NULL
                OR coalesce(phone_number, '') IN (%(phone_number)s, coalesce(%(seen_phone_number)s, '')))
-        RETURNING customer_id, name, phone_number
+          AND (%(unseen)s OR %(email)s IS NULL
+               OR coalesce(email, '') IN (%(email)s, coalesce(%(seen_email)s, '')))
+        RETURNING customer_id, name, phone_number, email, closed_on, merged_into
         """,
-        customer_id=customer_id, name=name, phone_number=phone_number, **_seen(seen, "name", "phone_number"),
+        customer_id=customer_id, name=name, phone_number=phone_number, email=email,
+        **_seen(seen, "name", "phone_number", "email"),
     )
     if row is None:
         raise Changed(get_customer(customer_id))
@@ -1838,12 +1919,12 @@ def _seen(row: Mapping[str, Any] | None, *columns: str) -> Row:
 
 @retried
 def customer_contents(customer_id: int) -> CustomerContents:
-    """Count what would go with a customer: locations, services, equipment, bills, payments; sum billed and paid."""
+    """Count what a customer has: locations, services, equipment, notes, bills, payments."""
     with reading() as cur:
-        return _customer_contents(cur, customer_id)
+        return contents_in(cur, customer_id)
 
 
-def _customer_contents(cur: Cursor, customer_id: int) -> CustomerContents:
+def contents_in(cur: Cursor, customer_id: int) -> CustomerContents:
     cur.execute(
         """
         SELECT (SELECT count(*) FROM locations WHERE customer_id = %(customer_id)s)                        AS locations,
@@ -1851,11 +1932,9 @@ def _customer_contents(cur: Cursor, customer_id: int) -> CustomerContents:
                 WHERE customer_id = %(customer_id)s)                                                       AS services,
                (SELECT count(*) FROM equipment JOIN locations USING (location_id)
                 WHERE customer_id = %(customer_id)s)                                                       AS equipment,
+               (SELECT count(*) FROM customer_notes WHERE customer_id = %(customer_id)s)                   AS notes,
                (SELECT count(*) FROM billing WHERE customer_id = %(customer_id)s)                          AS bills,
-               (SELECT count(*) FROM payments WHERE customer_id = %(customer_id)s)                         AS payments,
-               (SELECT coalesce(sum(amount_billed), 0) FROM billing WHERE customer_id = %(customer_id)s)   AS billed,
-               (SELECT coalesce(sum(amount), 0) FROM payments
-                WHERE customer_id = %(customer_id)s AND voided_at IS NULL)                                 AS paid
+               (SELECT count(*) FROM payments WHERE customer_id = %(customer_id)s)                         AS payments
         """,
         {"customer_id": customer_id},
     )
@@ -1864,21 +1943,43 @@ def _customer_contents(cur: Cursor, customer_id: int) -> CustomerContents:
 
 @retried
 def delete_customer(customer_id: int, contents: CustomerContents | None = None) -> None:
-    """Delete a customer and everything of theirs, money records too.
+    """Delete a customer who has no bills and payments, and everything of theirs.
 
-    contents is what the administrator was shown by customer_contents; raise Conflict when it has changed since, and
-    NotFound when there is no such customer.
+    contents is what the administrator was shown by customer_contents; raise Conflict when it has changed since, or when
+    there are bills or payments, which stay, and NotFound when there is no such customer.
     """
     with transaction() as cur:
-        values = {"customer_id": customer_id}
-        cur.execute("SELECT 1 FROM customers WHERE customer_id = %(customer_id)s FOR UPDATE", values)
-        existing("customer", customer_id, cur.fetchone())
-        cur.execute("SELECT 1 FROM locations WHERE customer_id = %(customer_id)s FOR UPDATE", values)
-        if contents is not None and contents != _customer_contents(cur, customer_id):
+        customer = lock_account(cur, customer_id)
+        there = contents_in(cur, customer_id)
+        if contents is not None and contents != there:
             raise Conflict("The customer's records changed while you were looking; nothing was deleted. Look again.")
-        cur.execute("DELETE FROM payments WHERE customer_id = %(customer_id)s", values)
-        cur.execute("DELETE FROM billing WHERE customer_id = %(customer_id)s", values)
-        cur.execute("DELETE FROM customers WHERE customer_id = %(customer_id)s", values)
+        if reason := why_kept(customer, there):
+            raise Conflict(reason)
+        cur.execute("DELETE FROM customers WHERE customer_id = %(customer_id)s", {"customer_id": customer_id})
+
+
+def lock_account(cur: Cursor, customer_id: int) -> Customer:
+    """Lock a customer and their locations, so that nothing is added to the account meanwhile, and return the customer.
+
+    Raise NotFound if there is none.
+    """
+    customer = customer_in(cur, customer_id, lock=True)
+    cur.execute(
+        "SELECT 1 FROM locations WHERE customer_id = %(customer_id)s ORDER BY location_id FOR UPDATE",
+        {"customer_id": customer_id},
+    )
+    return customer
+
+
+def why_kept(customer: Customer, contents: CustomerContents) -> str:
+    """Say why a customer cannot be deleted, and what to do instead; nothing for one who can."""
+    stay = [text.plural(count, noun) for count, noun in ((contents["bills"], "bill"), (contents["payments"], "payment"))
+            if count]
+    if not stay:
+        return ""
+    instead = "" if customer["closed_on"] else "; close the account instead: Manage Customers, 6"
+    verb = "stays" if contents["bills"] + contents["payments"] == 1 else "stay"
+    return f"Customer {customer['customer_id']} has {' and '.join(stay)}, which {verb}{instead}."
 
 
 def add_location(customer_id: int, address: str) -> int:
@@ -2213,12 +2314,20 @@ def delete_service(service_id: int) -> None:
     existing("service", service_id, gone)
 
 
-def add_equipment(location_id: int, equipment_name: str, serial_number: str | None, cost: Decimal) -> int:
-    """Place equipment at a location and return the new ID; raise Conflict when its serial number is taken.
+@retried
+def add_equipment(location_id: int | None, equipment_name: str, serial_number: str | None, cost: Decimal) -> int:
+    """Place equipment at a location, or in stock, and return the new ID; raise Conflict when its serial is taken."""
+    with transaction() as cur:
+        return insert_equipment(cur, location_id, equipment_name, serial_number, cost)
 
-    It is so, too, by one of several devices that shared it before, whose serial_repeat the new one would then have.
+
+def insert_equipment(
+    cur: Cursor, location_id: int | None, equipment_name: str, serial_number: str | None, cost: Decimal
+) -> int:
+    """Do what add_equipment does; one of several devices that shared a serial number before has taken it, too: the new
+    one has its serial_repeat.
     """
-    return write_value(
+    cur.execute(
         """
         INSERT INTO equipment (location_id, equipment_name, serial_number, cost, serial_repeat)
         VALUES (%(location_id)s, %(equipment_name)s, %(serial_number)s, %(cost)s,
@@ -2227,18 +2336,21 @@ def add_equipment(location_id: int, equipment_name: str, serial_number: str | No
                           WHERE serial_key(serial_number) = serial_key(%(serial_number)s)), 0))
         RETURNING equipment_id
         """,
-        location_id=location_id, equipment_name=equipment_name, serial_number=serial_number, cost=cost,
+        {"location_id": location_id, "equipment_name": equipment_name, "serial_number": serial_number, "cost": cost},
     )
+    equipment_id: int = cur.row()["equipment_id"]
+    return equipment_id
 
 
 def get_equipment(equipment_id: int) -> Equipment:
-    """Return equipment with its location's address and customer's name; raise NotFound if there is none."""
+    """Return equipment with where it is and whose that is; raise NotFound if there is none."""
     return existing("equipment", equipment_id, fetch_one(
         """
-        SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost
+        SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost, retired_on,
+               coalesce(address, CASE WHEN retired_on IS NULL THEN 'in stock' ELSE 'written off' END) AS place
         FROM equipment
-        JOIN locations USING (location_id)
-        JOIN customers USING (customer_id)
+        LEFT JOIN locations USING (location_id)
+        LEFT JOIN customers USING (customer_id)
         WHERE equipment_id = %(equipment_id)s
         """,
         equipment_id=equipment_id,
@@ -2246,13 +2358,14 @@ def get_equipment(equipment_id: int) -> Equipment:
 
 
 def list_equipment(after: int = 0, limit: int = 100, customer_id: int | None = None) -> list[Equipment]:
-    """Return the equipment whose IDs follow after, with its customers and addresses; of one customer, if given."""
+    """Return the equipment whose IDs follow after, with where it is and whose that is; of one customer, if given."""
     return fetch_all(
         """
-        SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost
+        SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost, retired_on,
+               coalesce(address, CASE WHEN retired_on IS NULL THEN 'in stock' ELSE 'written off' END) AS place
         FROM equipment
-        JOIN locations USING (location_id)
-        JOIN customers USING (customer_id)
+        LEFT JOIN locations USING (location_id)
+        LEFT JOIN customers USING (customer_id)
         WHERE equipment_id > %(after)s
           AND (%(customer_id)s::bigint IS NULL OR customer_id = %(customer_id)s)
         ORDER BY equipment_id
@@ -2262,9 +2375,9 @@ def list_equipment(after: int = 0, limit: int = 100, customer_id: int | None = N
     )
 
 
-def find_equipment(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
+def find_equipment(term: str, skip: int = 0, limit: int = MOST_HITS, *, in_stock: bool = False) -> Hits:
     """Return equipment by customer that has this serial number, or where name, address, and the customer's name and
-    number have every word of term.
+    number have every word of term; what is at nobody's comes last. With in_stock only what is there.
     """
     return search(
         """
@@ -2286,29 +2399,32 @@ def find_equipment(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
                     FROM equipment
                     WHERE equipment_name_folded LIKE pattern
                       AND (%(every)s::text[] IS NULL OR equipment_name_folded ~ ALL (%(every)s))
+                      AND (NOT %(in_stock)s OR location_id IS NULL AND retired_on IS NULL)
                     LIMIT %(most)s
                 ) AS named
             ) AS candidate
             JOIN equipment USING (equipment_id)
-            JOIN locations USING (location_id)
-            JOIN customers USING (customer_id)
+            LEFT JOIN locations USING (location_id)
+            LEFT JOIN customers USING (customer_id)
+            WHERE NOT %(in_stock)s OR location_id IS NULL AND retired_on IS NULL
             GROUP BY equipment.equipment_id, locations.location_id, customers.customer_id
             HAVING %(every)s::text[] IS NULL OR bool_or(by_number)
                 OR concat_ws(' ', equipment_name_folded, folded(serial_number), address_folded, name_folded,
                                     translate(phone_number, ' +().-/', '')) ~ ALL (%(every)s)
             LIMIT %(most)s
         )
-        SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost,
+        SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost, retired_on,
+               coalesce(address, CASE WHEN retired_on IS NULL THEN 'in stock' ELSE 'written off' END) AS place,
                (SELECT count(*) FROM hit) AS hits
         FROM hit
         JOIN equipment USING (equipment_id)
-        JOIN locations USING (location_id)
-        JOIN customers USING (customer_id)
-        ORDER BY name_folded, equipment_id
+        LEFT JOIN locations USING (location_id)
+        LEFT JOIN customers USING (customer_id)
+        ORDER BY name_folded, retired_on NULLS FIRST, equipment_id
         OFFSET %(skip)s
         LIMIT %(limit)s
         """,
-        term, skip, limit, own_text=True,
+        term, skip, limit, own_text=True, in_stock=in_stock,
     )
 
 
@@ -2316,10 +2432,11 @@ def serial_holder(serial_number: str) -> Equipment | None:
     """Return the equipment that has a serial number, however it is written, or None."""
     return fetch_one(
         """
-        SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost
+        SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost, retired_on,
+               coalesce(address, CASE WHEN retired_on IS NULL THEN 'in stock' ELSE 'written off' END) AS place
         FROM equipment
-        JOIN locations USING (location_id)
-        JOIN customers USING (customer_id)
+        LEFT JOIN locations USING (location_id)
+        LEFT JOIN customers USING (customer_id)
         WHERE serial_key(serial_number) = serial_key(%(serial_number)s)
         ORDER BY equipment_id
         """,

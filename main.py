@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import functools
 import os
 import re
 import sys
@@ -14,10 +15,37 @@ from typing import Any, NamedTuple
 
 import database
 from database import Bill, Customer, Location, Pause, Service
-from tracker import access, backup, bill_run, credits, errors, fields, interrupts, log, payments, reports, text
-from tracker.terminal import backups, commands, history, menus, people, pricing, prompts, screens, tables
+from tracker import (
+    access,
+    backup,
+    bill_run,
+    credits,
+    errors,
+    fields,
+    interrupts,
+    late_fees,
+    log,
+    notes,
+    payments,
+    reports,
+    text,
+)
+from tracker.terminal import (
+    backups,
+    closing,
+    commands,
+    devices,
+    history,
+    menus,
+    people,
+    pricing,
+    prompts,
+    screens,
+    tables,
+)
 from tracker.terminal.forms import (
     BILL_FIELDS,
+    CUSTOMER_CHANGES,
     CUSTOMER_FIELDS,
     EQUIPMENT_FIELDS,
     FIRST_DAY_FIELD,
@@ -42,6 +70,7 @@ from tracker.terminal.forms import (
     most_to_give_back,
     not_before,
     of_whom,
+    of_whom_open,
     save_once,
     save_payment,
     show_fields,
@@ -50,7 +79,18 @@ from tracker.terminal.forms import (
 )
 from tracker.terminal.menus import AccountMenu, run_account
 from tracker.terminal.paging import LEAVE, browse, show_lines
-from tracker.terminal.pick import BILL, CUSTOMER, EQUIPMENT, LOCATION, PAYMENT, SERVICE, look_up, pick, say_record
+from tracker.terminal.pick import (
+    BILL,
+    CUSTOMER,
+    EQUIPMENT,
+    LOCATION,
+    PAYMENT,
+    SERVICE,
+    look_up,
+    pick,
+    pick_or,
+    say_record,
+)
 from tracker.terminal.progress import Progress, during
 from tracker.terminal.prompts import ask, confirm, say
 from tracker.transfer import exporting
@@ -125,13 +165,21 @@ def add_new_customer(name: str, phone_number: str | None) -> int | None:
 
 
 def view_customer() -> None:
-    view(CUSTOMER, screens.CUSTOMERS, database.list_customers, open_account)
+    view(CUSTOMER, screens.CUSTOMERS, database.list_customers, open_account, "closed", view_closed_customers)
+
+
+def view_closed_customers() -> None:
+    browse(
+        screens.CUSTOMERS, database.list_closed_customers, lambda row: (row["closed_on"], row["customer_id"]), None,
+        str(database.count_closed_customers()), opens=open_account,
+        renew=lambda: (str(database.count_closed_customers()), "", None),
+    )
 
 
 @menus.changes
 def update_customer(customer: Customer | None = None) -> None:
     customer = of_whom(customer)
-    if row := change(CUSTOMER_FIELDS, customer, database.update_customer, customer["customer_id"]):
+    if row := change(CUSTOMER_CHANGES, customer, database.update_customer, customer["customer_id"]):
         say(f"Saved {CUSTOMER.name(row)}.")
 
 
@@ -139,16 +187,17 @@ def update_customer(customer: Customer | None = None) -> None:
 def delete_customer() -> None:
     customer = pick(CUSTOMER)
     contents = database.customer_contents(customer["customer_id"])
-    has_money = contents["bills"] or contents["payments"]
-    wanted = text.clean(customer["name"]) if has_money else "yes"
-    if confirm_delete(CUSTOMER.name(customer), contents, wanted):
+    if reason := database.why_kept(customer, contents):
+        prompts.refuse(reason)
+        return
+    if confirm_delete(CUSTOMER.name(customer), contents):
         database.delete_customer(customer["customer_id"], contents)
         say(f"Deleted {CUSTOMER.name(customer)}{deleted_with(contents)}.")
 
 
 @menus.changes
 def add_location(customer: Customer | None = None) -> None:
-    add_location_to(of_whom(customer))
+    add_location_to(of_whom_open(customer))
 
 
 def view_location() -> None:
@@ -282,21 +331,19 @@ def say_what_next_bill_does(service_id: int) -> None:
 
 @menus.changes
 def add_equipment(customer: Customer | None = None) -> None:
-    """Add a device to a location; in an account one after another, since a new site has several."""
-    location = location_of(customer)
+    """Add a device to a location or to stock; in an account and in stock one after another: several come at once."""
+    location = location_of(customer) if customer else pick_or(LOCATION, "stock")
+    add = functools.partial(database.add_equipment, location["location_id"] if location else None)
     given: dict[str, str] = {}
     while True:
-        equipment_id, new = fill_in(EQUIPMENT_FIELDS, database.add_equipment, location["location_id"], **given)
+        equipment_id, new = fill_in(EQUIPMENT_FIELDS, add, **given)
         say(f"Added equipment {equipment_id}, {new['equipment_name']}, worth {text.show_amount(new['cost'])}, "
-            f"to {location['address']}.")
-        name = ask("Another equipment name", fields.text(100), shown="no more") if customer else None
+            f"to {location['address'] if location else 'stock'}.")
+        several = customer or not location
+        name = ask("Another equipment name", fields.text(100), shown="no more") if several else None
         if name is None or name.casefold() in LEAVE:
             return
         given = {"equipment_name": name}
-
-
-def view_equipment() -> None:
-    view(EQUIPMENT, screens.EQUIPMENT, database.list_equipment, show_fields(screens.EQUIPMENT))
 
 
 @menus.changes
@@ -316,7 +363,7 @@ def delete_equipment() -> None:
 
 @menus.changes
 def add_bill(customer: Customer | None = None) -> None:
-    customer = of_whom(customer)
+    customer = of_whom_open(customer)
     (billing_id, credit), new = fill_in(BILL_FIELDS, add_new_bill, customer["customer_id"])
     say(f"Added bill {billing_id}, {new['description']}, {text.show_amount(new['amount'])} due {new['due_date']}, "
         f"to {customer['name']}{f'; {text.show_amount(credit)} of it paid from credit' if credit else ''}.")
@@ -530,6 +577,90 @@ def undo_bills() -> None:
         print(tables.table(screens.KEPT_BILLS, result["bills"]))
 
 
+@menus.changes
+def run_late_fees() -> None:
+    preview = commands.preview_late_fees()
+    if commands.confirm_late_fees(preview):
+        commands.charge_late_fees(preview["total"])
+
+
+@menus.changes
+def undo_late_fees() -> None:
+    last = late_fees.last_day()
+    if last is None:
+        late_fees.in_force()
+        print("There are no late fees.")
+        return
+    day = ask("Day", fields.past_day(database.today()), shown=str(last), default=last)
+    preview = late_fees.preview_undo(day)
+    if not preview["removed"] and not preview["kept"]:
+        say(f"No late fees were made on {day}.")
+        return
+    kept = f"; {preview['kept']} {'stays, since it was' if preview['kept'] == 1 else 'stay, since they were'} paid on"
+    if preview["removed"]:
+        say(f"This takes back {text.plural(preview['removed'], 'late fee')} of {day}, over "
+            f"{text.show_amount(preview['total'])}{kept if preview['kept'] else ''}.")
+        if not confirm("Type yes to take them back:"):
+            print("Nothing taken back.")
+            return
+    result = during("Taking late fees back", lambda: late_fees.undo(day))
+    print(f"Took back {text.plural(result['removed'], 'late fee')} of {day}." if result["removed"]
+          else "Nothing to take back.")
+    if result["bills"]:
+        were = "it was" if result["kept"] == 1 else "they were"
+        say(f"{text.plural(result['kept'], 'late fee')} stayed, since {were} "
+            f"paid on{'; the first are' if result['kept'] > len(result['bills']) else ''}:")
+        print(tables.table(screens.KEPT_BILLS, result["bills"]))
+
+
+@menus.changes
+def add_note(customer: Customer | None = None) -> None:
+    """Note what was said with a customer, or what they promised to pay, or both."""
+    customer = of_whom(customer)
+    note = ask("Note", fields.text(notes.LONGEST), shown="none")
+    until = ask("Promised until", fields.coming_day(database.today()), shown="no promise")
+    if not note and not until:
+        print("Nothing noted.")
+        return
+    amount = ask_promised_amount(customer["customer_id"]) if until else None
+    note_id = notes.add_note(customer["customer_id"], note, until, amount)
+    promise = f": {text.show_amount(amount)} promised until {until}" if until else ""
+    say(f"Added note {note_id} to {customer['name']}{promise}.")
+
+
+def ask_promised_amount(customer_id: int) -> Decimal:
+    owed = sum((bill["amount_due"] for bill in payments.unpaid_bills(customer_id)), Decimal(0))
+    if not owed:
+        return ask("Amount", fields.positive_amount)
+    return ask("Amount", fields.positive_amount, shown=text.show_amount(owed), default=owed)
+
+
+def view_notes(customer: Customer | None = None) -> None:
+    customer_id = of_whom(customer)["customer_id"]
+    browse(
+        screens.NOTES, lambda before, limit: [{**row, "promised": screens.promised(row)}
+                                              for row in notes.list_notes(customer_id, before, limit)],
+        lambda row: row["customer_note_id"], 0, str(notes.count_notes(customer_id)), opens=show_note,
+        renew=lambda: (str(notes.count_notes(customer_id)), "", None),
+    )
+
+
+def show_note(row: Mapping[str, Any]) -> bool:
+    """Show a note whole, and let it go if it is a mistake of today; tell whether it went."""
+    note = notes.get_note(row["customer_note_id"])
+    say(screens.note_line(note))
+    return note["may_go"] and menus.may_run(delete_note) and delete_note(note)
+
+
+@menus.changes
+def delete_note(note: notes.Note) -> bool:
+    if not confirm("Type yes to delete it, Enter keeps it:"):
+        return False
+    notes.delete_note(note["customer_note_id"])
+    say(f"Deleted note {note['customer_note_id']}.")
+    return True
+
+
 def aging_report() -> None:
     today = database.today()
     as_of = ask("As of", fields.past_day(today), shown="today")
@@ -608,6 +739,10 @@ CUSTOMERS_MENU = Menu("Manage Customers", {
     "3": ("Update customer", update_customer),
     "4": ("Delete customer", delete_customer),
     "5": ("History of a customer", customer_history),
+    "6": ("Close account", closing.close_account),
+    "7": ("Reopen account", closing.reopen_account),
+    "8": ("Erase a person", closing.erase_person),
+    "9": ("Merge two customers", closing.merge_customers),
 })
 LOCATIONS_MENU = Menu("Manage Locations", {
     "1": ("Add location to a customer", add_location),
@@ -628,10 +763,14 @@ SERVICES_MENU = Menu("Manage Services", {
 })
 EQUIPMENT_MENU = Menu("Manage Equipment", {
     "1": ("Add equipment to a location", add_equipment),
-    "2": ("View equipment", view_equipment),
+    "2": ("View equipment", devices.view_equipment),
     "3": ("Update equipment", update_equipment),
     "4": ("Delete equipment", delete_equipment),
     "5": ("History of equipment", lambda: history.show_history(EQUIPMENT)),
+    "6": ("In stock", devices.show_stock),
+    "7": ("Move or take back", devices.move_equipment),
+    "8": ("Swap", devices.swap_equipment),
+    "9": ("Write off", devices.write_off_equipment),
 })
 BILLING_MENU = Menu("Billing", {
     "1": ("Customers late on payments", late_customers),
@@ -649,6 +788,8 @@ BILLING_MENU = Menu("Billing", {
     "13": ("Credit note", add_credit_note),
     "14": ("Write-off", write_off),
     "15": ("Refund", refund),
+    "16": ("Late fees", run_late_fees),
+    "17": ("Undo late fees", undo_late_fees),
 })
 REPORTING_MENU = Menu("Reporting", {
     "1": ("All customers with full details", commands.show_accounts),
@@ -657,6 +798,7 @@ REPORTING_MENU = Menu("Reporting", {
     "4": ("Statement of a customer", customer_statement),
     "5": ("Revenue by date of issue", lambda: commands.show_revenue("issue")),
     "6": ("Changes", history.changes_menu),
+    "7": ("Equipment by model", lambda: commands.show_models(devices.open_device)),
 })
 ADMINISTRATION_MENU = Menu("Administration", {
     "1": ("Verify that the money adds up", commands.show_verification),
@@ -693,7 +835,9 @@ ACCOUNT_MENU = AccountMenu({
     "8": ("All payments", view_payments),
     "9": ("Statement", customer_statement),
     "10": ("History", customer_history),
+    "11": ("Note or promise", add_note),
     "12": ("Credit note", add_credit_note),
+    "13": ("All notes", view_notes),
 })
 
 

@@ -44,8 +44,9 @@ BEGIN
     END LOOP;
     FOREACH function IN ARRAY ARRAY[
         'allocations_changed()', 'payment_changed()', 'unsettle(bigint[], date[], date[])', 'services_unsettled()',
-        'pauses_unsettled()', 'prices_unsettled()', 'bill_unsettled()', 'lines_unsettled()', 'trail_added()',
-        'trail_changed()', 'trail_deleted()', 'restore_deleted(bigint, timestamptz, boolean)', 'acting_person()'
+        'pauses_unsettled()', 'prices_unsettled()', 'bill_unsettled()', 'lines_unsettled()', 'equipment_moved()',
+        'trail_added()', 'trail_changed()', 'trail_deleted()', 'restore_deleted(bigint, timestamptz, boolean)',
+        'acting_person()', 'customer_merged()', 'erase_person(bigint)'
     ]::regprocedure[] LOOP
         EXECUTE format('ALTER FUNCTION %s SECURITY DEFINER SET search_path = pg_catalog, %s, pg_temp',
                        function, of.schema);
@@ -132,18 +133,18 @@ BEGIN
     GRANT SELECT ON schema_version, customers, locations, services, equipment, billing, billing_items, payments,
                     payment_allocations, service_pauses, price_changes, unsettled_services, equipment_moves, customer_notes,
                     work_locks, verifications, backups, trail, billing_status, customer_credit, services_today,
-                    coming_prices
+                    coming_prices, promises
         TO isp_readonly;
     GRANT EXECUTE ON FUNCTION
         folded(text), serial_key(text), phone_country(text), phone_key(text), phone_keys(text, text),
-        same_phone(text, text, text), acting_person(), owed_on(date),
+        same_phone(text, text, text), acting_person(), owed_on(date), place_in_words(bigint, date),
         matching_customers(text[], text[], text, integer), matching_addresses(text[], integer),
         matching_accounts(text[], text[], text, integer), matching_locations(text[], text[], text, integer),
         deleted_rows(bigint, timestamptz, text)
     TO isp_readonly;
 
     -- Changing. Sums and what tells who did something are no admin's to write; rows go with what they belong to.
-    GRANT INSERT (name, phone_number, email), UPDATE (name, phone_number, email, closed_on, erased_on, merged_into), DELETE
+    GRANT INSERT (name, phone_number, email), UPDATE (name, phone_number, email, closed_on, merged_into), DELETE
         ON customers TO isp_admin;
     GRANT INSERT (customer_id, address), UPDATE (address), DELETE ON locations TO isp_admin;
     GRANT INSERT (location_id, service_name, cost, started_on, ended_on),
@@ -167,7 +168,8 @@ BEGIN
     GRANT INSERT (taken_at, path, bytes), UPDATE (checked_at) ON backups TO isp_admin;
     GRANT EXECUTE ON FUNCTION
         apply_credit(bigint[], bigint), change_prices(bigint[], numeric[], date), unsettle(bigint[], date[], date[]),
-        restore_deleted(bigint, timestamptz, boolean)
+        restore_deleted(bigint, timestamptz, boolean),
+        erase_person(bigint), refuse_closed(bigint, bigint)
     TO isp_admin;
     IF pg_has_role((SELECT datdba FROM pg_database WHERE datname = current_database()), 'USAGE') THEN
         EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO isp_admin', current_database());  -- for an import

@@ -13,7 +13,7 @@ import pytest
 from conftest import named
 
 import database
-from tracker import access, backup, bill_run, demo, payments, reports, trail, verify
+from tracker import access, backup, bill_run, demo, payments, reports, stock, trail, verify
 
 pytestmark = pytest.mark.slow
 
@@ -31,6 +31,9 @@ DEFINITIONS = {
         "ON public.billing USING gin (folded(description) gin_trgm_ops) WHERE (period IS NULL)",
     "payments_reference":
         "ON public.payments USING btree (folded(reference) text_pattern_ops) WHERE (reference IS NOT NULL)",
+    "equipment_in_stock":
+        "ON public.equipment USING btree (equipment_name_folded, equipment_id) "
+        "WHERE ((location_id IS NULL) AND (retired_on IS NULL))",
     "services_location_id": "ON public.services USING btree (location_id)",
     "equipment_location_id": "ON public.equipment USING btree (location_id)",
     "billing_items_billing_id": "ON public.billing_items USING btree (billing_id)",
@@ -85,7 +88,8 @@ QUESTIONS = {
                               lambda: database.find_customers("kafo harbour"),
                               lambda: database.similar_customers("Ada Okafor", None)],
     "services_name_search": [lambda: database.find_services("fibre"), lambda: database.find_services("fibre 100")],
-    "equipment_name_search": [lambda: database.find_equipment("router")],
+    "equipment_name_search": [lambda: database.find_equipment("router"), lambda: stock.list_of_model("Router")],
+    "equipment_in_stock": [stock.list_stock],
     "billing_description_search": [lambda: database.find_bills("setup")],
     "payments_reference": [lambda: payments.find_payments("TX-1"),
                            lambda: payments.repeats(30, Decimal("29.90"), database.today(), "TX-1")],

@@ -47,7 +47,8 @@ class Walk:
         self.sql("""
             ALTER TABLE trail
                 ALTER changed_at SET DEFAULT CURRENT_DATE - 3 + time '09:00',
-                ALTER person SET DEFAULT 'ada', ALTER login SET DEFAULT 'ada'
+                ALTER person SET DEFAULT 'ada', ALTER login SET DEFAULT 'ada';
+            ALTER TABLE equipment_moves ALTER moved_by SET DEFAULT 'ada'
         """)
 
     def shot(self, name: str, *answers: str | Callable[[], object], whole: bool = False,
@@ -235,19 +236,55 @@ def customers(walk: Walk) -> None:
     walk.shot("add-refused", "1", ENTER, "x" * 201, "Noor\u200b", "Noor", "12", "call me", CTRL_C)
     walk.shot("known-phone", "1", "Zoe Okafor", "+442079460958", "no")
     walk.shot("known-phone-added", "1", "Zoe Okafor", "+442079460958", "yes")
-    walk.shot("update", "3", "8", instead("Zoë Okafor"), instead("555 0199"))
-    walk.shot("update-kept", "3", "8", ENTER, ENTER)
+    walk.shot("update", "3", "8", instead("Zoë Okafor"), instead("555 0199"), "zoe@example.com")
+    walk.shot("update-kept", "3", "8", ENTER, ENTER, ENTER)
+    walk.shot("account-with-email", "2", "zoe@")
     walk.shot("update-refused", "3", "8", ENTER, instead("12"), CTRL_C)
     walk.shot("delete", "4", "8", "yes")
     walk.shot("not-deleted", "4", "6", "no")
     walk.shot("delete-with-sites", "4", "6", "yes")
-    walk.shot("not-deleted-by-yes", "4", "1", "yes", "no")
-    walk.shot("delete-with-money", "4", "1", "ada okafor")
+    walk.shot("delete-with-money", "4", "1")
     walk.shot("delete-changed-meanwhile", "4", "7",
               lambda: walk.sql("INSERT INTO locations (customer_id, address) VALUES (7, 'Here')"), "yes")
     walk.shot("delete-left", "4", "7", CTRL_D)
     walk.shot("gone-meanwhile", "3", "7", lambda: walk.sql("DELETE FROM customers WHERE customer_id = 7"),
-              instead("Noor"), ENTER)
+              instead("Noor"), ENTER, ENTER)
+
+
+def closing(walk: Walk) -> None:
+    """Accounts that end; none that is closed has a service, whose last bill is another one every day."""
+    provider(walk)
+    walk.location(5, "3 Mill Lane", {}, {"Antenna": ("AN-7", "140.25")})
+    twin = walk.customer("Ada Okafor-Li", "+44 20 7946 0958")
+    walk.location(twin, "1 Harbour Street", {"TV": "12"})
+    noor = walk.customer("Noor Haddad", "555 0177")
+    walk.start()
+    walk.go("1")
+    walk.shot("not-closed", "6", "1", ENTER, "left", "no")
+    walk.shot("closed", "6", "5", walk.day(-3), ENTER, "yes")
+    walk.shot("closed-already", "6", "5")
+    walk.shot("list-of-closed", "2", "closed")
+    walk.go(ENTER)
+    walk.shot("found", "2", "mill lane")
+    walk.go(ENTER)
+    walk.shot("account", "2", "5")
+    walk.go("0")
+    walk.shot("known", "1", "Cyd O'Hara", "555 0999", "no")
+    walk.go("0", "2")
+    walk.shot("nothing-added", "1", "5")
+    walk.go("0", "1")
+    walk.shot("not-erased-with-credit", "8", "5")
+    walk.shot("reopened", "7", "5", "yes")
+    walk.shot("not-closed-yet", "7", "5")
+    walk.shot("erased-when-closed", "8", str(noor))
+    walk.shot("closed-with-nothing", "6", str(noor), walk.day(-3), "yes")
+    walk.shot("not-erased", "8", str(noor), "yes", "no")
+    walk.shot("erased", "8", str(noor), "noor haddad")
+    walk.shot("erased-account", "2", str(noor))
+    walk.shot("not-merged", "9", "1", str(twin), "no")
+    walk.shot("merged", "9", "1", str(twin), "yes")
+    walk.shot("merged-id", "2", str(twin))
+    walk.shot("not-merged-with-itself", "9", "1", "1")
 
 
 def locations(walk: Walk) -> None:
@@ -283,9 +320,9 @@ def services(walk: Walk) -> None:
     walk.shot("one", "2", "1")
     walk.shot("one-long", "2", "service 5")
     walk.shot("no-such-id", "2", "999", "nothing", CTRL_D)
-    walk.shot("add", "1", "location 2", "Television", "12")
+    walk.shot("add", "1", "location 2", "Television", "12", "always")
     walk.shot("add-refused", "1", "location 2", ENTER, "x" * 101, "Television", ENTER, "-1", "1.999", "12,50",
-              "12345678901", CTRL_D)
+              "12345678901", "12", "soon", CTRL_D)
     walk.shot("update", "3", "1", instead("Fibre 1000"), instead("59.9"))
     walk.shot("update-kept", "3", "1", ENTER, ENTER)
     walk.shot("update-refused", "3", "1", ENTER, instead("free"), CTRL_C)
@@ -293,10 +330,11 @@ def services(walk: Walk) -> None:
     walk.shot("delete", "4", "1", "YES")
     walk.shot("delete-left", "4", "service 2", CTRL_C)
     walk.shot("location-gone-meanwhile", "1", "location 2", "Fibre",
-              lambda: walk.sql("DELETE FROM locations WHERE location_id = 2"), "10")
+              lambda: walk.sql("DELETE FROM locations WHERE location_id = 2"), "10", ENTER)
 
 
 def equipment(walk: Walk) -> None:
+    walk.set_trail()
     provider(walk)
     walk.start()
     walk.go("4")
@@ -315,6 +353,39 @@ def equipment(walk: Walk) -> None:
     walk.shot("not-deleted", "4", "1", ENTER)
     walk.shot("delete", "4", "1", "yes")
     walk.shot("delete-left", "4", "2", CTRL_C)
+
+
+def stock(walk: Walk) -> None:
+    """Devices that come into stock, are moved, swapped and written off."""
+    walk.set_trail()
+    provider(walk)
+    walk.start()
+    walk.go("4")
+    walk.shot("nothing-in-stock", "6")
+    walk.shot("add-to-stock", "1", "stock", "Router AX3000", "RT-2222", "89", "Router AX3000", "RT-3333", "85", ENTER)
+    walk.shot("in-stock", "6")
+    walk.stays = True
+    walk.shot("opened", "4")
+    walk.stays = False
+    walk.shot("move-from-stock", "7", "RT-2222", "location 2")
+    walk.shot("take-back", "7", "equipment 2", "stock")
+    walk.shot("there-already", "7", "equipment 2", "stock", CTRL_C)
+    walk.shot("swap", "8", "RT-9E3779B1", ENTER, "rt 3333")
+    walk.shot("swap-for-a-new-one", "8", "RT-2222", "written off", "new", "Router AX6000", "RT-4444", "129")
+    walk.shot("swap-refused", "8", "RT-9E3779B1", "RT-3333", "sold", "stock", "RT-4444", "equipment 6", CTRL_C)
+    walk.shot("not-written-off", "9", "RT-9E3779B1", "no")
+    walk.shot("written-off", "9", "RT-9E3779B1", "yes")
+    walk.shot("written-off-already", "9", "RT-9E3779B1")
+    walk.shot("places", "2", "RT-9E3779B1")
+    walk.shot("moved-meanwhile", "7", "RT-3333",
+              lambda: walk.sql("UPDATE equipment SET location_id = NULL WHERE serial_number = 'RT-3333'"), "location 3")
+    walk.shot("in-stock-then", "6")
+    walk.shot("history", "5", "equipment 5")
+    walk.go("0", "0", "6")
+    walk.shot("by-model", "7")
+    walk.stays = True
+    walk.shot("who-has-it", "3")
+    walk.shot("who-has-it-opened", "6")
 
 
 def bills(walk: Walk) -> None:
@@ -489,6 +560,7 @@ def revenue(walk: Walk) -> None:
 
 
 def searches(walk: Walk) -> None:
+    walk.set_trail()
     provider(walk)
     for number in range(1, 26):
         walk.customer(f"Tenant {number}", f"556 {number:04}")
@@ -793,5 +865,6 @@ def read_only(walk: Walk) -> None:
     walk.shot("nobody", "Noor", whole=True)
 
 
-WALKS = (nothing, customers, locations, services, equipment, bills, payments, bill_run, reports, revenue, searches,
-         accounts, paging, imports, exports, administration, last_backup, trail, deletions, read_only)
+WALKS = (nothing, customers, closing, locations, services, equipment, stock, bills, payments, bill_run, reports,
+         revenue, searches, accounts, paging, imports, exports, administration, last_backup, trail,
+         deletions, read_only)

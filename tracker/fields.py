@@ -21,6 +21,7 @@ INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u061c\u200b\u200e\u200f\u2060\ufeff")
 UNWANTED = {"Cc": "control", "Cf": "format", "Cs": "invalid", "Zl": "line-break", "Zp": "line-break"}
 
 LONGEST_PHONE = 32
+LONGEST_EMAIL = 254
 EXTENSION = re.compile(r"[ ,;]*(extension|ext\.?|x|#) ?[0-9]{1,6}$", re.IGNORECASE | re.ASCII)
 RESERVED_LOGINS = ("isp_readonly", "isp_admin", "public", "none")
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 200
@@ -65,6 +66,14 @@ def phone(answer: str) -> str:
     if len(number) > LONGEST_PHONE:
         raise ValueError(f"Enter a phone number of at most {LONGEST_PHONE} characters.")
     return number
+
+
+def email(answer: str) -> str:
+    """Parse an e-mail address: one @ between two parts without spaces, which is all that can be told of one."""
+    value = text(LONGEST_EMAIL)(answer)
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", value):
+        raise ValueError("Enter an e-mail address, such as name@example.com.")
+    return value
 
 
 def phone_like(term: str) -> str | None:
@@ -227,6 +236,12 @@ def port(answer: str) -> int:
     if not re.fullmatch(r"[0-9]{1,5}", answer, re.ASCII) or int(answer) > 65535:
         raise ValueError("Enter a port from 1 to 65535, or 0 for one that is free.")
     return int(answer)
+
+
+def referred_customer(term: str) -> int | None:
+    """Return the customer's ID in a reference such as C123, which a transfer is to name; None where it is no such."""
+    found = re.fullmatch("[Cc] ?0*([1-9][0-9]{0,17})", term.strip(), re.ASCII)
+    return int(found[1]) if found else None
 
 
 def is_id(answer: str) -> bool:

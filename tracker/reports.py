@@ -22,7 +22,7 @@ from database import (
 )
 from tracker.cursor import Cursor, Row, be_patient
 
-LATEST_PAID = 3
+LATEST_PAID, LATEST_NOTES = 3, 3
 Sort = Literal["oldest", "amount", "name"]
 After = tuple[Any, int]  # oldest_due_date, amount or name of the last row of a page, and its customer_id
 
@@ -32,14 +32,28 @@ class LateTotal(TypedDict):
     amount: Decimal
 
 
+class Promise(TypedDict):
+    """A promise to pay, until a day that is ISO text; state is open or broken."""
+
+    amount: Decimal
+    until: str
+    state: str
+
+
 class LateCustomer(TypedDict):
+    """reference is what a transfer is to name, so that who paid is found; promise is that of today alone."""
+
     customer_id: int
     name: str
     phone_number: str | None
+    closed_on: date | None
     amount_late: Decimal
     oldest_due_date: date
     days_late: int
     last_payment_date: date | None
+    email: str | None
+    reference: str
+    promise: Promise | None
 
 
 class SiteService(TypedDict):
@@ -92,15 +106,32 @@ class SettledBill(TypedDict):
     last_payment_date: str | None
 
 
+class LatestNote(TypedDict):
+    """What was noted of a customer; state is what has become of its promise: open, kept or broken."""
+
+    customer_note_id: int
+    noted_on: str
+    noted_by: str
+    note: str | None
+    promised_until: str | None
+    promised_amount: Decimal | None
+    state: str | None
+
+
 class Account(TypedDict):
     """What a customer has and owes. Days inside lists are ISO text.
 
-    unpaid_bills begin with the one due first; paid_bills are the LATEST_PAID latest of paid_bill_count, latest first.
+    unpaid_bills begin with the one due first; paid_bills are the LATEST_PAID latest of paid_bill_count, latest first,
+    and notes the LATEST_NOTES latest of note_count. promise is as in the late list.
     """
 
     customer_id: int
     name: str
     phone_number: str | None
+    email: str | None
+    closed_on: date | None
+    erased_on: date | None
+    merged_into: int | None
     customer_since: date
     locations: list[Site]
     monthly_total: Decimal
@@ -109,6 +140,9 @@ class Account(TypedDict):
     paid_bill_count: int
     amount_due: Decimal
     credit: Decimal
+    promise: Promise | None
+    notes: list[LatestNote]
+    note_count: int
 
 
 class Ages(TypedDict):
@@ -208,6 +242,15 @@ MEANT = {
         WHERE coalesce(is_meant, false) AND coalesce(amount, 0) > 0
     """,
 }
+# The promise that matters of the customer who stands in the row of that name: the open one that ends first, else the
+# broken one that ended last.
+PROMISE_OF = """
+    SELECT json_build_object('amount', promised_amount::numeric(12,2), 'until', promised_until, 'state', state)
+    FROM promises
+    WHERE promises.customer_id = {}.customer_id AND state <> 'kept'
+    ORDER BY state DESC, CASE state WHEN 'open' THEN promised_until END, promised_until DESC, customer_note_id DESC
+    LIMIT 1
+"""
 AGES = """
     coalesce(sum(amount) FILTER (WHERE days <= 0), 0)               AS not_due,
     coalesce(sum(amount) FILTER (WHERE days BETWEEN 1 AND 30), 0)   AS days_30,
@@ -332,14 +375,17 @@ def _late_customers(cur: Cursor, asked: _Asked) -> None:
             ORDER BY place, customer_id
             LIMIT %(limit)s
         )
-        SELECT customer_id, name, phone_number, total AS amount_late, oldest_due_date,
+        SELECT customer_id, name, phone_number, closed_on, total AS amount_late, oldest_due_date,
                coalesce(%(as_of)s::date, CURRENT_DATE) - oldest_due_date AS days_late,
                (SELECT max(paid_on)
                 FROM payments
                 WHERE payments.customer_id = page.customer_id AND kind = 'payment'
                   AND CASE WHEN %(as_of)s::date < CURRENT_DATE
                       THEN paid_on <= %(as_of)s AND (voided_on IS NULL OR voided_on > %(as_of)s)
-                      ELSE voided_at IS NULL END) AS last_payment_date
+                      ELSE voided_at IS NULL END) AS last_payment_date,
+               email, 'C' || customer_id AS reference,
+               CASE WHEN coalesce(%(as_of)s::date, CURRENT_DATE) = CURRENT_DATE
+               THEN ({PROMISE_OF.format("page")}) END AS promise
         FROM page
         JOIN customers USING (customer_id)
         ORDER BY place, customer_id
@@ -352,37 +398,38 @@ def _late_customers(cur: Cursor, asked: _Asked) -> None:
 def get_account(customer_id: int) -> Account:
     """Return a customer's account; raise NotFound if there is none."""
     with reading() as cur:
-        _accounts(cur, customer_id, 0, 1)
+        _accounts(cur, customer_id, 0, 1, closed=True)
         return cast(Account, existing("customer", customer_id, cur.fetchone()))
 
 
 @retried
-def list_accounts(after: int = 0, limit: int = 20) -> list[Account]:
-    """Return the accounts of the customers whose IDs follow after."""
+def list_accounts(after: int = 0, limit: int = 20, closed: bool = False) -> list[Account]:
+    """Return the accounts of the customers whose IDs follow after, with those that are closed if wanted."""
     with reading() as cur:
-        _accounts(cur, None, after, limit)
+        _accounts(cur, None, after, limit, closed)
         return cast(list[Account], cur.fetchall())
 
 
-def each_account() -> Iterator[Account]:
+def each_account(closed: bool = False) -> Iterator[Account]:
     """Yield every account, a batch at a time: between batches no transaction is open."""
     after = 0
-    while batch := list_accounts(after):
+    while batch := list_accounts(after, closed=closed):
         yield from batch
         after = batch[-1]["customer_id"]
 
 
-def stream_accounts() -> Iterator[Account]:
+def stream_accounts(closed: bool = False) -> Iterator[Account]:
     """Yield every account, in flat memory."""
-    yield from stream(lambda cur: _accounts(cur, None, 0, None))
+    yield from stream(lambda cur: _accounts(cur, None, 0, None, closed))
 
 
 def _accounts(
-    cur: Cursor, customer_id: int | None, after: int, limit: int | None
+    cur: Cursor, customer_id: int | None, after: int, limit: int | None, closed: bool
 ) -> None:
     cur.execute(
-        """
-        SELECT customer.customer_id, customer.name, customer.phone_number, customer.created_at::date AS customer_since,
+        f"""
+        SELECT customer.customer_id, customer.name, customer.phone_number, customer.email, customer.closed_on,
+               customer.erased_on, customer.merged_into, customer.created_at::date AS customer_since,
                coalesce(site.locations, '[]')          AS locations,
                coalesce(site.monthly_total, 0)         AS monthly_total,
                coalesce(unpaid.bills, '[]')            AS unpaid_bills,
@@ -394,7 +441,12 @@ def _accounts(
                coalesce(unpaid.amount_due, 0)          AS amount_due,
                coalesce((SELECT credit
                          FROM customer_credit
-                         WHERE customer_credit.customer_id = customer.customer_id), 0) AS credit
+                         WHERE customer_credit.customer_id = customer.customer_id), 0) AS credit,
+               ({PROMISE_OF.format("customer")}) AS promise,
+               coalesce(noted.notes, '[]')             AS notes,
+               (SELECT count(*)
+                FROM customer_notes
+                WHERE customer_notes.customer_id = customer.customer_id) AS note_count
         FROM customers AS customer
         CROSS JOIN LATERAL (
             SELECT json_agg(json_build_object(
@@ -463,12 +515,30 @@ def _accounts(
                 LIMIT %(latest)s
             ) AS latest
         ) AS paid
+        CROSS JOIN LATERAL (
+            SELECT json_agg(json_build_object(
+                       'customer_note_id', customer_note_id, 'noted_on', noted_on, 'noted_by', noted_by, 'note', note,
+                       'promised_until', promised_until, 'promised_amount', promised_amount::numeric(12,2),
+                       'state', (SELECT state
+                                 FROM promises
+                                 WHERE promises.customer_note_id = latest.customer_note_id)
+                   ) ORDER BY customer_note_id DESC) AS notes
+            FROM (
+                SELECT *
+                FROM customer_notes
+                WHERE customer_notes.customer_id = customer.customer_id
+                ORDER BY customer_note_id DESC
+                LIMIT %(latest_notes)s
+            ) AS latest
+        ) AS noted
         WHERE (%(customer_id)s::bigint IS NULL OR customer.customer_id = %(customer_id)s)
           AND customer.customer_id > %(after)s
+          AND (%(customer_id)s::bigint IS NOT NULL OR closed_on IS NULL OR %(closed)s AND merged_into IS NULL)
         ORDER BY customer.customer_id
         LIMIT %(limit)s
-        """,
-        {"customer_id": customer_id, "after": after, "limit": limit, "latest": LATEST_PAID},
+        """,  # noqa: S608 (PROMISE_OF holds no value)
+        {"customer_id": customer_id, "after": after, "limit": limit, "latest": LATEST_PAID,
+         "latest_notes": LATEST_NOTES, "closed": closed},
     )
 
 

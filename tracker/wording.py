@@ -24,11 +24,12 @@ NAMES = {
 }
 LABELS = {
     "service_name": "name", "equipment_name": "name", "amount_billed": "amount", "services.cost": "monthly cost",
-    "equipment.cost": "worth",
+    "equipment.cost": "worth", "location_id": "location", "retired_on": "written off on", "email": "e-mail",
 }
-AMOUNTS = ("cost", "amount", "amount_billed", "amount_paid", "amount_allocated", "amount_left", "amount_due")
-COLUMNS = ("name", "phone_number", "address", "service_name", "equipment_name", "serial_number", "cost", "description",
-           "amount_billed", "due_date")  # as forms ask for them; the trail has no order
+AMOUNTS = ("cost", "amount", "amount_billed", "amount_paid", "amount_allocated", "amount_left", "amount_due",
+           "promised_amount")
+COLUMNS = ("name", "phone_number", "email", "address", "service_name", "equipment_name", "serial_number", "cost",
+           "description", "amount_billed", "due_date")  # as forms ask for them; the trail has no order
 FOLLOWS = ("serial_repeat", "voided_on", "void_reason")  # from a change that the line tells
 
 
@@ -97,12 +98,13 @@ def of_what(table: str, record: Row) -> str:
     if table == "customers":
         return ""
     return (f", of customer {record['customer_id']}" if "customer_id" in record else
-            f", at location {record['location_id']}" if "location_id" in record else "")
+            f", at location {record['location_id']}" if record.get("location_id") else "")
 
 
 def device(row: Row) -> str:
     """Return equipment as sentences name it, with where it is and whose."""
-    return f"equipment {row['equipment_id']}, {row['equipment_name']}, at {row['address']}, of {row['name']}"
+    where = f"at {row['address']}, of {row['name']}" if row["address"] else row["place"]
+    return f"equipment {row['equipment_id']}, {row['equipment_name']}, {where}"
 
 
 def what_was_done(change: Row, name: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar, overload
 
 import database
 from database import Customer, Hits
-from tracker import errors, fields, payments, text, wording
+from tracker import accounts, errors, fields, payments, text, wording
 from tracker.terminal import prompts, screens, tables
 from tracker.terminal.paging import fitting, turn_page
 from tracker.terminal.prompts import ask, say
@@ -39,10 +39,24 @@ def of_customer(list_all: Callable[[int, int, int], Sequence[Row]]) -> Callable[
     return lambda customer: list_all(0, database.MOST_COUNTED, customer["customer_id"])
 
 
+def get_customer(customer_id: int) -> Customer:
+    """Return a customer, or the one who they were merged into, saying so."""
+    customer = database.get_customer(customer_id)
+    if customer["merged_into"]:
+        say(accounts.merged(customer))
+        return database.get_customer(customer["merged_into"])
+    return customer
+
+
+def customer_name(row: Row) -> str:
+    closed = f", closed {row['closed_on']}" if row["closed_on"] else ""
+    return f"customer {row['customer_id']}, {row['name']}, {row['phone_number'] or 'no phone number'}{closed}"
+
+
 CUSTOMER = Kind(
     "customer", "customers", "customer_id",
-    database.get_customer, database.find_customers, screens.CUSTOMER_HITS,
-    lambda row: f"customer {row['customer_id']}, {row['name']}, {row['phone_number'] or 'no phone number'}",
+    get_customer, database.find_customers, screens.CUSTOMER_HITS,
+    customer_name,
 )
 LOCATION = Kind(
     "location", "locations", "location_id",
@@ -61,6 +75,11 @@ EQUIPMENT = Kind(
     database.get_equipment, database.find_equipment, screens.EQUIPMENT,
     wording.device,
     of_customer(database.list_equipment),
+)
+STOCKED = Kind(
+    "equipment in stock", "equipment", "equipment_id",
+    database.get_equipment, functools.partial(database.find_equipment, in_stock=True), screens.STOCK_HITS,
+    wording.device,
 )
 BILL = Kind(
     "bill", "billing", "billing_id",
@@ -87,12 +106,24 @@ def pick(kind: Kind[Record]) -> Record:
             return say_record(kind, row)
 
 
+def pick_or(kind: Kind[Record], word: str) -> Record | None:
+    """Ask for a record as pick does, or for a word, which is None."""
+    while True:
+        answer = ask_for(kind, instead=word)
+        if answer.casefold() == word:
+            return None
+        if row := look_up(kind, answer):
+            return say_record(kind, row)
+
+
 @overload
-def ask_for(kind: Kind[Record]) -> str: ...
+def ask_for(kind: Kind[Record], *, instead: str = "") -> str: ...
 @overload
-def ask_for(kind: Kind[Record], shown: str) -> str | None: ...
-def ask_for(kind: Kind[Record], shown: str | None = None) -> str | None:
+def ask_for(kind: Kind[Record], shown: str, *, instead: str = "") -> str | None: ...
+def ask_for(kind: Kind[Record], shown: str | None = None, *, instead: str = "") -> str | None:
     """Ask for a record; 0 and q leave, and so does Enter alone, unless shown says what else that does.
+
+    instead is a word that may be answered, too.
 
     Piped, they are rather values that a script did not have, and what follows them is no choice from a menu.
     """
@@ -103,7 +134,7 @@ def ask_for(kind: Kind[Record], shown: str | None = None) -> str | None:
             raise ValueError("Enter an ID, or part of a name, phone number, address or serial number.")
         return fields.text(300)(answer)
 
-    label = f"{kind.noun.capitalize()} (ID or search)"
+    label = f"{kind.noun.capitalize()} (ID or search{f', or {instead}' if instead else ''})"
     return ask(label, parse) if shown is None else ask(label, parse, shown=shown)
 
 
@@ -115,7 +146,7 @@ def look_up(kind: Kind[Record], answer: str) -> Record | None:
     if fields.is_id(answer) and not answer.startswith("0"):
         return _by_number(kind, answer)
     noun, _, number = answer.casefold().partition(" ")
-    if noun == kind.noun and (row := _existing(kind, number)):
+    if noun == kind.noun.partition(" ")[0] and (row := _existing(kind, number)):
         return row
     if noun == "customer" and kind.of_customer and (customer := _existing(CUSTOMER, number)):
         return _choose_hit(kind, answer, among(kind.of_customer(customer)))

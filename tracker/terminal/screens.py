@@ -8,15 +8,18 @@ from decimal import Decimal
 from typing import Any
 
 from database import ComingPrice, Server, Upgrade
-from tracker import settings
+from tracker import late_fees, settings
+from tracker.accounts import Closing, Standing
 from tracker.backup import Kept, Noted
 from tracker.bill_run import Preview
+from tracker.notes import Note
 from tracker.payments import Payment
 from tracker.prices import Change
 from tracker.prices import Preview as PricePreview
 from tracker.reports import (
     Account,
     AgedTotal,
+    LatestNote,
     LateTotal,
     MonthlyRevenue,
     OpenBill,
@@ -25,6 +28,8 @@ from tracker.reports import (
     Site,
     Statement,
 )
+from tracker.settings import LateFee
+from tracker.stock import Model, PlaceOfDevice, StockTotal
 from tracker.terminal import tables
 from tracker.terminal.tables import (
     BOLD,
@@ -38,19 +43,39 @@ from tracker.terminal.tables import (
     days_late,
     indented,
     numbers,
+    promises,
     spread,
     styled,
     words,
 )
-from tracker.text import clean, plural, show_amount, show_size
+from tracker.text import clean, plural, show_amount, show_promise, show_size
 from tracker.verify import Checked
 from tracker.wording import how_paid
 
 BAR = 24
 ENTRY = 20  # how wide a statement's entries must be to stand beside their amounts
 FAR_OFF = 92
-CUSTOMERS = [numbers("ID", "customer_id"), words("Name", "name"), codes("Phone number", "phone_number")]
+CLOSED = dates("Closed", "closed_on")._replace(seldom=True)
+CUSTOMERS = [
+    numbers("ID", "customer_id"), words("Name", "name"), codes("Phone number", "phone_number"),
+    words("E-mail", "email")._replace(spare=1, seldom=True), CLOSED,
+]
 CUSTOMER_HITS = [*CUSTOMERS, words("Address", "address")]
+SERVICES_TO_END = [
+    numbers("ID", "service_id"), words("Service", "service_name"), words("Address", "address"),
+]
+DEVICES_THERE = [
+    numbers("ID", "equipment_id"), words("Equipment", "equipment_name"), codes("Serial number", "serial_number"),
+    words("Address", "address"),
+]
+TO_MERGE = [
+    numbers("ID", "customer_id"), words("Name", "name"), codes("Phone number", "phone_number"),
+    words("E-mail", "email")._replace(seldom=True), CLOSED, numbers("Locations", "locations"),
+    numbers("Services", "services"), numbers("Equipment", "equipment")._replace(spare=2),
+    numbers("Notes", "notes")._replace(spare=1),
+    numbers("Bills", "bills"), numbers("Payments", "payments"), amounts("To pay", "amount_due"),
+    amounts("Credit", "credit"),
+]
 LOCATIONS = [numbers("ID", "location_id"), words("Address", "address"), words("Customer", "name")]
 SERVICES = [
     numbers("ID", "service_id"), words("Service", "service_name"), amounts("Monthly", "cost"),
@@ -61,7 +86,14 @@ PLANS = [words("Service", "service_name"), numbers("Services", "services"), amou
 PRICED = [numbers("ID", "service_id"), amounts("Today", "cost"), words("Address", "address"), words("Customer", "name")]
 EQUIPMENT = [
     numbers("ID", "equipment_id"), words("Equipment", "equipment_name"), codes("Serial number", "serial_number"),
-    amounts("Worth", "cost", spare=1), words("Address", "address"), words("Customer", "name"),
+    amounts("Worth", "cost", spare=1), words("Address", "place"), words("Customer", "name"),
+]
+STOCK_HITS = [column for column in EQUIPMENT if column.key not in ("place", "name")]
+STOCK = [*STOCK_HITS, dates("Since", "since")]
+MODELS = [
+    words("Equipment", "equipment_name"), numbers("At customers", "at_customers"),
+    amounts("Worth", "worth_at_customers"), numbers("In stock", "in_stock"), amounts("Worth", "worth_in_stock"),
+    numbers("In all", "devices"), amounts("Worth", "worth"),
 ]
 BILLS = [
     numbers("ID", "billing_id"), words("Customer", "name"), words("Description", "description"),
@@ -75,9 +107,17 @@ BILL_FIELDS = [
 UNPAID_BILLS = [column for column in BILLS if column.key != "name"]
 BILLS_OF_CUSTOMER = [*UNPAID_BILLS, dates("Deleted", "cancelled_on")]
 LATE = [
-    numbers("ID", "customer_id"), words("Customer", "name"), codes("Phone number", "phone_number"),
+    numbers("ID", "customer_id"), words("Customer", "name"), codes("Phone number", "phone_number"), CLOSED,
     amounts("Late", "amount_late"), dates("Oldest due", "oldest_due_date"), days_late("Days", spare=2),
-    dates("Last paid", "last_payment_date", spare=1),
+    dates("Last paid", "last_payment_date", spare=1), promises("Promise"),
+]
+NOTES = [
+    numbers("ID", "customer_note_id"), dates("Day", "noted_on"), words("Who", "noted_by"), words("Note", "note"),
+    codes("Promise", "promised"),
+]
+LATE_BILLS = [
+    numbers("ID", "billing_id"), words("Customer", "name"), words("Description", "description"),
+    dates("Due", "due_date"), days_late("Late"), amounts("To pay", "amount_due"),
 ]
 AGING = [
     numbers("ID", "customer_id"), words("Customer", "name"), amounts("Current", "not_due"), amounts("1-30", "days_30"),
@@ -129,14 +169,46 @@ def account_lines(row: Account) -> Iterator[str]:
         yield "  No locations."
     yield from _unpaid_bills(row["unpaid_bills"])
     yield from _paid_bills(row["paid_bills"], row["paid_bill_count"])
+    yield from _latest_notes(row["notes"], row["note_count"])
 
 
 def account_head(row: Account) -> Iterator[str]:
     """Yield who the customer is and how the account stands."""
     name = clean(f"Customer {row['customer_id']}  {row['name']}")
     yield from spread(name, clean(row["phone_number"]), left_style=BOLD)
+    if row["email"]:
+        yield from indented(f"E-mail {clean(row['email'])}", 2)
+    if row["closed_on"]:
+        erased = f", erased {row['erased_on']}" if row["erased_on"] else ""
+        yield from map(bold, indented(f"Closed {row['closed_on']}{erased}", 2))
     yield from map(bold, indented(f"Monthly total {show_amount(row['monthly_total'])}, to pay "
                                   f"{show_amount(row['amount_due'])}, credit {show_amount(row['credit'])}", 2))
+    if row["promise"]:
+        style = OVERDUE if row["promise"]["state"] == "broken" else None
+        said = show_promise(row["promise"])
+        yield from (styled(line, style) for line in indented(f"{said[0].upper()}{said[1:]}", 2))
+
+
+def closing_lines(closing: Closing, last_day: date, due_date: date) -> Iterator[str]:
+    """Yield what closing an account would end, and what is there."""
+    ending = [service for service in closing["services"] if not service["begins_later"]]
+    never_run = [service for service in closing["services"] if service["begins_later"]]
+    if ending:
+        yield f"Services that end on {last_day}; what they ran for is billed or credited, due {due_date}:"
+        yield tables.table(SERVICES_TO_END, ending)
+    if never_run:
+        yield "Services that would begin later, and never run:"
+        yield tables.table(SERVICES_TO_END, never_run)
+    if not closing["services"]:
+        yield "No services end."
+    if closing["equipment"]:
+        yield "Devices there:"
+        yield tables.table(DEVICES_THERE, closing["equipment"])
+    yield f"Until now: {standing(closing)}"
+
+
+def standing(stands: Standing) -> str:
+    return f"To pay {show_amount(stands['amount_due'])}, credit {show_amount(stands['credit'])}."
 
 
 def location_lines(site: Site) -> Iterator[str]:
@@ -204,6 +276,29 @@ def _paid_bills(bills: list[SettledBill], count: int) -> Iterator[str]:
         yield f"    and {count - len(bills)} earlier"
 
 
+def _latest_notes(notes: list[LatestNote], count: int) -> Iterator[str]:
+    if not notes:
+        return
+    yield f"  {bold('Notes')}"
+    for note in notes:
+        yield from indented(note_line(note), 4)
+    if count > len(notes):
+        yield f"    and {count - len(notes)} earlier"
+
+
+def note_line(note: Note | LatestNote) -> str:
+    """Return a note as a line: the day, who, what was said, what was promised and what has become of that."""
+    promise = f"promised {promised(note)}" if note["promised_until"] else None
+    said = "; ".join(filter(None, [note["note"], promise]))
+    return clean(f"{note['noted_on']} {note['noted_by']}: {said}")
+
+
+def promised(note: Note | LatestNote) -> str:
+    if note["promised_until"] is None:
+        return ""
+    return f"{show_amount(note['promised_amount'])} until {note['promised_until']}, {note['state']}"
+
+
 def account_records(accounts: Iterable[Account]) -> Iterator[Row]:
     """Flatten accounts for CSV: a record for each customer, location, service, piece of equipment and bill shown."""
     for row in accounts:
@@ -258,6 +353,28 @@ def upgrade_lines(server: Server, plan: Upgrade) -> Iterator[str]:
         yield "The database is first copied into the folder backups, beside its data."
     else:
         yield "No copy is made of a database on a server: have a backup."
+
+
+def place_lines(places: list[PlaceOfDevice]) -> Iterator[str]:
+    """Yield where a device is and was, from when to when, and who put it there."""
+    yield bold("Places")
+    for place in places:
+        since, until = place["since"], place["until"]
+        days = f"{since} to {until}: " if since and until else f"since {since}: " if since else (
+            f"until {until}: " if until else "")
+        by = f", by {place['person']}" if place["person"] else ""
+        yield from indented(clean(f"{days}{place['place']}{by}"), 2)
+
+
+def stock_footer(total: StockTotal) -> str:
+    return f"{plural(total['devices'], 'device')} in stock, worth {show_amount(total['worth'])}."
+
+
+def models_total(rows: list[Model]) -> Row:
+    """Shape the sums of all models as the last row of their report."""
+    keys = [column.key for column in MODELS[1:]]
+    return {"number": None, "equipment_name": "Total",
+            **{key: sum(row[key] for row in rows) for key in keys}}  # type: ignore[literal-required]
 
 
 def payment_lines(payment: Payment) -> Iterator[str]:
@@ -335,6 +452,16 @@ def price_change_lines(change: Change, today: date, preview: PricePreview) -> It
            f"{show_amount(preview['total_after'])} with it.")
     if change.from_day < today:
         yield f"Mind the day: {change.from_day} is past, so the next bill run bills what that makes of days billed."
+
+
+def late_fee_lines(fee: LateFee, preview: late_fees.Preview) -> Iterator[str]:
+    """Yield what a run of late fees would do."""
+    yield (f"A fee of {show_amount(fee.amount)} for each bill that is {plural(fee.after_days, 'day')} late or more, "
+           "once.")
+    yield (f"{plural(preview['bills'], 'bill')} of {plural(preview['customers'], 'customer')}, "
+           f"{show_amount(preview['total'])} in total, due {preview['due_date']}.")
+    if preview["promised"]:
+        yield f"Left out, since they have promised to pay: {plural(preview['promised'], 'customer')}."
 
 
 def odd_due_date(due_date: date, today: date) -> str | None:

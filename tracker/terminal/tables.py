@@ -28,8 +28,9 @@ Style = tuple[int, int]
 class Column(NamedTuple):
     """One column of a table: its header, the row's value as text, and how it behaves on a narrow screen.
 
-    whole columns are never shortened; those with a rank in spare are left out where room is scarce, 1 first; of says
-    what of the row is shown, where that is not the value of the key alone.
+    whole columns are never shortened; those with a rank in spare are left out where room is scarce, 1 first; those that
+    are seldom filled, where no row fills them; of says what of the row is shown, where that is not the value of the key
+    alone.
     """
 
     header: str
@@ -40,6 +41,7 @@ class Column(NamedTuple):
     spare: int = 0
     style: Style | None = None
     of: Callable[[Row], Any] | None = None
+    seldom: bool = False
 
     def cell(self, row: Row) -> str:
         return self.show(self.of(row) if self.of else row[self.key])
@@ -69,6 +71,17 @@ def dates(header: str, key: str, spare: int = 0) -> Column:
 
 def days_late(header: str, spare: int = 0) -> Column:
     return Column(header, "days_late", show_days_late, right=True, spare=spare, style=OVERDUE)
+
+
+def promises(header: str) -> Column:
+    """Make a column of promises to pay, as narrow as can be: without the year, which is this one or the next."""
+    def show(promise: Any) -> str:
+        if not promise:
+            return ""
+        what = f"{show_amount(promise['amount'])} until" if promise["state"] == "open" else "broken"
+        return f"{what} {promise['until'][5:]}"
+
+    return Column(header, "promise", show)
 
 
 def terminal_size() -> tuple[int, int]:
@@ -118,6 +131,7 @@ def lay_out(
     columns: list[Column], rows: list[Row], struck: Callable[[Row], bool] = lambda row: False, totals: int = 0
 ) -> tuple[list[str], list[list[str]]]:
     """Return the lines above a table's rows, and the lines of each row."""
+    columns = [column for column in columns if not column.seldom or any(row[column.key] for row in rows)]
     columns = _told_apart(columns, rows)
     cells = {column.key: [column.cell(row) for row in rows] for column in columns}
     screen = screen_width()

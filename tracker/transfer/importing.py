@@ -204,6 +204,7 @@ def _reject_unclear(cur: Cursor, mapping: Mapping) -> dict[int, str]:
         rejects.update(_reject_serials_repeated(cur))
     if "service_id" in mapping:
         rejects.update(_reject_changed_services(cur))
+    rejects.update(people.reject_closed(cur))
     rejects.update(people.reject_namesakes(cur))
     return rejects
 
@@ -219,6 +220,7 @@ def _stage(cur: Cursor, source: Source, mapping: Mapping, progress: Progress) ->
             customer_id     text     NOT NULL DEFAULT '',
             name            text     NOT NULL,
             phone_number    text     NOT NULL DEFAULT '',
+            email           text     NOT NULL DEFAULT '',
             address         text,
             service_id      text     NOT NULL DEFAULT '',
             service_name    text,
@@ -246,11 +248,13 @@ def _reject_serials_elsewhere(cur: Cursor) -> dict[int, str]:
     cur.execute(
         """
         WITH held AS MATERIALIZED (
-            SELECT import_lines.line, min(equipment.equipment_id) AS equipment_id, min(location_id) AS location_id
+            SELECT import_lines.line, min(equipment.equipment_id) AS equipment_id,
+                   coalesce(' at location ' || min(location_id),
+                            CASE WHEN min(retired_on) IS NULL THEN ' in stock' ELSE ', written off,' END) AS place
             FROM import_lines
             JOIN import_people USING (customer_id, name, phone_number)
             JOIN equipment ON serial_key(equipment.serial_number) = serial_key(import_lines.serial_number)
-            JOIN locations USING (location_id)
+            LEFT JOIN locations USING (location_id)
             LEFT JOIN import_stored
               ON import_stored.person = import_people.person AND import_stored.customer_id = locations.customer_id
             GROUP BY import_lines.line
@@ -259,11 +263,11 @@ def _reject_serials_elsewhere(cur: Cursor) -> dict[int, str]:
         DELETE FROM import_lines
         USING held
         WHERE held.line = import_lines.line
-        RETURNING held.line, held.equipment_id, held.location_id
+        RETURNING held.line, held.equipment_id, held.place
         """
     )
     return {
-        row["line"]: f"serial_number: Equipment {row['equipment_id']} at location {row['location_id']} has it."
+        row["line"]: f"serial_number: Equipment {row['equipment_id']}{row['place']} has it."
         for row in cur
     }
 
@@ -574,7 +578,7 @@ def _find_repeats(cur: Cursor, outcome: Outcome) -> Outcome:
         """
         SELECT max(line) AS line, min(line) AS earlier, sum(count(*) - 1) OVER () AS repeated
         FROM import_lines
-        GROUP BY customer_id, name, phone_number, address, service_id, service_name, service_cost,
+        GROUP BY customer_id, name, phone_number, email, address, service_id, service_name, service_cost,
                  equipment_id, equipment_name, serial_number, equipment_cost
         HAVING count(*) > 1
         ORDER BY min(line)
@@ -653,14 +657,14 @@ def _add_customers(cur: Cursor, after: int, upto: int) -> None:
     cur.execute(
         """
         WITH fresh AS MATERIALIZED (
-            SELECT first_line, name, nullif(phone_number, '') AS phone_number,
+            SELECT first_line, name, nullif(phone_number, '') AS phone_number, nullif(email, '') AS email,
                    row_number() OVER (ORDER BY first_line) AS place
             FROM import_customers
             WHERE first_line > %(after)s AND first_line <= %(upto)s
               AND NOT EXISTS (SELECT FROM import_known WHERE import_known.first_line = import_customers.first_line)
         ), added AS (
-            INSERT INTO customers (name, phone_number)
-            SELECT name, phone_number FROM fresh ORDER BY place
+            INSERT INTO customers (name, phone_number, email)
+            SELECT name, phone_number, email FROM fresh ORDER BY place
             RETURNING customer_id
         )
         INSERT INTO import_known (first_line, customer_id)
