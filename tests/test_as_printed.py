@@ -23,7 +23,7 @@ from tracker.verify import verify_books
 
 pytestmark = pytest.mark.slow
 
-CUSTOMERS = 12
+CUSTOMERS = 6
 DAYS = (1, 4, 9, 13, 17, 21, 26)  # of a month on which there is work; the last leaves the month's end to whoever prints
 
 
