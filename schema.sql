@@ -600,7 +600,8 @@ CREATE INDEX payments_voided_on            ON payments (voided_on) WHERE voided_
 CREATE INDEX price_changes_from_day        ON price_changes USING brin (from_day) WITH (pages_per_range = 32);
 -- What was owed on a past day was paid after it, or not yet.
 CREATE INDEX billing_last_payment          ON billing USING brin (last_payment_date) WITH (pages_per_range = 32);
-CREATE INDEX billing_settled               ON billing USING brin (settled_on) WITH (pages_per_range = 32);
+-- Of most bills that is the day of their last payment, and they are not here.
+CREATE INDEX billing_settled               ON billing (settled_on) WHERE settled_on IS NOT NULL;
 
 -- Changes arrive in the order of their times.
 CREATE INDEX trail_changed_at              ON trail USING brin (changed_at) WITH (pages_per_range = 32);

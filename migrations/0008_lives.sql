@@ -884,7 +884,7 @@ CREATE INDEX payments_credit               ON payments (customer_id) INCLUDE (am
     WHERE amount_left > 0 AND voided_at IS NULL AND kind IN ('payment', 'credit note');
 CREATE INDEX billing_items_booked          ON billing_items (billing_id, booked_on) INCLUDE (amount) WHERE booked_on IS NOT NULL;
 CREATE INDEX payment_allocations_released  ON payment_allocations (released_on) WHERE released_on IS NOT NULL;
-CREATE INDEX billing_settled               ON billing USING brin (settled_on) WITH (pages_per_range = 32);
+CREATE INDEX billing_settled               ON billing (settled_on) WHERE settled_on IS NOT NULL;
 CREATE INDEX payments_voided_on            ON payments (voided_on) WHERE voided_on IS NOT NULL;
 
 CREATE OR REPLACE VIEW customer_credit AS

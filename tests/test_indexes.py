@@ -48,7 +48,7 @@ DEFINITIONS = {
         "AND (kind = ANY (ARRAY['payment'::text, 'credit note'::text])))",
     "billing_last_payment":
         "ON public.billing USING brin (last_payment_date) WITH (pages_per_range='32')",
-    "billing_settled": "ON public.billing USING brin (settled_on) WITH (pages_per_range='32')",
+    "billing_settled": "ON public.billing USING btree (settled_on) WHERE (settled_on IS NOT NULL)",
     "billing_items_booked":
         "ON public.billing_items USING btree (billing_id, booked_on) INCLUDE (amount) WHERE (booked_on IS NOT NULL)",
     "payments_voided_on": "ON public.payments USING btree (voided_on) WHERE (voided_on IS NOT NULL)",

@@ -150,7 +150,7 @@ def test_a_changed_amount_is_a_line_of_the_bill(db, ada, bills):
 def test_a_bill_that_shrinks_below_what_was_paid_frees_the_difference_for_other_bills(db, ada, bills):
     pay(ada, "10.00")
     assert db.update_bill(bills[2], amount=Decimal("4.00"))["amount_due"] == 0
-    assert due(ada) == {bills[0]: Decimal("4.00")}
+    assert due(ada) == {bills[0]: Decimal("10.00"), bills[1]: Decimal("4.00")}
 
 
 def test_the_last_payment_date_is_the_latest_payment_on_the_bill(db, ada, bills):

@@ -654,49 +654,53 @@ def monthly_revenue(by: str = "period") -> list[MonthlyRevenue]:
             SELECT generate_series(date_trunc('month', CURRENT_DATE) - interval '11 months',
                                    date_trunc('month', CURRENT_DATE), interval '1 month')::date AS month
         ), billed AS (
-            SELECT date_trunc('month', day)::date AS month, sum(amount_billed) AS amount
+            SELECT day, sum(amount_billed) AS billed
             FROM (
                 SELECT CASE WHEN %(by)s = 'period' THEN coalesce(period, issued_on) ELSE issued_on END AS day,
                        amount_billed
                 FROM billing
-                UNION ALL
-                SELECT unnest(ARRAY[day, greatest(day, booked_on)]), unnest(ARRAY[-amount, amount])
-                FROM (
-                    SELECT CASE WHEN %(by)s = 'period' THEN coalesce(period, issued_on) ELSE issued_on END AS day,
-                           booked_on, amount
-                    FROM billing_items
-                    JOIN billing USING (billing_id)
-                    WHERE booked_on IS NOT NULL
-                ) AS item
             ) AS bill
             WHERE day >= (SELECT min(month) FROM year)
             GROUP BY 1
-        ), moved AS (
-            SELECT date_trunc('month', day)::date AS month, kind, sum(amount) AS amount
-            FROM (
-                SELECT kind, paid_on AS day, amount FROM payments WHERE paid_on >= (SELECT min(month) FROM year)
-                UNION ALL
-                SELECT kind, greatest(voided_on, paid_on), -amount
-                FROM payments
-                WHERE voided_on IS NOT NULL AND greatest(voided_on, paid_on) >= (SELECT min(month) FROM year)
-            ) AS payment
-            GROUP BY 1, 2
-        ), by_kind AS (
-            SELECT month,
+        ), changed AS (
+            SELECT CASE WHEN %(by)s = 'period' THEN coalesce(period, issued_on) ELSE issued_on END AS day,
+                   booked_on, amount
+            FROM billing_items
+            JOIN billing USING (billing_id)
+            WHERE booked_on IS NOT NULL
+        ), received AS (
+            SELECT paid_on AS day,
+                   sum(amount) FILTER (WHERE kind = 'payment')     AS collected,
                    sum(amount) FILTER (WHERE kind = 'credit note') AS credited,
                    sum(amount) FILTER (WHERE kind = 'write-off')   AS written_off,
-                   sum(amount) FILTER (WHERE kind = 'payment')     AS collected,
                    sum(amount) FILTER (WHERE kind = 'refund')      AS refunded
-            FROM moved
-            GROUP BY month
+            FROM payments
+            WHERE paid_on >= (SELECT min(month) FROM year)
+            GROUP BY 1
+        ), part AS (
+            SELECT day, billed, 0 AS credited, 0 AS written_off, 0 AS collected, 0 AS refunded FROM billed
+            UNION ALL
+            SELECT day, -amount, 0, 0, 0, 0 FROM changed
+            UNION ALL
+            SELECT greatest(day, booked_on), amount, 0, 0, 0, 0 FROM changed
+            UNION ALL
+            SELECT day, 0, credited, written_off, collected, refunded FROM received
+            UNION ALL
+            SELECT greatest(voided_on, paid_on), 0,
+                   CASE kind WHEN 'credit note' THEN -amount END, CASE kind WHEN 'write-off' THEN -amount END,
+                   CASE kind WHEN 'payment' THEN -amount END, CASE kind WHEN 'refund' THEN -amount END
+            FROM payments
+            WHERE voided_on IS NOT NULL
+            UNION ALL
+            SELECT month, 0, 0, 0, 0, 0 FROM year
         )
-        SELECT month, coalesce(billed.amount, 0) AS billed, coalesce(credited, 0) AS credited,
-               coalesce(written_off, 0) AS written_off, coalesce(collected, 0) AS collected,
-               coalesce(refunded, 0) AS refunded
-        FROM year
-        FULL JOIN billed USING (month)
-        FULL JOIN by_kind USING (month)
-        ORDER BY month
+        SELECT date_trunc('month', day)::date AS month, sum(billed) AS billed, coalesce(sum(credited), 0) AS credited,
+               coalesce(sum(written_off), 0) AS written_off, coalesce(sum(collected), 0) AS collected,
+               coalesce(sum(refunded), 0) AS refunded
+        FROM part
+        WHERE day >= (SELECT min(month) FROM year)
+        GROUP BY 1
+        ORDER BY 1
         """,
         patient=True, by=by,
     )

@@ -156,6 +156,7 @@ def _export_bills(file: Any) -> int:
                last_payment_date, is_late
         FROM billing_status
         JOIN customers USING (customer_id)
+        WHERE cancelled_on IS NULL
         ORDER BY billing_id
         """,  # noqa: S608 (every column is named in this statement)
         file,
@@ -166,7 +167,7 @@ def _export_payments(file: Any) -> int:
     return _copy(
         f"""
         SELECT payment_id, customer_id, {_safe('name')}, amount::numeric(12,2), paid_on, method, {_safe('reference')},
-               recorded_at, voided_at, {_safe('void_reason')}
+               recorded_at, voided_at, {_safe('void_reason')}, kind, {_safe('reason')}
         FROM payments
         JOIN customers USING (customer_id)
         ORDER BY payment_id
