@@ -155,9 +155,20 @@ class ServiceRow(TypedDict):
 
 
 class ServiceHit(ServiceRow):
+    """standing says that it does not run today, and why, or that it will end; None where it goes on."""
+
     customer_id: int
     name: str
     address: str
+    standing: str | None
+
+
+class Pause(TypedDict):
+    """last_day is None until further notice."""
+
+    service_pause_id: int
+    first_day: date
+    last_day: date | None
 
 
 class ComingPrice(TypedDict):
@@ -168,6 +179,8 @@ class ComingPrice(TypedDict):
 
 
 class Service(ServiceHit):
+    started_on: date | None
+    ended_on: date | None
     coming_prices: list[ComingPrice]
 
 
@@ -1983,15 +1996,18 @@ def delete_location(location_id: int, contents: LocationContents | None = None) 
         cur.execute("DELETE FROM locations WHERE location_id = %(location_id)s", values)
 
 
-def add_service(location_id: int, service_name: str, cost: Decimal) -> int:
-    """Subscribe a location to a service at a monthly cost and return the new ID."""
+def add_service(location_id: int, service_name: str, cost: Decimal, started_on: date | None = None) -> int:
+    """Subscribe a location to a service at a monthly cost and return the new ID.
+
+    started_on is its first day; without one it was always there, and is billed from the first run that finds it.
+    """
     return write_value(
         """
-        INSERT INTO services (location_id, service_name, cost)
-        VALUES (%(location_id)s, %(service_name)s, %(cost)s)
+        INSERT INTO services (location_id, service_name, cost, started_on)
+        VALUES (%(location_id)s, %(service_name)s, %(cost)s, %(started_on)s)
         RETURNING service_id
         """,
-        location_id=location_id, service_name=service_name, cost=cost,
+        location_id=location_id, service_name=service_name, cost=cost, started_on=started_on,
     )
 
 
@@ -1999,7 +2015,8 @@ def get_service(service_id: int) -> Service:
     """Return a service with its location's address and customer's name; raise NotFound if there is none."""
     return existing("service", service_id, fetch_one(
         """
-        SELECT service_id, location_id, customer_id, name, address, service_name, cost,
+        SELECT service_id, location_id, customer_id, name, address, service_name, cost, started_on, ended_on,
+               standing,
                (SELECT coalesce(json_agg(json_build_object('from_day', from_day, 'cost', coming.cost::numeric(12,2))
                                          ORDER BY from_day), '[]')
                 FROM coming_prices AS coming
@@ -2017,7 +2034,7 @@ def list_services(after: int = 0, limit: int = 100, customer_id: int | None = No
     """Return the services whose IDs follow after, with their customers and addresses; of one customer, if given."""
     return fetch_all(
         """
-        SELECT service_id, location_id, customer_id, name, address, service_name, cost
+        SELECT service_id, location_id, customer_id, name, address, service_name, cost, standing
         FROM services_today
         JOIN locations USING (location_id)
         JOIN customers USING (customer_id)
@@ -2060,7 +2077,7 @@ def find_services(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
                                     translate(phone_number, ' +().-/', '')) ~ ALL (%(every)s)
             LIMIT %(most)s
         )
-        SELECT service_id, location_id, customer_id, name, address, service_name, cost,
+        SELECT service_id, location_id, customer_id, name, address, service_name, cost, standing,
                (SELECT count(*) FROM hit) AS hits
         FROM hit
         JOIN services_today USING (service_id)
@@ -2121,6 +2138,69 @@ def _with_cost_from_today(cur: Cursor, service_id: int, cost: Decimal | None) ->
         {"service_id": service_id},
     )
     return cast(ServiceRow, cur.row())
+
+
+def end_service(service_id: int, ended_on: date | None) -> ServiceRow:
+    """Set the last day of a service, or with None let it go on; raise NotFound, and Conflict where it began later."""
+    return existing("service", service_id, write_one(
+        """
+        UPDATE services
+        SET ended_on = %(ended_on)s
+        WHERE service_id = %(service_id)s
+        RETURNING service_id, location_id, service_name, cost
+        """,
+        service_id=service_id, ended_on=ended_on,
+    ))
+
+
+def list_pauses(service_id: int) -> list[Pause]:
+    """Return the pauses of a service, the first first."""
+    return fetch_all(
+        """
+        SELECT service_pause_id, first_day, last_day
+        FROM service_pauses
+        WHERE service_id = %(service_id)s
+        ORDER BY first_day
+        """,
+        service_id=service_id,
+    )
+
+
+def pause_service(service_id: int, first_day: date, last_day: date | None) -> int:
+    """Let a service rest from a day to a day, or until further notice, and return the pause's ID.
+
+    Raise Conflict where it is paused on some of these days already.
+    """
+    return write_value(
+        """
+        INSERT INTO service_pauses (service_id, first_day, last_day)
+        VALUES (%(service_id)s, %(first_day)s, %(last_day)s)
+        RETURNING service_pause_id
+        """,
+        service_id=service_id, first_day=first_day, last_day=last_day,
+    )
+
+
+def end_pause(service_pause_id: int, last_day: date | None) -> Pause:
+    """Set the last day of a pause, or with None let it be until further notice; raise NotFound and Conflict."""
+    return existing("pause", service_pause_id, write_one(
+        """
+        UPDATE service_pauses
+        SET last_day = %(last_day)s
+        WHERE service_pause_id = %(service_pause_id)s
+        RETURNING service_pause_id, first_day, last_day
+        """,
+        service_pause_id=service_pause_id, last_day=last_day,
+    ))
+
+
+def delete_pause(service_pause_id: int) -> None:
+    """Remove a pause, as if it had never been; raise NotFound if there is none."""
+    gone: Row | None = write_one(
+        "DELETE FROM service_pauses WHERE service_pause_id = %(service_pause_id)s RETURNING service_pause_id",
+        service_pause_id=service_pause_id,
+    )
+    existing("pause", service_pause_id, gone)
 
 
 def delete_service(service_id: int) -> None:

@@ -13,13 +13,14 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 import database
-from database import Bill, Customer, Location, Service
+from database import Bill, Customer, Location, Pause, Service
 from tracker import access, backup, bill_run, errors, fields, interrupts, log, payments, reports, text
 from tracker.terminal import backups, commands, history, menus, people, pricing, prompts, screens, tables
 from tracker.terminal.forms import (
     BILL_FIELDS,
     CUSTOMER_FIELDS,
     EQUIPMENT_FIELDS,
+    FIRST_DAY_FIELD,
     LOCATION_FIELDS,
     SERVICE_FIELDS,
     add_location_to,
@@ -51,6 +52,7 @@ from tracker.terminal.prompts import ask, confirm, say
 from tracker.transfer import exporting
 
 VERSION = "1.0.0"
+NO_STATEMENT = "The first day of a statement cannot be after its last."
 
 
 class Menu(NamedTuple):
@@ -176,8 +178,10 @@ def delete_location() -> None:
 def add_service(customer: Customer | None = None) -> None:
     location = location_of(customer)
     name = pricing.ask_service_name()
-    service_id, new = fill_in(SERVICE_FIELDS, database.add_service, location["location_id"], service_name=name)
-    say(f"Added service {service_id}, {new['service_name']}, at {text.show_amount(new['cost'])} a month, "
+    service_id, new = fill_in({**SERVICE_FIELDS, **FIRST_DAY_FIELD}, database.add_service, location["location_id"],
+                              service_name=name)
+    start = f"from {new['started_on']}" if new["started_on"] else "which was always there"
+    say(f"Added service {service_id}, {new['service_name']}, at {text.show_amount(new['cost'])} a month, {start}, "
         f"to {location['address']}.")
 
 
@@ -186,7 +190,7 @@ def view_service() -> None:
 
 
 def show_service(service: Service) -> None:
-    show_fields(screens.SERVICES)(service)
+    show_fields(screens.SERVICE_FIELDS)(service)
     if service["coming_prices"]:
         say(f"It will cost {screens.coming(service['coming_prices'])}.")
 
@@ -206,6 +210,70 @@ def delete_service() -> None:
     if confirm_delete(SERVICE.name(service), {}):
         database.delete_service(service["service_id"])
         say(f"Deleted {SERVICE.name(service)}.")
+
+
+def named(service: Service) -> str:
+    """Name a service at the beginning of a sentence."""
+    name = SERVICE.name(service)
+    return f"{name[0].upper()}{name[1:]}"
+
+
+@menus.changes
+def end_service() -> None:
+    """Set the last day of a service, or with none let one go on that has one."""
+    service = pick(SERVICE)
+    today = database.today()
+    last = service["ended_on"]
+    ended_on = ask("Last day", fields.either("none", fields.day_from(today), None), shown=str(last or "today"),
+                   default=last or today)
+    if ended_on == last:
+        print("Nothing saved.")
+        return
+    database.end_service(service["service_id"], ended_on)
+    say(f"{named(service)}, {f'ends on {ended_on}' if ended_on else 'goes on'}.")
+    say_what_next_bill_does(service["service_id"])
+
+
+@menus.changes
+def pause_service() -> None:
+    """Pause a service from a day to a day or until further notice, or change one of its pauses."""
+    service = pick(SERVICE)
+    pauses = database.list_pauses(service["service_id"])
+    if pauses:
+        print(tables.table(screens.PAUSES, pauses))
+        numbered = {str(pause["service_pause_id"]): pause for pause in pauses}
+        if pause := ask("Pause to change (ID)", fields.choice(numbered), shown="another pause"):
+            change_pause(service, pause)
+            return
+    today = database.today()
+    first = ask("First day", fields.day_from(today), shown="today", default=today)
+    last = ask("Last day", not_before(first, fields.day_from(today)), shown="until further notice")
+    database.pause_service(service["service_id"], first, last)
+    say(f"{named(service)}, is paused {screens.span(first, last)}.")
+    say_what_next_bill_does(service["service_id"])
+
+
+def change_pause(service: Service, pause: Pause) -> None:
+    """End a pause on a day, or remove it."""
+    first, today = pause["first_day"], database.today()
+    last = ask("Last day, or remove", fields.either("remove", not_before(first, fields.day_from(today))),
+               shown=str(pause["last_day"] or "until further notice"), default=pause["last_day"])
+    if last == pause["last_day"]:
+        print("Nothing saved.")
+        return
+    if last == "remove":
+        database.delete_pause(pause["service_pause_id"])
+        say(f"Removed the pause {screens.span(first, pause['last_day'])} of {SERVICE.name(service)}.")
+    else:
+        database.end_pause(pause["service_pause_id"], last)
+        say(f"{named(service)}, is paused {screens.span(first, last)}.")
+    say_what_next_bill_does(service["service_id"])
+
+
+def say_what_next_bill_does(service_id: int) -> None:
+    """Say which days of a service that are billed already the next bill takes back, or adds."""
+    for line in bill_run.to_make_good(service_id):
+        say(f"The next bill has: {line['description']}, {text.show_amount(line['amount'])}.")
 
 
 @menus.changes
@@ -363,7 +431,7 @@ def run_bills() -> None:
     preview = during("Adding up", lambda: bill_run.preview(period))
     for line in screens.bill_preview_lines(period, due_date, today, preview):
         say(line)
-    if not commands.refused_as_too_large(preview) and commands.confirm_total(preview):
+    if not commands.refused_as_too_large(preview) and commands.confirm_total(period, preview):
         commands.run_bills(period, due_date, preview["total"])
 
 
@@ -405,7 +473,7 @@ def customer_statement(customer: Customer | None = None) -> None:
     today = database.today()
     year_start = today.replace(month=1, day=1)
     first = ask("From", fields.past_day(today), shown=str(year_start), default=year_start)
-    last = ask("To", not_before(first, fields.past_day(today)), shown="today", default=today)
+    last = ask("To", not_before(first, fields.past_day(today), NO_STATEMENT), shown="today", default=today)
     commands.show_statement(customer["customer_id"], first, last)
 
 
@@ -482,6 +550,8 @@ SERVICES_MENU = Menu("Manage Services", {
     "3": ("Update service", update_service),
     "4": ("Delete service", delete_service),
     "5": ("History of a service", lambda: history.show_history(SERVICE)),
+    "6": ("End service", end_service),
+    "7": ("Pause service", pause_service),
     "8": ("Change a price", pricing.change_price),
 })
 EQUIPMENT_MENU = Menu("Manage Equipment", {

@@ -43,8 +43,9 @@ BEGIN
         EXECUTE format('REVOKE EXECUTE ON ROUTINE %s FROM PUBLIC', function);
     END LOOP;
     FOREACH function IN ARRAY ARRAY[
-        'allocations_changed()', 'payment_changed()', 'trail_added()', 'trail_changed()', 'trail_deleted()',
-        'restore_deleted(bigint, timestamptz, boolean)', 'acting_person()'
+        'allocations_changed()', 'payment_changed()', 'unsettle(bigint[], date[], date[])', 'services_unsettled()',
+        'pauses_unsettled()', 'prices_unsettled()', 'bill_unsettled()', 'lines_unsettled()', 'trail_added()',
+        'trail_changed()', 'trail_deleted()', 'restore_deleted(bigint, timestamptz, boolean)', 'acting_person()'
     ]::regprocedure[] LOOP
         EXECUTE format('ALTER FUNCTION %s SECURITY DEFINER SET search_path = pg_catalog, %s, pg_temp',
                        function, of.schema);
@@ -129,9 +130,9 @@ BEGIN
 
     -- Looking.
     GRANT SELECT ON schema_version, customers, locations, services, equipment, billing, billing_items, payments,
-                    payment_allocations, service_pauses, price_changes, equipment_moves, customer_notes, work_locks,
-                    verifications, backups, trail, billing_status, customer_credit,
-                    services_today, coming_prices
+                    payment_allocations, service_pauses, price_changes, unsettled_services, equipment_moves, customer_notes,
+                    work_locks, verifications, backups, trail, billing_status, customer_credit, services_today,
+                    coming_prices
         TO isp_readonly;
     GRANT EXECUTE ON FUNCTION
         folded(text), serial_key(text), phone_country(text), phone_key(text), phone_keys(text, text),
@@ -149,6 +150,7 @@ BEGIN
           UPDATE (service_name, cost, started_on, ended_on), DELETE ON services TO isp_admin;
     GRANT INSERT (service_id, first_day, last_day), UPDATE (first_day, last_day), DELETE ON service_pauses TO isp_admin;
     GRANT INSERT (service_id, from_day, cost_before), UPDATE (cost_before), DELETE ON price_changes TO isp_admin;
+    GRANT DELETE ON unsettled_services TO isp_admin;
     GRANT INSERT (customer_id, note, promised_until, promised_amount), DELETE ON customer_notes TO isp_admin;
     GRANT INSERT (location_id, equipment_name, serial_number, cost, serial_repeat),
           UPDATE (location_id, equipment_name, serial_number, cost, serial_repeat, retired_on), DELETE ON equipment TO isp_admin;
@@ -163,8 +165,10 @@ BEGIN
     GRANT UPDATE (taken_at, taken_by) ON work_locks TO isp_admin;
     GRANT INSERT (bills, payments, findings, first_finding) ON verifications TO isp_admin;
     GRANT INSERT (taken_at, path, bytes), UPDATE (checked_at) ON backups TO isp_admin;
-    GRANT EXECUTE ON FUNCTION change_prices(bigint[], numeric[], date) TO isp_admin;
-    GRANT EXECUTE ON FUNCTION apply_credit(bigint[], bigint), restore_deleted(bigint, timestamptz, boolean) TO isp_admin;
+    GRANT EXECUTE ON FUNCTION
+        apply_credit(bigint[], bigint), change_prices(bigint[], numeric[], date), unsettle(bigint[], date[], date[]),
+        restore_deleted(bigint, timestamptz, boolean)
+    TO isp_admin;
     IF pg_has_role((SELECT datdba FROM pg_database WHERE datname = current_database()), 'USAGE') THEN
         EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO isp_admin', current_database());  -- for an import
     END IF;

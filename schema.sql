@@ -245,6 +245,20 @@ COMMENT ON TABLE price_changes IS 'The days on which the monthly charge of a ser
 COMMENT ON COLUMN price_changes.from_day IS 'The first day of the new charge.';
 COMMENT ON COLUMN price_changes.cost_before IS 'The charge until the day before.';
 
+-- Services, by months; a run looks at these beside its own month, so that it need not read what was billed long ago. Kept
+-- without a foreign key: a service that is gone owes nothing, and a run drops its row.
+CREATE TABLE unsettled_services (
+    service_id   bigint  NOT NULL,
+    since        date    NOT NULL,
+    billed_from  date,
+    CONSTRAINT unsettled_services_pkey PRIMARY KEY (service_id)
+);
+COMMENT ON TABLE unsettled_services IS
+    'Services of whose days some may be billed wrongly, until a bill run makes that good; kept by triggers.';
+COMMENT ON COLUMN unsettled_services.since IS 'The first day of the first month that this may be so for.';
+COMMENT ON COLUMN unsettled_services.billed_from IS
+    'The first day of the first month whose line was deleted since: a service that was always there is billed from then on.';
+
 CREATE TABLE equipment (
     equipment_id           bigint        GENERATED ALWAYS AS IDENTITY,
     location_id            bigint,
@@ -548,6 +562,7 @@ COMMENT ON COLUMN trail.new IS 'Of changed records the new values of what change
 CREATE INDEX customers_phone_key           ON customers (phone_key(phone_number) text_pattern_ops);
 CREATE INDEX customers_phone_reversed      ON customers (reverse(phone_key(phone_number)) text_pattern_ops);
 CREATE INDEX services_location_id          ON services (location_id);
+CREATE INDEX service_pauses_service_id     ON service_pauses (service_id);
 CREATE INDEX equipment_location_id         ON equipment (location_id);
 CREATE UNIQUE INDEX equipment_serial_once  ON equipment (serial_key(serial_number) text_pattern_ops, serial_repeat);
 CREATE INDEX equipment_moves_equipment_id  ON equipment_moves (equipment_id);
@@ -574,6 +589,8 @@ CREATE INDEX payment_allocations_released  ON payment_allocations (released_on) 
 CREATE INDEX billing_unpaid                ON billing (due_date, customer_id) INCLUDE (amount_due) WHERE amount_due > 0;
 -- Bills and payments arrive in the order of their months, so a BRIN of a few pages finds a month among millions.
 CREATE INDEX billing_period                ON billing USING brin (period) WITH (pages_per_range = 32);
+-- Lines arrive in the order of their months, too.
+CREATE INDEX billing_items_first_day       ON billing_items USING brin (first_day) WITH (pages_per_range = 32);
 CREATE INDEX payments_paid_on              ON payments USING brin (paid_on) WITH (pages_per_range = 32);
 CREATE INDEX price_changes_from_day        ON price_changes USING brin (from_day) WITH (pages_per_range = 32);
 -- What was owed on a past day was paid after it, or not yet.
@@ -629,8 +646,19 @@ COMMENT ON VIEW customer_credit IS
 -- are to come are read once for all services, and by their index for one.
 CREATE VIEW services_today AS
 SELECT services.service_id, location_id, service_name, service_name_folded, started_on, ended_on,
-       coalesce(next.cost_before, services.cost) AS cost, next.from_day AS changes_on, services.cost AS last_cost
+       coalesce(next.cost_before, services.cost) AS cost, next.from_day AS changes_on, services.cost AS last_cost,
+       (started_on > CURRENT_DATE OR ended_on < CURRENT_DATE OR pause.service_id IS NOT NULL) IS NOT TRUE AS runs,
+       CASE
+           WHEN ended_on < CURRENT_DATE THEN 'ended ' || ended_on
+           WHEN started_on > CURRENT_DATE THEN 'from ' || started_on
+           WHEN pause.service_id IS NOT NULL THEN 'paused' || coalesce(' to ' || pause.last_day, '')
+           WHEN ended_on IS NOT NULL THEN 'ends ' || ended_on
+       END AS standing
 FROM services
+LEFT JOIN service_pauses AS pause
+       ON pause.service_id = services.service_id
+      AND pause.first_day <= CURRENT_DATE
+      AND coalesce(pause.last_day, 'infinity') >= CURRENT_DATE
 LEFT JOIN price_changes AS next
        ON next.service_id = services.service_id
       AND next.from_day > CURRENT_DATE
@@ -644,6 +672,8 @@ LEFT JOIN price_changes AS next
 COMMENT ON VIEW services_today IS 'Each service at the price that it has today.';
 COMMENT ON COLUMN services_today.cost IS 'The monthly charge of today.';
 COMMENT ON COLUMN services_today.changes_on IS 'The first day of the next charge; NULL where none is to come.';
+COMMENT ON COLUMN services_today.runs IS 'Whether this is a day to bill: it has begun, has not ended, and is not paused.';
+COMMENT ON COLUMN services_today.standing IS 'That in words where it does not run, or will end; NULL where it goes on.';
 COMMENT ON COLUMN services_today.last_cost IS 'The monthly charge when all changes have come.';
 
 CREATE VIEW coming_prices AS
@@ -1020,6 +1050,147 @@ END
 $$;
 COMMENT ON FUNCTION apply_credit(bigint[], bigint) IS 'Spend credit on unpaid bills, of these customers or of all.';
 
+-- What was billed of a service may be wrong from the first month on that a change is about. A row is written anew where it
+-- is there already, so that a run that began before does not drop it.
+CREATE FUNCTION unsettle(ids bigint[], months date[], billed_from date[]) RETURNS void
+    LANGUAGE sql
+AS $$
+    INSERT INTO unsettled_services (service_id, since, billed_from)
+    SELECT service_id, date_trunc('month', min(day)), date_trunc('month', min(billed))
+    FROM unnest(ids, months, billed_from) AS change (service_id, day, billed)
+    WHERE day IS NOT NULL
+    GROUP BY service_id
+    ORDER BY service_id
+    ON CONFLICT (service_id) DO UPDATE
+    SET since = least(unsettled_services.since, excluded.since),
+        billed_from = least(unsettled_services.billed_from, excluded.billed_from)
+$$;
+COMMENT ON FUNCTION unsettle(bigint[], date[], date[]) IS
+    'Note services of whose days some may be billed wrongly from a month on, and from when on they had been billed.';
+
+-- A cost that changes without a change of price was never another one, as far back as none is noted.
+CREATE FUNCTION services_unsettled() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        PERFORM unsettle(array_agg(service_id), array_agg(started_on), NULL)
+        FROM new_rows
+        WHERE started_on IS NOT NULL;
+    ELSE
+        PERFORM unsettle(array_agg(service_id), array_agg(day), NULL)
+        FROM (
+            SELECT service_id, least(
+                       CASE WHEN is_now.started_on IS DISTINCT FROM was.started_on
+                       THEN least(coalesce(is_now.started_on, '2000-01-01'), coalesce(was.started_on, '2000-01-01')) END,
+                       CASE WHEN is_now.ended_on IS DISTINCT FROM was.ended_on
+                       THEN least(is_now.ended_on, was.ended_on) + 1 END,
+                       CASE WHEN is_now.cost <> was.cost
+                       THEN coalesce((SELECT max(from_day) FROM price_changes WHERE service_id = is_now.service_id),
+                                     '2000-01-01') END
+                   ) AS day
+            FROM new_rows AS is_now
+            JOIN old_rows AS was USING (service_id)
+        ) AS change
+        WHERE day IS NOT NULL;
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION services_unsettled() IS 'Note services whose days or price changed.';
+
+CREATE TRIGGER services_added
+    AFTER INSERT ON services REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION services_unsettled();
+
+CREATE TRIGGER services_changed
+    AFTER UPDATE ON services REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION services_unsettled();
+
+CREATE FUNCTION pauses_unsettled() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM unsettle(array_agg(service_id), array_agg(first_day), NULL) FROM changed;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION pauses_unsettled() IS 'Note services whose pauses changed.';
+
+CREATE FUNCTION prices_unsettled() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM unsettle(array_agg(service_id), array_agg(CASE TG_OP WHEN 'UPDATE' THEN coalesce((
+        SELECT max(earlier.from_day)
+        FROM price_changes AS earlier
+        WHERE earlier.service_id = changed.service_id AND earlier.from_day < changed.from_day
+    ), '2000-01-01') ELSE from_day END), NULL)
+    FROM changed;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION prices_unsettled() IS 'Note services whose changes of price changed.';
+
+-- What was on a bill before it is cancelled or deleted is to be billed again.
+CREATE FUNCTION bill_unsettled() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM unsettle(array_agg(service_id), array_agg(first_day), array_agg(first_day))
+    FROM billing_items
+    WHERE billing_id = NEW.billing_id AND first_day IS NOT NULL AND service_id IS NOT NULL;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION bill_unsettled() IS 'Note services that a bill was for which is cancelled.';
+
+CREATE FUNCTION lines_unsettled() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM unsettle(array_agg(service_id), array_agg(first_day), array_agg(first_day))
+    FROM changed
+    WHERE first_day IS NOT NULL AND service_id IS NOT NULL;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION lines_unsettled() IS 'Note services that lines were for which are gone.';
+
+CREATE TRIGGER billing_cancelled
+    AFTER UPDATE OF cancelled_on ON billing
+    FOR EACH ROW
+    WHEN (OLD.cancelled_on IS DISTINCT FROM NEW.cancelled_on)
+    EXECUTE FUNCTION bill_unsettled();
+
+CREATE TRIGGER billing_items_removed
+    AFTER DELETE ON billing_items REFERENCING OLD TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION lines_unsettled();
+
+DO $$
+DECLARE
+    of record;
+BEGIN
+    FOR of IN
+        SELECT *
+        FROM (VALUES ('service_pauses', 'pauses_unsettled'), ('price_changes', 'prices_unsettled')) AS kept (name, function)
+    LOOP
+        EXECUTE format(
+            'CREATE TRIGGER %1$s_added AFTER INSERT ON %1$s REFERENCING NEW TABLE AS changed
+             FOR EACH STATEMENT EXECUTE FUNCTION %2$s()', of.name, of.function);
+        EXECUTE format(
+            'CREATE TRIGGER %1$s_changed_from AFTER UPDATE ON %1$s REFERENCING OLD TABLE AS changed
+             FOR EACH STATEMENT EXECUTE FUNCTION %2$s()', of.name, of.function);
+        EXECUTE format(
+            'CREATE TRIGGER %1$s_changed_to AFTER UPDATE ON %1$s REFERENCING NEW TABLE AS changed
+             FOR EACH STATEMENT EXECUTE FUNCTION %2$s()', of.name, of.function);
+        EXECUTE format(
+            'CREATE TRIGGER %1$s_removed AFTER DELETE ON %1$s REFERENCING OLD TABLE AS changed
+             FOR EACH STATEMENT EXECUTE FUNCTION %2$s()', of.name, of.function);
+    END LOOP;
+END
+$$;
+
 -- The price on every day before first_day stays, and so does that from the next change on. A service has no days before
 -- it starts; one that was always there, and is on no bill yet, none before today.
 CREATE FUNCTION change_prices(ids bigint[], costs numeric[], first_day date) RETURNS void
@@ -1376,6 +1547,15 @@ BEGIN
                of_target AS (PARTITION BY kept.billing_id, kept.refund_id ORDER BY kept.payment_allocation_id)
     ) AS allocation
     WHERE possible > 0;
+    PERFORM unsettle(array_agg(service_id), array_agg(day), array_agg(billed))
+    FROM (
+        SELECT (line ->> 'service_id')::bigint AS service_id, at::date AS day, at::date AS billed
+        FROM deleted_rows(in_transaction, at, 'services')
+        UNION ALL
+        SELECT (line ->> 'service_id')::bigint, (line ->> 'first_day')::date, NULL
+        FROM deleted_rows(in_transaction, at, 'billing_items')
+    ) AS restored
+    WHERE service_id IS NOT NULL;
     PERFORM apply_credit(customer_ids);
 END
 $$;

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import tempfile
+from calendar import monthrange
 from collections.abc import Iterator
 from datetime import date
 from functools import partial
@@ -48,8 +49,9 @@ BILLS = """
     JOIN locations USING (location_id)
     GROUP BY customer_id;
 
-    INSERT INTO billing_items (billing_id, service_id, description, amount)
-    SELECT billing_id, service_id, service_name || ', ' || address, cost
+    INSERT INTO billing_items (billing_id, service_id, description, amount, first_day, last_day, days, monthly_cost)
+    SELECT billing_id, service_id, service_name || ', ' || address, cost, DATE '{period}', DATE '{last_day}',
+           DATE '{last_day}' - DATE '{period}' + 1, cost
     FROM billing
     JOIN locations USING (customer_id)
     JOIN services USING (location_id)
@@ -198,7 +200,8 @@ def bill_run_rows(server: Server, provider: str, runs: int) -> list[Row]:
         def insert_once() -> float:
             server.execute("CHECKPOINT")
             period = next(months)
-            done = in_psql(server, dbname, *BILLS.format(period=period).split(";\n")[:2])
+            last_day = period.replace(day=monthrange(period.year, period.month)[1])
+            done = in_psql(server, dbname, *BILLS.format(period=period, last_day=last_day).split(";\n")[:2])
             billed(server, dbname, period)
             return done.seconds
 

@@ -62,6 +62,20 @@ COMMENT ON TABLE price_changes IS 'The days on which the monthly charge of a ser
 COMMENT ON COLUMN price_changes.from_day IS 'The first day of the new charge.';
 COMMENT ON COLUMN price_changes.cost_before IS 'The charge until the day before.';
 
+-- Services, by months; a run looks at these beside its own month, so that it need not read what was billed long ago. Kept
+-- without a foreign key: a service that is gone owes nothing, and a run drops its row.
+CREATE TABLE unsettled_services (
+    service_id   bigint  NOT NULL,
+    since        date    NOT NULL,
+    billed_from  date,
+    CONSTRAINT unsettled_services_pkey PRIMARY KEY (service_id)
+);
+COMMENT ON TABLE unsettled_services IS
+    'Services of whose days some may be billed wrongly, until a bill run makes that good; kept by triggers.';
+COMMENT ON COLUMN unsettled_services.since IS 'The first day of the first month that this may be so for.';
+COMMENT ON COLUMN unsettled_services.billed_from IS
+    'The first day of the first month whose line was deleted since: a service that was always there is billed from then on.';
+
 ALTER TABLE equipment ALTER COLUMN location_id DROP NOT NULL, ADD COLUMN retired_on date;
 ALTER TABLE equipment ADD CONSTRAINT equipment_retired CHECK (retired_on IS NULL OR location_id IS NULL) NOT VALID;
 ALTER TABLE equipment VALIDATE CONSTRAINT equipment_retired;
@@ -153,6 +167,7 @@ COMMENT ON COLUMN payment_allocations.refund_id IS 'The refund that it went into
 COMMENT ON COLUMN payment_allocations.made_on IS 'The day from which it counts; NULL for that of its payment.';
 COMMENT ON COLUMN payment_allocations.released_on IS 'The day from which it counts no more; NULL while it does.';
 
+CREATE INDEX service_pauses_service_id     ON service_pauses (service_id);
 CREATE INDEX equipment_moves_equipment_id  ON equipment_moves (equipment_id);
 CREATE INDEX customer_notes_customer_id    ON customer_notes (customer_id, noted_at);
 CREATE INDEX customers_closed              ON customers (closed_on, customer_id) WHERE closed_on IS NOT NULL;
@@ -160,10 +175,152 @@ CREATE INDEX customers_closed              ON customers (closed_on, customer_id)
 CREATE UNIQUE INDEX billing_once_a_period
     ON billing (customer_id, (CASE WHEN cancelled_on IS NULL AND merged_from IS NULL THEN period END));
 CREATE UNIQUE INDEX billing_late_fee_once  ON billing (late_fee_for) WHERE cancelled_on IS NULL AND late_fee_for IS NOT NULL;
+CREATE INDEX billing_items_first_day       ON billing_items USING brin (first_day) WITH (pages_per_range = 32);
 CREATE INDEX customers_merged_into         ON customers (merged_into) WHERE merged_into IS NOT NULL;
 CREATE INDEX billing_late_fee_for          ON billing (late_fee_for) WHERE late_fee_for IS NOT NULL;
 CREATE INDEX payments_from_bill            ON payments (from_bill) WHERE from_bill IS NOT NULL;
 CREATE INDEX payment_allocations_refund    ON payment_allocations (refund_id) WHERE refund_id IS NOT NULL;
+
+-- What was billed of a service may be wrong from the first month on that a change is about. A row is written anew where it
+-- is there already, so that a run that began before does not drop it.
+CREATE FUNCTION unsettle(ids bigint[], months date[], billed_from date[]) RETURNS void
+    LANGUAGE sql
+AS $$
+    INSERT INTO unsettled_services (service_id, since, billed_from)
+    SELECT service_id, date_trunc('month', min(day)), date_trunc('month', min(billed))
+    FROM unnest(ids, months, billed_from) AS change (service_id, day, billed)
+    WHERE day IS NOT NULL
+    GROUP BY service_id
+    ORDER BY service_id
+    ON CONFLICT (service_id) DO UPDATE
+    SET since = least(unsettled_services.since, excluded.since),
+        billed_from = least(unsettled_services.billed_from, excluded.billed_from)
+$$;
+COMMENT ON FUNCTION unsettle(bigint[], date[], date[]) IS
+    'Note services of whose days some may be billed wrongly from a month on, and from when on they had been billed.';
+
+-- A cost that changes without a change of price was never another one, as far back as none is noted.
+CREATE FUNCTION services_unsettled() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        PERFORM unsettle(array_agg(service_id), array_agg(started_on), NULL)
+        FROM new_rows
+        WHERE started_on IS NOT NULL;
+    ELSE
+        PERFORM unsettle(array_agg(service_id), array_agg(day), NULL)
+        FROM (
+            SELECT service_id, least(
+                       CASE WHEN is_now.started_on IS DISTINCT FROM was.started_on
+                       THEN least(coalesce(is_now.started_on, '2000-01-01'), coalesce(was.started_on, '2000-01-01')) END,
+                       CASE WHEN is_now.ended_on IS DISTINCT FROM was.ended_on
+                       THEN least(is_now.ended_on, was.ended_on) + 1 END,
+                       CASE WHEN is_now.cost <> was.cost
+                       THEN coalesce((SELECT max(from_day) FROM price_changes WHERE service_id = is_now.service_id),
+                                     '2000-01-01') END
+                   ) AS day
+            FROM new_rows AS is_now
+            JOIN old_rows AS was USING (service_id)
+        ) AS change
+        WHERE day IS NOT NULL;
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION services_unsettled() IS 'Note services whose days or price changed.';
+
+CREATE TRIGGER services_added
+    AFTER INSERT ON services REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION services_unsettled();
+
+CREATE TRIGGER services_changed
+    AFTER UPDATE ON services REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION services_unsettled();
+
+CREATE FUNCTION pauses_unsettled() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM unsettle(array_agg(service_id), array_agg(first_day), NULL) FROM changed;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION pauses_unsettled() IS 'Note services whose pauses changed.';
+
+CREATE FUNCTION prices_unsettled() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM unsettle(array_agg(service_id), array_agg(CASE TG_OP WHEN 'UPDATE' THEN coalesce((
+        SELECT max(earlier.from_day)
+        FROM price_changes AS earlier
+        WHERE earlier.service_id = changed.service_id AND earlier.from_day < changed.from_day
+    ), '2000-01-01') ELSE from_day END), NULL)
+    FROM changed;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION prices_unsettled() IS 'Note services whose changes of price changed.';
+
+-- What was on a bill before it is cancelled or deleted is to be billed again.
+CREATE FUNCTION bill_unsettled() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM unsettle(array_agg(service_id), array_agg(first_day), array_agg(first_day))
+    FROM billing_items
+    WHERE billing_id = NEW.billing_id AND first_day IS NOT NULL AND service_id IS NOT NULL;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION bill_unsettled() IS 'Note services that a bill was for which is cancelled.';
+
+CREATE FUNCTION lines_unsettled() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM unsettle(array_agg(service_id), array_agg(first_day), array_agg(first_day))
+    FROM changed
+    WHERE first_day IS NOT NULL AND service_id IS NOT NULL;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION lines_unsettled() IS 'Note services that lines were for which are gone.';
+
+CREATE TRIGGER billing_cancelled
+    AFTER UPDATE OF cancelled_on ON billing
+    FOR EACH ROW
+    WHEN (OLD.cancelled_on IS DISTINCT FROM NEW.cancelled_on)
+    EXECUTE FUNCTION bill_unsettled();
+
+CREATE TRIGGER billing_items_removed
+    AFTER DELETE ON billing_items REFERENCING OLD TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION lines_unsettled();
+
+DO $$
+DECLARE
+    of record;
+BEGIN
+    FOR of IN
+        SELECT *
+        FROM (VALUES ('service_pauses', 'pauses_unsettled'), ('price_changes', 'prices_unsettled')) AS kept (name, function)
+    LOOP
+        EXECUTE format(
+            'CREATE TRIGGER %1$s_added AFTER INSERT ON %1$s REFERENCING NEW TABLE AS changed
+             FOR EACH STATEMENT EXECUTE FUNCTION %2$s()', of.name, of.function);
+        EXECUTE format(
+            'CREATE TRIGGER %1$s_changed_from AFTER UPDATE ON %1$s REFERENCING OLD TABLE AS changed
+             FOR EACH STATEMENT EXECUTE FUNCTION %2$s()', of.name, of.function);
+        EXECUTE format(
+            'CREATE TRIGGER %1$s_changed_to AFTER UPDATE ON %1$s REFERENCING NEW TABLE AS changed
+             FOR EACH STATEMENT EXECUTE FUNCTION %2$s()', of.name, of.function);
+        EXECUTE format(
+            'CREATE TRIGGER %1$s_removed AFTER DELETE ON %1$s REFERENCING OLD TABLE AS changed
+             FOR EACH STATEMENT EXECUTE FUNCTION %2$s()', of.name, of.function);
+    END LOOP;
+END
+$$;
 
 CREATE INDEX price_changes_from_day        ON price_changes USING brin (from_day) WITH (pages_per_range = 32);
 
@@ -171,8 +328,19 @@ CREATE INDEX price_changes_from_day        ON price_changes USING brin (from_day
 -- are to come are read once for all services, and by their index for one.
 CREATE VIEW services_today AS
 SELECT services.service_id, location_id, service_name, service_name_folded, started_on, ended_on,
-       coalesce(next.cost_before, services.cost) AS cost, next.from_day AS changes_on, services.cost AS last_cost
+       coalesce(next.cost_before, services.cost) AS cost, next.from_day AS changes_on, services.cost AS last_cost,
+       (started_on > CURRENT_DATE OR ended_on < CURRENT_DATE OR pause.service_id IS NOT NULL) IS NOT TRUE AS runs,
+       CASE
+           WHEN ended_on < CURRENT_DATE THEN 'ended ' || ended_on
+           WHEN started_on > CURRENT_DATE THEN 'from ' || started_on
+           WHEN pause.service_id IS NOT NULL THEN 'paused' || coalesce(' to ' || pause.last_day, '')
+           WHEN ended_on IS NOT NULL THEN 'ends ' || ended_on
+       END AS standing
 FROM services
+LEFT JOIN service_pauses AS pause
+       ON pause.service_id = services.service_id
+      AND pause.first_day <= CURRENT_DATE
+      AND coalesce(pause.last_day, 'infinity') >= CURRENT_DATE
 LEFT JOIN price_changes AS next
        ON next.service_id = services.service_id
       AND next.from_day > CURRENT_DATE
@@ -186,6 +354,8 @@ LEFT JOIN price_changes AS next
 COMMENT ON VIEW services_today IS 'Each service at the price that it has today.';
 COMMENT ON COLUMN services_today.cost IS 'The monthly charge of today.';
 COMMENT ON COLUMN services_today.changes_on IS 'The first day of the next charge; NULL where none is to come.';
+COMMENT ON COLUMN services_today.runs IS 'Whether this is a day to bill: it has begun, has not ended, and is not paused.';
+COMMENT ON COLUMN services_today.standing IS 'That in words where it does not run, or will end; NULL where it goes on.';
 COMMENT ON COLUMN services_today.last_cost IS 'The monthly charge when all changes have come.';
 
 CREATE VIEW coming_prices AS
@@ -387,6 +557,15 @@ BEGIN
                of_target AS (PARTITION BY kept.billing_id, kept.refund_id ORDER BY kept.payment_allocation_id)
     ) AS allocation
     WHERE possible > 0;
+    PERFORM unsettle(array_agg(service_id), array_agg(day), array_agg(billed))
+    FROM (
+        SELECT (line ->> 'service_id')::bigint AS service_id, at::date AS day, at::date AS billed
+        FROM deleted_rows(in_transaction, at, 'services')
+        UNION ALL
+        SELECT (line ->> 'service_id')::bigint, (line ->> 'first_day')::date, NULL
+        FROM deleted_rows(in_transaction, at, 'billing_items')
+    ) AS restored
+    WHERE service_id IS NOT NULL;
     PERFORM apply_credit(customer_ids);
 END
 $$;

@@ -12,7 +12,7 @@ import main
 
 pytestmark = pytest.mark.slow
 PAGES = ["CONTRIBUTING.md", "docs/DESIGN.md", "docs/STYLE.md", "docs/RELIABILITY.md", "docs/DECISIONS.md",
-         "docs/INSTALL.md", "docs/SERVERS.md", "docs/SIZES.md"]
+         "docs/INSTALL.md", "docs/SERVERS.md", "docs/SIZES.md", "docs/BILLING.md"]
 
 
 def names_of_tests(name: str) -> set[str]:

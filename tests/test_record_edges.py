@@ -11,7 +11,7 @@ import psycopg2.extras
 import pytest
 
 import database
-from tracker import backup, bill_run, errors, payments, reports, trail, verify
+from tracker import backup, bill_run, errors, payments, prices, reports, trail, verify
 
 pytestmark = pytest.mark.slow
 
@@ -425,6 +425,7 @@ def test_what_no_second_try_can_help_is_tried_once(db, sql, code):
 
 
 TODAY, MONTH = date(2026, 12, 15), date(2026, 12, 1)
+PRICE = prices.Change("Fibre", Decimal(5), TODAY)
 NO_DELETION = {"transaction_id": 0, "changed_at": datetime(2026, 1, 1, tzinfo=timezone.utc)}
 # Every public function that reads or writes, in an order in which each finds its record.
 CALLS = {
@@ -454,6 +455,10 @@ CALLS = {
     },
     bill_run: {"preview": (MONTH,), "run": (MONTH, TODAY), "preview_undo": (MONTH,), "undo": (MONTH,),
                "latest_runs": ()},
+    prices: {
+        "find_plans": (), "look_up_name": ("Fibre",), "get_plan": ("Fibre",), "preview": (PRICE,),
+        "list_changing": (PRICE,), "list_own": (PRICE,), "change_price": (PRICE,),
+    },
     verify: {"last": ()},
     backup: {"last": (), "folder": (), "kept": (), "standing": ()},
     reports: {
@@ -506,7 +511,7 @@ def test_every_function_that_reads_or_writes_is_tried_again_after_a_deadlock(acc
     assert given_up == []
 
 
-@pytest.mark.parametrize("module", [database, payments, bill_run, reports, verify, trail, backup],
+@pytest.mark.parametrize("module", [database, payments, bill_run, prices, reports, verify, trail, backup],
                          ids=lambda module: module.__name__)
 def test_every_function_that_reads_or_writes_is_among_those_that_are_tried(module):
     public = {

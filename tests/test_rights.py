@@ -51,6 +51,9 @@ TABLES = {
     "billing_status": ("", "billing_id customer_id description period issued_on due_date amount_billed amount_paid "
                            "amount_due last_payment_date is_late days_late"),
     "customer_credit": ("", "customer_id credit"),
+    "services_today": ("", "service_id location_id service_name service_name_folded started_on ended_on cost changes_on "
+                           "last_cost"),
+    "coming_prices": ("", "service_id from_day cost"),
 }
 # Readers look at where a sequence stands, as pg_dump does; an admin's import takes IDs from one beforehand.
 SEQUENCES = {
@@ -70,7 +73,8 @@ FUNCTIONS = {
         "matching_accounts(text[],text[],text,integer)", "matching_locations(text[],text[],text,integer)",
         "deleted_rows(bigint,timestamp with time zone,text)",
     ],
-    "isp_admin": ["apply_credit(bigint[],bigint)", "restore_deleted(bigint,timestamp with time zone,boolean)"],
+    "isp_admin": ["change_prices(bigint[],numeric[],date)", "apply_credit(bigint[],bigint)",
+                  "restore_deleted(bigint,timestamp with time zone,boolean)"],
     "nobody": [
         "settle_bills(bigint[])", "settle_payments(bigint[])",
         "restore_rows(text,bigint,timestamp with time zone,boolean)", "allocations_changed()", "allocation_edited()",

@@ -69,6 +69,7 @@ RULES = {
     "service_pauses_range": "A pause's days lie between 2000-01-01 and 2199-12-31.",
     "service_pauses_in_order": "A pause's last day is not before its first.",
     "service_pauses_apart": "The service is paused on some of these days already.",
+    "unsettled_services_pkey": "That service is noted as unsettled already.",
     "price_changes_pkey": "A change of price with that ID exists already.",
     "price_changes_service": "That service no longer exists.",
     "price_changes_once_a_day": "The price of that service changes on that day already.",

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tracker.text import without_joiners
 
@@ -156,6 +156,16 @@ def _said_day(answer: str, today: date) -> date | None:
     words = {"today": "0", "yesterday": "-1", "tomorrow": "1"}
     days = words.get(answer.casefold(), answer if re.fullmatch(r"[+-][0-9]{1,4}", answer, re.ASCII) else "")
     return today + timedelta(days=int(days)) if days else None
+
+
+def either(word: str, parse: Callable[[str], Value], value: Any = ...) -> Callable[[str], Any]:
+    """Make a parser of what another one parses, or of a word, which stands for value, or else for itself."""
+    def parse_either(answer: str) -> Any:
+        if answer.casefold() == word:
+            return word if value is ... else value
+        return parse(answer)
+
+    return parse_either
 
 
 def past_day(today: date) -> Callable[[str], date]:

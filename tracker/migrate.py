@@ -21,7 +21,7 @@ from tracker.errors import Busy, Conflict, Forbidden, NotToBeSeen, Unavailable
 PROJECT = Path(__file__).parents[1]
 TABLES = [
     "schema_version", "customers", "locations", "services", "equipment", "billing", "billing_items", "payments",
-    "payment_allocations", "service_pauses", "price_changes", "equipment_moves", "customer_notes",
+    "payment_allocations", "service_pauses", "price_changes", "unsettled_services", "equipment_moves", "customer_notes",
     "trail", "work_locks", "verifications", "backups",
 ]
 # Whoever may change the books does not write to all of these.

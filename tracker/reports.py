@@ -46,6 +46,7 @@ class SiteService(TypedDict):
     service_id: int
     service_name: str
     cost: Decimal
+    standing: str | None
     coming_prices: list[ComingPrice]
 
 
@@ -398,6 +399,7 @@ def _accounts(
             CROSS JOIN LATERAL (
                 SELECT json_agg(json_build_object(
                            'service_id', service_id, 'service_name', service_name, 'cost', cost::numeric(12,2),
+                           'standing', standing,
                            'coming_prices', (
                                SELECT coalesce(json_agg(json_build_object(
                                           'from_day', from_day, 'cost', coming.cost::numeric(12,2)
@@ -406,7 +408,7 @@ def _accounts(
                                WHERE changes_on IS NOT NULL AND coming.service_id = services_today.service_id
                            )
                        ) ORDER BY service_id) AS list,
-                       sum(cost) FILTER (WHERE ended_on IS NULL OR ended_on >= CURRENT_DATE) AS cost
+                       sum(cost) FILTER (WHERE runs) AS cost
                 FROM services_today
                 WHERE services_today.location_id = locations.location_id
             ) AS service
@@ -551,7 +553,7 @@ def recurring_revenue() -> list[RecurringRevenue]:
         """
         SELECT service_name, count(*) AS services, sum(cost) AS monthly
         FROM services_today
-        WHERE ended_on IS NULL OR ended_on >= CURRENT_DATE
+        WHERE runs
         GROUP BY service_name
         ORDER BY monthly DESC, service_name
         """,

@@ -375,7 +375,7 @@ def bill_command(arguments: argparse.Namespace) -> int:
         return 1
     if arguments.dry_run:
         return 0
-    if not arguments.yes and not confirm_total(preview):
+    if not arguments.yes and not confirm_total(arguments.period, preview):
         return 1
     run_bills(arguments.period, due_date, None if arguments.yes else preview["total"])
     return 0
@@ -390,15 +390,42 @@ def refused_as_too_large(preview: bill_run.Preview) -> bool:
     return bool(preview["too_large"])
 
 
-def confirm_total(preview: bill_run.Preview) -> bool:
-    """Ask for the total to be typed; there is nothing to ask when nobody would be billed."""
+def confirm_total(period: date, preview: bill_run.Preview) -> bool:
+    """Ask for the total to be typed; a person may look at the lists of the preview before.
+
+    There is nothing to ask when nobody would be billed.
+    """
     if not preview["customers"]:
         return True
     total = text.show_amount(preview["total"])
-    if confirm(f"Type the total, {total}, to bill:", total):
+    lists = preview_lists(period, preview) if prompts.attended() else {}
+    if lists:
+        numbered = ", ".join(f"{digit} {what}" for digit, (what, _) in lists.items())
+        say(f"To look at a list, type its number: {numbered}.")
+    if confirm(f"Type the total, {total}, to bill:", total, {digit: show for digit, (_, show) in lists.items()}):
         return True
     prompts.complain("That is not the total; nobody was billed.")
     return False
+
+
+def preview_lists(period: date, preview: bill_run.Preview) -> dict[str, tuple[str, Callable[[], None]]]:
+    """Return what each list of a preview that has something is called, and what shows it, by the number to type."""
+    lists: list[tuple[str, int, list[tables.Column], Callable[[], Sequence[Row]]]] = [
+        ("new", preview["new"], screens.NEW_BILLS, lambda: bill_run.preview_accounts(period, "new")),
+        ("gone", preview["gone"], screens.GONE_BILLS, lambda: bill_run.preview_accounts(period, "gone")),
+        ("with another amount", preview["changed"], screens.CHANGED_BILLS,
+         lambda: bill_run.preview_accounts(period, "changed")),
+        ("part of the month", preview["prorated"], screens.PREVIEW_LINES,
+         lambda: bill_run.preview_lines(period, False)),
+        ("made good", preview["made_good"], screens.PREVIEW_LINES, lambda: bill_run.preview_lines(period, True)),
+    ]
+    return {str(number): (what, functools.partial(show_preview_list, count, columns, fetch))
+            for number, (what, count, columns, fetch) in enumerate((one for one in lists if one[1]), 1)}
+
+
+def show_preview_list(count: int, columns: list[tables.Column], fetch: Callable[[], Sequence[Row]]) -> None:
+    rows = [{**row, "place": place} for place, row in enumerate(during("Adding up", fetch), 1)]
+    paging.browse(columns, lambda after, limit: rows[after:after + limit], lambda row: row["place"], 0, f"{count}")
 
 
 def run_bills(period: date, due_date: date, total: Decimal | None) -> None:

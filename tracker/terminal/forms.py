@@ -114,6 +114,18 @@ class Field:
         return edit(self.label, self.parse, self.show(present), none=none, line_break=self.line_break)
 
 
+class FirstDay(Field):
+    """The question for the first day of a service: Enter means today, and always one that was always there."""
+
+    def ask(self) -> Any:
+        return ask(self.label, self.parse, shown="today", default=database.today())
+
+
+def first_day(answer: str) -> date | None:
+    day: date | None = fields.either("always", fields.day_from(database.today()), None)(answer)
+    return day
+
+
 def due_day(answer: str) -> date:
     """Parse a due date, which may be said by today's: tomorrow, +14."""
     return fields.day_from(database.today())(answer)
@@ -130,6 +142,7 @@ SERVICE_FIELDS: Fields = {
     "service_name": Field("Service name", fields.text(100), "service_name"),
     "cost": Field("Monthly cost", fields.amount, "cost", text.show_amount),
 }
+FIRST_DAY_FIELD: Fields = {"started_on": FirstDay("From", first_day, "started_on", text.show_day)}
 EQUIPMENT_FIELDS: Fields = {
     "equipment_name": Field("Equipment name", fields.text(100), "equipment_name"),
     "serial_number": Field("Serial number", fields.text(100), "serial_number", optional=True),
@@ -196,12 +209,14 @@ def overwriting(questions: Fields, given: dict[str, Any], seen: Row, present: Ro
     return {name: None if name in theirs else value for name, value in given.items()}
 
 
-def not_before(first: date, parse: Callable[[str], date]) -> Callable[[str], date]:
+def not_before(
+    first: date, parse: Callable[[str], date], refusal: str = "The last day cannot be before the first."
+) -> Callable[[str], date]:
     """Make a parser of the last day of a span that begins on first."""
     def parse_last(answer: str) -> date:
         last = parse(answer)
         if last < first:
-            raise ValueError("The first day of a statement cannot be after its last.")
+            raise ValueError(refusal)
         return last
 
     return parse_last

@@ -7,7 +7,6 @@ import os
 import sys
 import unicodedata
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any, TextIO, TypeVar, cast, overload
 
 from tracker import text
@@ -224,16 +223,14 @@ def ask_secret(label: str, parse: Callable[[str], str], shown: str) -> str | Non
             refuse("Those two differ; type it again, twice.")
 
 
-def confirm(
-    question: str, wanted: str = "yes", lists: Mapping[str, Callable[[], object]] = MappingProxyType({})
-) -> bool:
+def confirm(question: str, wanted: str = "yes", lists: Mapping[str, Callable[[], object]] | None = None) -> bool:
     """Ask for a word to be typed in full; what is neither that nor no, such as y, is asked about once more.
 
     An answer that is one of lists shows that, and asks again.
     """
     for _ in range(2):
         answer = _folded(read_line(f"{question} "))
-        while answer in lists:
+        while lists and answer in lists:
             lists[answer]()
             answer = _folded(read_line(f"{question} "))
         if answer == _folded(wanted):

@@ -53,8 +53,9 @@ CUSTOMER_HITS = [*CUSTOMERS, words("Address", "address")]
 LOCATIONS = [numbers("ID", "location_id"), words("Address", "address"), words("Customer", "name")]
 SERVICES = [
     numbers("ID", "service_id"), words("Service", "service_name"), amounts("Monthly", "cost"),
-    words("Address", "address"), words("Customer", "name"),
+    codes("Standing", "standing", spare=1), words("Address", "address"), words("Customer", "name"),
 ]
+SERVICE_FIELDS = [*SERVICES, dates("From", "started_on"), dates("Last day", "ended_on")]
 PLANS = [words("Service", "service_name"), numbers("Services", "services"), amounts("Usually", "cost")]
 PRICED = [numbers("ID", "service_id"), amounts("Today", "cost"), words("Address", "address"), words("Customer", "name")]
 EQUIPMENT = [
@@ -94,6 +95,13 @@ KEPT_BILLS = [
     numbers("ID", "billing_id"), words("Customer", "name"), amounts("Billed", "amount_billed"),
     amounts("Paid", "amount_paid"), dates("Last payment", "last_payment_date", spare=1),
 ]
+NEW_BILLS = [numbers("ID", "customer_id"), words("Customer", "name"), amounts("Billed now", "amount")]
+GONE_BILLS = [numbers("ID", "customer_id"), words("Customer", "name"), amounts("Billed before", "amount_before")]
+CHANGED_BILLS = [*GONE_BILLS, amounts("Now", "amount")]
+PREVIEW_LINES = [
+    numbers("ID", "customer_id"), words("Customer", "name"), words("Line", "description"), amounts("Amount", "amount"),
+]
+PAUSES = [numbers("ID", "service_pause_id"), dates("First day", "first_day"), dates("Last day", "last_day")]
 RECURRING = [words("Service", "service_name"), numbers("Services", "services"), amounts("Monthly", "monthly")]
 RECORD_KEYS = [
     "customer_id", "name", "phone_number", "record", "record_id", "description", "amount", "serial_number", "due_date",
@@ -124,7 +132,8 @@ def location_lines(site: Site) -> Iterator[str]:
     """Yield a location as lines, under it its services and equipment."""
     yield from spread(clean(f"Location {site['location_id']}  {site['address']}"), "", 2)
     for service in site["services"]:
-        left = f"Service {service['service_id']}  {service['service_name']}"
+        standing = f", {service['standing']}" if service["standing"] else ""
+        left = f"Service {service['service_id']}  {service['service_name']}{standing}"
         yield from spread(clean(left), f"monthly {show_amount(service['cost']):>10}", 4)
         if service["coming_prices"]:
             yield from indented(f"{coming(service['coming_prices'])}.", 6)
@@ -134,6 +143,10 @@ def location_lines(site: Site) -> Iterator[str]:
         yield from spread(clean(left), f"worth {show_amount(device['cost']):>10}", 4)
     if not site["services"] and not site["equipment"]:
         yield "    No services, no equipment."
+
+
+def span(first: date, last: date | None) -> str:
+    return f"from {first} {f'to {last}' if last else 'until further notice'}"
 
 
 def coming(prices: list[ComingPrice]) -> str:
@@ -271,6 +284,15 @@ def bill_preview_lines(period: date, due_date: date, today: date, preview: Previ
         return
     yield (f"Against the month before ({show_amount(preview['total_before'])}): {preview['new']} new, "
            f"{preview['gone']} gone, {preview['changed']} with another amount.")
+    if preview["prorated"]:
+        yield (f"For a part of the month: {plural(preview['prorated'], 'line')}, "
+               f"{show_amount(preview['prorated_amount'])}.")
+    if preview["made_good"]:
+        yield (f"Made good, days left out or billed too many: {plural(preview['made_good'], 'line')}, "
+               f"{show_amount(preview['made_good_amount'])}.")
+    if preview["credit_notes"]:
+        yield (f"Billed less than nothing: {plural(preview['credit_notes'], 'customer')}, with credit notes of "
+               f"{show_amount(preview['credited'])}.")
     months = (period.year - today.year) * 12 + period.month - today.month
     if months not in (-1, 0, 1):
         yield f"Mind the month: {period:%Y-%m} is {plural(abs(months), 'month')} {'ahead' if months > 0 else 'ago'}."
