@@ -51,8 +51,9 @@ TABLES = {
     "billing_status": ("", "billing_id customer_id description period issued_on due_date amount_billed amount_paid "
                            "amount_due last_payment_date is_late days_late"),
     "customer_credit": ("", "customer_id credit"),
-    "services_today": ("", "service_id location_id service_name service_name_folded started_on ended_on cost changes_on "
-                           "last_cost"),
+    "services_today": ("", "service_id location_id service_name service_name_folded started_on ended_on cost "
+                           "changes_on last_cost runs standing"),
+    "changing_prices": ("", "service_id from_day cost"),
     "coming_prices": ("", "service_id from_day cost"),
 }
 # Readers look at where a sequence stands, as pg_dump does; an admin's import takes IDs from one beforehand.
