@@ -400,17 +400,17 @@ def names(sql):
 
 
 def test_a_name_in_use_is_taken_in_its_usual_spelling(plan, terminal, sql):
-    typed(terminal, "FIBRE  100", "10")
+    typed(terminal, "FIBRE  100", "10", "")
     assert names(sql) == ["Fibre 100"]
 
 
 def test_names_in_use_are_offered_by_a_part_and_picked_by_number(plan, terminal, sql):
     database.add_service(2, "Fibre 1000", Decimal(60))
-    after_name, *_ = typed(terminal, "fib", "2", "10")
+    after_name, *_ = typed(terminal, "fib", "2", "10", "")
     assert "Names in use with fib in them; Enter keeps fib:" in after_name
     assert [line.split() for line in after_name.splitlines() if line.strip().startswith(("1 ", "2 "))] == [
         ["1", "Fibre", "100", "4", "29.90"], ["2", "Fibre", "1000", "1", "60.00"]]
-    typed(terminal, "fib", "", "10")
+    typed(terminal, "fib", "", "10", "")
     assert names(sql) == ["Fibre 1000", "Fibre 1000", "fib"]
 
 
@@ -420,15 +420,15 @@ def test_names_in_use_are_offered_by_a_part_and_picked_by_number(plan, terminal,
     ("Phone", "A part of Telephone, which 1 service has.", "Telephone"),
 ])
 def test_a_name_that_is_nearly_or_partly_one_in_use_is_asked_about(plan, terminal, sql, answer, asked, taken):
-    after_name, *_ = typed(terminal, answer, "yes", "10")
+    after_name, *_ = typed(terminal, answer, "yes", "10", "")
     assert asked in after_name
-    typed(terminal, answer, "no", "10")
+    typed(terminal, answer, "no", "10", "")
     assert names(sql) == sorted([taken, answer])
 
 
 @pytest.mark.parametrize("answer", ["Fibre 200", "Cable", "Fibre 100 Business"])
 def test_another_name_is_not_asked_about(plan, terminal, sql, answer):
-    typed(terminal, answer, "10")
+    typed(terminal, answer, "10", "")
     assert names(sql) == [answer]
 
 
