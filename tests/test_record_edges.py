@@ -525,8 +525,9 @@ def test_every_function_that_reads_or_writes_is_tried_again_after_a_deadlock(acc
     assert given_up == []
 
 
-@pytest.mark.parametrize("module", [database, payments, credits, bill_run, prices, reports, verify, stock, trail, backup],
-                         ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [
+    database, payments, credits, bill_run, prices, reports, verify, stock, trail, backup,
+], ids=lambda module: module.__name__)
 def test_every_function_that_reads_or_writes_is_among_those_that_are_tried(module):
     public = {
         name for name, function in inspect.getmembers(module, inspect.isfunction)
