@@ -32,7 +32,7 @@ import psycopg2.extras
 import psycopg2.pool
 import psycopg2.sql
 
-from tracker import fields, files, interrupts, log, migrate, settings, standby
+from tracker import fields, files, interrupts, log, migrate, settings, standby, text
 from tracker.cursor import LOCK_PATIENCE, Cursor, Record, Row, be_patient, only
 from tracker.errors import (
     FIELDS,
@@ -109,9 +109,14 @@ class Rights(TypedDict):
 
 
 class Customer(TypedDict):
+    """closed_on is the last day of a closed account; merged_into is who this turned out to be."""
+
     customer_id: int
     name: str
     phone_number: str | None
+    email: str | None
+    closed_on: date | None
+    merged_into: int | None
 
 
 class CustomerHit(Customer):
@@ -119,15 +124,14 @@ class CustomerHit(Customer):
 
 
 class CustomerContents(TypedDict):
-    """How many of each a customer has; billed and paid are sums, voids left out."""
+    """How many of each a customer has."""
 
     locations: int
     services: int
     equipment: int
+    notes: int
     bills: int
     payments: int
-    billed: Decimal
-    paid: Decimal
 
 
 class LocationRow(TypedDict):
@@ -1324,6 +1328,8 @@ def _translated(exc: psycopg2.Error, conn: _Session, readonly: bool, opened_read
         return Conflict(f"{(exc.diag.column_name or 'A value').replace('_', ' ').capitalize()} is required.")
     if code.startswith("23"):
         rule = exc.diag.constraint_name or ""
+        if rule == "customers_account_open" and exc.diag.message_primary:  # which says whose account
+            return Conflict(exc.diag.message_primary)
         return Conflict(RULES.get(rule, "A rule of the database forbids that."), FIELDS.get(rule, ""))
     if code in ("40001", "40P01"):
         return Deadlock("Others are working on the same records; nothing was written. Try again.")
@@ -1583,7 +1589,7 @@ def now() -> datetime:
 
 
 _COUNTS = {
-    "customers": "SELECT count(*) FROM customers",
+    "customers": "SELECT count(*) FROM customers WHERE closed_on IS NULL",
     "locations": "SELECT count(*) FROM locations",
     "services": "SELECT count(*) FROM services",
     "equipment": "SELECT count(*) FROM equipment",
@@ -1593,9 +1599,21 @@ _COUNTS = {
 
 @retried
 def count(table: str) -> tuple[int, bool]:
-    """Return how many rows a table has and whether that is exact; past COUNT_EXACTLY the planner's estimate does."""
+    """Return how many rows a table has and whether that is exact; past COUNT_EXACTLY the planner's estimate does.
+
+    Closed customers are not counted.
+    """
     with reading() as cur:
-        cur.execute("SELECT reltuples::bigint AS rows FROM pg_class WHERE oid = %(table)s::regclass", {"table": table})
+        cur.execute(
+            """
+            SELECT reltuples::bigint - CASE WHEN %(table)s = 'customers' THEN (
+                       SELECT count(*) FROM customers WHERE closed_on IS NOT NULL
+                   ) ELSE 0 END AS rows
+            FROM pg_class
+            WHERE oid = %(table)s::regclass
+            """,
+            {"table": table},
+        )
         estimate = cur.row()["rows"]
         if estimate > COUNT_EXACTLY:
             return estimate, False
@@ -1615,15 +1633,24 @@ def add_customer(name: str, phone_number: str | None) -> int:
     )
 
 
+@retried
 def get_customer(customer_id: int) -> Customer:
-    return existing("customer", customer_id, fetch_one(
-        """
-        SELECT customer_id, name, phone_number
+    with reading() as cur:
+        return customer_in(cur, customer_id)
+
+
+def customer_in(cur: Cursor, customer_id: int, lock: bool = False) -> Customer:
+    """Return a customer within a transaction, locked if that is asked for; raise NotFound if there is none."""
+    cur.execute(
+        f"""
+        SELECT customer_id, name, phone_number, email, closed_on, merged_into
         FROM customers
         WHERE customer_id = %(customer_id)s
-        """,
-        customer_id=customer_id,
-    ))
+        {"FOR UPDATE" if lock else ""}
+        """,  # noqa: S608 (no value is in it)
+        {"customer_id": customer_id},
+    )
+    return cast(Customer, existing("customer", customer_id, cur.fetchone()))
 
 
 def existing(kind: str, row_id: int, row: Record | None) -> Record:
@@ -1634,12 +1661,12 @@ def existing(kind: str, row_id: int, row: Record | None) -> Record:
 
 
 def list_customers(after: int = 0, limit: int = 100) -> list[Customer]:
-    """Return the customers whose IDs follow after."""
+    """Return the customers whose IDs follow after, but for closed ones."""
     return fetch_all(
         """
-        SELECT customer_id, name, phone_number
+        SELECT customer_id, name, phone_number, email, closed_on, merged_into
         FROM customers
-        WHERE customer_id > %(after)s
+        WHERE customer_id > %(after)s AND closed_on IS NULL
         ORDER BY customer_id
         LIMIT %(limit)s
         """,
@@ -1647,9 +1674,32 @@ def list_customers(after: int = 0, limit: int = 100) -> list[Customer]:
     )
 
 
+def list_closed_customers(before: tuple[date, int] | None = None, limit: int = 100) -> list[Customer]:
+    """Return the closed customers, but for merged ones, the last closed first.
+
+    before is closed_on and customer_id of the last one shown.
+    """
+    before_day, before_id = before or (None, None)
+    return fetch_all(
+        """
+        SELECT customer_id, name, phone_number, email, closed_on, merged_into
+        FROM customers
+        WHERE closed_on IS NOT NULL AND merged_into IS NULL
+          AND (%(before_id)s::bigint IS NULL OR (closed_on, customer_id) < (%(before_day)s, %(before_id)s))
+        ORDER BY closed_on DESC, customer_id DESC
+        LIMIT %(limit)s
+        """,
+        before_day=before_day, before_id=before_id, limit=limit,
+    )
+
+
+def count_closed_customers() -> int:
+    return fetch_value("SELECT count(*) FROM customers WHERE closed_on IS NOT NULL AND merged_into IS NULL")
+
+
 def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
     """Return customers by name whose name, phone number and addresses have every word of term, in any order, or who
-    have a device of that serial number, or pay with that reference.
+    have it in their e-mail address, or a device of that serial number, or pay with that reference.
 
     Each comes with an address of theirs: the first of those that have a word of it, if any.
     """
@@ -1667,6 +1717,11 @@ def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
                 WHERE serial_key(serial_number) LIKE %(serial)s OR serial_number ILIKE %(inside)s
                 UNION ALL
                 SELECT customer_id, true FROM customers WHERE customer_id = %(referred)s
+                UNION ALL
+                (SELECT customer_id, true
+                 FROM customers
+                 WHERE lower(email) LIKE %(email)s
+                 LIMIT %(most)s)
             ) AS candidate
             JOIN customers USING (customer_id)
             GROUP BY customers.customer_id
@@ -1677,7 +1732,7 @@ def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
                                      WHERE locations.customer_id = customers.customer_id)) ~ ALL (%(every)s)
             LIMIT %(most)s
         )
-        SELECT customer_id, name, phone_number,
+        SELECT customer_id, name, phone_number, email, closed_on, merged_into,
                (SELECT address
                 FROM locations
                 WHERE locations.customer_id = customers.customer_id
@@ -1690,8 +1745,14 @@ def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
         OFFSET %(skip)s
         LIMIT %(limit)s
         """,
-        term, skip, limit, referred=fields.referred_customer(term),
+        term, skip, limit, referred=fields.referred_customer(term), email=_email_pattern(term),
     )
+
+
+def _email_pattern(term: str) -> str | None:
+    """Return the LIKE pattern of a term that may be part of an e-mail address: three characters or more, no spaces."""
+    part = unicodedata.normalize("NFC", term).strip()
+    return f"%{_literal(part.lower())}%" if re.fullmatch(r"\S{3,}", part) else None
 
 
 def suggest_customers(term: str, limit: int = 10) -> Hits:
@@ -1717,6 +1778,11 @@ def suggest_customers(term: str, limit: int = 10) -> Hits:
              FROM equipment
              JOIN locations USING (location_id)
              WHERE serial_key(serial_number) LIKE %(serial)s
+             LIMIT %(most)s)
+            UNION ALL
+            (SELECT customer_id
+             FROM customers
+             WHERE lower(email) LIKE %(email)s
              LIMIT %(most)s)
             UNION ALL
             SELECT customer_id
@@ -1764,7 +1830,7 @@ def suggest_customers(term: str, limit: int = 10) -> Hits:
         ), hit AS MATERIALIZED (
             SELECT DISTINCT customer_id FROM found
         )
-        SELECT customer_id, name, phone_number,
+        SELECT customer_id, name, phone_number, email, closed_on, merged_into,
                (SELECT address
                 FROM locations
                 WHERE locations.customer_id = customers.customer_id
@@ -1780,7 +1846,7 @@ def suggest_customers(term: str, limit: int = 10) -> Hits:
         first=_all_indexed(words[0]), second=_all_indexed(words[min(1, len(words) - 1)]),
         others=[_expression(spellings) for spellings in words[2:]] or None, phones=folds["keys"],
         serial=f"{_literal(folds['serial'])}%" if _is_serial(term, folds["serial"]) else None,
-        referred=fields.referred_customer(term), most=SUGGESTED + 1, limit=limit,
+        referred=fields.referred_customer(term), email=_email_pattern(term), most=SUGGESTED + 1, limit=limit,
     )
     return _hits(rows)
 
@@ -1789,16 +1855,16 @@ def similar_customers(name: str, phone_number: str | None) -> list[Customer]:
     """Return customers who have the same name or the same phone number, however they are written."""
     return fetch_all(
         """
-        SELECT customer_id, name, phone_number
+        SELECT customer_id, name, phone_number, email, closed_on, merged_into
         FROM (
-            (SELECT customer_id, name, phone_number
+            (SELECT customer_id, name, phone_number, email, closed_on, merged_into
              FROM customers
              WHERE phone_key(phone_number) = ANY (phone_keys(%(phone_number)s, %(country)s))
                AND same_phone(phone_number, %(phone_number)s, %(country)s)
              ORDER BY customer_id
              LIMIT %(most)s)
             UNION
-            (SELECT customer_id, name, phone_number
+            (SELECT customer_id, name, phone_number, email, closed_on, merged_into
              FROM customers
              WHERE name_folded = folded(%(name)s)
              ORDER BY customer_id
@@ -1815,10 +1881,11 @@ def update_customer(
     customer_id: int,
     name: str | None = None,
     phone_number: str | None = None,
+    email: str | None = None,
     *,
     seen: Mapping[str, Any] | None = None,
 ) -> Customer:
-    """Change what is given and keep the rest; an empty phone number takes it away.
+    """Change what is given and keep the rest; an empty phone number or e-mail address takes it away.
 
     seen is the record as it was shown. Raise NotFound, Conflict when a value breaks a rule, and Changed when somebody
     has changed meanwhile what is given.
@@ -1827,14 +1894,18 @@ def update_customer(
         """
         UPDATE customers
         SET name = coalesce(%(name)s, name),
-            phone_number = nullif(coalesce(%(phone_number)s, phone_number), '')
+            phone_number = nullif(coalesce(%(phone_number)s, phone_number), ''),
+            email = nullif(coalesce(%(email)s, email), '')
         WHERE customer_id = %(customer_id)s
           AND (%(unseen)s OR %(name)s IS NULL OR name IN (%(name)s, %(seen_name)s))
           AND (%(unseen)s OR %(phone_number)s IS NULL
                OR coalesce(phone_number, '') IN (%(phone_number)s, coalesce(%(seen_phone_number)s, '')))
-        RETURNING customer_id, name, phone_number
+          AND (%(unseen)s OR %(email)s IS NULL
+               OR coalesce(email, '') IN (%(email)s, coalesce(%(seen_email)s, '')))
+        RETURNING customer_id, name, phone_number, email, closed_on, merged_into
         """,
-        customer_id=customer_id, name=name, phone_number=phone_number, **_seen(seen, "name", "phone_number"),
+        customer_id=customer_id, name=name, phone_number=phone_number, email=email,
+        **_seen(seen, "name", "phone_number", "email"),
     )
     if row is None:
         raise Changed(get_customer(customer_id))
@@ -1848,12 +1919,12 @@ def _seen(row: Mapping[str, Any] | None, *columns: str) -> Row:
 
 @retried
 def customer_contents(customer_id: int) -> CustomerContents:
-    """Count what would go with a customer: locations, services, equipment, bills, payments; sum billed and paid."""
+    """Count what a customer has: locations, services, equipment, notes, bills, payments."""
     with reading() as cur:
-        return _customer_contents(cur, customer_id)
+        return contents_in(cur, customer_id)
 
 
-def _customer_contents(cur: Cursor, customer_id: int) -> CustomerContents:
+def contents_in(cur: Cursor, customer_id: int) -> CustomerContents:
     cur.execute(
         """
         SELECT (SELECT count(*) FROM locations WHERE customer_id = %(customer_id)s)                        AS locations,
@@ -1861,11 +1932,9 @@ def _customer_contents(cur: Cursor, customer_id: int) -> CustomerContents:
                 WHERE customer_id = %(customer_id)s)                                                       AS services,
                (SELECT count(*) FROM equipment JOIN locations USING (location_id)
                 WHERE customer_id = %(customer_id)s)                                                       AS equipment,
+               (SELECT count(*) FROM customer_notes WHERE customer_id = %(customer_id)s)                   AS notes,
                (SELECT count(*) FROM billing WHERE customer_id = %(customer_id)s)                          AS bills,
-               (SELECT count(*) FROM payments WHERE customer_id = %(customer_id)s)                         AS payments,
-               (SELECT coalesce(sum(amount_billed), 0) FROM billing WHERE customer_id = %(customer_id)s)   AS billed,
-               (SELECT coalesce(sum(amount), 0) FROM payments
-                WHERE customer_id = %(customer_id)s AND voided_at IS NULL)                                 AS paid
+               (SELECT count(*) FROM payments WHERE customer_id = %(customer_id)s)                         AS payments
         """,
         {"customer_id": customer_id},
     )
@@ -1874,21 +1943,43 @@ def _customer_contents(cur: Cursor, customer_id: int) -> CustomerContents:
 
 @retried
 def delete_customer(customer_id: int, contents: CustomerContents | None = None) -> None:
-    """Delete a customer and everything of theirs, money records too.
+    """Delete a customer who has no bills and payments, and everything of theirs.
 
-    contents is what the administrator was shown by customer_contents; raise Conflict when it has changed since, and
-    NotFound when there is no such customer.
+    contents is what the administrator was shown by customer_contents; raise Conflict when it has changed since, or when
+    there are bills or payments, which stay, and NotFound when there is no such customer.
     """
     with transaction() as cur:
-        values = {"customer_id": customer_id}
-        cur.execute("SELECT 1 FROM customers WHERE customer_id = %(customer_id)s FOR UPDATE", values)
-        existing("customer", customer_id, cur.fetchone())
-        cur.execute("SELECT 1 FROM locations WHERE customer_id = %(customer_id)s FOR UPDATE", values)
-        if contents is not None and contents != _customer_contents(cur, customer_id):
+        customer = lock_account(cur, customer_id)
+        there = contents_in(cur, customer_id)
+        if contents is not None and contents != there:
             raise Conflict("The customer's records changed while you were looking; nothing was deleted. Look again.")
-        cur.execute("DELETE FROM payments WHERE customer_id = %(customer_id)s", values)
-        cur.execute("DELETE FROM billing WHERE customer_id = %(customer_id)s", values)
-        cur.execute("DELETE FROM customers WHERE customer_id = %(customer_id)s", values)
+        if reason := why_kept(customer, there):
+            raise Conflict(reason)
+        cur.execute("DELETE FROM customers WHERE customer_id = %(customer_id)s", {"customer_id": customer_id})
+
+
+def lock_account(cur: Cursor, customer_id: int) -> Customer:
+    """Lock a customer and their locations, so that nothing is added to the account meanwhile, and return the customer.
+
+    Raise NotFound if there is none.
+    """
+    customer = customer_in(cur, customer_id, lock=True)
+    cur.execute(
+        "SELECT 1 FROM locations WHERE customer_id = %(customer_id)s ORDER BY location_id FOR UPDATE",
+        {"customer_id": customer_id},
+    )
+    return customer
+
+
+def why_kept(customer: Customer, contents: CustomerContents) -> str:
+    """Say why a customer cannot be deleted, and what to do instead; nothing for one who can."""
+    stay = [text.plural(count, noun) for count, noun in ((contents["bills"], "bill"), (contents["payments"], "payment"))
+            if count]
+    if not stay:
+        return ""
+    instead = "" if customer["closed_on"] else "; close the account instead: Manage Customers, 6"
+    verb = "stays" if contents["bills"] + contents["payments"] == 1 else "stay"
+    return f"Customer {customer['customer_id']} has {' and '.join(stay)}, which {verb}{instead}."
 
 
 def add_location(customer_id: int, address: str) -> int:

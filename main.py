@@ -30,9 +30,22 @@ from tracker import (
     reports,
     text,
 )
-from tracker.terminal import backups, commands, devices, history, menus, people, pricing, prompts, screens, tables
+from tracker.terminal import (
+    backups,
+    closing,
+    commands,
+    devices,
+    history,
+    menus,
+    people,
+    pricing,
+    prompts,
+    screens,
+    tables,
+)
 from tracker.terminal.forms import (
     BILL_FIELDS,
+    CUSTOMER_CHANGES,
     CUSTOMER_FIELDS,
     EQUIPMENT_FIELDS,
     FIRST_DAY_FIELD,
@@ -57,6 +70,7 @@ from tracker.terminal.forms import (
     most_to_give_back,
     not_before,
     of_whom,
+    of_whom_open,
     save_once,
     save_payment,
     show_fields,
@@ -151,13 +165,21 @@ def add_new_customer(name: str, phone_number: str | None) -> int | None:
 
 
 def view_customer() -> None:
-    view(CUSTOMER, screens.CUSTOMERS, database.list_customers, open_account)
+    view(CUSTOMER, screens.CUSTOMERS, database.list_customers, open_account, "closed", view_closed_customers)
+
+
+def view_closed_customers() -> None:
+    browse(
+        screens.CUSTOMERS, database.list_closed_customers, lambda row: (row["closed_on"], row["customer_id"]), None,
+        str(database.count_closed_customers()), opens=open_account,
+        renew=lambda: (str(database.count_closed_customers()), "", None),
+    )
 
 
 @menus.changes
 def update_customer(customer: Customer | None = None) -> None:
     customer = of_whom(customer)
-    if row := change(CUSTOMER_FIELDS, customer, database.update_customer, customer["customer_id"]):
+    if row := change(CUSTOMER_CHANGES, customer, database.update_customer, customer["customer_id"]):
         say(f"Saved {CUSTOMER.name(row)}.")
 
 
@@ -165,16 +187,17 @@ def update_customer(customer: Customer | None = None) -> None:
 def delete_customer() -> None:
     customer = pick(CUSTOMER)
     contents = database.customer_contents(customer["customer_id"])
-    has_money = contents["bills"] or contents["payments"]
-    wanted = text.clean(customer["name"]) if has_money else "yes"
-    if confirm_delete(CUSTOMER.name(customer), contents, wanted):
+    if reason := database.why_kept(customer, contents):
+        prompts.refuse(reason)
+        return
+    if confirm_delete(CUSTOMER.name(customer), contents):
         database.delete_customer(customer["customer_id"], contents)
         say(f"Deleted {CUSTOMER.name(customer)}{deleted_with(contents)}.")
 
 
 @menus.changes
 def add_location(customer: Customer | None = None) -> None:
-    add_location_to(of_whom(customer))
+    add_location_to(of_whom_open(customer))
 
 
 def view_location() -> None:
@@ -340,7 +363,7 @@ def delete_equipment() -> None:
 
 @menus.changes
 def add_bill(customer: Customer | None = None) -> None:
-    customer = of_whom(customer)
+    customer = of_whom_open(customer)
     (billing_id, credit), new = fill_in(BILL_FIELDS, add_new_bill, customer["customer_id"])
     say(f"Added bill {billing_id}, {new['description']}, {text.show_amount(new['amount'])} due {new['due_date']}, "
         f"to {customer['name']}{f'; {text.show_amount(credit)} of it paid from credit' if credit else ''}.")
@@ -716,6 +739,10 @@ CUSTOMERS_MENU = Menu("Manage Customers", {
     "3": ("Update customer", update_customer),
     "4": ("Delete customer", delete_customer),
     "5": ("History of a customer", customer_history),
+    "6": ("Close account", closing.close_account),
+    "7": ("Reopen account", closing.reopen_account),
+    "8": ("Erase a person", closing.erase_person),
+    "9": ("Merge two customers", closing.merge_customers),
 })
 LOCATIONS_MENU = Menu("Manage Locations", {
     "1": ("Add location to a customer", add_location),

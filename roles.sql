@@ -46,7 +46,7 @@ BEGIN
         'allocations_changed()', 'payment_changed()', 'unsettle(bigint[], date[], date[])', 'services_unsettled()',
         'pauses_unsettled()', 'prices_unsettled()', 'bill_unsettled()', 'lines_unsettled()', 'equipment_moved()',
         'trail_added()', 'trail_changed()', 'trail_deleted()', 'restore_deleted(bigint, timestamptz, boolean)',
-        'acting_person()'
+        'acting_person()', 'customer_merged()', 'erase_person(bigint)'
     ]::regprocedure[] LOOP
         EXECUTE format('ALTER FUNCTION %s SECURITY DEFINER SET search_path = pg_catalog, %s, pg_temp',
                        function, of.schema);
@@ -144,7 +144,7 @@ BEGIN
     TO isp_readonly;
 
     -- Changing. Sums and what tells who did something are no admin's to write; rows go with what they belong to.
-    GRANT INSERT (name, phone_number, email), UPDATE (name, phone_number, email, closed_on, erased_on, merged_into), DELETE
+    GRANT INSERT (name, phone_number, email), UPDATE (name, phone_number, email, closed_on, merged_into), DELETE
         ON customers TO isp_admin;
     GRANT INSERT (customer_id, address), UPDATE (address), DELETE ON locations TO isp_admin;
     GRANT INSERT (location_id, service_name, cost, started_on, ended_on),
@@ -168,7 +168,8 @@ BEGIN
     GRANT INSERT (taken_at, path, bytes), UPDATE (checked_at) ON backups TO isp_admin;
     GRANT EXECUTE ON FUNCTION
         apply_credit(bigint[], bigint), change_prices(bigint[], numeric[], date), unsettle(bigint[], date[], date[]),
-        restore_deleted(bigint, timestamptz, boolean)
+        restore_deleted(bigint, timestamptz, boolean),
+        erase_person(bigint), refuse_closed(bigint, bigint)
     TO isp_admin;
     IF pg_has_role((SELECT datdba FROM pg_database WHERE datname = current_database()), 'USAGE') THEN
         EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO isp_admin', current_database());  -- for an import

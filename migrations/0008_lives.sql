@@ -517,6 +517,174 @@ CREATE TRIGGER equipment_moved
     WHEN (OLD.location_id IS DISTINCT FROM NEW.location_id OR OLD.retired_on IS DISTINCT FROM NEW.retired_on)
     EXECUTE FUNCTION equipment_moved();
 
+-- Not where there is no pg_trgm.
+DO $$
+BEGIN
+    CREATE INDEX customers_email_search ON customers USING gin (lower(email) gin_trgm_ops) WHERE email IS NOT NULL;
+EXCEPTION
+    WHEN undefined_object THEN
+        RAISE NOTICE 'pg_trgm is not available here';
+END
+$$;
+
+-- Nothing is added to a closed account but late fees, and nothing at all to one that was merged into another; what is
+-- brought back with its customer, in one transaction, is as it was. The keys of what rows belong to are locked by then, so
+-- that a closing under way is waited for.
+CREATE FUNCTION added_to_account() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    closed_id  bigint;
+    stays_id   bigint;
+BEGIN
+    IF NOT EXISTS (SELECT FROM customers WHERE closed_on IS NOT NULL) THEN
+        RETURN NULL;
+    END IF;
+    CASE TG_TABLE_NAME
+        WHEN 'locations' THEN
+            SELECT customer_id, merged_into INTO closed_id, stays_id
+            FROM added
+            JOIN customers USING (customer_id)
+            WHERE closed_on IS NOT NULL AND customers.xmin <> pg_current_xact_id()::xid
+            LIMIT 1;
+        WHEN 'services' THEN
+            SELECT customer_id, merged_into INTO closed_id, stays_id
+            FROM added
+            JOIN locations USING (location_id)
+            JOIN customers USING (customer_id)
+            WHERE closed_on IS NOT NULL AND customers.xmin <> pg_current_xact_id()::xid
+            LIMIT 1;
+        WHEN 'equipment' THEN
+            SELECT customer_id, merged_into INTO closed_id, stays_id
+            FROM added
+            JOIN locations USING (location_id)
+            JOIN customers USING (customer_id)
+            WHERE closed_on IS NOT NULL AND customers.xmin <> pg_current_xact_id()::xid
+            LIMIT 1;
+        WHEN 'billing' THEN
+            SELECT customer_id, merged_into INTO closed_id, stays_id
+            FROM added
+            JOIN customers USING (customer_id)
+            WHERE closed_on IS NOT NULL AND customers.xmin <> pg_current_xact_id()::xid
+              AND (late_fee_for IS NULL OR merged_into IS NOT NULL)
+            LIMIT 1;
+        WHEN 'payments' THEN
+            SELECT customer_id, merged_into INTO closed_id, stays_id
+            FROM added
+            JOIN customers USING (customer_id)
+            WHERE merged_into IS NOT NULL AND customers.xmin <> pg_current_xact_id()::xid
+            LIMIT 1;
+    END CASE;
+    IF closed_id IS NOT NULL THEN
+        PERFORM refuse_closed(closed_id, stays_id);
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION added_to_account() IS 'Refuse what is added to a closed account.';
+
+CREATE FUNCTION refuse_closed(closed_id bigint, stays_id bigint) RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF stays_id IS NULL THEN
+        RAISE EXCEPTION 'Customer % is closed; reopen the account first.', closed_id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'customers_account_open';
+    END IF;
+    RAISE EXCEPTION 'Customer % was merged into customer %.', closed_id, stays_id
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'customers_account_open';
+END
+$$;
+COMMENT ON FUNCTION refuse_closed(bigint, bigint) IS 'Say that an account is closed, or whose it is by now.';
+
+CREATE FUNCTION moved_to_account() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM refuse_closed(customer_id, merged_into)
+    FROM locations
+    JOIN customers USING (customer_id)
+    WHERE location_id = NEW.location_id AND closed_on IS NOT NULL;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION moved_to_account() IS 'Refuse a service or device that is moved to a closed account.';
+
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['locations', 'services', 'equipment', 'billing', 'payments'] LOOP
+        EXECUTE format(
+            'CREATE TRIGGER account_open AFTER INSERT ON %I REFERENCING NEW TABLE AS added
+             FOR EACH STATEMENT EXECUTE FUNCTION added_to_account()', name);
+    END LOOP;
+    FOREACH name IN ARRAY ARRAY['services', 'equipment'] LOOP
+        EXECUTE format(
+            'CREATE TRIGGER account_still_open AFTER UPDATE OF location_id ON %I
+             FOR EACH ROW WHEN (OLD.location_id IS DISTINCT FROM NEW.location_id)
+             EXECUTE FUNCTION moved_to_account()', name);
+    END LOOP;
+END
+$$;
+
+-- Two customers who are one. Whoever sets merged_into moves with it all that was theirs, and it stays so: which of two
+-- had what is not known any more. A trigger, since only those may give a bill or payment to another customer. The bill
+-- of a month that both have keeps its own place by merged_from.
+CREATE FUNCTION customer_merged() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    goes   bigint := OLD.customer_id;
+    stays  bigint := NEW.merged_into;
+    site   record;
+BEGIN
+    IF pg_trigger_depth() > 1 THEN  -- one who was merged before into the one who goes
+        RETURN NULL;
+    ELSIF OLD.merged_into IS NOT NULL THEN
+        RAISE EXCEPTION 'a merge stays'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'customers_merged_for_good';
+    END IF;
+    PERFORM 1 FROM customers WHERE customer_id IN (goes, stays) ORDER BY customer_id FOR UPDATE;
+    IF OLD.erased_on IS NOT NULL OR EXISTS (SELECT FROM customers WHERE customer_id = stays AND closed_on IS NOT NULL) THEN
+        RAISE EXCEPTION 'merged with a closed or erased one'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'customers_merged_into_open';
+    END IF;
+    PERFORM 1 FROM locations WHERE customer_id IN (goes, stays) ORDER BY location_id FOR UPDATE;
+    FOR site IN
+        SELECT location_id, (
+            SELECT location_id
+            FROM locations AS same
+            WHERE same.customer_id = stays AND same.address_folded = locations.address_folded
+            ORDER BY same.address <> locations.address, location_id
+            LIMIT 1
+        ) AS same_id
+        FROM locations
+        WHERE customer_id = goes
+        ORDER BY location_id
+    LOOP
+        CONTINUE WHEN site.same_id IS NULL;
+        UPDATE services SET location_id = site.same_id WHERE location_id = site.location_id;
+        UPDATE equipment SET location_id = site.same_id WHERE location_id = site.location_id;
+        DELETE FROM locations WHERE location_id = site.location_id;
+    END LOOP;
+    UPDATE locations SET customer_id = stays WHERE customer_id = goes;
+    UPDATE billing SET customer_id = stays, merged_from = coalesce(merged_from, goes) WHERE customer_id = goes;
+    UPDATE payments SET customer_id = stays WHERE customer_id = goes;
+    UPDATE customer_notes SET customer_id = stays WHERE customer_id = goes;
+    UPDATE customers SET merged_into = stays WHERE merged_into = goes;
+    PERFORM apply_credit(ARRAY[stays]);
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION customer_merged() IS 'Give all that was a customer''s to the one whom they are merged into.';
+
+CREATE TRIGGER customers_merged
+    AFTER UPDATE OF merged_into ON customers
+    FOR EACH ROW
+    WHEN (OLD.merged_into IS DISTINCT FROM NEW.merged_into)
+    EXECUTE FUNCTION customer_merged();
+
 CREATE OR REPLACE FUNCTION trail_added() RETURNS trigger
     LANGUAGE plpgsql
     SET plan_cache_mode = force_generic_plan
@@ -974,3 +1142,154 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION apply_credit(bigint[], bigint) IS 'Spend credit on unpaid bills, of these customers or of all.';
+
+-- Erasing a person. Sums, days and IDs stay as they are; what says who it was goes, from what is there and from what the
+-- trail has of it. A row of the trail may be of several records: of deleted ones only those of this person change, of
+-- records that one statement changed from the same to the same all do.
+CREATE FUNCTION without_person(line jsonb, known text, alias text) RETURNS jsonb
+    LANGUAGE sql STABLE
+AS $$
+    SELECT jsonb_object_agg(key, CASE
+        WHEN jsonb_typeof(value) <> 'string' THEN value
+        WHEN key IN ('phone_number', 'email') THEN 'null'
+        WHEN key IN ('name', 'address') THEN to_jsonb(alias)
+        WHEN key = 'note' THEN '"Erased"'
+        ELSE to_jsonb(regexp_replace(value #>> '{}', known, alias, 'gi'))
+    END)
+    FROM jsonb_each(line)
+$$;
+COMMENT ON FUNCTION without_person(jsonb, text, text) IS
+    'A row of the trail without who it was: known is a regular expression of names, addresses and numbers.';
+
+-- Whoever was merged into this customer is the same person.
+CREATE FUNCTION erase_person(erased_id bigint) RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    alias     text := 'Erased ' || erased_id;
+    whose     bigint[];
+    of_whose  int8multirange;
+    sites     bigint[];
+    bills     bigint[];
+    devices   bigint[];
+    known     text;
+BEGIN
+    PERFORM set_config('isp.reason', 'erasure of a person', true);
+    PERFORM 1 FROM customers WHERE customer_id = erased_id FOR UPDATE;
+    IF NOT EXISTS (SELECT FROM customers WHERE customer_id = erased_id AND closed_on IS NOT NULL AND merged_into IS NULL)
+       OR EXISTS (SELECT FROM billing WHERE customer_id = erased_id AND amount_due > 0)
+       OR EXISTS (SELECT FROM customer_credit WHERE customer_id = erased_id) THEN
+        RAISE EXCEPTION 'an account that is open, or not settled'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'customers_erased_settled';
+    END IF;
+    whose := ARRAY(SELECT customer_id FROM customers WHERE customer_id = erased_id OR merged_into = erased_id);
+    of_whose := (SELECT range_agg(int8range(id, id, '[]')) FROM unnest(whose) AS id);
+    sites := ARRAY(
+        SELECT location_id FROM locations WHERE customer_id = erased_id
+        UNION
+        SELECT (line ->> 'location_id')::bigint
+        FROM trail
+        CROSS JOIN LATERAL jsonb_array_elements(CASE kind WHEN 'deleted' THEN old END) AS line
+        WHERE kind = 'deleted' AND table_name = 'locations' AND parent_ids && of_whose
+          AND (line ->> 'customer_id')::bigint = ANY (whose)
+    );
+    bills := ARRAY(
+        SELECT billing_id FROM billing WHERE customer_id = erased_id
+        UNION
+        SELECT (line ->> 'billing_id')::bigint
+        FROM trail
+        CROSS JOIN LATERAL jsonb_array_elements(CASE kind WHEN 'deleted' THEN old END) AS line
+        WHERE kind = 'deleted' AND table_name = 'billing' AND parent_ids && of_whose
+          AND (line ->> 'customer_id')::bigint = ANY (whose)
+    );
+    devices := ARRAY(
+        SELECT equipment_id FROM equipment_moves WHERE from_location_id = ANY (sites) OR to_location_id = ANY (sites)
+        UNION
+        SELECT (line ->> 'equipment_id')::bigint
+        FROM trail
+        CROSS JOIN LATERAL jsonb_array_elements(CASE kind WHEN 'deleted' THEN old END) AS line
+        WHERE kind = 'deleted' AND table_name = 'equipment'
+          AND parent_ids && (SELECT range_agg(int8range(id, id, '[]')) FROM unnest(sites) AS id)
+    );
+
+    -- All that they were ever called, the longest first; letters and digits beside it make it part of another word.
+    SELECT '(?<![[:alnum:]])(' || string_agg(term, '|' ORDER BY char_length(term) DESC, term) || ')(?![[:alnum:]])' INTO known
+    FROM (
+        SELECT DISTINCT regexp_replace(said, '([^[:alnum:][:space:]])', '\\\1', 'g') AS term
+        FROM (
+            SELECT unnest(ARRAY[name, phone_number, email]) FROM customers WHERE customer_id = ANY (whose)
+            UNION ALL
+            SELECT address FROM locations WHERE customer_id = erased_id
+            UNION ALL
+            SELECT field.value
+            FROM trail
+            CROSS JOIN LATERAL jsonb_each_text(CASE kind WHEN 'changed' THEN old END) AS field
+            WHERE kind = 'changed' AND key IN ('name', 'phone_number', 'email', 'address')
+              AND (table_name = 'locations' AND parent_ids && of_whose
+                   OR table_name = 'customers' AND (single_id = ANY (whose) OR single_id IS NULL AND ids && of_whose))
+            UNION ALL
+            SELECT field.value
+            FROM trail
+            CROSS JOIN LATERAL jsonb_array_elements(CASE kind WHEN 'deleted' THEN old END) AS line
+            CROSS JOIN LATERAL jsonb_each_text(line) AS field
+            WHERE kind = 'deleted' AND key IN ('name', 'phone_number', 'email', 'address')
+              AND (table_name = 'locations' AND parent_ids && of_whose
+                   OR table_name = 'customers' AND (single_id = ANY (whose) OR single_id IS NULL AND ids && of_whose))
+              AND (line ->> 'customer_id')::bigint = ANY (whose)
+        ) AS given (said)
+        WHERE said IS NOT NULL
+    ) AS called;
+
+    UPDATE customers
+    SET name = 'Erased ' || customer_id, phone_number = NULL, email = NULL, erased_on = CURRENT_DATE
+    WHERE customer_id = ANY (whose);
+    UPDATE locations
+    SET address = alias || CASE place WHEN 1 THEN '' ELSE ', site ' || place END
+    FROM (
+        SELECT location_id, row_number() OVER (ORDER BY location_id) AS place
+        FROM locations
+        WHERE customer_id = erased_id
+    ) AS numbered
+    WHERE numbered.location_id = locations.location_id;
+    UPDATE customer_notes SET note = 'Erased' WHERE customer_id = erased_id AND note IS NOT NULL;
+    UPDATE billing_items
+    SET description = left(regexp_replace(description, known, alias, 'gi'), 500)
+    WHERE billing_id = ANY (bills) AND description ~* known;
+    UPDATE billing
+    SET description = left(regexp_replace(description, known, alias, 'gi'), 200)
+    WHERE customer_id = erased_id AND description ~* known;
+    UPDATE payments
+    SET reference = left(regexp_replace(reference, known, alias, 'gi'), 100),
+        void_reason = left(regexp_replace(void_reason, known, alias, 'gi'), 200),
+        reason = left(regexp_replace(reason, known, alias, 'gi'), 200)
+    WHERE customer_id = erased_id AND (reference ~* known OR void_reason ~* known OR reason ~* known);
+    UPDATE equipment_moves
+    SET from_place = regexp_replace(from_place, known, alias, 'gi'),
+        to_place = regexp_replace(to_place, known, alias, 'gi')
+    WHERE equipment_id = ANY (devices) AND (from_place ~* known OR to_place ~* known);
+
+    UPDATE trail
+    SET old = CASE kind
+            WHEN 'changed' THEN without_person(old, known, alias)
+            WHEN 'deleted' THEN (
+                SELECT jsonb_agg(CASE WHEN CASE table_name
+                    WHEN 'billing_items' THEN (line ->> 'billing_id')::bigint = ANY (bills)
+                    WHEN 'equipment_moves' THEN (line ->> 'equipment_id')::bigint = ANY (devices)
+                    ELSE (line ->> 'customer_id')::bigint = ANY (whose)
+                END THEN without_person(line, known, alias) ELSE line END ORDER BY place)
+                FROM jsonb_array_elements(old) WITH ORDINALITY AS row_of (line, place)
+            )
+        END,
+        new = without_person(new, known, alias),
+        reason = regexp_replace(reason, known, alias, 'gi')
+    WHERE kind <> 'added'
+      AND (table_name = 'customers' AND (single_id = ANY (whose) OR single_id IS NULL AND ids && of_whose)
+           OR table_name IN ('locations', 'customer_notes', 'billing', 'payments') AND parent_ids && of_whose
+           OR table_name = 'billing_items'
+              AND parent_ids && (SELECT range_agg(int8range(id, id, '[]')) FROM unnest(bills) AS id)
+           OR table_name = 'equipment_moves'
+              AND parent_ids && (SELECT range_agg(int8range(id, id, '[]')) FROM unnest(devices) AS id));
+END
+$$;
+COMMENT ON FUNCTION erase_person(bigint) IS
+    'Take out who a customer was, of a closed account with nothing to pay and no credit; every sum stays as it is.';

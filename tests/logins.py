@@ -80,7 +80,9 @@ def four_logins(server_uri: str, admin: Callable[[str], None]) -> Iterator[dict[
 
 
 def fill(uri: str) -> None:
-    """One of everything, with the number 1, a second customer with a void payment, and a site that was deleted."""
+    """One of everything, with the number 1, a second customer with a void payment, a third with nothing, and a site
+    that was deleted.
+    """
     database.connect(uri)
     customer_id = database.add_customer("Ada Okafor", "+44 20 7946 0958")
     location_id = database.add_location(customer_id, "1 Harbour Street")
@@ -92,6 +94,7 @@ def fill(uri: str) -> None:
     payments.record_payment(2, Decimal(25), DAY, "card", None, UUID(int=3))
     void = payments.record_payment(2, Decimal(5), DAY, "card", None, UUID(int=4))
     payments.void_payment(void["payment_id"], "typo")
+    database.add_customer("Cy Dee", None)
     second = database.add_location(customer_id, "7 Side Street")
     database.add_service(second, "TV", Decimal(5))
     database.add_equipment(second, "TV", "S-2", Decimal(5))

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from browser import at_desk, chromium
 from clusters import caught_up, cut_off, fail_over, pair
-from conftest import PROJECT, environment, wait_for
+from conftest import PROJECT, delete_with_money, environment, wait_for
 from pages import problem, site, together
 from playwright.sync_api import expect
 from test_people import WORD
@@ -242,7 +242,7 @@ def test_a_payment_that_was_looked_up_after_a_lost_reply_is_looked_for_too(serve
 
 def test_a_payment_that_was_deleted_with_its_customer_is_not_said_to_be_missing(servers, said):
     record()
-    database.delete_customer(1)
+    delete_with_money(1)
     caught_up(*servers)
     fail_over(*servers)
     assert database.list_customers() == []

@@ -471,7 +471,7 @@ def test_a_payment_whose_saving_failed_without_a_word_is_looked_up_and_saved(ada
 
 
 EXPORTS = {
-    "2": ("Export customers with sites, services and equipment", "customer_id,name,phone_number,address,",
+    "2": ("Export customers with sites, services and equipment", "customer_id,name,phone_number,email,address,",
           "Exported 2 lines to"),
     "3": ("Export bills", "billing_id,customer_id,name,description,", "Exported 3 bills to"),
     "4": ("Export payments", "payment_id,customer_id,name,amount,", "Exported 1 payment to"),
@@ -614,7 +614,7 @@ def test_customers_are_found_with_the_address_that_matched(two_sites):
 def test_no_more_hits_are_listed_than_can_be_picked(db, typed, sql, hits, more):
     sql("INSERT INTO customers (name, phone_number) "
         "SELECT 'Berg ' || to_char(i, 'FM00'), '555' FROM generate_series(1, %s) AS i", hits)
-    screen = typed("1", "3", "berg", "20", "", "")
+    screen = typed("1", "3", "berg", "20", "", "", "")
     assert len(re.findall(r"^ *\d+  Berg \S", screen, re.MULTILINE)) == 20
     enter = "Enter next, 0" if more else "Enter, 0"
     assert f"Hits 1 to 20 of {hits}  (number picks, {enter} or q back): " in screen
@@ -623,7 +623,7 @@ def test_no_more_hits_are_listed_than_can_be_picked(db, typed, sql, hits, more):
 
 def test_hits_are_listed_by_number_and_not_by_id(db, typed, sql):
     sql("INSERT INTO customers (name, phone_number) VALUES ('Zed Berg', '1234'), ('Ann Berg', '1235')")
-    screen = typed("1", "3", "berg", "1", "", "")
+    screen = typed("1", "3", "berg", "1", "", "", "")
     listed = screen.split("Hits 1 to 2 of 2")[0].splitlines()
     assert [re.split("  +", line.strip()) for line in listed[-4:]] == [
         ["#", "Name", "Phone number", "Address"], ["-", "--------", "------------", "-------"],
@@ -642,7 +642,7 @@ def test_hits_are_listed_by_number_and_not_by_id(db, typed, sql):
     (["20794609581234567890", "1"], "There is no customer 20794609581234567890. Enter another ID, or part of"),
 ])
 def test_digits_are_an_id_and_a_number_only_where_nobody_has_it(ada, typed, answers, said):
-    screen = typed("1", "3", *answers, "", "")
+    screen = typed("1", "3", *answers, "", "", "")
     assert said in screen
     assert ("Hits 1 to 1 of 1  (number picks, " in screen) == said.endswith("match:")
     assert ("Saved customer 1" in screen) == ("Enter another ID" not in said)
@@ -669,12 +669,11 @@ def test_deleting_a_bill_says_where_what_was_paid_on_it_goes(ada, typed, sql, pa
     assert len(sql("SELECT 1 FROM billing")) == 1
 
 
-def test_deleting_a_customer_counts_payments_and_sums_them(ada, typed, sql):
+def test_a_customer_with_payments_is_not_deleted_and_closing_is_offered(ada, typed, sql):
     pay(ada, "4.00"), pay(ada, "0.50")
-    screen = typed("1", "4", "1", "no")
-    assert "This deletes customer 1, Ada Okafor, +44 20 7946 0958 with 2 payments of 4.50." in screen
-    assert "Type the customer's name to delete, money records and all:" in screen
-    assert "Not deleted." in screen
+    said = typed("1", "4", "1").split("Delete customer\n")[-1]
+    assert said.startswith("Customer (ID or search): 1\nCustomer 1, Ada Okafor, +44 20 7946 0958.\n")
+    assert "Customer 1 has 2 payments, which stay; close the account instead: Manage Customers, 6." in said
     assert len(sql("SELECT 1 FROM customers")) == 1
 
 

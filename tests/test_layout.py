@@ -23,7 +23,7 @@ FLOORS = [
     ["database"],
     ["tracker.payments", "tracker.bill_run", "tracker.prices", "tracker.reports", "tracker.verify", "tracker.demo",
      "tracker.access", "tracker.trail", "tracker.wording", "tracker.notes", "tracker.late_fees",
-     "tracker.credits", "tracker.stock"],
+     "tracker.credits", "tracker.stock", "tracker.accounts"],
     ["tracker.backup"],
     ["tracker.transfer"],
     ["web", "web.sessions", "web.shapes", "web.telling"],

@@ -16,7 +16,7 @@ import pytest
 from conftest import lines, sentence, there_since, wait_for
 
 import database
-from tracker import bill_run, demo, errors, payments, reports
+from tracker import accounts, bill_run, demo, errors, payments, reports
 from tracker.transfer import exporting, importing, mapping, source
 from tracker.verify import verify_books
 
@@ -238,9 +238,9 @@ def test_an_undo_locks_its_accounts_and_bills_in_the_order_of_their_ids(uri, con
     lambda customer_id, bill, payment: payments.void_payment(payment, "typing error"),
     lambda customer_id, bill, payment: database.update_bill(bill, amount=Decimal("60.00")),
     lambda customer_id, bill, payment: database.delete_bill(bill),
-    lambda customer_id, bill, payment: database.delete_customer(customer_id),
+    lambda customer_id, bill, payment: accounts.close(customer_id, PERIOD, False),
     lambda customer_id, bill, payment: bill_run.undo(PERIOD),
-], ids=["payment", "void", "change of a bill", "deletion of a bill", "deletion of a customer", "undo of a run"])
+], ids=["payment", "void", "change of a bill", "deletion of a bill", "closing of an account", "undo of a run"])
 def test_whoever_waits_for_an_account_holds_none_of_its_bills_and_payments(subscribers, psql, beside, work):
     first, _ = subscribers
     payment_id = pay(first, "10.00")

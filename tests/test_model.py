@@ -8,7 +8,7 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pytest
-from conftest import named, there_since
+from conftest import delete_with_money, named, there_since
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
@@ -109,7 +109,7 @@ class Books(RuleBasedStateMachine):
     @rule(customer_id=consumes(customers))
     def delete_customer(self, customer_id):
         if customer_id in self.billed:
-            database.delete_customer(customer_id, database.customer_contents(customer_id))
+            delete_with_money(customer_id)
             del self.billed[customer_id], self.paid[customer_id]
             self.services.pop(customer_id, None)
             self.periods = {key: bill for key, bill in self.periods.items() if key[0] != customer_id}

@@ -281,14 +281,6 @@ def test_a_line_outlives_its_service(db, subscriber):
     assert len(db.get_bill(bill["billing_id"])["items"]) == 2
 
 
-def test_deleting_a_customer_takes_bills_and_payments_with_it(db, ada, bills, sql):
-    pay(ada, "15.00")
-    db.delete_customer(ada, db.customer_contents(ada))
-    counts, = sql("SELECT (SELECT count(*) FROM billing) AS bills, (SELECT count(*) FROM payments) AS payments,"
-                  " (SELECT count(*) FROM payment_allocations) AS allocations")
-    assert set(counts.values()) == {0}
-
-
 def test_sql_cannot_delete_a_customer_with_money_by_the_way(ada, bills, sql):
     with pytest.raises(psycopg2.Error) as caught:
         sql("DELETE FROM customers")

@@ -13,7 +13,7 @@ import pytest
 from conftest import named
 
 import database
-from tracker import bill_run, demo, payments, reports
+from tracker import accounts, bill_run, demo, payments, reports
 
 pytestmark = pytest.mark.slow
 
@@ -144,9 +144,9 @@ def scans_of_each_transaction(monkeypatch) -> Iterator[list[set[str]]]:
     lambda: database.add_bill(3000, "By hand", Decimal("9.00"), database.today()),
     lambda: database.update_bill(30_000, amount=Decimal("900.00")),
     lambda: database.delete_bill(30_001),
-    lambda: database.delete_customer(4000),
+    lambda: accounts.close(4000, database.today(), False),
     lambda: database.delete_location(2000),
-], ids=["payment", "void", "add bill", "update bill", "delete bill", "delete customer", "delete location"])
+], ids=["payment", "void", "add bill", "update bill", "delete bill", "close account", "delete location"])
 def test_a_change_reads_no_table_whole(provider, monkeypatch, write):
     with scans_of_each_transaction(monkeypatch) as scans:
         write()

@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from conftest import in_memory, run_program, wait_for
+from conftest import delete_with_money, in_memory, run_program, wait_for
 
 import database
 from benchmarks.cluster import Server, servers
@@ -74,7 +74,7 @@ def test_the_books_come_back_as_they_were_before_a_mistake(places):
     [(moment,)] = server.sql("SELECT clock_timestamp()::text")
 
     payments.void_payment(database.fetch_value("SELECT max(payment_id) AS id FROM payments"), "typo")
-    database.delete_customer(ada)
+    delete_with_money(ada)
     pay(bo, 7)
     [(last,)] = server.sql("SELECT pg_walfile_name(pg_switch_wal())")
     wait_for((archive / last).exists)

@@ -76,6 +76,7 @@ def test_the_entries_that_are_left_out_are_those_that_write(monkeypatch):
         "Record payment", "Void payment", "Bill run", "Undo a bill run", "Credit note", "Write-off", "Refund",
         "Import customers from a CSV file",
         "Undo a deletion", "People", "Back up now", "Move or take back", "Swap", "Write off",
+        "Close account", "Reopen account", "Erase a person", "Merge two customers",
     }
 
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 # What an admin may do beside looking: to rows of the table, then column by column, + to give it a value in a new row,
 # ~ to change it. Readers may look at everything here and do nothing else; nobody else may do anything.
 TABLES = {
-    "customers": ("DELETE", "customer_id name+~ phone_number+~ created_at name_folded email+~ closed_on~ erased_on~ "
+    "customers": ("DELETE", "customer_id name+~ phone_number+~ created_at name_folded email+~ closed_on~ erased_on "
                             "merged_into~"),
     "locations": ("DELETE", "location_id customer_id+ address+~ address_folded"),
     "services": ("DELETE", "service_id location_id+ service_name+~ cost+~ service_name_folded started_on+~ ended_on+~"),
@@ -79,7 +79,7 @@ FUNCTIONS = {
     "isp_admin": [
         "change_prices(bigint[],numeric[],date)",
         "apply_credit(bigint[],bigint)", "restore_deleted(bigint,timestamp with time zone,boolean)",
-        "unsettle(bigint[],date[],date[])",
+        "unsettle(bigint[],date[],date[])", "erase_person(bigint)", "refuse_closed(bigint,bigint)",
     ],
     "nobody": [
         "settle_bills(bigint[])", "settle_payments(bigint[])",
@@ -87,13 +87,15 @@ FUNCTIONS = {
         "kept_by_triggers()", "payment_changed()", "payment_voided()", "trail_added()",
         "trail_changed()", "trail_deleted()", "never_emptied()", "services_unsettled()", "pauses_unsettled()",
         "prices_unsettled()", "bill_unsettled()", "lines_unsettled()", "equipment_moved()",
+        "trail_changed()", "trail_deleted()", "never_emptied()", "added_to_account()", "moved_to_account()",
+        "customer_merged()", "without_person(jsonb,text,text)",
     ],
 }
 # Those that have the owner's rights, and so look into nothing that others could put anything into.
 PLANNED_ONCE = "plan_cache_mode=force_generic_plan; "
 DEFINERS = {
     "allocations_changed()": "", "payment_changed()": "", "equipment_moved()": "", "acting_person()": "",
-    "restore_deleted(bigint,timestamp with time zone,boolean)": "",
+    "restore_deleted(bigint,timestamp with time zone,boolean)": "", "customer_merged()": "", "erase_person(bigint)": "",
     "unsettle(bigint[],date[],date[])": "", "services_unsettled()": "", "pauses_unsettled()": "",
     "prices_unsettled()": "", "bill_unsettled()": "", "lines_unsettled()": "",
     "trail_added()": PLANNED_ONCE, "trail_changed()": PLANNED_ONCE, "trail_deleted()": PLANNED_ONCE,

@@ -11,7 +11,7 @@ import psycopg2
 import psycopg2.extras
 import pytest
 from catalogue import catalogue, differences
-from conftest import named, there_since
+from conftest import delete_with_money, named, there_since
 from test_indexes import PAST
 
 import database
@@ -108,7 +108,7 @@ def test_records_that_were_deleted_long_ago_are_in_their_customer_s_history(ada)
 
 def test_a_customer_who_is_gone_has_a_history_all_the_same(ada):
     database.update_customer(ada, "Ada Li")
-    database.delete_customer(ada)
+    delete_with_money(ada)
     history = trail.history_of_customer(ada)
     assert sorted(told(history)[:6]) == sorted((table, 1, "deleted") for table, _, _ in FIRST)
     assert told(history)[6:] == [("customers", 1, "changed"), *FIRST]
@@ -117,7 +117,7 @@ def test_a_customer_who_is_gone_has_a_history_all_the_same(ada):
 
 
 def test_what_came_back_has_one_history(ada):
-    database.delete_customer(ada)
+    delete_with_money(ada)
     trail.restore(trail.deletions()[0])
     database.delete_service(1)
     history = trail.history_of_customer(ada)

@@ -652,7 +652,7 @@ def test_a_terminal_is_shown_no_control_characters(db, sql, terminal):
 
 def test_a_pipe_gets_the_text_as_it_is(sql, run):
     sql("INSERT INTO customers (name, phone_number) VALUES (E'A\\x1bda', '+555')")
-    assert run("export", "accounts").stdout.endswith("\n1,A\x1bda,'+555,,,,,,,,\n")
+    assert run("export", "accounts").stdout.endswith("\n1,A\x1bda,'+555,,,,,,,,,\n")
 
 
 def test_the_command_asks_and_a_dry_run_does_not(sql, run, file):
@@ -689,4 +689,4 @@ def test_the_menu_imports_and_exports(sql, run, file, tmp_path):
     done = run(answers=f"7\n1\n{path}\n\nname=Who\nservice_name=\n\nyes\n2\n{out}\n0\n0\n")
     assert counts(sql) == (1, 0, 0, 0)
     assert "Ignored: Plan." in done.stdout
-    assert out.read_text().endswith("\n1,Ada,555,,,,,,,,\n")
+    assert out.read_text().endswith("\n1,Ada,555,,,,,,,,,\n")

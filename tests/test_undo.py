@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import psycopg2
 import pytest
-from conftest import PROJECT, there_since, wait_for
+from conftest import PROJECT, delete_with_money, there_since, wait_for
 
 import database
 from tracker import bill_run, errors, payments, trail
@@ -75,7 +75,7 @@ def ada(db, sql):
 
 
 def delete_customer():
-    database.delete_customer(2)
+    delete_with_money(2)
 
 
 def delete_location():

@@ -19,6 +19,7 @@ FORMS = {
     "customers": (("1", "3"), [
         ("Name", "Ada Okafor", "name", "\x7f\x7fye", "Ada Okafye"),
         ("Phone number", "+44 20 7946 0958", "phone_number", "\x7f9", "+44 20 7946 0959"),
+        ("E-mail", "ada@example.com", "email", "\x7fn", "ada@example.con"),
     ]),
     "locations": (("2", "3"), [("Address", ADDRESS, "address", "\x1b[H2\x1b[3~", "2 Harbour Street")]),
     "services": (("3", "3"), [
@@ -43,6 +44,7 @@ FIELDS = [(table, column) for table, (_, questions) in FORMS.items() for _, _, c
 def records(db):
     """One of everything."""
     customer_id = db.add_customer("Ada Okafor", "+44 20 7946 0958")
+    db.update_customer(customer_id, email="ada@example.com")
     location_id = db.add_location(customer_id, ADDRESS)
     db.add_service(location_id, "Fibre", Decimal("49.90"))
     db.add_equipment(location_id, "Router", "S-1", Decimal(120))
@@ -109,7 +111,7 @@ def test_a_name_that_is_emptied_is_asked_for_again_as_it_was(records, terminal, 
     child.send("\x15\r")
     child.expect_exact("Enter 1 to 200 characters")
     child.expect_exact("Name: Ada Okafor")
-    child.send("\r\r")
+    child.send("\r\r\r")
     child.expect_exact("Saved customer 1, Ada Okafor")
 
 
@@ -142,12 +144,14 @@ def test_where_no_line_can_be_edited_the_value_stands_in_brackets(term, records,
 
 
 THEIRS = {
-    "name": "Theirs", "phone_number": "555 0777", "address": "Theirs", "service_name": "Theirs",
+    "name": "Theirs", "phone_number": "555 0777", "email": "theirs@example.com", "address": "Theirs",
+    "service_name": "Theirs",
     "cost": Decimal("7.77"), "equipment_name": "Theirs", "serial_number": "T-7", "description": "Theirs",
     "amount_billed": Decimal("77.70"), "due_date": date(2030, 7, 7),
 }
 MINE = {
-    "name": "Mine", "phone_number": "555 0888", "address": "Mine", "service_name": "Mine", "cost": Decimal("8.88"),
+    "name": "Mine", "phone_number": "555 0888", "email": "mine@example.com", "address": "Mine", "service_name": "Mine",
+    "cost": Decimal("8.88"),
     "equipment_name": "Mine", "serial_number": "M-8", "description": "Mine", "amount_billed": Decimal("88.80"),
     "due_date": date(2030, 8, 8),
 }
@@ -236,9 +240,9 @@ def test_a_script_ends_where_somebody_changed_the_same_and_no_yes_follows(record
     while not said.endswith("Name [Ada Okafor]: "):
         said += program.stdout.read(1)
     sql("UPDATE customers SET name = 'Theirs'")
-    said, complained = program.communicate(lines("Mine", "", "5", "1"), timeout=20)
+    said, complained = program.communicate(lines("Mine", "", "", "5", "1"), timeout=20)
     assert "Meanwhile somebody changed Name to Theirs." in said
-    assert complained.startswith("Stopped at input line 6: Type yes in full, or no.")
+    assert complained.startswith("Stopped at input line 7: Type yes in full, or no.")
     assert sql("SELECT name FROM customers") == [{"name": "Theirs"}]
 
 

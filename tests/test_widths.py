@@ -41,7 +41,8 @@ ROWS = [{
     "amount_late": ALL_IN_ALL, "monthly": ALL_IN_ALL, "total": ALL_IN_ALL, "not_due": MOST, "days_30": MOST,
     "days_60": MOST, "days_90": MOST, "older": MOST, "services": 1_000_000, "days_late": 12_345, "due_date": DAY,
     "oldest_due_date": DAY, "last_payment_date": DAY, "issued_on": DAY, "paid_on": DAY, "voided_on": DAY,
-    "customer_note_id": 9_999_930 + i, "noted_on": DAY, "noted_by": f"clerk, for {name}", "note": f"Rang {name}, nobody.",
+    "customer_note_id": 9_999_930 + i, "noted_on": DAY, "noted_by": f"clerk, for {name}",
+    "note": f"Rang {name}, nobody.",
     "promise": {"amount": MOST, "until": "2026-12-31", "state": "open"}, "promised": f"{MOST} until 2026-12-31, broken",
     "place": ADDRESS, "since": DAY, "at_customers": 1_000_000, "in_stock": 1_000_000, "devices": 2_000_000,
     "worth_at_customers": ALL_IN_ALL, "worth_in_stock": ALL_IN_ALL, "worth": ALL_IN_ALL,
@@ -194,7 +195,8 @@ def account(row):
             "customer_since": DAY, "locations": [site], "monthly_total": MOST, "unpaid_bills": [late],
             "paid_bills": [paid], "paid_bill_count": 9, "amount_due": ALL_IN_ALL, "credit": MOST,
             "promise": row["promise"], "note_count": 9, "notes": [
-                {"customer_note_id": 9_999_930, "noted_on": "2026-08-30", "noted_by": row["noted_by"], "note": row["note"],
+                {"customer_note_id": 9_999_930, "noted_on": "2026-08-30", "noted_by": row["noted_by"],
+                 "note": row["note"],
                  "promised_until": "2026-09-30", "promised_amount": MOST, "state": "broken"}]}
 
 

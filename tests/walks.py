@@ -236,19 +236,55 @@ def customers(walk: Walk) -> None:
     walk.shot("add-refused", "1", ENTER, "x" * 201, "Noor\u200b", "Noor", "12", "call me", CTRL_C)
     walk.shot("known-phone", "1", "Zoe Okafor", "+442079460958", "no")
     walk.shot("known-phone-added", "1", "Zoe Okafor", "+442079460958", "yes")
-    walk.shot("update", "3", "8", instead("Zoë Okafor"), instead("555 0199"))
-    walk.shot("update-kept", "3", "8", ENTER, ENTER)
+    walk.shot("update", "3", "8", instead("Zoë Okafor"), instead("555 0199"), "zoe@example.com")
+    walk.shot("update-kept", "3", "8", ENTER, ENTER, ENTER)
+    walk.shot("account-with-email", "2", "zoe@")
     walk.shot("update-refused", "3", "8", ENTER, instead("12"), CTRL_C)
     walk.shot("delete", "4", "8", "yes")
     walk.shot("not-deleted", "4", "6", "no")
     walk.shot("delete-with-sites", "4", "6", "yes")
-    walk.shot("not-deleted-by-yes", "4", "1", "yes", "no")
-    walk.shot("delete-with-money", "4", "1", "ada okafor")
+    walk.shot("delete-with-money", "4", "1")
     walk.shot("delete-changed-meanwhile", "4", "7",
               lambda: walk.sql("INSERT INTO locations (customer_id, address) VALUES (7, 'Here')"), "yes")
     walk.shot("delete-left", "4", "7", CTRL_D)
     walk.shot("gone-meanwhile", "3", "7", lambda: walk.sql("DELETE FROM customers WHERE customer_id = 7"),
-              instead("Noor"), ENTER)
+              instead("Noor"), ENTER, ENTER)
+
+
+def closing(walk: Walk) -> None:
+    """Accounts that end; none that is closed has a service, whose last bill is another one every day."""
+    provider(walk)
+    walk.location(5, "3 Mill Lane", {}, {"Antenna": ("AN-7", "140.25")})
+    twin = walk.customer("Ada Okafor-Li", "+44 20 7946 0958")
+    walk.location(twin, "1 Harbour Street", {"TV": "12"})
+    noor = walk.customer("Noor Haddad", "555 0177")
+    walk.start()
+    walk.go("1")
+    walk.shot("not-closed", "6", "1", ENTER, "left", "no")
+    walk.shot("closed", "6", "5", walk.day(-3), ENTER, "yes")
+    walk.shot("closed-already", "6", "5")
+    walk.shot("list-of-closed", "2", "closed")
+    walk.go(ENTER)
+    walk.shot("found", "2", "mill lane")
+    walk.go(ENTER)
+    walk.shot("account", "2", "5")
+    walk.go("0")
+    walk.shot("known", "1", "Cyd O'Hara", "555 0999", "no")
+    walk.go("0", "2")
+    walk.shot("nothing-added", "1", "5")
+    walk.go("0", "1")
+    walk.shot("not-erased-with-credit", "8", "5")
+    walk.shot("reopened", "7", "5", "yes")
+    walk.shot("not-closed-yet", "7", "5")
+    walk.shot("erased-when-closed", "8", str(noor))
+    walk.shot("closed-with-nothing", "6", str(noor), walk.day(-3), "yes")
+    walk.shot("not-erased", "8", str(noor), "yes", "no")
+    walk.shot("erased", "8", str(noor), "noor haddad")
+    walk.shot("erased-account", "2", str(noor))
+    walk.shot("not-merged", "9", "1", str(twin), "no")
+    walk.shot("merged", "9", "1", str(twin), "yes")
+    walk.shot("merged-id", "2", str(twin))
+    walk.shot("not-merged-with-itself", "9", "1", "1")
 
 
 def locations(walk: Walk) -> None:
@@ -829,5 +865,6 @@ def read_only(walk: Walk) -> None:
     walk.shot("nobody", "Noor", whole=True)
 
 
-WALKS = (nothing, customers, locations, services, equipment, stock, bills, payments, bill_run, reports, revenue,
-         searches, accounts, paging, imports, exports, administration, last_backup, trail, deletions, read_only)
+WALKS = (nothing, customers, closing, locations, services, equipment, stock, bills, payments, bill_run, reports,
+         revenue, searches, accounts, paging, imports, exports, administration, last_backup, trail,
+         deletions, read_only)

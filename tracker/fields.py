@@ -21,6 +21,7 @@ INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u061c\u200b\u200e\u200f\u2060\ufeff")
 UNWANTED = {"Cc": "control", "Cf": "format", "Cs": "invalid", "Zl": "line-break", "Zp": "line-break"}
 
 LONGEST_PHONE = 32
+LONGEST_EMAIL = 254
 EXTENSION = re.compile(r"[ ,;]*(extension|ext\.?|x|#) ?[0-9]{1,6}$", re.IGNORECASE | re.ASCII)
 RESERVED_LOGINS = ("isp_readonly", "isp_admin", "public", "none")
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 200
@@ -65,6 +66,14 @@ def phone(answer: str) -> str:
     if len(number) > LONGEST_PHONE:
         raise ValueError(f"Enter a phone number of at most {LONGEST_PHONE} characters.")
     return number
+
+
+def email(answer: str) -> str:
+    """Parse an e-mail address: one @ between two parts without spaces, which is all that can be told of one."""
+    value = text(LONGEST_EMAIL)(answer)
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", value):
+        raise ValueError("Enter an e-mail address, such as name@example.com.")
+    return value
 
 
 def phone_like(term: str) -> str | None:

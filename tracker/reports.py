@@ -46,6 +46,7 @@ class LateCustomer(TypedDict):
     customer_id: int
     name: str
     phone_number: str | None
+    closed_on: date | None
     amount_late: Decimal
     oldest_due_date: date
     days_late: int
@@ -127,6 +128,10 @@ class Account(TypedDict):
     customer_id: int
     name: str
     phone_number: str | None
+    email: str | None
+    closed_on: date | None
+    erased_on: date | None
+    merged_into: int | None
     customer_since: date
     locations: list[Site]
     monthly_total: Decimal
@@ -370,7 +375,7 @@ def _late_customers(cur: Cursor, asked: _Asked) -> None:
             ORDER BY place, customer_id
             LIMIT %(limit)s
         )
-        SELECT customer_id, name, phone_number, total AS amount_late, oldest_due_date,
+        SELECT customer_id, name, phone_number, closed_on, total AS amount_late, oldest_due_date,
                coalesce(%(as_of)s::date, CURRENT_DATE) - oldest_due_date AS days_late,
                (SELECT max(paid_on)
                 FROM payments
@@ -393,37 +398,38 @@ def _late_customers(cur: Cursor, asked: _Asked) -> None:
 def get_account(customer_id: int) -> Account:
     """Return a customer's account; raise NotFound if there is none."""
     with reading() as cur:
-        _accounts(cur, customer_id, 0, 1)
+        _accounts(cur, customer_id, 0, 1, closed=True)
         return cast(Account, existing("customer", customer_id, cur.fetchone()))
 
 
 @retried
-def list_accounts(after: int = 0, limit: int = 20) -> list[Account]:
-    """Return the accounts of the customers whose IDs follow after."""
+def list_accounts(after: int = 0, limit: int = 20, closed: bool = False) -> list[Account]:
+    """Return the accounts of the customers whose IDs follow after, with those that are closed if wanted."""
     with reading() as cur:
-        _accounts(cur, None, after, limit)
+        _accounts(cur, None, after, limit, closed)
         return cast(list[Account], cur.fetchall())
 
 
-def each_account() -> Iterator[Account]:
+def each_account(closed: bool = False) -> Iterator[Account]:
     """Yield every account, a batch at a time: between batches no transaction is open."""
     after = 0
-    while batch := list_accounts(after):
+    while batch := list_accounts(after, closed=closed):
         yield from batch
         after = batch[-1]["customer_id"]
 
 
-def stream_accounts() -> Iterator[Account]:
+def stream_accounts(closed: bool = False) -> Iterator[Account]:
     """Yield every account, in flat memory."""
-    yield from stream(lambda cur: _accounts(cur, None, 0, None))
+    yield from stream(lambda cur: _accounts(cur, None, 0, None, closed))
 
 
 def _accounts(
-    cur: Cursor, customer_id: int | None, after: int, limit: int | None
+    cur: Cursor, customer_id: int | None, after: int, limit: int | None, closed: bool
 ) -> None:
     cur.execute(
         f"""
-        SELECT customer.customer_id, customer.name, customer.phone_number, customer.created_at::date AS customer_since,
+        SELECT customer.customer_id, customer.name, customer.phone_number, customer.email, customer.closed_on,
+               customer.erased_on, customer.merged_into, customer.created_at::date AS customer_since,
                coalesce(site.locations, '[]')          AS locations,
                coalesce(site.monthly_total, 0)         AS monthly_total,
                coalesce(unpaid.bills, '[]')            AS unpaid_bills,
@@ -527,11 +533,12 @@ def _accounts(
         ) AS noted
         WHERE (%(customer_id)s::bigint IS NULL OR customer.customer_id = %(customer_id)s)
           AND customer.customer_id > %(after)s
+          AND (%(customer_id)s::bigint IS NOT NULL OR closed_on IS NULL OR %(closed)s AND merged_into IS NULL)
         ORDER BY customer.customer_id
         LIMIT %(limit)s
         """,  # noqa: S608 (PROMISE_OF holds no value)
         {"customer_id": customer_id, "after": after, "limit": limit, "latest": LATEST_PAID,
-         "latest_notes": LATEST_NOTES},
+         "latest_notes": LATEST_NOTES, "closed": closed},
     )
 
 

@@ -466,7 +466,7 @@ def restore(deletion: Deletion, without_taken_serials: bool = False) -> None:
 
 
 UPDATES = {
-    "customers": (database.update_customer, {"name": "name", "phone_number": "phone_number"}),
+    "customers": (database.update_customer, {"name": "name", "phone_number": "phone_number", "email": "email"}),
     "locations": (database.update_location, {"address": "address"}),
     "services": (database.update_service, {"service_name": "service_name", "cost": "cost"}),
     "equipment": (database.update_equipment,

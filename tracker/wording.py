@@ -24,12 +24,12 @@ NAMES = {
 }
 LABELS = {
     "service_name": "name", "equipment_name": "name", "amount_billed": "amount", "services.cost": "monthly cost",
-    "equipment.cost": "worth", "location_id": "location", "retired_on": "written off on",
+    "equipment.cost": "worth", "location_id": "location", "retired_on": "written off on", "email": "e-mail",
 }
 AMOUNTS = ("cost", "amount", "amount_billed", "amount_paid", "amount_allocated", "amount_left", "amount_due",
            "promised_amount")
-COLUMNS = ("name", "phone_number", "address", "service_name", "equipment_name", "serial_number", "cost", "description",
-           "amount_billed", "due_date")  # as forms ask for them; the trail has no order
+COLUMNS = ("name", "phone_number", "email", "address", "service_name", "equipment_name", "serial_number", "cost",
+           "description", "amount_billed", "due_date")  # as forms ask for them; the trail has no order
 FOLLOWS = ("serial_repeat", "voided_on", "void_reason")  # from a change that the line tells
 
 

@@ -14,6 +14,7 @@ from tracker.errors import Conflict
 from web.shapes import (
     Address,
     Cost,
+    EmailOrNothing,
     Found,
     Id,
     Input,
@@ -57,13 +58,15 @@ class NewCustomer(Input):
 class SeenCustomer(Input):
     name: Optional[Seen]
     phone_number: Optional[Seen]
+    email: Optional[Seen] = None
 
 
 class CustomerChange(Input):
-    """What is to change; an empty phone number takes it away. seen is the record as it was shown."""
+    """What is to change; an empty phone number or e-mail takes it away. seen is the record as it was shown."""
 
     name: Optional[Name] = None
     phone_number: Optional[PhoneOrNothing] = None
+    email: Optional[EmailOrNothing] = None
     seen: SeenCustomer
 
 
@@ -143,7 +146,7 @@ def add_customer(new: NewCustomer) -> Any:
     if "similar" not in new.confirmed and (others := database.similar_customers(new.name, new.phone_number)):
         raise Unanswered([Question(kind="similar", sentence=KNOWN, customers=list(others))])
     customer_id = database.add_customer(new.name, new.phone_number)
-    return {"customer_id": customer_id, "name": new.name, "phone_number": new.phone_number}
+    return database.get_customer(customer_id)
 
 
 @router.get("/customers/{customer_id}", response_model=shape(reports.Account))

@@ -209,6 +209,7 @@ def _or_nothing(parse: Callable[[str], Any]) -> Callable[[str], Any]:
 Name = _input(fields.text(200), str, maxLength=200)
 Phone = _input(fields.phone, str, maxLength=fields.LONGEST_PHONE)
 PhoneOrNothing = _input(_or_nothing(fields.phone), str, maxLength=fields.LONGEST_PHONE)
+EmailOrNothing = _input(_or_nothing(fields.email), str, maxLength=fields.LONGEST_EMAIL)
 Address = _input(fields.text(300), str, maxLength=300)
 ShortText = _input(fields.text(100), str, maxLength=100)
 ShortTextOrNothing = _input(_or_nothing(fields.text(100)), str, maxLength=100)

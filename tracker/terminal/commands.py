@@ -47,8 +47,9 @@ def parser(version: str, run_menus: Command, serve: Command) -> argparse.Argumen
         return command
 
     add_format(add("late-report", late_report_command, "customers late on payments, the longest late first"))
-    add_format(add("account-report", account_report_command,
-                   "every customer with sites, services, equipment and bills"))
+    accounts = add("account-report", account_report_command, "every customer with sites, services, equipment and bills")
+    accounts.add_argument("--closed", action="store_true", help="with closed accounts")
+    add_format(accounts)
     aging = add("aging-report", aging_report_command, "what customers owe, by age, the oldest first")
     aging.add_argument("--as-of", type=day, metavar="DATE", help="as it was on a past day")
     add_format(aging)
@@ -293,18 +294,18 @@ def show_late(opens: Callable[[Row], object] | None = None) -> None:
 @database.reporting()
 def account_report_command(arguments: argparse.Namespace) -> int:
     if arguments.format == "table":
-        show_accounts()
+        show_accounts(arguments.closed)
     elif arguments.format == "json":
-        tables.write_json(reports.stream_accounts())
+        tables.write_json(reports.stream_accounts(arguments.closed))
     else:
-        tables.write_csv(screens.account_records(reports.stream_accounts()), screens.RECORD_KEYS)
+        tables.write_csv(screens.account_records(reports.stream_accounts(arguments.closed)), screens.RECORD_KEYS)
     return 0
 
 
 @database.reporting()
-def show_accounts() -> None:
+def show_accounts(closed: bool = False) -> None:
     """Show the full-account report: pages on a terminal, with no transaction open while one is read; else a stream."""
-    accounts = reports.each_account() if prompts.on_terminal() else reports.stream_accounts()
+    accounts = reports.each_account(closed) if prompts.on_terminal() else reports.stream_accounts(closed)
     paging.show_lines(screens.accounts_report_lines(accounts))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import database
 from database import Customer, Location
-from tracker import errors, fields, payments, text
+from tracker import accounts, errors, fields, payments, text
 from tracker.payments import Payment, UnpaidBill
 from tracker.terminal import commands, prompts, screens, tables
 from tracker.terminal.paging import browse
@@ -46,10 +46,18 @@ def view(
     columns: list[tables.Column],
     list_all: Callable[[int, int], Sequence[Row]],
     show: Callable[[Record], object],
+    also: str = "",
+    show_also: Callable[[], object] | None = None,
 ) -> None:
-    """Show the record that is asked for, or at Enter the list of all, from which any can be opened by its ID."""
+    """Show the record that is asked for, or at Enter the list of all, from which any can be opened by its ID.
+
+    also is a word that shows another list.
+    """
     while True:
-        answer = ask_for(kind, "all")
+        answer = ask_for(kind, "all", instead=also)
+        if show_also and answer and answer.casefold() == also:
+            show_also()
+            return
         if answer is None:
             browse(columns, list_all, lambda row: row[kind.key], 0, counted(kind),
                    opens=lambda row: show(kind.get(row[kind.key])), renew=lambda: (counted(kind), "", None))
@@ -69,13 +77,26 @@ def of_whom(customer: Customer | None) -> Customer:
     return say_record(CUSTOMER, customer) if customer else pick(CUSTOMER)
 
 
+def of_whom_open(customer: Customer | None) -> Customer:
+    """Return whom something is added to, as of_whom() does; raise Conflict where the account is closed."""
+    customer = of_whom(customer)
+    if reason := accounts.why_closed(customer):
+        raise errors.Conflict(reason)
+    return customer
+
+
 def location_of(customer: Customer | None) -> Location:
     """Return the location that something is added to: a customer's only one, or the one that is picked.
 
-    Where the customer has none, the first is added.
+    Where the customer has none, the first is added. Raise Conflict where the account is closed.
     """
     if customer is None:
-        return pick(LOCATION)
+        location = pick(LOCATION)
+        if reason := accounts.why_closed(database.get_customer(location["customer_id"])):
+            raise errors.Conflict(reason)
+        return location
+    if reason := accounts.why_closed(customer):
+        raise errors.Conflict(reason)
     rows = database.list_locations(limit=database.MOST_COUNTED, customer_id=customer["customer_id"])
     if not rows:
         say(f"{customer['name']} has no location yet; enter the first.")
@@ -137,6 +158,7 @@ CUSTOMER_FIELDS: Fields = {
     "name": Field("Name", fields.text(200), "name"),
     "phone_number": Field("Phone number", fields.phone, "phone_number", optional=True),
 }
+CUSTOMER_CHANGES: Fields = {**CUSTOMER_FIELDS, "email": Field("E-mail", fields.email, "email", optional=True)}
 LOCATION_FIELDS: Fields = {"address": Field("Address", fields.text(300), "address", line_break=", ")}
 SERVICE_FIELDS: Fields = {
     "service_name": Field("Service name", fields.text(100), "service_name"),
@@ -232,21 +254,15 @@ def show_fields(columns: list[tables.Column]) -> Callable[[Row], None]:
 
 
 def deleted_with(contents: Row) -> str:
-    """Say what goes with a deleted record, counted: with 2 locations, 1 bill over 49.90."""
-    sums = {"bills": f" over {text.show_amount(contents.get('billed'))}",
-            "payments": f" of {text.show_amount(contents.get('paid'))}"}
-    counted = [
-        text.plural(count, kind if kind == "equipment" else kind[:-1]) + sums.get(kind, "")
-        for kind, count in contents.items() if count and kind not in ("billed", "paid")
-    ]
+    """Say what goes with a deleted record, counted: with 2 locations, 1 service."""
+    counted = [text.plural(count, kind if kind == "equipment" else kind[:-1])
+               for kind, count in contents.items() if count]
     return f" with {', '.join(counted)}" if counted else ""
 
 
-def confirm_delete(what: str, contents: Row, wanted: str = "yes") -> bool:
+def confirm_delete(what: str, contents: Row) -> bool:
     say(f"This deletes {what}{deleted_with(contents)}.")
-    question = ("Type yes to delete:" if wanted == "yes"
-                else "Type the customer's name to delete, money records and all:")
-    if confirm(question, wanted):
+    if confirm("Type yes to delete:"):
         return True
     print("Not deleted.")
     return False

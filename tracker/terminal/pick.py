@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar, overload
 
 import database
 from database import Customer, Hits
-from tracker import errors, fields, payments, text, wording
+from tracker import accounts, errors, fields, payments, text, wording
 from tracker.terminal import prompts, screens, tables
 from tracker.terminal.paging import fitting, turn_page
 from tracker.terminal.prompts import ask, say
@@ -39,10 +39,24 @@ def of_customer(list_all: Callable[[int, int, int], Sequence[Row]]) -> Callable[
     return lambda customer: list_all(0, database.MOST_COUNTED, customer["customer_id"])
 
 
+def get_customer(customer_id: int) -> Customer:
+    """Return a customer, or the one who they were merged into, saying so."""
+    customer = database.get_customer(customer_id)
+    if customer["merged_into"]:
+        say(accounts.merged(customer))
+        return database.get_customer(customer["merged_into"])
+    return customer
+
+
+def customer_name(row: Row) -> str:
+    closed = f", closed {row['closed_on']}" if row["closed_on"] else ""
+    return f"customer {row['customer_id']}, {row['name']}, {row['phone_number'] or 'no phone number'}{closed}"
+
+
 CUSTOMER = Kind(
     "customer", "customers", "customer_id",
-    database.get_customer, database.find_customers, screens.CUSTOMER_HITS,
-    lambda row: f"customer {row['customer_id']}, {row['name']}, {row['phone_number'] or 'no phone number'}",
+    get_customer, database.find_customers, screens.CUSTOMER_HITS,
+    customer_name,
 )
 LOCATION = Kind(
     "location", "locations", "location_id",
@@ -105,7 +119,7 @@ def pick_or(kind: Kind[Record], word: str) -> Record | None:
 @overload
 def ask_for(kind: Kind[Record], *, instead: str = "") -> str: ...
 @overload
-def ask_for(kind: Kind[Record], shown: str) -> str | None: ...
+def ask_for(kind: Kind[Record], shown: str, *, instead: str = "") -> str | None: ...
 def ask_for(kind: Kind[Record], shown: str | None = None, *, instead: str = "") -> str | None:
     """Ask for a record; 0 and q leave, and so does Enter alone, unless shown says what else that does.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from database import ComingPrice, Server, Upgrade
 from tracker import late_fees, settings
+from tracker.accounts import Closing, Standing
 from tracker.backup import Kept, Noted
 from tracker.bill_run import Preview
 from tracker.notes import Note
@@ -54,8 +55,27 @@ from tracker.wording import how_paid
 BAR = 24
 ENTRY = 20  # how wide a statement's entries must be to stand beside their amounts
 FAR_OFF = 92
-CUSTOMERS = [numbers("ID", "customer_id"), words("Name", "name"), codes("Phone number", "phone_number")]
+CLOSED = dates("Closed", "closed_on")._replace(seldom=True)
+CUSTOMERS = [
+    numbers("ID", "customer_id"), words("Name", "name"), codes("Phone number", "phone_number"),
+    words("E-mail", "email")._replace(spare=1, seldom=True), CLOSED,
+]
 CUSTOMER_HITS = [*CUSTOMERS, words("Address", "address")]
+SERVICES_TO_END = [
+    numbers("ID", "service_id"), words("Service", "service_name"), words("Address", "address"),
+]
+DEVICES_THERE = [
+    numbers("ID", "equipment_id"), words("Equipment", "equipment_name"), codes("Serial number", "serial_number"),
+    words("Address", "address"),
+]
+TO_MERGE = [
+    numbers("ID", "customer_id"), words("Name", "name"), codes("Phone number", "phone_number"),
+    words("E-mail", "email")._replace(seldom=True), CLOSED, numbers("Locations", "locations"),
+    numbers("Services", "services"), numbers("Equipment", "equipment")._replace(spare=2),
+    numbers("Notes", "notes")._replace(spare=1),
+    numbers("Bills", "bills"), numbers("Payments", "payments"), amounts("To pay", "amount_due"),
+    amounts("Credit", "credit"),
+]
 LOCATIONS = [numbers("ID", "location_id"), words("Address", "address"), words("Customer", "name")]
 SERVICES = [
     numbers("ID", "service_id"), words("Service", "service_name"), amounts("Monthly", "cost"),
@@ -87,7 +107,7 @@ BILL_FIELDS = [
 UNPAID_BILLS = [column for column in BILLS if column.key != "name"]
 BILLS_OF_CUSTOMER = [*UNPAID_BILLS, dates("Deleted", "cancelled_on")]
 LATE = [
-    numbers("ID", "customer_id"), words("Customer", "name"), codes("Phone number", "phone_number"),
+    numbers("ID", "customer_id"), words("Customer", "name"), codes("Phone number", "phone_number"), CLOSED,
     amounts("Late", "amount_late"), dates("Oldest due", "oldest_due_date"), days_late("Days", spare=2),
     dates("Last paid", "last_payment_date", spare=1), promises("Promise"),
 ]
@@ -156,12 +176,39 @@ def account_head(row: Account) -> Iterator[str]:
     """Yield who the customer is and how the account stands."""
     name = clean(f"Customer {row['customer_id']}  {row['name']}")
     yield from spread(name, clean(row["phone_number"]), left_style=BOLD)
+    if row["email"]:
+        yield from indented(f"E-mail {clean(row['email'])}", 2)
+    if row["closed_on"]:
+        erased = f", erased {row['erased_on']}" if row["erased_on"] else ""
+        yield from map(bold, indented(f"Closed {row['closed_on']}{erased}", 2))
     yield from map(bold, indented(f"Monthly total {show_amount(row['monthly_total'])}, to pay "
                                   f"{show_amount(row['amount_due'])}, credit {show_amount(row['credit'])}", 2))
     if row["promise"]:
         style = OVERDUE if row["promise"]["state"] == "broken" else None
         said = show_promise(row["promise"])
         yield from (styled(line, style) for line in indented(f"{said[0].upper()}{said[1:]}", 2))
+
+
+def closing_lines(closing: Closing, last_day: date, due_date: date) -> Iterator[str]:
+    """Yield what closing an account would end, and what is there."""
+    ending = [service for service in closing["services"] if not service["begins_later"]]
+    never_run = [service for service in closing["services"] if service["begins_later"]]
+    if ending:
+        yield f"Services that end on {last_day}; what they ran for is billed or credited, due {due_date}:"
+        yield tables.table(SERVICES_TO_END, ending)
+    if never_run:
+        yield "Services that would begin later, and never run:"
+        yield tables.table(SERVICES_TO_END, never_run)
+    if not closing["services"]:
+        yield "No services end."
+    if closing["equipment"]:
+        yield "Devices there:"
+        yield tables.table(DEVICES_THERE, closing["equipment"])
+    yield f"Until now: {standing(closing)}"
+
+
+def standing(stands: Standing) -> str:
+    return f"To pay {show_amount(stands['amount_due'])}, credit {show_amount(stands['credit'])}."
 
 
 def location_lines(site: Site) -> Iterator[str]:

@@ -28,8 +28,9 @@ Style = tuple[int, int]
 class Column(NamedTuple):
     """One column of a table: its header, the row's value as text, and how it behaves on a narrow screen.
 
-    whole columns are never shortened; those with a rank in spare are left out where room is scarce, 1 first; of says
-    what of the row is shown, where that is not the value of the key alone.
+    whole columns are never shortened; those with a rank in spare are left out where room is scarce, 1 first; those that
+    are seldom filled, where no row fills them; of says what of the row is shown, where that is not the value of the key
+    alone.
     """
 
     header: str
@@ -40,6 +41,7 @@ class Column(NamedTuple):
     spare: int = 0
     style: Style | None = None
     of: Callable[[Row], Any] | None = None
+    seldom: bool = False
 
     def cell(self, row: Row) -> str:
         return self.show(self.of(row) if self.of else row[self.key])
@@ -129,6 +131,7 @@ def lay_out(
     columns: list[Column], rows: list[Row], struck: Callable[[Row], bool] = lambda row: False, totals: int = 0
 ) -> tuple[list[str], list[list[str]]]:
     """Return the lines above a table's rows, and the lines of each row."""
+    columns = [column for column in columns if not column.seldom or any(row[column.key] for row in rows)]
     columns = _told_apart(columns, rows)
     cells = {column.key: [column.cell(row) for row in rows] for column in columns}
     screen = screen_width()

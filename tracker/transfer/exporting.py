@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
@@ -113,16 +114,18 @@ def _safe(column: str) -> str:
     return f"CASE WHEN {risky} THEN '''' || {column} ELSE {column} END AS {column}"
 
 
-def _export_accounts(file: Any) -> int:
+def _export_accounts(file: Any, closed: bool = False) -> int:
     """Write what an import reads: a line for each site, more where it has several services or devices.
 
-    Their IDs tell two equal ones from one that stands in two lines.
+    Their IDs tell two equal ones from one that stands in two lines. closed writes the closed accounts instead, with
+    their last days.
     """
     return _copy(
         f"""
-        SELECT customer_id, {_safe('name')}, {_safe('phone_number')}, {_safe('address')},
+        SELECT customer_id, {_safe('name')}, {_safe('phone_number')}, {_safe('email')}, {_safe('address')},
                service_id, {_safe('service_name')}, service_cost,
                equipment_id, {_safe('equipment_name')}, {_safe('serial_number')}, equipment_cost
+               {', closed_on' if closed else ''}
         FROM customers
         LEFT JOIN locations USING (customer_id)
         LEFT JOIN (
@@ -138,6 +141,7 @@ def _export_accounts(file: Any) -> int:
                 FROM equipment
             ) AS device USING (location_id, nth)
         ) AS content USING (location_id)
+        WHERE {'closed_on IS NOT NULL AND merged_into IS NULL' if closed else 'closed_on IS NULL'}
         ORDER BY customer_id, location_id, nth
         """,  # noqa: S608 (every column is named in this statement)
         file,
@@ -217,6 +221,7 @@ def _csv_line(cells: Iterable[Any]) -> bytes:
 
 EXPORTS: dict[str, Callable[[Any], int]] = {
     "accounts": _export_accounts,
+    "closed": functools.partial(_export_accounts, closed=True),
     "bills": _export_bills,
     "payments": _export_payments,
     "late": export_late,
@@ -224,6 +229,7 @@ EXPORTS: dict[str, Callable[[Any], int]] = {
 
 TABLES = {
     "accounts": ["customers", "locations", "services", "equipment"],
+    "closed": [],
     "bills": ["billing"],
     "payments": ["payments"],
     "late": [],

@@ -204,6 +204,7 @@ def _reject_unclear(cur: Cursor, mapping: Mapping) -> dict[int, str]:
         rejects.update(_reject_serials_repeated(cur))
     if "service_id" in mapping:
         rejects.update(_reject_changed_services(cur))
+    rejects.update(people.reject_closed(cur))
     rejects.update(people.reject_namesakes(cur))
     return rejects
 
@@ -219,6 +220,7 @@ def _stage(cur: Cursor, source: Source, mapping: Mapping, progress: Progress) ->
             customer_id     text     NOT NULL DEFAULT '',
             name            text     NOT NULL,
             phone_number    text     NOT NULL DEFAULT '',
+            email           text     NOT NULL DEFAULT '',
             address         text,
             service_id      text     NOT NULL DEFAULT '',
             service_name    text,
@@ -576,7 +578,7 @@ def _find_repeats(cur: Cursor, outcome: Outcome) -> Outcome:
         """
         SELECT max(line) AS line, min(line) AS earlier, sum(count(*) - 1) OVER () AS repeated
         FROM import_lines
-        GROUP BY customer_id, name, phone_number, address, service_id, service_name, service_cost,
+        GROUP BY customer_id, name, phone_number, email, address, service_id, service_name, service_cost,
                  equipment_id, equipment_name, serial_number, equipment_cost
         HAVING count(*) > 1
         ORDER BY min(line)
@@ -655,14 +657,14 @@ def _add_customers(cur: Cursor, after: int, upto: int) -> None:
     cur.execute(
         """
         WITH fresh AS MATERIALIZED (
-            SELECT first_line, name, nullif(phone_number, '') AS phone_number,
+            SELECT first_line, name, nullif(phone_number, '') AS phone_number, nullif(email, '') AS email,
                    row_number() OVER (ORDER BY first_line) AS place
             FROM import_customers
             WHERE first_line > %(after)s AND first_line <= %(upto)s
               AND NOT EXISTS (SELECT FROM import_known WHERE import_known.first_line = import_customers.first_line)
         ), added AS (
-            INSERT INTO customers (name, phone_number)
-            SELECT name, phone_number FROM fresh ORDER BY place
+            INSERT INTO customers (name, phone_number, email)
+            SELECT name, phone_number, email FROM fresh ORDER BY place
             RETURNING customer_id
         )
         INSERT INTO import_known (first_line, customer_id)

@@ -61,6 +61,10 @@ def _phone(cell: str) -> str:
     return value if usual else fields.phone(value)
 
 
+def _email(cell: str) -> str:
+    return fields.email(_value(cell)).replace("\\", "\\\\")
+
+
 def _money(cell: str) -> str:
     return str(fields.amount(_value(cell)))
 
@@ -76,6 +80,7 @@ def _parsers() -> dict[str, Callable[[str], str]]:
         "customer_id": _or("", _text(100)),
         "name": _text(200),
         "phone_number": _or("", _phone),
+        "email": _or("", _email),
         "address": _or(NOTHING, _text(300)),
         "service_id": _or("", _text(100)),
         "service_name": remember(_or(NOTHING, _text(100))),

@@ -20,6 +20,7 @@ SYNONYMS = {
     "name": "name customer customername client clientname fullname subscriber subscribername accountname",
     "phone_number": "phonenumber phone phoneno mobile mobileno mobilenumber mobilephone cell cellphone cellnumber tel "
                     "telno telephone telephoneno telephonenumber contactnumber contactno msisdn gsm",
+    "email": "email emailaddress mail mailaddress contactemail",
     "address": "address street streetaddress siteaddress serviceaddress installationaddress customeraddress location "
                "site premises",
     "service_id": "serviceid",

@@ -90,7 +90,7 @@ def find_stored(cur: Cursor) -> None:
     cur.execute(
         """
         CREATE TEMPORARY TABLE import_stored ON COMMIT DROP AS
-        SELECT DISTINCT person, stored.customer_id
+        SELECT DISTINCT person, coalesce(stored.merged_into, stored.customer_id) AS customer_id
         FROM import_people
         JOIN customers AS stored
           ON stored.name = import_people.name AND coalesce(stored.phone_number, '') = import_people.phone_number;
@@ -106,13 +106,14 @@ def find_stored(cur: Cursor) -> None:
         ANALYZE import_unknown;
 
         CREATE TEMPORARY TABLE import_alike ON COMMIT DROP AS
-        SELECT person, stored.customer_id, name_folded = folded AS same_name, true AS same_number
+        SELECT person, coalesce(stored.merged_into, stored.customer_id) AS customer_id,
+               name_folded = folded AS same_name, true AS same_number
         FROM import_unknown
         CROSS JOIN unnest(phone_keys(nullif(import_unknown.phone_number, ''), %(country)s)) AS likely (key)
         JOIN customers AS stored ON phone_key(stored.phone_number) = likely.key
         WHERE same_phone(stored.phone_number, import_unknown.phone_number, %(country)s)
         UNION
-        SELECT person, stored.customer_id, true, true
+        SELECT person, coalesce(stored.merged_into, stored.customer_id), true, true
         FROM import_unknown
         JOIN customers AS stored ON name_folded = folded AND stored.phone_number IS NULL
         WHERE import_unknown.phone_number = ''
@@ -120,7 +121,7 @@ def find_stored(cur: Cursor) -> None:
         SELECT person, namesake.customer_id, true, false
         FROM import_unknown
         JOIN (
-            SELECT wanted.folded, min(customer_id) AS customer_id
+            SELECT wanted.folded, min(coalesce(merged_into, customer_id)) AS customer_id
             FROM (SELECT DISTINCT folded FROM import_unknown) AS wanted
             JOIN customers ON name_folded = wanted.folded
             GROUP BY wanted.folded
@@ -162,6 +163,36 @@ def reject_changed_customers(cur: Cursor) -> dict[int, str]:
     return {
         row["line"]: f"customer_id: Line {row['first_line']} has it with another name or phone number." for row in cur
     }
+
+
+def reject_closed(cur: Cursor) -> dict[int, str]:
+    """Take out lines of customers whose accounts are closed; of one who has an open account, too, that is meant."""
+    cur.execute(
+        """
+        DELETE FROM import_stored
+        USING customers
+        WHERE customers.customer_id = import_stored.customer_id AND closed_on IS NOT NULL
+          AND EXISTS (
+              SELECT FROM import_stored AS other
+              JOIN customers USING (customer_id)
+              WHERE other.person = import_stored.person AND closed_on IS NULL
+          );
+
+        DELETE FROM import_lines
+        USING import_people
+        JOIN (
+            SELECT person, min(customer_id) AS customer_id
+            FROM import_stored
+            JOIN customers USING (customer_id)
+            WHERE closed_on IS NOT NULL
+            GROUP BY person
+        ) AS closed USING (person)
+        WHERE (import_lines.customer_id, import_lines.name, import_lines.phone_number)
+              = (import_people.customer_id, import_people.name, import_people.phone_number)
+        RETURNING import_lines.line, closed.customer_id
+        """
+    )
+    return {row["line"]: f"name: Customer {row['customer_id']} is closed; reopen the account first." for row in cur}
 
 
 def reject_namesakes(cur: Cursor) -> dict[int, str]:
@@ -227,7 +258,7 @@ def match_customers(cur: Cursor, numbered: bool) -> tuple[int, int]:
     cur.execute(
         """
         CREATE TEMPORARY TABLE import_customers ON COMMIT DROP AS
-        SELECT first_line, customer_id, person, import_lines.name, import_lines.phone_number
+        SELECT first_line, customer_id, person, import_lines.name, import_lines.phone_number, import_lines.email
         FROM (
             SELECT min(import_lines.line) AS first_line, customer_id, person
             FROM import_lines

@@ -1,0 +1,542 @@
+"""Accounts that are closed, reopened, erased and merged: what that changes, and what never changes."""
+from __future__ import annotations
+
+from datetime import date, timedelta
+from decimal import Decimal
+from uuid import uuid4
+
+import psycopg2
+import psycopg2.extras
+import pytest
+from conftest import there_since
+from logins import fill, four_logins, run
+
+import database
+from tracker import accounts, bill_run, errors, payments, reports, trail
+from tracker.verify import verify_books
+
+pytestmark = pytest.mark.slow
+
+LAST_DAY = date(2026, 11, 20)
+DUE = date(2026, 10, 1)
+
+
+def pay(customer_id, amount, paid_on=None, reference=None):
+    return payments.record_payment(
+        customer_id, Decimal(amount), paid_on or database.today(), "transfer", reference, uuid4())["payment_id"]
+
+
+@pytest.fixture
+def ada(db, sql):
+    """Customer 1 with two sites, two services, a device, and 12.00 of 30.00 to pay; customer 2 with one of each."""
+    ada = db.add_customer("Ada Okafor", "+44 20 7946 0958")
+    site, other = db.add_location(ada, "1 Harbour Street"), db.add_location(ada, "2 Quay")
+    db.add_service(site, "Fibre 100", Decimal("29.90"))
+    db.add_service(other, "TV", Decimal("9.90"))
+    db.add_equipment(site, "Router", "S-1", Decimal(80))
+    db.add_bill(ada, "Setup", Decimal(30), DUE)
+    pay(ada, "18.00")
+    bo = db.add_customer("Bo Li", None)
+    db.add_service(db.add_location(bo, "9 Dock Road"), "DSL", Decimal("19.95"))
+    there_since()
+    return ada
+
+
+def days(sql):
+    return [(row["service_id"], row["started_on"], row["ended_on"])
+            for row in sql("SELECT * FROM services ORDER BY service_id")]
+
+
+def sums(sql):
+    """Return what the books come to: for each customer billed, paid and credit; by age; by month; as of past days."""
+    today = database.today()
+    money = sql("SELECT (SELECT sum(amount_billed) FROM billing) AS billed,"
+                " (SELECT sum(amount_paid) FROM billing) AS paid,"
+                " (SELECT sum(amount) FROM payments) AS received, (SELECT sum(amount) FROM billing_items) AS lines")
+    aged = [{key: value for key, value in reports.aging_total(day).items() if key != "customers"}
+            for day in (None, DUE, DUE + timedelta(days=1), today - timedelta(days=1))]
+    return money, aged, reports.monthly_revenue(), reports.monthly_revenue("issue"), reports.late_total()["amount"]
+
+
+def test_services_end_with_the_account_and_devices_are_taken_back(ada, sql):
+    stands = accounts.close(ada, LAST_DAY, to_stock=True)
+    assert days(sql) == [(1, None, LAST_DAY), (2, None, LAST_DAY), (3, None, None)]
+    assert [row["location_id"] for row in sql("SELECT location_id FROM equipment")] == [None]
+    assert database.get_customer(ada)["closed_on"] == LAST_DAY
+    account = reports.get_account(ada)
+    assert stands == {"amount_due": account["amount_due"], "credit": account["credit"]}
+    assert verify_books()[1] == []
+
+
+def test_devices_may_be_left(ada, sql):
+    accounts.close(ada, LAST_DAY, to_stock=False)
+    assert [row["location_id"] for row in sql("SELECT location_id FROM equipment")] == [1]
+
+
+def test_a_service_that_ended_before_keeps_its_last_day_and_one_that_never_began_goes(ada, sql):
+    sql("UPDATE services SET ended_on = '2026-11-01' WHERE service_id = 1")
+    sql("UPDATE services SET started_on = '2026-11-21' WHERE service_id = 2")
+    assert accounts.preview_closing(ada, LAST_DAY)["services"] == [
+        {"service_id": 2, "service_name": "TV", "address": "2 Quay", "begins_later": True}]
+    accounts.close(ada, LAST_DAY, to_stock=False)
+    assert days(sql) == [(1, None, date(2026, 11, 1)), (3, None, None)]
+
+
+def test_a_service_that_was_billed_before_it_began_stays_and_rests_on_its_only_day(ada, sql):
+    sql("INSERT INTO billing_items (billing_id, service_id, description, amount) VALUES (1, 2, 'TV', 0)")
+    sql("UPDATE services SET started_on = '2026-12-01' WHERE service_id = 2")
+    sql("INSERT INTO service_pauses (service_id, first_day) VALUES (2, '2026-12-24')")
+    accounts.close(ada, LAST_DAY, to_stock=False)
+    assert days(sql)[1] == (2, LAST_DAY, LAST_DAY)
+    pause, = sql("SELECT * FROM service_pauses")
+    assert (pause["first_day"], pause["last_day"]) == (LAST_DAY, LAST_DAY)
+
+
+def test_pauses_end_with_the_account(ada, sql):
+    sql("INSERT INTO service_pauses (service_id, first_day, last_day) VALUES (1, '2026-11-01', '2026-11-05'), "
+        "(1, '2026-11-10', NULL), (2, '2026-11-15', '2026-12-31'), (3, '2026-11-15', NULL)")
+    accounts.close(ada, LAST_DAY, to_stock=False)
+    assert [(row["service_id"], row["last_day"]) for row in sql("SELECT * FROM service_pauses ORDER BY 1")] == [
+        (1, date(2026, 11, 5)), (1, LAST_DAY), (2, LAST_DAY), (3, None)]
+
+
+def test_what_changed_since_it_was_shown_is_not_closed(ada, sql):
+    seen = accounts.preview_closing(ada, LAST_DAY)
+    database.add_service(2, "Phone", Decimal(5))
+    with pytest.raises(errors.Conflict, match="changed while you were looking; nothing was closed"):
+        accounts.close(ada, LAST_DAY, True, seen)
+    assert database.get_customer(ada)["closed_on"] is None
+    assert days(sql)[0] == (1, None, None)
+
+
+def test_an_account_is_closed_once(ada):
+    accounts.close(ada, LAST_DAY, to_stock=False)
+    with pytest.raises(errors.Conflict, match=r"^Customer 1 is closed already, since 2026-11-20\.$"):
+        accounts.close(ada, LAST_DAY, to_stock=False)
+
+
+@pytest.mark.parametrize("add", [
+    lambda: database.add_location(1, "3 Quay"), lambda: database.add_service(1, "TV", Decimal(1)),
+    lambda: database.add_equipment(1, "TV box", None, Decimal(1)),
+    lambda: database.add_bill(1, "Setup", Decimal(1), DUE),
+])
+def test_nothing_is_added_to_a_closed_account(ada, add):
+    accounts.close(ada, LAST_DAY, to_stock=False)
+    with pytest.raises(errors.Conflict, match=r"^Customer 1 is closed; reopen the account first\.$"):
+        add()
+    accounts.reopen(ada)
+    add()
+
+
+@pytest.mark.parametrize("statement", [
+    "UPDATE services SET location_id = 1 WHERE service_id = 3", "UPDATE equipment SET location_id = 2",
+    "INSERT INTO billing (customer_id, description, due_date, amount_billed) VALUES (2, 'x', '2026-01-01', 1), "
+    "(1, 'x', '2026-01-01', 1)",
+])
+def test_no_statement_adds_to_a_closed_account(ada, sql, statement):
+    accounts.close(ada, LAST_DAY, to_stock=False)
+    with pytest.raises(psycopg2.IntegrityError) as caught:
+        sql(statement)
+    assert caught.value.diag.constraint_name == "customers_account_open"
+
+
+def test_a_late_fee_may_come_on_a_bill_of_a_closed_account(ada, sql):
+    accounts.close(ada, LAST_DAY, to_stock=False)
+    sql("INSERT INTO billing (customer_id, description, due_date, amount_billed, late_fee_for) "
+        "VALUES (1, 'Late fee', '2026-12-01', 5, 1)")
+
+
+def test_a_closed_customer_can_pay_and_is_late_if_they_are_and_marked(ada):
+    accounts.close(ada, LAST_DAY, to_stock=False)
+    late, = [row for row in reports.late_customers() if row["customer_id"] == ada]
+    assert late["closed_on"] == LAST_DAY
+    pay(ada, "5.00")
+    assert reports.late_total()["amount"] == Decimal("7.00")
+
+
+def test_closed_customers_are_out_of_lists_and_counts_and_found_by_search(ada, sql):
+    accounts.close(ada, LAST_DAY, to_stock=False)
+    assert [row["customer_id"] for row in database.list_customers()] == [2]
+    assert [row["customer_id"] for row in database.list_closed_customers()] == [1]
+    assert database.count("customers") == (1, True)
+    assert database.count_closed_customers() == 1
+    assert [row["customer_id"] for row in reports.list_accounts()] == [2]
+    assert [row["customer_id"] for row in reports.stream_accounts(closed=True)] == [1, 2]
+    hit, = database.find_customers("okafor").rows
+    assert hit["closed_on"] == LAST_DAY
+    known, = database.similar_customers("ada okafor", None)
+    assert known["closed_on"] == LAST_DAY
+
+
+def test_closed_customers_come_the_last_closed_first_a_page_at_a_time(db, sql):
+    for number in range(5):
+        db.add_customer(f"Ada {number}", None)
+    for customer_id, day in ((1, 3), (2, 9), (3, 9), (4, 1)):
+        accounts.close(customer_id, date(2026, 11, day), to_stock=False)
+    seen, before = [], None
+    while page := database.list_closed_customers(before, 1):
+        seen += [row["customer_id"] for row in page]
+        before = (page[-1]["closed_on"], page[-1]["customer_id"])
+    assert seen == [3, 2, 1, 4]
+
+
+def test_an_account_is_reopened_and_only_a_closed_one(ada):
+    with pytest.raises(errors.Conflict, match=r"^Customer 1 is not closed\.$"):
+        accounts.reopen(ada)
+    accounts.close(ada, LAST_DAY, to_stock=False)
+    accounts.reopen(ada)
+    assert database.get_customer(ada)["closed_on"] is None
+
+
+def test_a_customer_with_bills_or_payments_is_not_deleted(ada, sql):
+    with pytest.raises(errors.Conflict) as caught:
+        database.delete_customer(ada)
+    assert str(caught.value) == ("Customer 1 has 1 bill and 1 payment, which stay; close the account instead: "
+                                 "Manage Customers, 6.")
+    accounts.close(ada, LAST_DAY, to_stock=False)
+    with pytest.raises(errors.Conflict, match="which stay"):
+        database.delete_customer(ada)
+    assert len(sql("SELECT 1 FROM customers")) == 2
+
+
+def test_a_closed_customer_without_money_records_is_deleted_and_comes_back_closed(ada, sql):
+    accounts.close(2, LAST_DAY, to_stock=False)
+    sql("DELETE FROM billing WHERE customer_id = 2")
+    before = {table: sql(f"SELECT * FROM {table} ORDER BY 1") for table in ("customers", "locations", "services")}
+    database.delete_customer(2)
+    trail.restore(trail.deletions()[0])
+    assert {table: sql(f"SELECT * FROM {table} ORDER BY 1") for table in before} == before
+
+
+# Erasing
+
+
+def everywhere(sql, words):
+    """Return where any of the words stands in the database: table and row."""
+    found = []
+    for row in sql("SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"):
+        for line in sql(f"SELECT to_jsonb(line)::text AS text FROM {row['relname']} AS line"):
+            found += [(row["relname"], word, line["text"]) for word in words
+                      if word.casefold() in line["text"].casefold()]
+    return found
+
+
+WORDS = ["okafor", "ada@", "7946", "5550199", "harbour", "2 Quay", "promised to", "Side Street", "Moss"]
+
+
+@pytest.fixture
+def known(ada, sql):
+    """The same customer, who is known by much: former names and addresses, notes, bills and payments that name them."""
+    database.update_customer(ada, "Ada Moss", "5550199", "ada@example.com")
+    database.update_customer(ada, "Ada Okafor", "+44 20 7946 0958")
+    gone = database.add_location(ada, "7 Side Street")
+    database.add_equipment(gone, "TV box", None, Decimal(5))
+    database.delete_location(gone)
+    database.update_location(2, "2 Quay, rear")
+    sql("INSERT INTO customer_notes (customer_id, note, promised_until, promised_amount) "
+        "VALUES (1, 'promised to pay', '2026-12-05', 5), (1, NULL, '2026-12-05', 5), (2, 'Bo rang', NULL, NULL)")
+    sql("UPDATE customer_notes SET note = 'promised to pay soon' WHERE customer_note_id = 1")
+    sql("DELETE FROM customer_notes WHERE customer_note_id = 1")
+    sql("INSERT INTO customer_notes (customer_id, note) VALUES (1, 'Okafor''s neighbour has the key')")
+    sql("INSERT INTO equipment_moves (equipment_id, from_location_id, from_place, to_place) "
+        "VALUES (1, 1, '1 Harbour Street, of Ada Okafor', 'stock')")
+    database.add_bill(ada, "Cable at 1 harbour street, for ADA OKAFOR", Decimal(10), DUE)
+    bill = database.add_bill(ada, "Visit to 7 Side Street", Decimal(10), DUE).billing_id
+    database.update_bill(bill, "Visit of Ada Moss")
+    database.delete_bill(bill)
+    payments.void_payment(pay(ada, "1.00", reference="Okafor, Ada Okafor 5550199"), "not of Ada Okafor")
+    bill_run.run(date(2026, 9, 1), date(2026, 9, 15))
+    pay(ada, reports.get_account(ada)["amount_due"])
+    accounts.close(ada, LAST_DAY, to_stock=False)
+    stands = reports.get_account(ada)
+    if stands["amount_due"]:
+        pay(ada, stands["amount_due"])
+    return ada
+
+
+def test_nothing_of_an_erased_person_is_left_but_sums(known, sql):
+    before = sums(sql)
+    assert {word for _, word, _ in everywhere(sql, WORDS)} == set(WORDS)
+    others = everywhere(sql, ["Bo Li", "9 Dock Road", "Bo rang"])
+    accounts.erase(known)
+    assert everywhere(sql, ["ada okafor", *WORDS[1:]]) == []
+    assert sums(sql) == before
+    assert everywhere(sql, ["Bo Li", "9 Dock Road", "Bo rang"]) == others
+    assert verify_books()[1] == []
+
+
+def test_what_is_left_of_an_erased_person_says_so(known, sql):
+    accounts.erase(known)
+    customer, = sql("SELECT * FROM customers WHERE customer_id = 1")
+    assert (customer["name"], customer["phone_number"], customer["email"]) == ("Erased 1", None, None)
+    assert (customer["closed_on"], customer["erased_on"]) == (LAST_DAY, database.today())
+    sites = sql("SELECT address FROM locations WHERE customer_id = 1 ORDER BY location_id")
+    assert [row["address"] for row in sites] == ["Erased 1", "Erased 1, site 2"]
+    assert [(row["note"], row["promised_amount"]) for row in sql("SELECT * FROM customer_notes ORDER BY 1")] == [
+        (None, 5), ("Bo rang", None), ("Erased", None)]
+    assert sql("SELECT description FROM billing_items WHERE service_id = 1")[0]["description"] == "Fibre 100, Erased 1"
+    assert [row["description"] for row in sql("SELECT description FROM billing WHERE billing_id = 2")] == [
+        "Cable at Erased 1, for Erased 1"]
+    payment, = sql("SELECT reference, void_reason FROM payments WHERE voided_at IS NOT NULL")
+    assert payment == {"reference": "Okafor, Erased 1 Erased 1", "void_reason": "not of Erased 1"}
+
+
+def test_the_trail_says_who_erased_whom_and_when(known, sql):
+    accounts.erase(known)
+    change = trail.history_of("customers", known)[0]
+    login, = sql("SELECT session_user AS name")
+    assert (change["reason"], change["person"], change["new"]["erased_on"]) == (
+        "erasure of a person", login["name"], database.today().isoformat())
+
+
+@pytest.mark.parametrize(("settle", "sentence"), [
+    (lambda: None, "Customer 1 is not closed: close the account first."),
+    (lambda: accounts.close(1, LAST_DAY, False),
+     "Customer 1 has 12.00 to pay: that is paid or written off first."),
+    (lambda: (pay(1, "13.50"), accounts.close(1, LAST_DAY, False)),
+     "Customer 1 has 1.50 of credit: that is refunded first."),
+    (lambda: accounts.merge(2, 1), "Customer 1 was merged into customer 2, and is erased with it."),
+])
+def test_a_person_whose_account_is_not_settled_is_not_erased(ada, sql, settle, sentence):
+    sql("DELETE FROM services")
+    settle()
+    with pytest.raises(errors.Conflict) as caught:
+        accounts.erase(1)
+    assert str(caught.value) == sentence
+    with pytest.raises(psycopg2.IntegrityError) as refused:
+        sql("SELECT erase_person(1)")
+    assert refused.value.diag.constraint_name == "customers_erased_settled"
+
+
+def test_a_person_is_erased_once_and_not_reopened_or_merged(known):
+    accounts.erase(known)
+    for call, sentence in (
+        (lambda: accounts.erase(known), f"Customer 1 is erased already, since {database.today()}."),
+        (lambda: accounts.reopen(known), "Customer 1 is erased, and stays closed."),
+        (lambda: accounts.merge(2, known), "Customer 1 is erased; nobody knows who that was."),
+    ):
+        with pytest.raises(errors.Conflict) as caught:
+            call()
+        assert str(caught.value) == sentence
+
+
+def test_part_of_a_longer_word_is_no_name(db, sql):
+    li = db.add_customer("Li", None)
+    db.add_bill(li, "Link of Li, li-ion, Livia", Decimal(1), DUE)
+    pay(li, "1.00")
+    accounts.close(li, LAST_DAY, False)
+    accounts.erase(li)
+    assert [row["description"] for row in sql("SELECT description FROM billing")] == [
+        "Link of Erased 1, Erased 1-ion, Livia"]
+
+
+def test_signs_of_a_name_are_not_taken_for_a_pattern(db, sql):
+    odd = db.add_customer("A.B (C|D)* \\ [x] ^$", None)
+    db.add_bill(odd, "For A.B (C|D)* \\ [x] ^$, not AxB", Decimal(1), DUE)
+    pay(odd, "1.00")
+    accounts.close(odd, LAST_DAY, False)
+    accounts.erase(odd)
+    assert [row["description"] for row in sql("SELECT description FROM billing")] == ["For Erased 1, not AxB"]
+
+
+# Merging
+
+
+@pytest.fixture
+def twins(ada, sql):
+    """Customer 1 and customer 3, who is the same: a site at the same address, both billed for a month and paying."""
+    twin = database.add_customer("A. Okafor", "+44 20 7946 0958")
+    same, own = database.add_location(twin, "1 harbour street"), database.add_location(twin, "4 Mill Lane")
+    database.add_service(same, "VoIP", Decimal("4.90"))
+    database.add_service(own, "Fibre 100", Decimal("29.90"))
+    database.add_equipment(same, "Phone", "S-2", Decimal(30))
+    database.add_bill(twin, "Visit", Decimal(20), DUE)
+    sql("INSERT INTO customer_notes (customer_id, note) VALUES (3, 'rang')")
+    there_since()
+    bill_run.run(date(2026, 9, 1), date(2026, 9, 15))
+    pay(twin, "25.00")
+    return twin
+
+
+def test_everything_of_the_one_who_goes_is_then_the_others(ada, twins, sql):
+    before = sums(sql)
+    accounts.merge(ada, twins)
+    contents = {"locations": 3, "services": 4, "equipment": 2, "notes": 1, "bills": 4, "payments": 2}
+    assert database.customer_contents(ada) == contents
+    assert set(database.customer_contents(twins).values()) == {0}
+    places = sql("SELECT service_name, address FROM services JOIN locations USING (location_id) "
+                 "WHERE customer_id = 1 ORDER BY service_id")
+    assert [(row["service_name"], row["address"]) for row in places] == [
+        ("Fibre 100", "1 Harbour Street"), ("TV", "2 Quay"), ("VoIP", "1 Harbour Street"), ("Fibre 100", "4 Mill Lane")]
+    assert [row["address"] for row in sql("SELECT address FROM equipment JOIN locations USING (location_id)")] == [
+        "1 Harbour Street", "1 Harbour Street"]
+    assert sums(sql) == before
+    assert verify_books()[1] == []
+
+
+def test_bills_of_one_month_stay_two_and_say_whose_they_were(ada, twins, sql):
+    accounts.merge(ada, twins)
+    bills = sql("SELECT * FROM billing WHERE period = '2026-09-01' AND customer_id <> 2 ORDER BY billing_id")
+    assert [(bill["customer_id"], bill["merged_from"]) for bill in bills] == [(1, None), (1, 3)]
+
+
+def test_credit_of_one_pays_what_the_other_owes(ada, sql):
+    twin = database.add_customer("A. Okafor", None)
+    pay(twin, "20.00", date(2026, 10, 15))
+    before = sums(sql)[0]
+    stands = accounts.merge(ada, twin)
+    assert stands == {"amount_due": Decimal(0), "credit": Decimal("8.00")}
+    after = sums(sql)[0]
+    assert (after[0]["billed"], after[0]["received"]) == (before[0]["billed"], before[0]["received"])
+    assert verify_books()[1] == []
+
+
+def test_the_one_who_went_is_closed_and_leads_to_the_one_who_stays(ada, twins):
+    accounts.merge(ada, twins)
+    went = database.get_customer(twins)
+    assert (went["closed_on"], went["merged_into"]) == (database.today(), ada)
+    assert database.list_closed_customers() == []
+    with pytest.raises(errors.Conflict, match=r"^Customer 3 was merged into customer 1\.$"):
+        pay(twins, "1.00")
+    with pytest.raises(errors.Conflict, match=r"^Customer 3 was merged into customer 1\.$"):
+        database.add_location(twins, "1 Quay")
+    with pytest.raises(errors.Conflict, match=r"^Customer 3 was merged into customer 1\.$"):
+        accounts.reopen(twins)
+
+
+def test_whoever_was_merged_before_follows(ada, twins, sql):
+    first = database.add_customer("Ada O.", None)
+    database.add_bill(first, "Setup", Decimal(1), DUE)
+    accounts.merge(twins, first)
+    accounts.merge(ada, twins)
+    assert database.get_customer(first)["merged_into"] == ada
+    assert [row["merged_from"] for row in sql("SELECT merged_from FROM billing WHERE amount_billed = 1")] == [first]
+
+
+@pytest.mark.parametrize(("prepare", "stays", "goes", "sentence"), [
+    (lambda: None, 1, 1, "Customer 1 cannot be merged with itself."),
+    (lambda: None, 1, 7, "There is no customer 7."),
+    (lambda: accounts.merge(2, 3), 1, 3, "Customer 3 was merged into customer 2."),
+    (lambda: accounts.merge(2, 3), 3, 1, "Customer 3 was merged into customer 2."),
+    (lambda: accounts.close(1, LAST_DAY, False), 1, 3, "Customer 1 is closed; reopen the account first."),
+])
+def test_customers_who_cannot_be_merged_are_not(twins, prepare, stays, goes, sentence):
+    prepare()
+    with pytest.raises(errors.Error) as caught:
+        accounts.merge(stays, goes)
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(("statement", "rule"), [
+    ("UPDATE customers SET merged_into = NULL WHERE customer_id = 3", "customers_merged_for_good"),
+    ("UPDATE customers SET merged_into = 2 WHERE customer_id = 3", "customers_merged_for_good"),
+    ("UPDATE customers SET merged_into = 3, closed_on = '2026-11-01' WHERE customer_id = 2",
+     "customers_merged_into_open"),
+    ("UPDATE customers SET merged_into = 2, closed_on = '2026-11-01' WHERE customer_id = 2", "customers_merged_closed"),
+    ("UPDATE customers SET merged_into = 1 WHERE customer_id = 2", "customers_merged_closed"),
+    ("UPDATE billing SET customer_id = 2", "payment_allocations_rule_sums"),
+])
+def test_a_merge_keeps_its_rules_for_sql_too(ada, twins, sql, statement, rule):
+    accounts.merge(ada, twins)
+    with pytest.raises(psycopg2.IntegrityError) as caught:
+        sql(statement)
+    assert caught.value.diag.constraint_name == rule
+
+
+def test_what_changed_since_it_was_shown_is_not_merged(ada, twins):
+    seen = accounts.preview_merge(ada, twins)
+    assert (seen["stays"]["bills"], seen["goes"]["bills"], seen["same_addresses"]) == (2, 2, 1)
+    pay(twins, "1.00")
+    with pytest.raises(errors.Conflict, match="changed while you were looking; nothing was merged"):
+        accounts.merge(ada, twins, seen)
+    assert database.get_customer(twins)["merged_into"] is None
+
+
+def test_who_was_merged_is_erased_with_the_one_who_stayed(ada, twins, sql):
+    accounts.merge(ada, twins)
+    pay(ada, reports.get_account(ada)["amount_due"])
+    accounts.close(ada, LAST_DAY, False)
+    if owed := reports.get_account(ada)["amount_due"]:
+        pay(ada, owed)
+    before = sums(sql)
+    accounts.erase(ada)
+    assert everywhere(sql, ["okafor", "7946", "harbour", "Mill Lane", "2 Quay", "rang"]) == []
+    assert [row["name"] for row in sql("SELECT name FROM customers ORDER BY customer_id")] == [
+        "Erased 1", "Bo Li", "Erased 3"]
+    assert sums(sql) == before
+
+
+CALLS = {
+    "preview_closing": (1, LAST_DAY), "close": (2, LAST_DAY, True), "reopen": (2,), "preview_merge": (1, 3),
+    "merge": (1, 3), "check_erasure": (4,), "erase": (4,),
+}
+
+
+def test_every_step_is_tried_again_after_a_deadlock(ada, twins, monkeypatch):
+    accounts.close(database.add_customer("Cy", None), LAST_DAY, False)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    execute = psycopg2.extras.RealDictCursor.execute
+    calls = []
+
+    def deadlock_first(cur, statement, values=None):
+        calls.append(statement)
+        if len(calls) == 1:
+            execute(cur, "DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '40P01'; END $$")
+        return execute(cur, statement, values)
+
+    monkeypatch.setattr(psycopg2.extras.RealDictCursor, "execute", deadlock_first)
+    for name, arguments in CALLS.items():
+        calls.clear()
+        getattr(accounts, name)(*arguments)
+        assert len(calls) > 1
+
+
+def test_an_admin_does_all_of_it_and_a_reader_none(server_uri, admin):
+    with four_logins(server_uri, admin) as uris:
+        fill(uris["superuser"])
+        for who, refused in (("reader", True), ("admin", False)):
+            database.connect(uris[who])
+            for call in (lambda: accounts.close(3, LAST_DAY, True), lambda: accounts.reopen(3),
+                         lambda: accounts.merge(1, 2), lambda: accounts.close(3, LAST_DAY, False),
+                         lambda: accounts.erase(3)):
+                if refused:
+                    with pytest.raises(errors.Error):
+                        call()
+                else:
+                    call()
+            database.disconnect()
+        assert run(uris["superuser"], "SELECT name, merged_into FROM customers ORDER BY customer_id") == [
+            {"name": "Ada Okafor-Li", "merged_into": None}, {"name": "Bo Li", "merged_into": 1},
+            {"name": "Erased 3", "merged_into": None}]
+        for statement in ("UPDATE customers SET erased_on = CURRENT_DATE", "UPDATE billing SET merged_from = 1",
+                          "UPDATE trail SET old = NULL"):
+            with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                run(uris["admin"], statement)
+
+
+# E-mail
+
+
+def test_an_email_address_is_kept_changed_and_taken_away(db):
+    ada = db.add_customer("Ada", None)
+    assert db.update_customer(ada, email="ada@example.com")["email"] == "ada@example.com"
+    assert db.update_customer(ada, name="Ada Li")["email"] == "ada@example.com"
+    assert reports.get_account(ada)["email"] == "ada@example.com"
+    with pytest.raises(errors.Changed):
+        db.update_customer(ada, email="", seen={"name": "Ada Li", "phone_number": None, "email": None})
+    assert db.update_customer(ada, email="")["email"] is None
+
+
+@pytest.mark.parametrize("term", ["ada.moss@example.com", "ADA.moss@", "moss@ex", "example.com", "a.m"])
+def test_a_customer_is_found_by_part_of_the_email_address(db, term):
+    ada = db.add_customer("Zed", None)
+    db.update_customer(ada, email="Ada.Moss@Example.com")
+    db.add_customer("Other", None)
+    assert [row["customer_id"] for row in db.find_customers(term).rows] == [ada]
+    assert [row["customer_id"] for row in db.suggest_customers(term).rows] == [ada]
+
+
+@pytest.mark.parametrize("term", ["a%m", "a_m", "moss@@", "nobody@example"])
+def test_what_is_no_part_of_an_email_address_finds_nobody_by_it(db, term):
+    db.update_customer(db.add_customer("Zed", None), email="ada.moss@example.com")
+    assert db.find_customers(term).rows == []

@@ -1,0 +1,78 @@
+"""The forms that close and reopen an account, erase a person, and merge two customers."""
+from __future__ import annotations
+
+import database
+from tracker import accounts, fields, text
+from tracker.terminal import menus, prompts, screens, tables
+from tracker.terminal.pick import CUSTOMER, pick
+from tracker.terminal.progress import during
+from tracker.terminal.prompts import ask, confirm, say
+
+DEVICES = {"stock": True, "left": False}
+
+
+@menus.changes
+def close_account() -> None:
+    customer = pick(CUSTOMER)
+    customer_id = customer["customer_id"]
+    if customer["closed_on"]:
+        prompts.refuse(f"Customer {customer_id} is closed already, since {customer['closed_on']}.")
+        return
+    today = database.today()
+    last_day = ask("Last day", fields.day_from(today), shown="today", default=today)
+    closing = accounts.preview_closing(customer_id, last_day)
+    for line in screens.closing_lines(closing, last_day, accounts.due_date_of_last_bill(today)):
+        print(line)
+    to_stock = bool(closing["equipment"]) and ask(
+        "Devices (stock: taken back; left: they stay there)", fields.choice(DEVICES), shown="stock", default=True)
+    if not confirm("Type yes to close the account:"):
+        print("Not closed.")
+        return
+    stands = accounts.close(customer_id, last_day, to_stock, closing)
+    say(f"Closed {CUSTOMER.name(customer)}; its last day is {last_day}. {screens.standing(stands)}")
+
+
+@menus.changes
+def reopen_account() -> None:
+    customer = pick(CUSTOMER)
+    if not customer["closed_on"]:
+        prompts.refuse(f"Customer {customer['customer_id']} is not closed.")
+        return
+    if not confirm("Type yes to reopen the account:"):
+        print("Not reopened.")
+        return
+    accounts.reopen(customer["customer_id"])
+    say(f"Reopened the account of customer {customer['customer_id']}, {customer['name']}. Services that have ended "
+        "stay so; add what runs from now on.")
+
+
+@menus.changes
+def erase_person() -> None:
+    customer = pick(CUSTOMER)
+    customer_id = customer["customer_id"]
+    accounts.check_erasure(customer_id)
+    say("This takes out name, phone number, e-mail, addresses and notes, here and in the history, and nothing brings "
+        "them back. Bills, payments and sums stay. Backups made before still hold all of it.")
+    if not confirm("Type the customer's name to erase it:", text.clean(customer["name"])):
+        print("Not erased.")
+        return
+    during("Erasing", lambda: accounts.erase(customer_id))
+    say(f"Erased customer {customer_id}.")
+
+
+@menus.changes
+def merge_customers() -> None:
+    """Merge two customers; the one who goes is asked for second."""
+    print("First the customer who stays:")
+    stays_id = pick(CUSTOMER)["customer_id"]
+    print("Then the one who goes:")
+    goes_id = pick(CUSTOMER)["customer_id"]
+    merging = accounts.preview_merge(stays_id, goes_id)
+    print(tables.table(screens.TO_MERGE, [merging["stays"], merging["goes"]]))
+    say(f"All that customer {goes_id} has goes to customer {stays_id}, for good; what stands at an address that both "
+        "have is then at one.")
+    if not confirm("Type yes to merge them:"):
+        print("Not merged.")
+        return
+    stands = accounts.merge(stays_id, goes_id, merging)
+    say(f"Merged customer {goes_id} into customer {stays_id}. {screens.standing(stands)}")
