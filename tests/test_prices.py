@@ -1,6 +1,7 @@
 """What a service costs on which day: changes of a price, what screens show until they come, and names in use."""
 from __future__ import annotations
 
+import csv
 import json
 import random
 from datetime import date, timedelta
@@ -281,7 +282,8 @@ def test_an_import_compares_and_changes_what_services_cost_today(plan, sql, tmp_
 def test_an_export_has_what_services_cost_today(plan, run):
     prices.change_price(raised())
     out = run("export", "accounts").stdout
-    assert [line.split(",")[6] for line in out.splitlines()[1:]] == ["29.90", "9.50", "29.90", "25.00", "29.90"]
+    assert [row["service_cost"] for row in csv.DictReader(out.splitlines())] == [
+        "29.90", "9.50", "29.90", "25.00", "29.90"]
 
 
 def shown(change_day):
