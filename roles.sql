@@ -133,7 +133,7 @@ BEGIN
     GRANT SELECT ON schema_version, customers, locations, services, equipment, billing, billing_items, payments,
                     payment_allocations, service_pauses, price_changes, unsettled_services, equipment_moves, customer_notes,
                     work_locks, verifications, backups, trail, billing_status, customer_credit, services_today,
-                    coming_prices, promises
+                    changing_prices, coming_prices, promises
         TO isp_readonly;
     GRANT EXECUTE ON FUNCTION
         folded(text), serial_key(text), phone_country(text), phone_key(text), phone_keys(text, text),

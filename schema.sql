@@ -683,8 +683,15 @@ COMMENT ON COLUMN promises.state IS
     'kept when payments since then and by its last day come to its amount, or nothing of those bills is left to pay; broken '
     'from the day after its last on; open until then.';
 
--- What price_changes means for today. The next change is the one before which there is no other; joined so, the few that
--- are to come are read once for all services, and by their index for one.
+-- What price_changes means for today: for the services of a list, each of which finds its next change by the index, and for
+-- all services together, with which the few that change are joined once.
+CREATE VIEW changing_prices AS
+SELECT DISTINCT ON (service_id) service_id, from_day, cost_before AS cost
+FROM price_changes
+WHERE from_day > CURRENT_DATE
+ORDER BY service_id, from_day;
+COMMENT ON VIEW changing_prices IS 'The prices of today of those services whose price changes, and from which day.';
+
 CREATE VIEW services_today AS
 SELECT services.service_id, location_id, service_name, service_name_folded, started_on, ended_on,
        coalesce(next.cost_before, services.cost) AS cost, next.from_day AS changes_on, services.cost AS last_cost,
@@ -700,16 +707,13 @@ LEFT JOIN service_pauses AS pause
        ON pause.service_id = services.service_id
       AND pause.first_day <= CURRENT_DATE
       AND coalesce(pause.last_day, 'infinity') >= CURRENT_DATE
-LEFT JOIN price_changes AS next
-       ON next.service_id = services.service_id
-      AND next.from_day > CURRENT_DATE
-      AND NOT EXISTS (
-          SELECT
-          FROM price_changes AS earlier
-          WHERE earlier.service_id = next.service_id
-            AND earlier.from_day > CURRENT_DATE
-            AND earlier.from_day < next.from_day
-      );
+LEFT JOIN LATERAL (
+    SELECT from_day, cost_before
+    FROM price_changes
+    WHERE price_changes.service_id = services.service_id AND from_day > CURRENT_DATE
+    ORDER BY from_day
+    LIMIT 1
+) AS next ON true;
 COMMENT ON VIEW services_today IS 'Each service at the price that it has today.';
 COMMENT ON COLUMN services_today.cost IS 'The monthly charge of today.';
 COMMENT ON COLUMN services_today.changes_on IS 'The first day of the next charge; NULL where none is to come.';

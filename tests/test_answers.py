@@ -48,6 +48,9 @@ FORMS = {
     "pause service": (["3", "7"], [
         ("1", "77", "There is no service 77."), ("today", "soon", "Enter a date"),
         ("+3", "-3", "The last day cannot be before the first.")]),
+    "change a price": (["3", "8"], [
+        ("fib", "77", "No service in use is called 77;"), ("39.90", "free", "Enter an amount"),
+        ("2031-01-01", "soon", "Enter a date"), ("39.90", "39", "Type 39.90 in full")]),
     "add equipment": (["4", "1"], [
         ("1", "77", "There is no location 77."), ("Antenna", "", "Enter 1 to 100"), ("S-9", LONG, "Enter 1 to 100"),
         ("5", "-5", "Enter an amount")]),

@@ -1,6 +1,7 @@
 """What a service costs on which day: changes of a price, what screens show until they come, and names in use."""
 from __future__ import annotations
 
+import csv
 import json
 import random
 from datetime import date, timedelta
@@ -201,9 +202,10 @@ def test_a_price_that_is_to_come_is_neither_shown_nor_summed_before_its_day(plan
     account = reports.get_account(1)
     assert account["monthly_total"] == Decimal("39.40")
     assert account["locations"][0]["services"] == [
-        {"service_id": 1, "service_name": "Fibre 100", "cost": OLD,
+        {"service_id": 1, "service_name": "Fibre 100", "cost": OLD, "standing": None,
          "coming_prices": [{"from_day": str(next_month()), "cost": NEW}]},
-        {"service_id": 5, "service_name": "Telephone", "cost": Decimal("9.50"), "coming_prices": []},
+        {"service_id": 5, "service_name": "Telephone", "cost": Decimal("9.50"), "standing": None,
+         "coming_prices": []},
     ]
     assert {row["service_name"]: row["monthly"] for row in reports.recurring_revenue()} == {
         "Fibre 100": Decimal("84.80"), "FIBRE-100": OLD, "Telephone": Decimal("9.50")}
@@ -280,8 +282,8 @@ def test_an_import_compares_and_changes_what_services_cost_today(plan, sql, tmp_
 def test_an_export_has_what_services_cost_today(plan, run):
     prices.change_price(raised())
     out = run("export", "accounts").stdout
-    assert [line.split(",")[6] for line in out.splitlines()] == [
-        "service_cost", "29.90", "9.50", "29.90", "25.00", "29.90"]
+    assert [row["service_cost"] for row in csv.DictReader(out.splitlines())] == [
+        "29.90", "9.50", "29.90", "25.00", "29.90"]
 
 
 def shown(change_day):
@@ -378,16 +380,16 @@ def test_a_command_says_that_a_name_is_not_in_use_and_that_a_day_is_past(plan, r
     unknown = run("change-price", "Fibre 200", "34.90", "--from", "today", "--yes")
     assert (unknown.returncode, unknown.stderr) == (1, "There is no service in use named Fibre 200.\n")
     past = run("change-price", "Fibre 100", "34.90", "--from", "yesterday", "--dry-run")
+    day = today() - timedelta(days=1)
     assert past.stdout.splitlines()[-1] == (
-        f"Mind the day: {today() - timedelta(days=1)} is past, so the next bill run bills"
-        " what that makes of days billed.")
+        f"Mind the day: {day} is past, so the next bill run bills what that makes of days billed.")
 
 
 def typed(terminal, *answers):
     """Add a service on a terminal, and return what was shown after each answer."""
     child = terminal()
     screens = []
-    for answer in ("3", "1", "1", *answers):
+    for answer in ("3", "1", "1", *answers, ""):
         child.expect(PROMPT)
         screens.append(child.before)
         child.send(f"{answer}\r")

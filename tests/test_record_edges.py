@@ -11,7 +11,7 @@ import psycopg2.extras
 import pytest
 
 import database
-from tracker import backup, bill_run, credits, errors, late_fees, notes, payments, reports, stock, trail, verify
+from tracker import backup, bill_run, credits, errors, late_fees, notes, payments, prices, reports, stock, trail, verify
 
 pytestmark = pytest.mark.slow
 
@@ -428,6 +428,7 @@ def test_what_no_second_try_can_help_is_tried_once(db, sql, code):
 
 
 TODAY, MONTH = date(2026, 12, 15), date(2026, 12, 1)
+PRICE = prices.Change("Fibre", Decimal(5), TODAY)
 NO_DELETION = {"transaction_id": 0, "changed_at": datetime(2026, 1, 1, tzinfo=timezone.utc)}
 AT_LOCATION = {"equipment_id": 1, "location_id": 1, "retired_on": None}
 IN_STOCK = {"equipment_id": 1, "location_id": None, "retired_on": None}
@@ -467,6 +468,10 @@ CALLS = {
     bill_run: {"preview": (MONTH,), "run": (MONTH, TODAY), "preview_undo": (MONTH,), "undo": (MONTH,),
                "latest_runs": (), "preview_accounts": (MONTH, "new"), "preview_lines": (MONTH, True),
                "to_make_good": (1,)},
+    prices: {
+        "find_plans": (), "look_up_name": ("Fibre",), "get_plan": ("Fibre",), "preview": (PRICE,),
+        "list_changing": (PRICE,), "list_own": (PRICE,), "change_price": (PRICE,),
+    },
     verify: {"last": ()},
     notes: {"add_note": (1, "Called."), "get_note": (1,), "list_notes": (1,), "count_notes": (1,), "delete_note": (1,)},
     backup: {"last": (), "folder": (), "kept": (), "standing": ()},
@@ -534,9 +539,9 @@ def test_every_function_that_reads_or_writes_is_tried_again_after_a_deadlock(acc
     assert given_up == []
 
 
-@pytest.mark.parametrize("module", [database, payments, credits, bill_run, reports, verify, stock, trail, backup, notes,
-                                    late_fees],
-                         ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [
+    database, payments, credits, bill_run, prices, reports, verify, stock, trail, backup, notes, late_fees,
+], ids=lambda module: module.__name__)
 def test_every_function_that_reads_or_writes_is_among_those_that_are_tried(module):
     public = {
         name for name, function in inspect.getmembers(module, inspect.isfunction)

@@ -54,6 +54,10 @@ TABLES = {
                            "amount_due last_payment_date is_late days_late cancelled_on"),
     "customer_credit": ("", "customer_id credit"),
     "promises": ("", "customer_note_id customer_id noted_on promised_until promised_amount state"),
+    "services_today": ("", "service_id location_id service_name service_name_folded started_on ended_on cost "
+                           "changes_on last_cost runs standing"),
+    "changing_prices": ("", "service_id from_day cost"),
+    "coming_prices": ("", "service_id from_day cost"),
 }
 # Readers look at where a sequence stands, as pg_dump does; an admin's import takes IDs from one beforehand.
 SEQUENCES = {
@@ -74,6 +78,7 @@ FUNCTIONS = {
         "deleted_rows(bigint,timestamp with time zone,text)",
     ],
     "isp_admin": [
+        "change_prices(bigint[],numeric[],date)",
         "apply_credit(bigint[],bigint)", "restore_deleted(bigint,timestamp with time zone,boolean)",
         "unsettle(bigint[],date[],date[])", "erase_person(bigint)", "refuse_closed(bigint,bigint)",
     ],

@@ -69,14 +69,16 @@ class PricedService(TypedDict):
 
 # The services in use: those that have not ended, of customers whose accounts are open.
 IN_USE = """
-    SELECT *
-    FROM services_today
+    SELECT service_id, location_id, service_name, service_name_folded, ended_on, services.cost AS last_cost,
+           coalesce(changing.cost, services.cost) AS cost, from_day AS changes_on
+    FROM services
+    LEFT JOIN changing_prices AS changing USING (service_id)
     WHERE (ended_on IS NULL OR ended_on >= CURRENT_DATE)
       AND NOT EXISTS (
           SELECT
           FROM customers
           JOIN locations USING (customer_id)
-          WHERE closed_on IS NOT NULL AND locations.location_id = services_today.location_id
+          WHERE closed_on IS NOT NULL AND locations.location_id = services.location_id
       )
 """
 
@@ -203,14 +205,18 @@ def list_own(change: Change, after: int = 0, limit: int = 100) -> list[PricedSer
 def _list(change: Change, which: str, after: int, limit: int) -> list[PricedService]:
     return fetch_all(
         f"""
-        WITH {AFFECTED}
+        WITH {AFFECTED}, page AS MATERIALIZED (
+            SELECT service_id, location_id, cost
+            FROM affected
+            WHERE {which} AND service_id > %(after)s
+            ORDER BY service_id
+            LIMIT %(limit)s
+        )
         SELECT service_id, name, address, cost
-        FROM affected
+        FROM page
         JOIN locations USING (location_id)
         JOIN customers USING (customer_id)
-        WHERE {which} AND service_id > %(after)s
         ORDER BY service_id
-        LIMIT %(limit)s
         """,  # noqa: S608 (the parts hold no value)
         patient=True, **change._asdict(), after=after, limit=limit,
     )

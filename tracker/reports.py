@@ -630,9 +630,17 @@ def recurring_revenue() -> list[RecurringRevenue]:
     """Return the monthly recurring revenue by service name: service_name, services (how many), monthly."""
     return fetch_all(
         """
-        SELECT service_name, count(*) AS services, sum(cost) AS monthly
-        FROM services_today
-        WHERE runs
+        SELECT service_name, count(*) AS services, sum(coalesce(changing.cost, services.cost)) AS monthly
+        FROM services
+        LEFT JOIN changing_prices AS changing USING (service_id)
+        WHERE (started_on > CURRENT_DATE OR ended_on < CURRENT_DATE) IS NOT TRUE
+          AND NOT EXISTS (
+              SELECT
+              FROM service_pauses AS pause
+              WHERE pause.service_id = services.service_id
+                AND first_day <= CURRENT_DATE
+                AND coalesce(last_day, 'infinity') >= CURRENT_DATE
+          )
         GROUP BY service_name
         ORDER BY monthly DESC, service_name
         """,
