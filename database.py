@@ -189,17 +189,23 @@ class Service(ServiceHit):
 
 
 class EquipmentRow(TypedDict):
+    """location_id is None for a device in stock, or written off."""
+
     equipment_id: int
-    location_id: int
+    location_id: int | None
     equipment_name: str
     serial_number: str | None
     cost: Decimal
 
 
 class Equipment(EquipmentRow):
-    customer_id: int
-    name: str
-    address: str
+    """Where a device is, and whose that is, if anybody's; place is the address, or says in stock, or written off."""
+
+    customer_id: int | None
+    name: str | None
+    address: str | None
+    place: str
+    retired_on: date | None
 
 
 class BillHit(TypedDict):
@@ -213,6 +219,7 @@ class BillHit(TypedDict):
     last_payment_date: date | None
     is_late: bool
     days_late: int
+    cancelled_on: date | None
 
 
 class Hits(NamedTuple):
@@ -244,6 +251,7 @@ class _LockedBill(TypedDict):
     customer_id: int
     amount_billed: Decimal
     amount_paid: Decimal
+    cancelled_on: date | None
 
 
 class Login:
@@ -1690,8 +1698,8 @@ def count_closed_customers() -> int:
 
 
 def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
-    """Return customers by name whose name, phone number and addresses have every word of term, in any order, who have
-    it in their e-mail address, or a device of that serial number.
+    """Return customers by name whose name, phone number and addresses have every word of term, in any order, or who
+    have it in their e-mail address, or a device of that serial number, or pay with that reference.
 
     Each comes with an address of theirs: the first of those that have a word of it, if any.
     """
@@ -1707,6 +1715,8 @@ def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
                 FROM equipment
                 JOIN locations USING (location_id)
                 WHERE serial_key(serial_number) LIKE %(serial)s OR serial_number ILIKE %(inside)s
+                UNION ALL
+                SELECT customer_id, true FROM customers WHERE customer_id = %(referred)s
                 UNION ALL
                 (SELECT customer_id, true
                  FROM customers
@@ -1735,7 +1745,7 @@ def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
         OFFSET %(skip)s
         LIMIT %(limit)s
         """,
-        term, skip, limit, email=_email_pattern(term),
+        term, skip, limit, referred=fields.referred_customer(term), email=_email_pattern(term),
     )
 
 
@@ -1761,6 +1771,8 @@ def suggest_customers(term: str, limit: int = 10) -> Hits:
         WITH found AS MATERIALIZED (
             SELECT customer_id
             FROM matching_customers('{}', %(phones)s, NULL, %(most)s)
+            UNION ALL
+            SELECT customer_id FROM customers WHERE customer_id = %(referred)s
             UNION ALL
             (SELECT customer_id
              FROM equipment
@@ -1834,7 +1846,7 @@ def suggest_customers(term: str, limit: int = 10) -> Hits:
         first=_all_indexed(words[0]), second=_all_indexed(words[min(1, len(words) - 1)]),
         others=[_expression(spellings) for spellings in words[2:]] or None, phones=folds["keys"],
         serial=f"{_literal(folds['serial'])}%" if _is_serial(term, folds["serial"]) else None,
-        email=_email_pattern(term), most=SUGGESTED + 1, limit=limit,
+        referred=fields.referred_customer(term), email=_email_pattern(term), most=SUGGESTED + 1, limit=limit,
     )
     return _hits(rows)
 
@@ -2302,12 +2314,20 @@ def delete_service(service_id: int) -> None:
     existing("service", service_id, gone)
 
 
-def add_equipment(location_id: int, equipment_name: str, serial_number: str | None, cost: Decimal) -> int:
-    """Place equipment at a location and return the new ID; raise Conflict when its serial number is taken.
+@retried
+def add_equipment(location_id: int | None, equipment_name: str, serial_number: str | None, cost: Decimal) -> int:
+    """Place equipment at a location, or in stock, and return the new ID; raise Conflict when its serial is taken."""
+    with transaction() as cur:
+        return insert_equipment(cur, location_id, equipment_name, serial_number, cost)
 
-    It is so, too, by one of several devices that shared it before, whose serial_repeat the new one would then have.
+
+def insert_equipment(
+    cur: Cursor, location_id: int | None, equipment_name: str, serial_number: str | None, cost: Decimal
+) -> int:
+    """Do what add_equipment does; one of several devices that shared a serial number before has taken it, too: the new
+    one has its serial_repeat.
     """
-    return write_value(
+    cur.execute(
         """
         INSERT INTO equipment (location_id, equipment_name, serial_number, cost, serial_repeat)
         VALUES (%(location_id)s, %(equipment_name)s, %(serial_number)s, %(cost)s,
@@ -2316,18 +2336,21 @@ def add_equipment(location_id: int, equipment_name: str, serial_number: str | No
                           WHERE serial_key(serial_number) = serial_key(%(serial_number)s)), 0))
         RETURNING equipment_id
         """,
-        location_id=location_id, equipment_name=equipment_name, serial_number=serial_number, cost=cost,
+        {"location_id": location_id, "equipment_name": equipment_name, "serial_number": serial_number, "cost": cost},
     )
+    equipment_id: int = cur.row()["equipment_id"]
+    return equipment_id
 
 
 def get_equipment(equipment_id: int) -> Equipment:
-    """Return equipment with its location's address and customer's name; raise NotFound if there is none."""
+    """Return equipment with where it is and whose that is; raise NotFound if there is none."""
     return existing("equipment", equipment_id, fetch_one(
         """
-        SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost
+        SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost, retired_on,
+               coalesce(address, CASE WHEN retired_on IS NULL THEN 'in stock' ELSE 'written off' END) AS place
         FROM equipment
-        JOIN locations USING (location_id)
-        JOIN customers USING (customer_id)
+        LEFT JOIN locations USING (location_id)
+        LEFT JOIN customers USING (customer_id)
         WHERE equipment_id = %(equipment_id)s
         """,
         equipment_id=equipment_id,
@@ -2335,13 +2358,14 @@ def get_equipment(equipment_id: int) -> Equipment:
 
 
 def list_equipment(after: int = 0, limit: int = 100, customer_id: int | None = None) -> list[Equipment]:
-    """Return the equipment whose IDs follow after, with its customers and addresses; of one customer, if given."""
+    """Return the equipment whose IDs follow after, with where it is and whose that is; of one customer, if given."""
     return fetch_all(
         """
-        SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost
+        SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost, retired_on,
+               coalesce(address, CASE WHEN retired_on IS NULL THEN 'in stock' ELSE 'written off' END) AS place
         FROM equipment
-        JOIN locations USING (location_id)
-        JOIN customers USING (customer_id)
+        LEFT JOIN locations USING (location_id)
+        LEFT JOIN customers USING (customer_id)
         WHERE equipment_id > %(after)s
           AND (%(customer_id)s::bigint IS NULL OR customer_id = %(customer_id)s)
         ORDER BY equipment_id
@@ -2351,9 +2375,9 @@ def list_equipment(after: int = 0, limit: int = 100, customer_id: int | None = N
     )
 
 
-def find_equipment(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
+def find_equipment(term: str, skip: int = 0, limit: int = MOST_HITS, *, in_stock: bool = False) -> Hits:
     """Return equipment by customer that has this serial number, or where name, address, and the customer's name and
-    number have every word of term.
+    number have every word of term; what is at nobody's comes last. With in_stock only what is there.
     """
     return search(
         """
@@ -2375,29 +2399,32 @@ def find_equipment(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
                     FROM equipment
                     WHERE equipment_name_folded LIKE pattern
                       AND (%(every)s::text[] IS NULL OR equipment_name_folded ~ ALL (%(every)s))
+                      AND (NOT %(in_stock)s OR location_id IS NULL AND retired_on IS NULL)
                     LIMIT %(most)s
                 ) AS named
             ) AS candidate
             JOIN equipment USING (equipment_id)
-            JOIN locations USING (location_id)
-            JOIN customers USING (customer_id)
+            LEFT JOIN locations USING (location_id)
+            LEFT JOIN customers USING (customer_id)
+            WHERE NOT %(in_stock)s OR location_id IS NULL AND retired_on IS NULL
             GROUP BY equipment.equipment_id, locations.location_id, customers.customer_id
             HAVING %(every)s::text[] IS NULL OR bool_or(by_number)
                 OR concat_ws(' ', equipment_name_folded, folded(serial_number), address_folded, name_folded,
                                     translate(phone_number, ' +().-/', '')) ~ ALL (%(every)s)
             LIMIT %(most)s
         )
-        SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost,
+        SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost, retired_on,
+               coalesce(address, CASE WHEN retired_on IS NULL THEN 'in stock' ELSE 'written off' END) AS place,
                (SELECT count(*) FROM hit) AS hits
         FROM hit
         JOIN equipment USING (equipment_id)
-        JOIN locations USING (location_id)
-        JOIN customers USING (customer_id)
-        ORDER BY name_folded, equipment_id
+        LEFT JOIN locations USING (location_id)
+        LEFT JOIN customers USING (customer_id)
+        ORDER BY name_folded, retired_on NULLS FIRST, equipment_id
         OFFSET %(skip)s
         LIMIT %(limit)s
         """,
-        term, skip, limit, own_text=True,
+        term, skip, limit, own_text=True, in_stock=in_stock,
     )
 
 
@@ -2405,10 +2432,11 @@ def serial_holder(serial_number: str) -> Equipment | None:
     """Return the equipment that has a serial number, however it is written, or None."""
     return fetch_one(
         """
-        SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost
+        SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost, retired_on,
+               coalesce(address, CASE WHEN retired_on IS NULL THEN 'in stock' ELSE 'written off' END) AS place
         FROM equipment
-        JOIN locations USING (location_id)
-        JOIN customers USING (customer_id)
+        LEFT JOIN locations USING (location_id)
+        LEFT JOIN customers USING (customer_id)
         WHERE serial_key(serial_number) = serial_key(%(serial_number)s)
         ORDER BY equipment_id
         """,
@@ -2507,7 +2535,7 @@ def _bill(cur: Cursor, billing_id: int) -> Bill:
     cur.execute(
         """
         SELECT billing_id, customer_id, name, description, period, issued_on, due_date, amount_billed, amount_paid,
-               amount_due, last_payment_date, is_late, days_late,
+               amount_due, last_payment_date, is_late, days_late, cancelled_on,
                (SELECT json_agg(json_build_object('description', item.description, 'amount', item.amount::numeric(12,2))
                                 ORDER BY billing_item_id)
                 FROM billing_items AS item
@@ -2522,18 +2550,19 @@ def _bill(cur: Cursor, billing_id: int) -> Bill:
 
 
 def list_bills(before: int = 0, limit: int = 100, customer_id: int | None = None) -> list[BillHit]:
-    """Return bills, or one customer's, with their customers' names, the newest first.
+    """Return bills, or one customer's, with their customers' names, the newest first; deleted ones with one customer's.
 
     before is the ID of the last one shown.
     """
     return fetch_all(
         """
         SELECT billing_id, customer_id, name, description, due_date, amount_billed, amount_due, last_payment_date,
-               is_late, days_late
+               is_late, days_late, cancelled_on
         FROM billing_status
         JOIN customers USING (customer_id)
         WHERE (%(before)s = 0 OR billing_id < %(before)s)
           AND (%(customer_id)s::bigint IS NULL OR customer_id = %(customer_id)s)
+          AND (%(customer_id)s::bigint IS NOT NULL OR cancelled_on IS NULL)
         ORDER BY billing_id DESC
         LIMIT %(limit)s
         """,
@@ -2556,33 +2585,34 @@ def find_bills(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
              FROM account
              JOIN billing USING (customer_id)
              JOIN customers USING (customer_id)
-             WHERE %(every)s::text[] IS NULL OR by_number
+             WHERE cancelled_on IS NULL AND (%(every)s::text[] IS NULL OR by_number
                 OR concat_ws(' ', folded(description), folded(due_date || ' ' || amount_billed::numeric(12,2)),
                                     name_folded, translate(phone_number, ' +().-/', ''),
                                     (SELECT string_agg(address_folded, ' ')
                                      FROM locations
-                                     WHERE locations.customer_id = customers.customer_id)) ~ ALL (%(every)s)
+                                     WHERE locations.customer_id = customers.customer_id)) ~ ALL (%(every)s))
              LIMIT %(most)s)
             UNION
             (SELECT billing_id
              FROM unnest(%(own_words)s::text[]) AS word (pattern)
              JOIN billing ON folded(description) LIKE pattern
-             WHERE period IS NULL AND (%(every)s::text[] IS NULL OR folded(description) ~ ALL (%(every)s))
+             WHERE period IS NULL AND cancelled_on IS NULL
+               AND (%(every)s::text[] IS NULL OR folded(description) ~ ALL (%(every)s))
              LIMIT %(most)s)
             UNION
             (SELECT billing_id
              FROM billing
-             WHERE period = ANY (%(periods)s)
+             WHERE period = ANY (%(periods)s) AND cancelled_on IS NULL
              LIMIT %(most)s)
             UNION
             (SELECT billing_id
              FROM billing
-             WHERE description ILIKE %(inside)s
+             WHERE description ILIKE %(inside)s AND cancelled_on IS NULL
              LIMIT %(most)s)
             LIMIT %(most)s
         )
         SELECT billing_id, customer_id, name, description, due_date, amount_billed, amount_due, last_payment_date,
-               is_late, days_late, (SELECT count(*) FROM hit) AS hits
+               is_late, days_late, cancelled_on, (SELECT count(*) FROM hit) AS hits
         FROM hit
         JOIN billing_status USING (billing_id)
         JOIN customers USING (customer_id)
@@ -2620,12 +2650,16 @@ def update_bill(
     *,
     seen: Mapping[str, Any] | None = None,
 ) -> Bill:
-    """Change what is given and keep the rest; a changed amount is a line of its own, so that the lines still add up.
+    """Change what is given and keep the rest; a changed amount is a line of its own, of today where the bill is older.
 
-    Raise as update_customer, and Conflict when more was paid on the bill than the new amount.
+    What was paid above the new amount is credit, the latest first. Raise as update_customer, and Conflict when that was
+    written off.
     """
     with transaction() as cur:
         before = _lock_bill(cur, billing_id)
+        if amount is not None and amount < before["amount_paid"]:
+            _refuse_written_off(cur, [billing_id])
+            release(cur, before["amount_paid"] - amount, billing_id=billing_id)
         cur.execute(
             """
             UPDATE billing
@@ -2646,25 +2680,63 @@ def update_bill(
             raise Changed(_bill(cur, billing_id))
         cur.execute(
             """
-            SELECT %(amount)s - coalesce(sum(amount), 0) AS missing
-            FROM billing_items
-            WHERE billing_id = %(billing_id)s
+            INSERT INTO billing_items (billing_id, description, amount, booked_on)
+            SELECT billing_id, 'Adjustment', %(amount)s - lines.amount,
+                   CASE WHEN issued_on < CURRENT_DATE THEN CURRENT_DATE END
+            FROM billing
+            CROSS JOIN LATERAL (
+                SELECT coalesce(sum(amount), 0) AS amount
+                FROM billing_items
+                WHERE billing_items.billing_id = billing.billing_id
+            ) AS lines
+            WHERE billing_id = %(billing_id)s AND lines.amount <> %(amount)s
             """,
-            {"billing_id": billing_id, "amount": row["amount_billed"]},
+            {"billing_id": billing_id, "amount": amount},
         )
-        missing = cur.row()["missing"]
-        if amount is not None and missing:
-            _insert_item(cur, billing_id, "Adjustment", missing)
         if row["amount_billed"] != before["amount_billed"]:
             apply_credit(cur, before["customer_id"])
         return _bill(cur, billing_id)
+
+
+def release(cur: Cursor, amount: Decimal, billing_id: int | None = None, payment_id: int | None = None) -> None:
+    """Release that much of what is allocated to a bill, or of what a payment has paid of bills, the latest first.
+
+    An allocation of which a part stays is released whole, and made anew over that part.
+    """
+    cur.execute(
+        """
+        WITH latest AS (
+            SELECT *
+            FROM (
+                SELECT payment_allocation_id, payment_id, billing_id, allocation.amount, from_credit,
+                       sum(allocation.amount) OVER (
+                           ORDER BY coalesce(made_on, paid_on) DESC, payment_allocation_id DESC
+                       ) AS upto
+                FROM payment_allocations AS allocation
+                JOIN payments USING (payment_id)
+                WHERE (billing_id = %(billing_id)s OR payment_id = %(payment_id)s)
+                  AND billing_id IS NOT NULL AND released_on IS NULL AND voided_at IS NULL
+            ) AS allocation
+            WHERE upto - amount < %(amount)s
+        ), released AS (
+            UPDATE payment_allocations
+            SET released_on = CURRENT_DATE
+            WHERE payment_allocation_id IN (SELECT payment_allocation_id FROM latest)
+        )
+        INSERT INTO payment_allocations (payment_id, billing_id, amount, from_credit, made_on)
+        SELECT payment_id, billing_id, upto - %(amount)s, from_credit, CURRENT_DATE
+        FROM latest
+        WHERE upto > %(amount)s
+        """,
+        {"amount": amount, "billing_id": billing_id, "payment_id": payment_id},
+    )
 
 
 def _lock_bill(cur: Cursor, billing_id: int) -> _LockedBill:
     """Lock a bill's account, then the bill: the order of every writer of money.
 
     FOR UPDATE, because a bill run holds the key of each customer that it bills: it must not miss a payment. The bill,
-    too, because psql changes and pays bills without their accounts.
+    too, because psql changes and pays bills without their accounts. Raise Conflict for one that is deleted.
     """
     cur.execute(
         """
@@ -2677,14 +2749,17 @@ def _lock_bill(cur: Cursor, billing_id: int) -> _LockedBill:
     )
     cur.execute(
         """
-        SELECT billing_id, customer_id, amount_billed, amount_paid
+        SELECT billing_id, customer_id, amount_billed, amount_paid, cancelled_on
         FROM billing
         WHERE billing_id = %(billing_id)s
         FOR UPDATE
         """,
         {"billing_id": billing_id},
     )
-    return cast(_LockedBill, existing("bill", billing_id, cur.fetchone()))
+    bill = cast(_LockedBill, existing("bill", billing_id, cur.fetchone()))
+    if bill["cancelled_on"]:
+        raise Conflict(f"Bill {billing_id} was deleted on {bill['cancelled_on']}.")
+    return bill
 
 
 @retried

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import functools
 import os
 import re
 import sys
@@ -14,8 +15,34 @@ from typing import Any, NamedTuple
 
 import database
 from database import Bill, Customer, Location, Pause, Service
-from tracker import access, backup, bill_run, errors, fields, interrupts, log, payments, reports, text
-from tracker.terminal import backups, closing, commands, history, menus, people, pricing, prompts, screens, tables
+from tracker import (
+    access,
+    backup,
+    bill_run,
+    credits,
+    errors,
+    fields,
+    interrupts,
+    late_fees,
+    log,
+    notes,
+    payments,
+    reports,
+    text,
+)
+from tracker.terminal import (
+    backups,
+    closing,
+    commands,
+    devices,
+    history,
+    menus,
+    people,
+    pricing,
+    prompts,
+    screens,
+    tables,
+)
 from tracker.terminal.forms import (
     BILL_FIELDS,
     CUSTOMER_CHANGES,
@@ -27,6 +54,8 @@ from tracker.terminal.forms import (
     add_location_to,
     ask_aim,
     ask_import_file,
+    ask_source,
+    at_most,
     change,
     choose_mapping,
     confirm_delete,
@@ -38,9 +67,11 @@ from tracker.terminal.forms import (
     folder_path,
     location_of,
     mind_due_date,
+    most_to_give_back,
     not_before,
     of_whom,
     of_whom_open,
+    save_once,
     save_payment,
     show_fields,
     show_what_is_owed,
@@ -48,7 +79,18 @@ from tracker.terminal.forms import (
 )
 from tracker.terminal.menus import AccountMenu, run_account
 from tracker.terminal.paging import LEAVE, browse, show_lines
-from tracker.terminal.pick import BILL, CUSTOMER, EQUIPMENT, LOCATION, PAYMENT, SERVICE, look_up, pick, say_record
+from tracker.terminal.pick import (
+    BILL,
+    CUSTOMER,
+    EQUIPMENT,
+    LOCATION,
+    PAYMENT,
+    SERVICE,
+    look_up,
+    pick,
+    pick_or,
+    say_record,
+)
 from tracker.terminal.progress import Progress, during
 from tracker.terminal.prompts import ask, confirm, say
 from tracker.transfer import exporting
@@ -289,21 +331,19 @@ def say_what_next_bill_does(service_id: int) -> None:
 
 @menus.changes
 def add_equipment(customer: Customer | None = None) -> None:
-    """Add a device to a location; in an account one after another, since a new site has several."""
-    location = location_of(customer)
+    """Add a device to a location or to stock; in an account and in stock one after another: several come at once."""
+    location = location_of(customer) if customer else pick_or(LOCATION, "stock")
+    add = functools.partial(database.add_equipment, location["location_id"] if location else None)
     given: dict[str, str] = {}
     while True:
-        equipment_id, new = fill_in(EQUIPMENT_FIELDS, database.add_equipment, location["location_id"], **given)
+        equipment_id, new = fill_in(EQUIPMENT_FIELDS, add, **given)
         say(f"Added equipment {equipment_id}, {new['equipment_name']}, worth {text.show_amount(new['cost'])}, "
-            f"to {location['address']}.")
-        name = ask("Another equipment name", fields.text(100), shown="no more") if customer else None
+            f"to {location['address'] if location else 'stock'}.")
+        several = customer or not location
+        name = ask("Another equipment name", fields.text(100), shown="no more") if several else None
         if name is None or name.casefold() in LEAVE:
             return
         given = {"equipment_name": name}
-
-
-def view_equipment() -> None:
-    view(EQUIPMENT, screens.EQUIPMENT, database.list_equipment, show_fields(screens.EQUIPMENT))
 
 
 @menus.changes
@@ -341,8 +381,9 @@ def view_bill() -> None:
 def view_bills_of(customer: Customer) -> None:
     customer_id = of_whom(customer)["customer_id"]
     browse(
-        screens.UNPAID_BILLS, lambda before, limit: database.list_bills(before, limit, customer_id),
+        screens.BILLS_OF_CUSTOMER, lambda before, limit: database.list_bills(before, limit, customer_id),
         lambda row: row["billing_id"], 0, str(database.customer_contents(customer_id)["bills"]),
+        struck=lambda row: row["cancelled_on"] is not None,
         opens=lambda row: show_bill(database.get_bill(row["billing_id"])),
     )
 
@@ -362,6 +403,17 @@ def update_bill() -> None:
             mind_due_date(row["due_date"])
         say(f"Saved bill {row['billing_id']}, {row['description']}, {text.show_amount(row['amount_billed'])} "
             f"due {row['due_date']}, {text.show_amount(row['amount_due'])} to pay.")
+        if row["amount_paid"] < bill["amount_paid"]:
+            say_freed(bill["customer_id"], bill["amount_paid"] - row["amount_paid"])
+
+
+def say_freed(customer_id: int, freed: Decimal) -> None:
+    """Say where what had been paid on a bill went."""
+    credit = payments.credit(customer_id)
+    say(f"{text.show_amount(freed)} of what was paid on it " + (
+        "is credit now." if credit >= freed else
+        f"went to other unpaid bills of the customer, {text.show_amount(credit)} of it is credit now." if credit else
+        "went to other unpaid bills of the customer."))
 
 
 @menus.changes
@@ -399,6 +451,61 @@ def record_payment(customer: Customer | None = None) -> None:
         print(line)
 
 
+@menus.changes
+def add_credit_note(customer: Customer | None = None) -> None:
+    customer_id = of_whom(customer)["customer_id"]
+    from uuid import uuid4
+    entry_key = uuid4()
+    show_what_is_owed(customer_id)
+    amount = ask("Amount", fields.positive_amount)
+    reason = ask("Reason", fields.text(200))
+    say_recorded(save_once(entry_key, lambda: credits.add_credit_note(customer_id, amount, reason, entry_key)))
+
+
+@menus.changes
+def write_off() -> None:
+    customer_id = pick(CUSTOMER)["customer_id"]
+    from uuid import uuid4
+    entry_key = uuid4()
+    bills = show_what_is_owed(customer_id)
+    if not bills:
+        return
+    billing_id = ask_aim(bills) if len(bills) > 1 else None
+    owed = sum((bill["amount_due"] for bill in bills if billing_id in (None, bill["billing_id"])), Decimal(0))
+    amount = ask("Amount", at_most(owed, "is owed"), shown=text.show_amount(owed), default=owed)
+    reason = ask("Reason", fields.text(200))
+    say_recorded(save_once(
+        entry_key, lambda: credits.write_off(customer_id, amount, reason, entry_key, billing_id)))
+
+
+@menus.changes
+def refund() -> None:
+    """Give credit back, or what one payment brought."""
+    customer_id = pick(CUSTOMER)["customer_id"]
+    from uuid import uuid4
+    entry_key = uuid4()
+    show_what_is_owed(customer_id)
+    credit = payments.credit(customer_id)
+    source = ask_source(customer_id, credit)
+    most = most_to_give_back(source) if source else credit
+    what = f"of payment {source['payment_id']} can be given back" if source else "is credit"
+    amount = ask("Amount", at_most(most, what), shown=text.show_amount(most), default=most)
+    today = database.today()
+    paid_on = ask("Date", fields.past_day(today), shown="today", default=today)
+    say(", ".join(f"{i} {method}" for i, method in enumerate(payments.METHODS, 1)))
+    method = ask("Method", fields.one_of(payments.METHODS), shown="transfer", default="transfer")
+    reference = ask("Reference", fields.text(100), shown="none")
+    source_id = source["payment_id"] if source else None
+    say_recorded(save_once(entry_key, lambda: credits.refund(
+        customer_id, amount, paid_on, method, reference, entry_key, source_id)))
+
+
+def say_recorded(payment: payments.Payment) -> None:
+    say(f"Recorded {PAYMENT.name(payment)}.")
+    for line in screens.payment_lines(payment):
+        print(line)
+
+
 def view_payments(customer: Customer | None = None) -> None:
     customer_id = of_whom(customer)["customer_id"]
     browse(
@@ -419,7 +526,8 @@ def show_payment(row: Mapping[str, Any]) -> None:
 def void_payment() -> None:
     payment = pick(PAYMENT)
     if payment["voided_on"]:
-        prompts.refuse(f"Payment {payment['payment_id']} is void already, since {payment['voided_on']}.")
+        prompts.refuse(f"{payment['kind'].capitalize()} {payment['payment_id']} is void already, "
+                       f"since {payment['voided_on']}.")
         return
     for line in screens.payment_lines(payment):
         print(line)
@@ -467,6 +575,90 @@ def undo_bills() -> None:
         say(f"{text.plural(result['kept'], 'bill')} stayed, since {'it was' if result['kept'] == 1 else 'they were'} "
             f"paid on{'; the first are' if result['kept'] > len(result['bills']) else ''}:")
         print(tables.table(screens.KEPT_BILLS, result["bills"]))
+
+
+@menus.changes
+def run_late_fees() -> None:
+    preview = commands.preview_late_fees()
+    if commands.confirm_late_fees(preview):
+        commands.charge_late_fees(preview["total"])
+
+
+@menus.changes
+def undo_late_fees() -> None:
+    last = late_fees.last_day()
+    if last is None:
+        late_fees.in_force()
+        print("There are no late fees.")
+        return
+    day = ask("Day", fields.past_day(database.today()), shown=str(last), default=last)
+    preview = late_fees.preview_undo(day)
+    if not preview["removed"] and not preview["kept"]:
+        say(f"No late fees were made on {day}.")
+        return
+    kept = f"; {preview['kept']} {'stays, since it was' if preview['kept'] == 1 else 'stay, since they were'} paid on"
+    if preview["removed"]:
+        say(f"This takes back {text.plural(preview['removed'], 'late fee')} of {day}, over "
+            f"{text.show_amount(preview['total'])}{kept if preview['kept'] else ''}.")
+        if not confirm("Type yes to take them back:"):
+            print("Nothing taken back.")
+            return
+    result = during("Taking late fees back", lambda: late_fees.undo(day))
+    print(f"Took back {text.plural(result['removed'], 'late fee')} of {day}." if result["removed"]
+          else "Nothing to take back.")
+    if result["bills"]:
+        were = "it was" if result["kept"] == 1 else "they were"
+        say(f"{text.plural(result['kept'], 'late fee')} stayed, since {were} "
+            f"paid on{'; the first are' if result['kept'] > len(result['bills']) else ''}:")
+        print(tables.table(screens.KEPT_BILLS, result["bills"]))
+
+
+@menus.changes
+def add_note(customer: Customer | None = None) -> None:
+    """Note what was said with a customer, or what they promised to pay, or both."""
+    customer = of_whom(customer)
+    note = ask("Note", fields.text(notes.LONGEST), shown="none")
+    until = ask("Promised until", fields.coming_day(database.today()), shown="no promise")
+    if not note and not until:
+        print("Nothing noted.")
+        return
+    amount = ask_promised_amount(customer["customer_id"]) if until else None
+    note_id = notes.add_note(customer["customer_id"], note, until, amount)
+    promise = f": {text.show_amount(amount)} promised until {until}" if until else ""
+    say(f"Added note {note_id} to {customer['name']}{promise}.")
+
+
+def ask_promised_amount(customer_id: int) -> Decimal:
+    owed = sum((bill["amount_due"] for bill in payments.unpaid_bills(customer_id)), Decimal(0))
+    if not owed:
+        return ask("Amount", fields.positive_amount)
+    return ask("Amount", fields.positive_amount, shown=text.show_amount(owed), default=owed)
+
+
+def view_notes(customer: Customer | None = None) -> None:
+    customer_id = of_whom(customer)["customer_id"]
+    browse(
+        screens.NOTES, lambda before, limit: [{**row, "promised": screens.promised(row)}
+                                              for row in notes.list_notes(customer_id, before, limit)],
+        lambda row: row["customer_note_id"], 0, str(notes.count_notes(customer_id)), opens=show_note,
+        renew=lambda: (str(notes.count_notes(customer_id)), "", None),
+    )
+
+
+def show_note(row: Mapping[str, Any]) -> bool:
+    """Show a note whole, and let it go if it is a mistake of today; tell whether it went."""
+    note = notes.get_note(row["customer_note_id"])
+    say(screens.note_line(note))
+    return note["may_go"] and menus.may_run(delete_note) and delete_note(note)
+
+
+@menus.changes
+def delete_note(note: notes.Note) -> bool:
+    if not confirm("Type yes to delete it, Enter keeps it:"):
+        return False
+    notes.delete_note(note["customer_note_id"])
+    say(f"Deleted note {note['customer_note_id']}.")
+    return True
 
 
 def aging_report() -> None:
@@ -571,10 +763,14 @@ SERVICES_MENU = Menu("Manage Services", {
 })
 EQUIPMENT_MENU = Menu("Manage Equipment", {
     "1": ("Add equipment to a location", add_equipment),
-    "2": ("View equipment", view_equipment),
+    "2": ("View equipment", devices.view_equipment),
     "3": ("Update equipment", update_equipment),
     "4": ("Delete equipment", delete_equipment),
     "5": ("History of equipment", lambda: history.show_history(EQUIPMENT)),
+    "6": ("In stock", devices.show_stock),
+    "7": ("Move or take back", devices.move_equipment),
+    "8": ("Swap", devices.swap_equipment),
+    "9": ("Write off", devices.write_off_equipment),
 })
 BILLING_MENU = Menu("Billing", {
     "1": ("Customers late on payments", late_customers),
@@ -589,6 +785,11 @@ BILLING_MENU = Menu("Billing", {
     "10": ("Undo a bill run", undo_bills),
     "11": ("History of a bill", lambda: history.show_history(BILL)),
     "12": ("History of a payment", lambda: history.show_history(PAYMENT)),
+    "13": ("Credit note", add_credit_note),
+    "14": ("Write-off", write_off),
+    "15": ("Refund", refund),
+    "16": ("Late fees", run_late_fees),
+    "17": ("Undo late fees", undo_late_fees),
 })
 REPORTING_MENU = Menu("Reporting", {
     "1": ("All customers with full details", commands.show_accounts),
@@ -597,6 +798,7 @@ REPORTING_MENU = Menu("Reporting", {
     "4": ("Statement of a customer", customer_statement),
     "5": ("Revenue by date of issue", lambda: commands.show_revenue("issue")),
     "6": ("Changes", history.changes_menu),
+    "7": ("Equipment by model", lambda: commands.show_models(devices.open_device)),
 })
 ADMINISTRATION_MENU = Menu("Administration", {
     "1": ("Verify that the money adds up", commands.show_verification),
@@ -633,6 +835,9 @@ ACCOUNT_MENU = AccountMenu({
     "8": ("All payments", view_payments),
     "9": ("Statement", customer_statement),
     "10": ("History", customer_history),
+    "11": ("Note or promise", add_note),
+    "12": ("Credit note", add_credit_note),
+    "13": ("All notes", view_notes),
 })
 
 

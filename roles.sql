@@ -44,9 +44,9 @@ BEGIN
     END LOOP;
     FOREACH function IN ARRAY ARRAY[
         'allocations_changed()', 'payment_changed()', 'unsettle(bigint[], date[], date[])', 'services_unsettled()',
-        'pauses_unsettled()', 'prices_unsettled()', 'bill_unsettled()', 'lines_unsettled()', 'trail_added()',
-        'trail_changed()', 'trail_deleted()', 'restore_deleted(bigint, timestamptz, boolean)', 'acting_person()',
-        'customer_merged()', 'erase_person(bigint)'
+        'pauses_unsettled()', 'prices_unsettled()', 'bill_unsettled()', 'lines_unsettled()', 'equipment_moved()',
+        'trail_added()', 'trail_changed()', 'trail_deleted()', 'restore_deleted(bigint, timestamptz, boolean)',
+        'acting_person()', 'customer_merged()', 'erase_person(bigint)'
     ]::regprocedure[] LOOP
         EXECUTE format('ALTER FUNCTION %s SECURITY DEFINER SET search_path = pg_catalog, %s, pg_temp',
                        function, of.schema);
@@ -133,11 +133,11 @@ BEGIN
     GRANT SELECT ON schema_version, customers, locations, services, equipment, billing, billing_items, payments,
                     payment_allocations, service_pauses, price_changes, unsettled_services, equipment_moves, customer_notes,
                     work_locks, verifications, backups, trail, billing_status, customer_credit, services_today,
-                    coming_prices
+                    coming_prices, promises
         TO isp_readonly;
     GRANT EXECUTE ON FUNCTION
         folded(text), serial_key(text), phone_country(text), phone_key(text), phone_keys(text, text),
-        same_phone(text, text, text), acting_person(), owed_on(date),
+        same_phone(text, text, text), acting_person(), owed_on(date), place_in_words(bigint, date),
         matching_customers(text[], text[], text, integer), matching_addresses(text[], integer),
         matching_accounts(text[], text[], text, integer), matching_locations(text[], text[], text, integer),
         deleted_rows(bigint, timestamptz, text)

@@ -103,6 +103,7 @@ CREATE TABLE customer_notes (
     customer_note_id  bigint       GENERATED ALWAYS AS IDENTITY,
     customer_id       bigint       NOT NULL,
     noted_at          timestamptz  NOT NULL DEFAULT now(),
+    noted_on          date         NOT NULL DEFAULT CURRENT_DATE,
     noted_by          text         NOT NULL DEFAULT acting_person(),
     note              text,
     promised_until    date,
@@ -115,6 +116,7 @@ CREATE TABLE customer_notes (
     CONSTRAINT customer_notes_range     CHECK (promised_until BETWEEN '2000-01-01' AND '2199-12-31')
 );
 COMMENT ON TABLE customer_notes IS 'What was said with a customer, and what they promised to pay.';
+COMMENT ON COLUMN customer_notes.noted_on IS 'The day of that, by the calendar of who noted it.';
 COMMENT ON COLUMN customer_notes.promised_amount IS 'What was promised; NULL for no promise.';
 COMMENT ON COLUMN customer_notes.promised_until IS 'The day by which promised_amount is to be paid; NULL for no promise.';
 
@@ -168,6 +170,8 @@ COMMENT ON COLUMN payment_allocations.made_on IS 'The day from which it counts; 
 COMMENT ON COLUMN payment_allocations.released_on IS 'The day from which it counts no more; NULL while it does.';
 
 CREATE INDEX service_pauses_service_id     ON service_pauses (service_id);
+CREATE INDEX equipment_in_stock            ON equipment (equipment_name_folded, equipment_id)
+    WHERE location_id IS NULL AND retired_on IS NULL;
 CREATE INDEX equipment_moves_equipment_id  ON equipment_moves (equipment_id);
 CREATE INDEX customer_notes_customer_id    ON customer_notes (customer_id, noted_at);
 CREATE INDEX customers_closed              ON customers (closed_on, customer_id) WHERE closed_on IS NOT NULL;
@@ -324,6 +328,58 @@ $$;
 
 CREATE INDEX price_changes_from_day        ON price_changes USING brin (from_day) WITH (pages_per_range = 32);
 
+-- A promise is about the bills that were there on its day and were due by its last; what was promised on the same day for an
+-- earlier one is paid first. Nothing of it is stored: it is kept the moment that the money comes.
+CREATE VIEW promises AS
+SELECT customer_note_id, customer_id, noted_on, promised_until, promised_amount,
+       CASE WHEN paid.amount >= promised_amount + earlier.amount OR NOT is_owed THEN 'kept'
+            WHEN promised_until < CURRENT_DATE THEN 'broken'
+            ELSE 'open' END AS state
+FROM customer_notes AS promise
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(amount), 0) AS amount
+    FROM payments
+    WHERE payments.customer_id = promise.customer_id AND kind = 'payment' AND voided_at IS NULL
+      AND paid_on BETWEEN noted_on AND promised_until AND recorded_at >= noted_at
+) AS paid
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(other.promised_amount), 0) AS amount
+    FROM customer_notes AS other
+    WHERE other.customer_id = promise.customer_id AND other.noted_on = promise.noted_on
+      AND (other.promised_until, other.customer_note_id) < (promise.promised_until, promise.customer_note_id)
+) AS earlier
+CROSS JOIN LATERAL (
+    SELECT EXISTS (
+        SELECT FROM billing
+        WHERE billing.customer_id = promise.customer_id AND amount_due > 0
+          AND issued_on <= noted_on AND due_date <= promised_until
+    ) AS is_owed
+) AS debt
+WHERE promised_until IS NOT NULL;
+COMMENT ON VIEW promises IS 'Each promise to pay, and what has become of it by today.';
+COMMENT ON COLUMN promises.state IS
+    'kept when payments since then and by its last day come to its amount, or nothing of those bills is left to pay; broken '
+    'from the day after its last on; open until then.';
+
+CREATE FUNCTION fee_goes_first() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF EXISTS (SELECT FROM billing WHERE late_fee_for = NEW.billing_id AND cancelled_on IS NULL) THEN
+        RAISE EXCEPTION 'the bill has a late fee'
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'billing_late_fee_for';
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION fee_goes_first() IS 'Refuse to cancel a bill whose late fee stays.';
+
+CREATE TRIGGER billing_fee_first
+    AFTER UPDATE OF cancelled_on ON billing
+    FOR EACH ROW
+    WHEN (NEW.cancelled_on IS NOT NULL AND OLD.cancelled_on IS NULL)
+    EXECUTE FUNCTION fee_goes_first();
+
 -- What price_changes means for today. The next change is the one before which there is no other; joined so, the few that
 -- are to come are read once for all services, and by their index for one.
 CREATE VIEW services_today AS
@@ -426,6 +482,36 @@ END
 $$;
 COMMENT ON FUNCTION change_prices(bigint[], numeric[], date) IS
     'Give services other monthly charges from a day on, until the next change that is written down already.';
+
+CREATE FUNCTION place_in_words(location bigint, retired date) RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT coalesce(
+        (SELECT name || ', ' || address FROM locations JOIN customers USING (customer_id) WHERE location_id = location),
+        CASE WHEN retired IS NULL THEN 'stock' ELSE 'written off' END
+    )
+$$;
+COMMENT ON FUNCTION place_in_words(bigint, date) IS
+    'Whose location that is, and its address; for a device that is at none whether it is in stock or written off.';
+
+-- Row by row, since few are moved at a time, and what is added or changed otherwise pays nothing for it.
+CREATE FUNCTION equipment_moved() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    INSERT INTO equipment_moves (equipment_id, from_location_id, to_location_id, from_place, to_place)
+    VALUES (NEW.equipment_id, OLD.location_id, NEW.location_id,
+            place_in_words(OLD.location_id, OLD.retired_on), place_in_words(NEW.location_id, NEW.retired_on));
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION equipment_moved() IS 'Write down where a device went.';
+
+CREATE TRIGGER equipment_moved
+    AFTER UPDATE OF location_id, retired_on ON equipment
+    FOR EACH ROW
+    WHEN (OLD.location_id IS DISTINCT FROM NEW.location_id OR OLD.retired_on IS DISTINCT FROM NEW.retired_on)
+    EXECUTE FUNCTION equipment_moved();
 
 -- Not where there is no pg_trgm.
 DO $$
@@ -799,6 +885,7 @@ CREATE INDEX payments_credit               ON payments (customer_id) INCLUDE (am
 CREATE INDEX billing_items_booked          ON billing_items (billing_id, booked_on) INCLUDE (amount) WHERE booked_on IS NOT NULL;
 CREATE INDEX payment_allocations_released  ON payment_allocations (released_on) WHERE released_on IS NOT NULL;
 CREATE INDEX billing_settled               ON billing USING brin (settled_on) WITH (pages_per_range = 32);
+CREATE INDEX payments_voided_on            ON payments (voided_on) WHERE voided_on IS NOT NULL;
 
 CREATE OR REPLACE VIEW customer_credit AS
 SELECT customer_id, sum(amount_left) AS credit
@@ -807,6 +894,13 @@ WHERE amount_left > 0 AND voided_at IS NULL AND kind IN ('payment', 'credit note
 GROUP BY customer_id;
 COMMENT ON VIEW customer_credit IS
     'What of payments and credit notes has gone to no bill and into no refund, for each customer who has some.';
+CREATE OR REPLACE VIEW billing_status AS
+SELECT billing_id, customer_id, description, period, issued_on, due_date,
+       amount_billed, amount_paid, amount_due, last_payment_date,
+       amount_due > 0 AND due_date < CURRENT_DATE                                  AS is_late,
+       CASE WHEN amount_due > 0 THEN greatest(CURRENT_DATE - due_date, 0) ELSE 0 END AS days_late,
+       cancelled_on
+FROM billing;
 
 CREATE OR REPLACE FUNCTION owed_on(as_of date) RETURNS TABLE (customer_id bigint, amount numeric, days integer)
     LANGUAGE sql STABLE

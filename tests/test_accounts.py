@@ -375,7 +375,7 @@ def test_of_a_number_that_is_a_record_and_a_customer_what_is_picked_is_taken(kin
 
 
 def test_a_service_is_not_added_at_a_strangers_location_of_the_customers_number(two, run, sql):
-    run(answers=lines("3", "1", "302", "2", "Television", "12", "0", "0"))
+    run(answers=lines("3", "1", "302", "2", "Television", "12", "", "0", "0"))
     assert sql("SELECT location_id FROM services WHERE service_name = 'Television'") == [{"location_id": 900}]
 
 
@@ -426,7 +426,7 @@ def test_a_script_that_adds_or_views_a_customer_goes_on_in_the_menu_as_before(ru
 
 
 def test_a_script_can_work_in_an_account_that_it_finds(two, run, sql):
-    done = run(answers=lines("okafor", "4", "Television", "12", "0", "0"))
+    done = run(answers=lines("okafor", "4", "Television", "12", "", "0", "0"))
     assert (done.returncode, done.stderr) == (0, "")
     assert "Added service " in done.stdout
     assert sql("SELECT location_id FROM services WHERE service_name = 'Television'") == [{"location_id": 900}]

@@ -40,9 +40,14 @@ FORMS = {
     "update location": (["2", "3"], [("1", "nowhere", "No location matches"), ("9 Quay", LONG, "Enter 1 to 300")]),
     "delete location": (["2", "4"], [("1", "0", "Enter an ID, or part of"), ("yes", "ja", "Type yes in full, or no.")]),
     "add service": (["3", "1"], [
-        ("1", "77", "There is no location 77."), ("Cable", "", "Enter 1 to 100"), ("9.50", "9,50", "Enter an amount")]),
+        ("1", "77", "There is no location 77."), ("Cable", "", "Enter 1 to 100"), ("9.50", "9,50", "Enter an amount"),
+        ("2026-11-12", "someday", "Enter a date")]),
     "update service": (["3", "3"], [
         ("1", "77", "There is no service 77."), ("Cable", LONG, "Enter 1 to 100"), ("9.50", "free", "Enter an")]),
+    "end service": (["3", "6"], [("1", "77", "There is no service 77."), ("today", "never", "Enter a date")]),
+    "pause service": (["3", "7"], [
+        ("1", "77", "There is no service 77."), ("today", "soon", "Enter a date"),
+        ("+3", "-3", "The last day cannot be before the first.")]),
     "add equipment": (["4", "1"], [
         ("1", "77", "There is no location 77."), ("Antenna", "", "Enter 1 to 100"), ("S-9", LONG, "Enter 1 to 100"),
         ("5", "-5", "Enter an amount")]),

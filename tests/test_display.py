@@ -29,7 +29,7 @@ SCREENS = {
     "delete customer": ["1", "4", "1", "no"], "add a known number": ["1", "1", "New", "+44 123", "no"],
     "view location": ["2", "2", "1"], "list locations": ["2", "2", ""], "add location": ["2", "1", "1", "New address"],
     "update location": ["2", "3", "1", "New address"], "delete location": ["2", "4", "1", "yes"],
-    "view service": ["3", "2", "1"], "list services": ["3", "2", ""], "add service": ["3", "1", "1", "New", "1"],
+    "view service": ["3", "2", "1"], "list services": ["3", "2", ""], "add service": ["3", "1", "1", "New", "1", ""],
     "update service": ["3", "3", "1", "", "7"], "delete service": ["3", "4", "1", "yes"],
     "view equipment": ["4", "2", "1"], "list equipment": ["4", "2", ""],
     "add equipment": ["4", "1", "1", "New", "", "1"],
@@ -166,7 +166,7 @@ def test_names_and_numbers_come_out_of_the_program_as_they_went_in(run):
 def test_a_large_amount_comes_out_as_it_went_in(db, run):
     location_id = db.add_location(db.add_customer("Ada", "123"), "1 Harbour Street")
     db.disconnect()
-    done = run(answers=lines("3", "1", str(location_id), "Transit", "1234567.10", "2", "", "0", "6", "1", "0", "0"))
+    done = run(answers=lines("3", "1", str(location_id), "Transit", "1234567.10", "", "2", "", "0", "6", "1", "0", "0"))
     assert done.stdout.count("1234567.10") >= 4
     assert "e+06" not in done.stdout
 

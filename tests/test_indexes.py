@@ -13,7 +13,7 @@ import pytest
 from conftest import named
 
 import database
-from tracker import access, backup, bill_run, demo, payments, reports, trail, verify
+from tracker import access, backup, bill_run, demo, payments, reports, stock, trail, verify
 
 pytestmark = pytest.mark.slow
 
@@ -31,6 +31,9 @@ DEFINITIONS = {
         "ON public.billing USING gin (folded(description) gin_trgm_ops) WHERE (period IS NULL)",
     "payments_reference":
         "ON public.payments USING btree (folded(reference) text_pattern_ops) WHERE (reference IS NOT NULL)",
+    "equipment_in_stock":
+        "ON public.equipment USING btree (equipment_name_folded, equipment_id) "
+        "WHERE ((location_id IS NULL) AND (retired_on IS NULL))",
     "services_location_id": "ON public.services USING btree (location_id)",
     "equipment_location_id": "ON public.equipment USING btree (location_id)",
     "billing_items_billing_id": "ON public.billing_items USING btree (billing_id)",
@@ -41,9 +44,16 @@ DEFINITIONS = {
     "payments_customer_paid_on": "ON public.payments USING btree (customer_id, paid_on, payment_id)",
     "payments_credit":
         "ON public.payments USING btree (customer_id) INCLUDE (amount_left) "
-        "WHERE (((amount_left)::numeric > (0)::numeric) AND (voided_at IS NULL))",
+        "WHERE (((amount_left)::numeric > (0)::numeric) AND (voided_at IS NULL) "
+        "AND (kind = ANY (ARRAY['payment'::text, 'credit note'::text])))",
     "billing_last_payment":
         "ON public.billing USING brin (last_payment_date) WITH (pages_per_range='32')",
+    "billing_settled": "ON public.billing USING brin (settled_on) WITH (pages_per_range='32')",
+    "billing_items_booked":
+        "ON public.billing_items USING btree (billing_id, booked_on) INCLUDE (amount) WHERE (booked_on IS NOT NULL)",
+    "payments_voided_on": "ON public.payments USING btree (voided_on) WHERE (voided_on IS NOT NULL)",
+    "payment_allocations_released":
+        "ON public.payment_allocations USING btree (released_on) WHERE (released_on IS NOT NULL)",
     "payments_paid_on": "ON public.payments USING brin (paid_on) WITH (pages_per_range='32')",
     "payment_allocations_payment": "ON public.payment_allocations USING btree (payment_id)",
     "payment_allocations_bill": "ON public.payment_allocations USING btree (billing_id)",
@@ -78,7 +88,8 @@ QUESTIONS = {
                               lambda: database.find_customers("kafo harbour"),
                               lambda: database.similar_customers("Ada Okafor", None)],
     "services_name_search": [lambda: database.find_services("fibre"), lambda: database.find_services("fibre 100")],
-    "equipment_name_search": [lambda: database.find_equipment("router")],
+    "equipment_name_search": [lambda: database.find_equipment("router"), lambda: stock.list_of_model("Router")],
+    "equipment_in_stock": [stock.list_stock],
     "billing_description_search": [lambda: database.find_bills("setup")],
     "payments_reference": [lambda: payments.find_payments("TX-1"),
                            lambda: payments.repeats(30, Decimal("29.90"), database.today(), "TX-1")],
@@ -105,6 +116,11 @@ QUESTIONS = {
                              lambda: reports.late_customers(as_of=database.today() - timedelta(days=40)),
                              lambda: reports.aging(database.today() - timedelta(days=40)),
                              lambda: reports.aging_total(database.today() - timedelta(days=40))],
+    "billing_settled": [lambda: reports.aging_total(database.today() - timedelta(days=40))],
+    "billing_items_booked": [lambda: reports.aging_total(database.today() - timedelta(days=40))],
+    "payment_allocations_released": [lambda: reports.aging_total(database.today() - timedelta(days=40))],
+    "payments_voided_on": [reports.monthly_revenue],
+    "payment_allocations_refund": [lambda: payments.get_payment(30)],
     "verifications_pkey": [verify.last],
     "backups_pkey": [backup.last],
     "payments_pkey": [payments.latest_payments, lambda: payments.latest_payments(300)],

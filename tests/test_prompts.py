@@ -234,7 +234,7 @@ FORMS = {
     "update customer": (["1", "3"], ["1", "Ada Obi", "123"]),
     "add location": (["2", "1"], ["1", "2 Harbour Street"]),
     "update location": (["2", "3"], ["1", "3 Harbour Street"]),
-    "add service": (["3", "1"], ["1", "Fibre", "49.90"]),
+    "add service": (["3", "1"], ["1", "Fibre", "49.90", "2026-11-12"]),
     "update service": (["3", "3"], ["1", "Cable", "39.90"]),
     "add equipment": (["4", "1"], ["1", "Router", "S-2", "120"]),
     "update equipment": (["4", "3"], ["1", "Modem", "S-3", "20"]),

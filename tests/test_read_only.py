@@ -73,9 +73,10 @@ def test_the_entries_that_are_left_out_are_those_that_write(monkeypatch):
         "Add customer", "Update customer", "Delete customer", "Add location to a customer", "Update location",
         "Delete location", "Add service to a location", "Update service", "Delete service",
         "Add equipment to a location", "Update equipment", "Delete equipment", "Add bill", "Update bill", "Delete bill",
-        "Record payment", "Void payment", "Bill run", "Undo a bill run", "Import customers from a CSV file",
-        "Undo a deletion", "People", "Back up now", "Close account", "Reopen account", "Erase a person",
-        "Merge two customers",
+        "Record payment", "Void payment", "Bill run", "Undo a bill run", "Credit note", "Write-off", "Refund",
+        "Import customers from a CSV file",
+        "Undo a deletion", "People", "Back up now", "Move or take back", "Swap", "Write off",
+        "Close account", "Reopen account", "Erase a person", "Merge two customers",
     }
 
 

@@ -11,7 +11,7 @@ import psycopg2.extras
 import pytest
 
 import database
-from tracker import backup, bill_run, errors, payments, reports, trail, verify
+from tracker import backup, bill_run, credits, errors, payments, reports, stock, trail, verify
 
 pytestmark = pytest.mark.slow
 
@@ -429,6 +429,8 @@ def test_what_no_second_try_can_help_is_tried_once(db, sql, code):
 
 TODAY, MONTH = date(2026, 12, 15), date(2026, 12, 1)
 NO_DELETION = {"transaction_id": 0, "changed_at": datetime(2026, 1, 1, tzinfo=timezone.utc)}
+AT_LOCATION = {"equipment_id": 1, "location_id": 1, "retired_on": None}
+IN_STOCK = {"equipment_id": 1, "location_id": None, "retired_on": None}
 # Every public function that reads or writes, in an order in which each finds its record.
 CALLS = {
     database: {
@@ -455,6 +457,11 @@ CALLS = {
         "count_payments": (1,),
         "record_payment": (1, Decimal(1), DAY, "cash", None, uuid.UUID(int=2)), "void_payment": (1, "typo"),
     },
+    credits: {
+        "add_credit_note": (1, Decimal(1), "outage", uuid.UUID(int=3)),
+        "write_off": (1, Decimal(1), "gone", uuid.UUID(int=4)),
+        "refund": (1, Decimal(1), DAY, "cash", None, uuid.UUID(int=5)),
+    },
     bill_run: {"preview": (MONTH,), "run": (MONTH, TODAY), "preview_undo": (MONTH,), "undo": (MONTH,),
                "latest_runs": ()},
     verify: {"last": ()},
@@ -463,6 +470,12 @@ CALLS = {
         "late_total": (), "late_customers": (), "get_account": (1,), "list_accounts": (), "aging": (),
         "aging_total": (),
         "check_may_read": (), "recurring_revenue": (), "monthly_revenue": (), "get_statement": (1, DAY, TODAY),
+    },
+    stock: {
+        "list_stock": (), "stock_total": (), "models": (), "list_of_model": ("TV",), "count_of_model": ("TV",),
+        "places": (1,), "swap_for_new": (AT_LOCATION, False, "TV", None, Decimal(1)),
+        "swap_for_stocked": ({**AT_LOCATION, "equipment_id": 2}, False, IN_STOCK), "move": (AT_LOCATION, None),
+        "write_off": (IN_STOCK,),
     },
     trail: {
         "history_of_customer": (1,), "history_of": ("customers", 1), "count_history_of_customer": (1,),
@@ -482,7 +495,8 @@ NOT_IN_ONE_GO = {"connect", "disconnect", "transaction", "reading", "streaming",
                  "plan_upgrade", "upgrade", "too_large", "take_turn", "give_reason", "is_embedded",
                  "take", "thin", "read", "refuse", "restore", "check", "login_to", "target", "close_idle", "can_undo",
                  "years_kept", "acting_as", "sign_in", "reporting", "reports_source", "remember", "news", "forget_news",
-                 "viewer_of_embedded", "administrator_of_embedded"}
+                 "viewer_of_embedded", "administrator_of_embedded", "record", "spend_on_bills", "release",
+                 "cancel_bills", "insert_equipment"}
 
 
 def test_every_function_that_reads_or_writes_is_tried_again_after_a_deadlock(account, monkeypatch):
@@ -511,7 +525,7 @@ def test_every_function_that_reads_or_writes_is_tried_again_after_a_deadlock(acc
     assert given_up == []
 
 
-@pytest.mark.parametrize("module", [database, payments, bill_run, reports, verify, trail, backup],
+@pytest.mark.parametrize("module", [database, payments, credits, bill_run, reports, verify, stock, trail, backup],
                          ids=lambda module: module.__name__)
 def test_every_function_that_reads_or_writes_is_among_those_that_are_tried(module):
     public = {

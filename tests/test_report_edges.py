@@ -330,7 +330,8 @@ def test_recurring_revenue_comes_by_amount_and_equal_amounts_by_name(db, ada):
 
 def test_revenue_has_the_last_twelve_months_in_order(db):
     assert reports.monthly_revenue() == [
-        {"month": months_ago(count), "billed": 0, "collected": 0} for count in range(11, -1, -1)]
+        {"month": months_ago(count), "billed": 0, "credited": 0, "written_off": 0, "collected": 0, "refunded": 0}
+        for count in range(11, -1, -1)]
 
 
 @pytest.mark.parametrize("count", [0, 1, 11])
@@ -607,8 +608,8 @@ def test_an_export_of_accounts_comes_by_customer_and_site_with_services_and_devi
     ((500, 0), (1000, 250), ["=" * 12, "#" * 24, "", "#" * 6]), ((0, 0), (0, 0), ["", "", "", ""]),
 ])
 def test_a_bar_is_as_long_as_its_amount_and_never_nothing_for_something(billed, collected, bars):
-    months = [{"month": date(2026, 11 + nth, 1), "billed": Decimal(billed[nth]), "collected": Decimal(collected[nth])}
-              for nth in range(2)]
+    months = [{"month": date(2026, 11 + nth, 1), "billed": Decimal(billed[nth]), "credited": 0, "written_off": 0,
+               "collected": Decimal(collected[nth]), "refunded": 0} for nth in range(2)]
     *_, a, b, c, d = screens.revenue_lines([], months)
     assert [re.search(r"[=#]*$", line)[0] for line in (a, b, c, d)] == bars
 

@@ -33,7 +33,8 @@ TABLES = {
     "billing_items": ("", "billing_item_id billing_id+ service_id+ description+ amount+ first_day+ last_day+ days+ "
                           "monthly_cost+ booked_on+"),
     "payments": ("DELETE", "payment_id customer_id+ amount+ amount_allocated amount_left paid_on+ method+ reference+ "
-                           "entry_key+ recorded_at recorded_by voided_at void_reason~ voided_on kind+ from_bill+"),
+                           "entry_key+ recorded_at recorded_by voided_at void_reason~ voided_on kind+ from_bill+ "
+                           "reason+"),
     "payment_allocations": ("", "payment_allocation_id payment_id+ billing_id+ amount+ from_credit+ refund_id+ "
                                 "made_on+ released_on~"),
     "service_pauses": ("DELETE", "service_pause_id service_id+ first_day+~ last_day+~"),
@@ -42,6 +43,7 @@ TABLES = {
                             "moved_on moved_at moved_by"),
     "customer_notes": ("DELETE", "customer_note_id customer_id+ noted_at noted_by note+ promised_until+ "
                                  "promised_amount+"),
+    "unsettled_services": ("DELETE", "service_id since billed_from"),
     "work_locks": ("", "work taken_at~ taken_by~"),
     "verifications": ("", "verification_id verified_at person login bills+ payments+ findings+ first_finding+"),
     "backups": ("", "backup_id taken_at+ noted_at person login path+ bytes+ checked_at~"),
@@ -49,7 +51,7 @@ TABLES = {
                   "parent_ids row_count old new"),
     "schema_version": ("", "version installed_at"),
     "billing_status": ("", "billing_id customer_id description period issued_on due_date amount_billed amount_paid "
-                           "amount_due last_payment_date is_late days_late"),
+                           "amount_due last_payment_date is_late days_late cancelled_on"),
     "customer_credit": ("", "customer_id credit"),
 }
 # Readers look at where a sequence stands, as pg_dump does; an admin's import takes IDs from one beforehand.
@@ -65,17 +67,21 @@ SEQUENCES = {
 FUNCTIONS = {
     "isp_readonly": [
         "folded(text)", "serial_key(text)", "phone_country(text)", "phone_key(text)", "phone_keys(text,text)",
-        "same_phone(text,text,text)", "acting_person()", "owed_on(date)",
+        "same_phone(text,text,text)", "acting_person()", "owed_on(date)", "place_in_words(bigint,date)",
         "matching_customers(text[],text[],text,integer)", "matching_addresses(text[],integer)",
         "matching_accounts(text[],text[],text,integer)", "matching_locations(text[],text[],text,integer)",
         "deleted_rows(bigint,timestamp with time zone,text)",
     ],
-    "isp_admin": ["apply_credit(bigint[],bigint)", "restore_deleted(bigint,timestamp with time zone,boolean)",
-                  "erase_person(bigint)", "refuse_closed(bigint,bigint)"],
+    "isp_admin": [
+        "apply_credit(bigint[],bigint)", "restore_deleted(bigint,timestamp with time zone,boolean)",
+        "unsettle(bigint[],date[],date[])", "erase_person(bigint)", "refuse_closed(bigint,bigint)",
+    ],
     "nobody": [
         "settle_bills(bigint[])", "settle_payments(bigint[])",
         "restore_rows(text,bigint,timestamp with time zone,boolean)", "allocations_changed()", "allocation_edited()",
         "kept_by_triggers()", "payment_changed()", "payment_voided()", "trail_added()",
+        "trail_changed()", "trail_deleted()", "never_emptied()", "services_unsettled()", "pauses_unsettled()",
+        "prices_unsettled()", "bill_unsettled()", "lines_unsettled()", "equipment_moved()",
         "trail_changed()", "trail_deleted()", "never_emptied()", "added_to_account()", "moved_to_account()",
         "customer_merged()", "without_person(jsonb,text,text)",
     ],
@@ -83,8 +89,10 @@ FUNCTIONS = {
 # Those that have the owner's rights, and so look into nothing that others could put anything into.
 PLANNED_ONCE = "plan_cache_mode=force_generic_plan; "
 DEFINERS = {
-    "allocations_changed()": "", "payment_changed()": "", "acting_person()": "",
+    "allocations_changed()": "", "payment_changed()": "", "equipment_moved()": "", "acting_person()": "",
     "restore_deleted(bigint,timestamp with time zone,boolean)": "", "customer_merged()": "", "erase_person(bigint)": "",
+    "unsettle(bigint[],date[],date[])": "", "services_unsettled()": "", "pauses_unsettled()": "",
+    "prices_unsettled()": "", "bill_unsettled()": "", "lines_unsettled()": "",
     "trail_added()": PLANNED_ONCE, "trail_changed()": PLANNED_ONCE, "trail_deleted()": PLANNED_ONCE,
 }
 TYPES = ("business_day", "money_amount")

@@ -41,8 +41,14 @@ ROWS = [{
     "amount_late": ALL_IN_ALL, "monthly": ALL_IN_ALL, "total": ALL_IN_ALL, "not_due": MOST, "days_30": MOST,
     "days_60": MOST, "days_90": MOST, "older": MOST, "services": 1_000_000, "days_late": 12_345, "due_date": DAY,
     "oldest_due_date": DAY, "last_payment_date": DAY, "issued_on": DAY, "paid_on": DAY, "voided_on": DAY,
+    "customer_note_id": 9_999_930 + i, "noted_on": DAY, "noted_by": f"clerk, for {name}",
+    "note": f"Rang {name}, nobody.",
+    "promise": {"amount": MOST, "until": "2026-12-31", "state": "open"}, "promised": f"{MOST} until 2026-12-31, broken",
+    "place": ADDRESS, "since": DAY, "at_customers": 1_000_000, "in_stock": 1_000_000, "devices": 2_000_000,
+    "worth_at_customers": ALL_IN_ALL, "worth_in_stock": ALL_IN_ALL, "worth": ALL_IN_ALL,
 } for i, (name, phone) in enumerate(zip(NAMES, PHONES))]
-TEXTS = {"name", "address", "service_name", "equipment_name", "description", "method", "reference", "void_reason"}
+TEXTS = {"name", "address", "place", "service_name", "equipment_name", "description", "method", "reference",
+         "void_reason", "noted_by", "note"}
 TABLES = {name: columns for name, columns in vars(screens).items()
           if isinstance(columns, list) and all(isinstance(column, tables.Column) for column in columns)}
 
@@ -98,19 +104,35 @@ def test_the_late_list_gives_up_last_paid_first(monkeypatch):
     headers = []
     for width in (500, 80, 70, 40):
         monkeypatch.setattr(tables, "screen_width", lambda width=width: width)
-        head, records = tables.lay_out(screens.LATE, [{**row, "amount_late": Decimal("75.00")} for row in ROWS])
+        head, records = tables.lay_out(screens.LATE, [{**row, "amount_late": Decimal("75.00"), "promise": None}
+                                                      for row in ROWS])
         headers.append((" ".join(" ".join(head[:-1]).split()), len(records[0])))
     assert headers == [
-        ("ID Customer Phone number Late Oldest due Days Last paid", 1),
+        ("ID Customer Phone number Late Oldest due Days Last paid Promise", 1),
         ("ID Customer Phone number Late Oldest due Days", 1),
         ("ID Customer Phone number Late Oldest due", 1),
         ("ID Customer Phone number Late Oldest due Days Last paid", 3),
     ]
 
 
+def test_the_late_list_shows_promises_on_a_screen_of_80_columns(monkeypatch):
+    monkeypatch.setattr(tables, "screen_width", lambda: 80)
+    promises = [{"amount": Decimal("50.00"), "until": "2026-12-05", "state": state} for state in ("open", "broken")]
+    people = [("Ada Okafor", "+44 20 7946 0958"), (NAMES[0], "0301 555002"), ("Bo Li", None)]
+    rows = [{**ROWS[0], "customer_id": 1200 + i, "name": name, "phone_number": phone, "amount_late": Decimal("1075.00"),
+             "promise": promise} for i, ((name, phone), promise) in enumerate(zip(people, [*promises, None]))]
+    assert tables.table(screens.LATE, rows).split("\n") == [
+        "  ID  Customer          Phone number         Late  Oldest due  Promise",
+        "----  ----------------  ----------------  -------  ----------  -----------------",
+        "1200  Ada Okafor        +44 20 7946 0958  1075.00  2026-12-31  50.00 until 12-05",
+        "1201  Wilhelmina-Alex…  0301 555002       1075.00  2026-12-31  broken 12-05",
+        "1202  Bo Li                               1075.00  2026-12-31",
+    ]
+
+
 def test_a_long_name_gives_way_before_a_column_does(monkeypatch):
     monkeypatch.setattr(tables, "screen_width", lambda: 80)
-    row = {**ROWS[0], "phone_number": "555 0104", "amount_late": Decimal("75.00"), "days_late": 3}
+    row = {**ROWS[0], "phone_number": "555 0104", "amount_late": Decimal("75.00"), "days_late": 3, "promise": None}
     head, (record,) = tables.lay_out(screens.LATE, [row])
     assert head[0].endswith("Last paid")
     assert "Wilhelmina-Alexa" in record[0]
@@ -171,7 +193,11 @@ def account(row):
             "last_payment_date": "2026-10-29"}
     return {"customer_id": row["customer_id"], "name": row["name"], "phone_number": row["phone_number"],
             "customer_since": DAY, "locations": [site], "monthly_total": MOST, "unpaid_bills": [late],
-            "paid_bills": [paid], "paid_bill_count": 9, "amount_due": ALL_IN_ALL, "credit": MOST}
+            "paid_bills": [paid], "paid_bill_count": 9, "amount_due": ALL_IN_ALL, "credit": MOST,
+            "promise": row["promise"], "note_count": 9, "notes": [
+                {"customer_note_id": 9_999_930, "noted_on": "2026-08-30", "noted_by": row["noted_by"],
+                 "note": row["note"],
+                 "promised_until": "2026-09-30", "promised_amount": MOST, "state": "broken"}]}
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -180,7 +206,7 @@ def test_an_account_fits_and_cuts_nothing(row, width):
     assert_fits(lines, width)
     assert_whole([str(row["customer_id"]), row["phone_number"], row["serial_number"], str(ALL_IN_ALL), "2026-11-30",
                   "2026-12-31", "2026-11-22", "2026-11-23", "2026-10-29", "9999980", "9999970", "9999960", "9999950",
-                  "9999940", f"worth {MOST}", f"monthly {MOST}"], lines)
+                  "9999940", f"worth {MOST}", f"monthly {MOST}", "2026-08-30", "2026-09-30"], lines)
 
 
 def test_amounts_of_an_account_stand_at_one_margin(width):

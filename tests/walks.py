@@ -47,7 +47,8 @@ class Walk:
         self.sql("""
             ALTER TABLE trail
                 ALTER changed_at SET DEFAULT CURRENT_DATE - 3 + time '09:00',
-                ALTER person SET DEFAULT 'ada', ALTER login SET DEFAULT 'ada'
+                ALTER person SET DEFAULT 'ada', ALTER login SET DEFAULT 'ada';
+            ALTER TABLE equipment_moves ALTER moved_by SET DEFAULT 'ada'
         """)
 
     def shot(self, name: str, *answers: str | Callable[[], object], whole: bool = False,
@@ -319,9 +320,9 @@ def services(walk: Walk) -> None:
     walk.shot("one", "2", "1")
     walk.shot("one-long", "2", "service 5")
     walk.shot("no-such-id", "2", "999", "nothing", CTRL_D)
-    walk.shot("add", "1", "location 2", "Television", "12")
+    walk.shot("add", "1", "location 2", "Television", "12", "always")
     walk.shot("add-refused", "1", "location 2", ENTER, "x" * 101, "Television", ENTER, "-1", "1.999", "12,50",
-              "12345678901", CTRL_D)
+              "12345678901", "12", "soon", CTRL_D)
     walk.shot("update", "3", "1", instead("Fibre 1000"), instead("59.9"))
     walk.shot("update-kept", "3", "1", ENTER, ENTER)
     walk.shot("update-refused", "3", "1", ENTER, instead("free"), CTRL_C)
@@ -329,10 +330,11 @@ def services(walk: Walk) -> None:
     walk.shot("delete", "4", "1", "YES")
     walk.shot("delete-left", "4", "service 2", CTRL_C)
     walk.shot("location-gone-meanwhile", "1", "location 2", "Fibre",
-              lambda: walk.sql("DELETE FROM locations WHERE location_id = 2"), "10")
+              lambda: walk.sql("DELETE FROM locations WHERE location_id = 2"), "10", ENTER)
 
 
 def equipment(walk: Walk) -> None:
+    walk.set_trail()
     provider(walk)
     walk.start()
     walk.go("4")
@@ -351,6 +353,39 @@ def equipment(walk: Walk) -> None:
     walk.shot("not-deleted", "4", "1", ENTER)
     walk.shot("delete", "4", "1", "yes")
     walk.shot("delete-left", "4", "2", CTRL_C)
+
+
+def stock(walk: Walk) -> None:
+    """Devices that come into stock, are moved, swapped and written off."""
+    walk.set_trail()
+    provider(walk)
+    walk.start()
+    walk.go("4")
+    walk.shot("nothing-in-stock", "6")
+    walk.shot("add-to-stock", "1", "stock", "Router AX3000", "RT-2222", "89", "Router AX3000", "RT-3333", "85", ENTER)
+    walk.shot("in-stock", "6")
+    walk.stays = True
+    walk.shot("opened", "4")
+    walk.stays = False
+    walk.shot("move-from-stock", "7", "RT-2222", "location 2")
+    walk.shot("take-back", "7", "equipment 2", "stock")
+    walk.shot("there-already", "7", "equipment 2", "stock", CTRL_C)
+    walk.shot("swap", "8", "RT-9E3779B1", ENTER, "rt 3333")
+    walk.shot("swap-for-a-new-one", "8", "RT-2222", "written off", "new", "Router AX6000", "RT-4444", "129")
+    walk.shot("swap-refused", "8", "RT-9E3779B1", "RT-3333", "sold", "stock", "RT-4444", "equipment 6", CTRL_C)
+    walk.shot("not-written-off", "9", "RT-9E3779B1", "no")
+    walk.shot("written-off", "9", "RT-9E3779B1", "yes")
+    walk.shot("written-off-already", "9", "RT-9E3779B1")
+    walk.shot("places", "2", "RT-9E3779B1")
+    walk.shot("moved-meanwhile", "7", "RT-3333",
+              lambda: walk.sql("UPDATE equipment SET location_id = NULL WHERE serial_number = 'RT-3333'"), "location 3")
+    walk.shot("in-stock-then", "6")
+    walk.shot("history", "5", "equipment 5")
+    walk.go("0", "0", "6")
+    walk.shot("by-model", "7")
+    walk.stays = True
+    walk.shot("who-has-it", "3")
+    walk.shot("who-has-it-opened", "6")
 
 
 def bills(walk: Walk) -> None:
@@ -525,6 +560,7 @@ def revenue(walk: Walk) -> None:
 
 
 def searches(walk: Walk) -> None:
+    walk.set_trail()
     provider(walk)
     for number in range(1, 26):
         walk.customer(f"Tenant {number}", f"556 {number:04}")
@@ -829,5 +865,6 @@ def read_only(walk: Walk) -> None:
     walk.shot("nobody", "Noor", whole=True)
 
 
-WALKS = (nothing, customers, closing, locations, services, equipment, bills, payments, bill_run, reports, revenue, searches,
-         accounts, paging, imports, exports, administration, last_backup, trail, deletions, read_only)
+WALKS = (nothing, customers, closing, locations, services, equipment, stock, bills, payments, bill_run, reports,
+         revenue, searches, accounts, paging, imports, exports, administration, last_backup, trail,
+         deletions, read_only)

@@ -477,7 +477,8 @@ def _of_run(cur: Cursor, period: date) -> Row:
             )::date AS month
             ORDER BY month DESC
         ) AS earlier
-        WHERE EXISTS (SELECT FROM billing WHERE period = month AND cancelled_on IS NULL)
+        CROSS JOIN LATERAL (SELECT FROM billing WHERE period = month AND cancelled_on IS NULL LIMIT 1) AS run
+        ORDER BY month DESC
         LIMIT 1
         """,
         {"period": period, "years": YEARS_BACK},

@@ -89,7 +89,7 @@ RULES = {
     "customer_notes_promise": "A promise is of an amount above 0, and until a day.",
     "customer_notes_range": "A promise is until a day between 2000-01-01 and 2199-12-31.",
     "billing_cancelled_is_empty": "A deleted bill is over nothing.",
-    "billing_late_fee_for": "The bill that the late fee is for no longer exists, or has one.",
+    "billing_late_fee_for": "A bill that has a late fee goes after that, and a late fee is for a bill that is there.",
     "billing_late_fee_once": "That bill has its late fee already.",
     "billing_items_days": "A line's days are of one month, and as many as it says.",
     "payments_kind_known": "What is recorded is a payment, a credit note, a write-off or a refund.",

@@ -238,6 +238,12 @@ def port(answer: str) -> int:
     return int(answer)
 
 
+def referred_customer(term: str) -> int | None:
+    """Return the customer's ID in a reference such as C123, which a transfer is to name; None where it is no such."""
+    found = re.fullmatch("[Cc] ?0*([1-9][0-9]{0,17})", term.strip(), re.ASCII)
+    return int(found[1]) if found else None
+
+
 def is_id(answer: str) -> bool:
     return re.fullmatch(r"[0-9]+", answer, re.ASCII) is not None
 

@@ -25,7 +25,9 @@ TABLES = [
     "trail", "work_locks", "verifications", "backups",
 ]
 # Whoever may change the books does not write to all of these.
-NO_BUSINESS = ["schema_version", "trail", "work_locks", "verifications", "backups", "equipment_moves"]
+NO_BUSINESS = [
+    "schema_version", "trail", "work_locks", "verifications", "backups", "equipment_moves", "unsettled_services",
+]
 SCHEMA_LOCK = 49_951  # any number, the same in every copy of the program
 LOCK_PATIENCE = 60
 OTHERS_PATIENCE = 10

@@ -1,4 +1,7 @@
-"""Payments and credit: what an account has been paid, each change in one transaction."""
+"""Payments and credit: what an account has been paid, each change in one transaction.
+
+A credit note, a write-off and a refund are recorded, found and voided as payments are; tracker.credits makes them.
+"""
 from __future__ import annotations
 
 import contextlib
@@ -26,7 +29,7 @@ from database import (
     transaction,
 )
 from tracker import fields, reports, text
-from tracker.cursor import Cursor
+from tracker.cursor import Cursor, Row
 from tracker.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
@@ -55,32 +58,49 @@ class PaymentUse(TypedDict):
     amount: Decimal
 
 
+class Refunded(TypedDict):
+    """The other side of money that was given back: the refund, or the payment or credit note that it came from."""
+
+    payment_id: int
+    kind: str
+    paid_on: str
+    amount: Decimal
+
+
 class Payment(TypedDict):
-    """amount_left is credit: nothing of a void payment."""
+    """kind is payment, credit note, write-off or refund; the second and third have a reason.
+
+    amount_left is credit: nothing of a void payment. refunds are what was given back of it, or what a refund came from.
+    """
 
     payment_id: int
     customer_id: int
     name: str
+    kind: str
     amount: Decimal
     amount_left: Decimal
     paid_on: date
     method: str
     reference: str | None
+    reason: str | None
     recorded_at: datetime
     recorded_by: str
     voided_on: date | None
     void_reason: str | None
     bills: list[PaymentUse]
+    refunds: list[Refunded]
 
 
 class PaymentHit(TypedDict):
     payment_id: int
     customer_id: int
     name: str
+    kind: str
     paid_on: date
     amount: Decimal
     method: str
     reference: str | None
+    reason: str | None
     voided_on: date | None
 
 
@@ -111,11 +131,13 @@ class PaymentOfCustomer(TypedDict):
     """amount_left is credit: nothing of a void payment."""
 
     payment_id: int
+    kind: str
     paid_on: date
     amount: Decimal
     amount_left: Decimal
     method: str
     reference: str | None
+    reason: str | None
     voided_on: date | None
     void_reason: str | None
 
@@ -134,7 +156,7 @@ def unpaid_bills(customer_id: int) -> list[UnpaidBill]:
 
 
 def credit(customer_id: int) -> Decimal:
-    """Return what a customer paid that no bill has used yet."""
+    """Return what a customer paid, or was credited, that no bill has used yet."""
     return fetch_value(
         """
         SELECT coalesce((SELECT credit FROM customer_credit WHERE customer_id = %(customer_id)s), 0) AS credit
@@ -177,10 +199,11 @@ def same_payments(customer_id: int, amount: Decimal, paid_on: date) -> list[Reco
     """Return payments that are not void of the same customer, amount and day: perhaps the same one entered twice."""
     return fetch_all(
         """
-        SELECT payment_id, customer_id, name, paid_on, amount, method, reference, voided_on, recorded_at
+        SELECT payment_id, customer_id, name, kind, paid_on, amount, method, reference, reason, voided_on, recorded_at
         FROM payments
         JOIN customers USING (customer_id)
         WHERE customer_id = %(customer_id)s AND paid_on = %(paid_on)s AND amount = %(amount)s AND voided_at IS NULL
+          AND kind = 'payment'
         ORDER BY payment_id
         """,
         customer_id=customer_id, amount=amount, paid_on=paid_on,
@@ -191,11 +214,11 @@ def payments_with_reference(reference: str, but: list[int]) -> list[RecordedPaym
     """Return payments, but for some, that are not void and have a reference that reads the same, newest first."""
     return fetch_all(
         """
-        SELECT payment_id, customer_id, name, paid_on, amount, method, reference, voided_on, recorded_at
+        SELECT payment_id, customer_id, name, kind, paid_on, amount, method, reference, reason, voided_on, recorded_at
         FROM payments
         JOIN customers USING (customer_id)
         WHERE folded(reference) = folded(%(reference)s) AND folded(%(reference)s) <> '' AND voided_at IS NULL
-          AND payment_id <> ALL (%(but)s)
+          AND payment_id <> ALL (%(but)s) AND kind = 'payment'
         ORDER BY paid_on DESC, payment_id DESC
         LIMIT %(limit)s
         """,
@@ -219,66 +242,86 @@ def record_payment(
     OutcomeUnknown when the reply to COMMIT was lost: call again with the same entry_key.
     """
     values = {
-        "customer_id": customer_id, "amount": amount, "paid_on": paid_on, "method": method, "reference": reference,
-        "entry_key": entry_key, "billing_id": billing_id,
+        "kind": "payment", "customer_id": customer_id, "amount": amount, "paid_on": paid_on, "method": method,
+        "reference": reference, "reason": None, "entry_key": entry_key, "billing_id": billing_id,
     }
+    return record(values, _spend_payment)
+
+
+def record(values: Row, spend: Callable[[Cursor, int, Row], object]) -> Payment:
+    """Record what a form was given, once, and return it; spend, given its ID, says where the money goes.
+
+    What was recorded with the same entry_key and the same values is returned as it is; with others it raises Conflict.
+    """
     with transaction() as cur:
-        cur.execute(
-            "SELECT 1 FROM customers WHERE customer_id = %(customer_id)s FOR UPDATE", {"customer_id": customer_id}
-        )
+        cur.execute("SELECT 1 FROM customers WHERE customer_id = %(customer_id)s FOR UPDATE", values)
         if not cur.fetchone():
-            raise NotFound("customer", customer_id)
-        payment_id = _insert_payment(cur, values)
+            raise NotFound("customer", values["customer_id"])
+        payment_id = _inserted(cur, values)
+        if payment_id is None:
+            payment_id = _earlier(cur, values)
+        else:
+            spend(cur, payment_id, values)
         payment = _payment(cur, payment_id)
-    _remember(cur, entry_key, payment)
+    _remember(cur, values["entry_key"], payment)
     return payment
 
 
 def _remember(cur: Cursor, entry_key: UUID, payment: Payment) -> None:
     """Keep what was acknowledged, to be looked for where another server takes over."""
-    database.remember(cur, entry_key, f"Payment {payment['payment_id']}, {text.show_amount(payment['amount'])} of "
-                                      f"{payment['paid_on']} of {payment['name']}")
+    database.remember(cur, entry_key, f"{payment['kind'].capitalize()} {payment['payment_id']}, "
+                                      f"{text.show_amount(payment['amount'])} of {payment['paid_on']} "
+                                      f"of {payment['name']}")
 
 
-def _insert_payment(cur: Cursor, values: dict[str, Any]) -> int:
+def _inserted(cur: Cursor, values: Row) -> int | None:
     cur.execute(
         """
-        INSERT INTO payments (customer_id, amount, paid_on, method, reference, entry_key)
-        VALUES (%(customer_id)s, %(amount)s, %(paid_on)s, %(method)s, %(reference)s, %(entry_key)s)
+        INSERT INTO payments (customer_id, kind, amount, paid_on, method, reference, reason, entry_key)
+        VALUES (%(customer_id)s, %(kind)s, %(amount)s, coalesce(%(paid_on)s::date, CURRENT_DATE), %(method)s,
+                %(reference)s, %(reason)s, %(entry_key)s)
         ON CONFLICT (entry_key) DO NOTHING
         RETURNING payment_id
         """,
         values,
     )
-    if not (inserted := cur.fetchone()):
-        return _earlier_payment(cur, values)
-    payment_id: int = inserted["payment_id"]
-    if values["billing_id"] is not None:
-        _pay_bill(cur, payment_id, values)
-    cur.execute(
-        "SELECT apply_credit(ARRAY[%(customer_id)s]::bigint[], %(payment_id)s)",
-        {"customer_id": values["customer_id"], "payment_id": payment_id},
-    )
-    return payment_id
+    row = cur.fetchone()
+    return row["payment_id"] if row else None
 
 
-def _earlier_payment(cur: Cursor, values: dict[str, Any]) -> int:
+def _earlier(cur: Cursor, values: Row) -> int:
+    """Return what the same form recorded before; a credit note may have been of the day before."""
     cur.execute(
         """
         SELECT payment_id
         FROM payments
         WHERE entry_key = %(entry_key)s
-          AND customer_id = %(customer_id)s AND amount = %(amount)s AND paid_on = %(paid_on)s
-          AND method = %(method)s AND reference IS NOT DISTINCT FROM %(reference)s
+          AND customer_id = %(customer_id)s AND kind = %(kind)s AND amount = %(amount)s
+          AND paid_on = coalesce(%(paid_on)s::date, paid_on) AND method = %(method)s
+          AND reference IS NOT DISTINCT FROM %(reference)s AND reason IS NOT DISTINCT FROM %(reason)s
         """,
         values,
     )
     if row := cur.fetchone():
         return int(row["payment_id"])
-    raise Conflict("This form was saved before with other values; open a new one to record another payment.")
+    raise Conflict(f"This form was saved before with other values; open a new one to record another {values['kind']}.")
 
 
-def _pay_bill(cur: Cursor, payment_id: int, values: dict[str, Any]) -> None:
+def _spend_payment(cur: Cursor, payment_id: int, values: Row) -> None:
+    if values["billing_id"] is not None:
+        _pay_bill(cur, payment_id, values)
+    spend_on_bills(cur, payment_id, values)
+
+
+def spend_on_bills(cur: Cursor, payment_id: int, values: Row) -> None:
+    """Let what was just recorded pay the unpaid bills, the one due first first."""
+    cur.execute(
+        "SELECT apply_credit(ARRAY[%(customer_id)s]::bigint[], %(payment_id)s)",
+        {"customer_id": values["customer_id"], "payment_id": payment_id},
+    )
+
+
+def _pay_bill(cur: Cursor, payment_id: int, values: Row) -> None:
     cur.execute(
         """
         INSERT INTO payment_allocations (payment_id, billing_id, amount)
@@ -303,15 +346,26 @@ def get_payment(payment_id: int) -> Payment:
 def _payment(cur: Cursor, payment_id: int) -> Payment:
     cur.execute(
         """
-        SELECT payment_id, customer_id, name, amount,
+        SELECT payment_id, customer_id, name, kind, amount,
                CASE WHEN voided_at IS NULL THEN amount_left ELSE 0 END AS amount_left,
-               paid_on, method, reference, recorded_at, recorded_by, voided_on, void_reason,
+               paid_on, method, reference, reason, recorded_at, recorded_by, voided_on, void_reason,
                (SELECT coalesce(json_agg(json_build_object('billing_id', billing_id, 'description', description,
                                                            'amount', allocation.amount::numeric(12,2))
                                          ORDER BY payment_allocation_id), '[]')
                 FROM payment_allocations AS allocation
                 JOIN billing USING (billing_id)
-                WHERE allocation.payment_id = payments.payment_id) AS bills
+                WHERE allocation.payment_id = payments.payment_id AND released_on IS NULL) AS bills,
+               (SELECT coalesce(json_agg(json_build_object('payment_id', other.payment_id, 'kind', other.kind,
+                                                           'paid_on', other.paid_on,
+                                                           'amount', allocation.amount::numeric(12,2))
+                                         ORDER BY payment_allocation_id), '[]')
+                FROM payment_allocations AS allocation
+                JOIN payments AS other
+                  ON other.payment_id = CASE refund_id WHEN payments.payment_id THEN allocation.payment_id
+                                                       ELSE refund_id END
+                WHERE refund_id = payments.payment_id
+                   OR allocation.payment_id = payments.payment_id AND refund_id IS NOT NULL AND released_on IS NULL
+               ) AS refunds
         FROM payments
         JOIN customers USING (customer_id)
         WHERE payment_id = %(payment_id)s
@@ -366,13 +420,14 @@ def find_payments(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
             GROUP BY payments.payment_id, customers.customer_id
             HAVING %(every)s::text[] IS NULL OR bool_or(by_number)
                 OR concat_ws(' ', folded(concat_ws(' ', reference, paid_on, amount::numeric(12,2), method)),
+                                    folded(concat_ws(' ', kind, reason)),
                                     name_folded, translate(phone_number, ' +().-/', ''),
                                     (SELECT string_agg(address_folded, ' ')
                                      FROM locations
                                      WHERE locations.customer_id = customers.customer_id)) ~ ALL (%(every)s)
             LIMIT %(most)s
         )
-        SELECT payment_id, customer_id, name, paid_on, amount, method, reference, voided_on,
+        SELECT payment_id, customer_id, name, kind, paid_on, amount, method, reference, reason, voided_on,
                (SELECT count(*) FROM hit) AS hits
         FROM hit
         JOIN payments USING (payment_id)
@@ -391,7 +446,7 @@ def _find_by_reference(term: str, skip: int, limit: int) -> Hits:
         WITH hit AS MATERIALIZED (
             SELECT payment_id FROM payments WHERE folded(reference) LIKE %(start)s LIMIT %(most)s
         )
-        SELECT payment_id, customer_id, name, paid_on, amount, method, reference, voided_on,
+        SELECT payment_id, customer_id, name, kind, paid_on, amount, method, reference, reason, voided_on,
                (SELECT count(*) FROM hit) AS hits
         FROM hit
         JOIN payments USING (payment_id)
@@ -426,8 +481,9 @@ def list_payments(
     before_day, before_id = before or (date.max, 0)
     return fetch_all(
         """
-        SELECT payment_id, paid_on, amount, CASE WHEN voided_at IS NULL THEN amount_left ELSE 0 END AS amount_left,
-               method, reference, voided_on, void_reason
+        SELECT payment_id, kind, paid_on, amount,
+               CASE WHEN voided_at IS NULL THEN amount_left ELSE 0 END AS amount_left,
+               method, reference, reason, voided_on, void_reason
         FROM payments
         WHERE customer_id = %(customer_id)s AND (paid_on, payment_id) < (%(before_day)s::date, %(before_id)s)
         ORDER BY paid_on DESC, payment_id DESC
@@ -442,13 +498,13 @@ def latest_payments(before: int = 0, limit: int = 100) -> list[PaymentHit]:
     return fetch_all(
         """
         WITH page AS MATERIALIZED (
-            SELECT payment_id, customer_id, paid_on, amount, method, reference, voided_on
+            SELECT payment_id, customer_id, kind, paid_on, amount, method, reference, reason, voided_on
             FROM payments
             WHERE %(before)s = 0 OR payment_id < %(before)s
             ORDER BY payment_id DESC
             LIMIT %(limit)s
         )
-        SELECT payment_id, customer_id, name, paid_on, amount, method, reference, voided_on
+        SELECT payment_id, customer_id, name, kind, paid_on, amount, method, reference, reason, voided_on
         FROM page
         JOIN customers USING (customer_id)
         ORDER BY payment_id DESC
@@ -459,7 +515,7 @@ def latest_payments(before: int = 0, limit: int = 100) -> list[PaymentHit]:
 
 @retried
 def payments_on(day: date, limit: int = MOST_HITS) -> PaymentsOfDay:
-    """Return what was paid on a day, with its latest payments.
+    """Return what was paid on a day, with its latest payments: money that came, and nothing else.
 
     The day's payments are found first, by their day: from the latest payment back, a day that has none reads all.
     """
@@ -467,7 +523,9 @@ def payments_on(day: date, limit: int = MOST_HITS) -> PaymentsOfDay:
         cur.execute(
             """
             WITH of_day AS MATERIALIZED (
-                SELECT payment_id, amount, voided_at IS NULL AS counts FROM payments WHERE paid_on = %(day)s
+                SELECT payment_id, amount, voided_at IS NULL AS counts
+                FROM payments
+                WHERE paid_on = %(day)s AND kind = 'payment'
             )
             SELECT count(*) FILTER (WHERE counts) AS count, coalesce(sum(amount) FILTER (WHERE counts), 0) AS amount,
                    ARRAY(SELECT payment_id FROM of_day ORDER BY payment_id DESC LIMIT %(limit)s) AS latest
@@ -478,7 +536,7 @@ def payments_on(day: date, limit: int = MOST_HITS) -> PaymentsOfDay:
         total = cur.row()
         cur.execute(
             """
-            SELECT payment_id, customer_id, name, paid_on, amount, method, reference, voided_on
+            SELECT payment_id, customer_id, name, kind, paid_on, amount, method, reference, reason, voided_on
             FROM payments
             JOIN customers USING (customer_id)
             WHERE payment_id = ANY (%(latest)s::bigint[])
@@ -498,7 +556,7 @@ def count_payments(customer_id: int) -> int:
 def void_payment(payment_id: int, reason: str) -> Payment:
     """Void a payment and return it: its bills are due again, other credit of the customer pays them first.
 
-    Raise NotFound, or Conflict when it is void already.
+    What a refund had given back is credit again. Raise NotFound, or Conflict when it is void already, or was refunded.
     """
     with transaction() as cur:
         payment = _payment(cur, payment_id)
@@ -508,6 +566,8 @@ def void_payment(payment_id: int, reason: str) -> Payment:
             "SELECT 1 FROM customers WHERE customer_id = %(customer_id)s FOR NO KEY UPDATE",
             {"customer_id": payment["customer_id"]},
         )
+        payment = _payment(cur, payment_id)  # as nobody can change it any more
+        _refuse_refunded(payment)
         cur.execute(
             """
             UPDATE payments
@@ -518,6 +578,13 @@ def void_payment(payment_id: int, reason: str) -> Payment:
             {"payment_id": payment_id, "reason": reason},
         )
         if not cur.fetchone():
-            raise Conflict(f"Payment {payment_id} is void already.")
+            raise Conflict(f"{payment['kind'].capitalize()} {payment_id} is void already.")
         cur.execute("SELECT apply_credit(ARRAY[%(customer_id)s]::bigint[])", {"customer_id": payment["customer_id"]})
         return _payment(cur, payment_id)
+
+
+def _refuse_refunded(payment: Payment) -> None:
+    if payment["kind"] != "refund" and payment["refunds"]:
+        what = f"{payment['kind'].capitalize()} {payment['payment_id']}"
+        part = "" if sum(refund["amount"] for refund in payment["refunds"]) == payment["amount"] else " in part"
+        raise Conflict(f"{what} was refunded{part} by refund {payment['refunds'][0]['payment_id']}; void that first.")

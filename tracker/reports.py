@@ -22,7 +22,7 @@ from database import (
 )
 from tracker.cursor import Cursor, Row, be_patient
 
-LATEST_PAID = 3
+LATEST_PAID, LATEST_NOTES = 3, 3
 Sort = Literal["oldest", "amount", "name"]
 After = tuple[Any, int]  # oldest_due_date, amount or name of the last row of a page, and its customer_id
 
@@ -32,7 +32,17 @@ class LateTotal(TypedDict):
     amount: Decimal
 
 
+class Promise(TypedDict):
+    """A promise to pay, until a day that is ISO text; state is open or broken."""
+
+    amount: Decimal
+    until: str
+    state: str
+
+
 class LateCustomer(TypedDict):
+    """reference is what a transfer is to name, so that who paid is found; promise is that of today alone."""
+
     customer_id: int
     name: str
     phone_number: str | None
@@ -41,6 +51,9 @@ class LateCustomer(TypedDict):
     oldest_due_date: date
     days_late: int
     last_payment_date: date | None
+    email: str | None
+    reference: str
+    promise: Promise | None
 
 
 class SiteService(TypedDict):
@@ -67,6 +80,7 @@ class Site(TypedDict):
 
 class PaymentOnBill(TypedDict):
     payment_id: int
+    kind: str
     paid_on: str
     amount: Decimal
     voided_on: str | None
@@ -92,10 +106,23 @@ class SettledBill(TypedDict):
     last_payment_date: str | None
 
 
+class LatestNote(TypedDict):
+    """What was noted of a customer; state is what has become of its promise: open, kept or broken."""
+
+    customer_note_id: int
+    noted_on: str
+    noted_by: str
+    note: str | None
+    promised_until: str | None
+    promised_amount: Decimal | None
+    state: str | None
+
+
 class Account(TypedDict):
     """What a customer has and owes. Days inside lists are ISO text.
 
-    unpaid_bills begin with the one due first; paid_bills are the LATEST_PAID latest of paid_bill_count, latest first.
+    unpaid_bills begin with the one due first; paid_bills are the LATEST_PAID latest of paid_bill_count, latest first,
+    and notes the LATEST_NOTES latest of note_count. promise is as in the late list.
     """
 
     customer_id: int
@@ -113,6 +140,9 @@ class Account(TypedDict):
     paid_bill_count: int
     amount_due: Decimal
     credit: Decimal
+    promise: Promise | None
+    notes: list[LatestNote]
+    note_count: int
 
 
 class Ages(TypedDict):
@@ -143,15 +173,22 @@ class RecurringRevenue(TypedDict):
 
 
 class MonthlyRevenue(TypedDict):
-    """Billed by the month it is for, or by date of issue; collected by date of payment, voids left out."""
+    """Billed by the month it is for, or by date of issue; the others by their day. What was changed, deleted or voided
+    later lowers the month in which it was.
+    """
 
     month: date
     billed: Decimal
+    credited: Decimal
+    written_off: Decimal
     collected: Decimal
+    refunded: Decimal
 
 
 class StatementEntry(TypedDict):
-    """kind is bill, payment or void; the amounts of payments are negative; only bills have items."""
+    """kind is bill, adjustment or deletion of a bill, payment, credit note, write-off, refund or void; amounts say what
+    they add to what is owed; only bills have items, those that they were issued with.
+    """
 
     day: str
     kind: str
@@ -205,6 +242,15 @@ MEANT = {
         WHERE coalesce(is_meant, false) AND coalesce(amount, 0) > 0
     """,
 }
+# The promise that matters of the customer who stands in the row of that name: the open one that ends first, else the
+# broken one that ended last.
+PROMISE_OF = """
+    SELECT json_build_object('amount', promised_amount::numeric(12,2), 'until', promised_until, 'state', state)
+    FROM promises
+    WHERE promises.customer_id = {}.customer_id AND state <> 'kept'
+    ORDER BY state DESC, CASE state WHEN 'open' THEN promised_until END, promised_until DESC, customer_note_id DESC
+    LIMIT 1
+"""
 AGES = """
     coalesce(sum(amount) FILTER (WHERE days <= 0), 0)               AS not_due,
     coalesce(sum(amount) FILTER (WHERE days BETWEEN 1 AND 30), 0)   AS days_30,
@@ -333,10 +379,13 @@ def _late_customers(cur: Cursor, asked: _Asked) -> None:
                coalesce(%(as_of)s::date, CURRENT_DATE) - oldest_due_date AS days_late,
                (SELECT max(paid_on)
                 FROM payments
-                WHERE payments.customer_id = page.customer_id
+                WHERE payments.customer_id = page.customer_id AND kind = 'payment'
                   AND CASE WHEN %(as_of)s::date < CURRENT_DATE
                       THEN paid_on <= %(as_of)s AND (voided_on IS NULL OR voided_on > %(as_of)s)
-                      ELSE voided_at IS NULL END) AS last_payment_date
+                      ELSE voided_at IS NULL END) AS last_payment_date,
+               email, 'C' || customer_id AS reference,
+               CASE WHEN coalesce(%(as_of)s::date, CURRENT_DATE) = CURRENT_DATE
+               THEN ({PROMISE_OF.format("page")}) END AS promise
         FROM page
         JOIN customers USING (customer_id)
         ORDER BY place, customer_id
@@ -378,7 +427,7 @@ def _accounts(
     cur: Cursor, customer_id: int | None, after: int, limit: int | None, closed: bool
 ) -> None:
     cur.execute(
-        """
+        f"""
         SELECT customer.customer_id, customer.name, customer.phone_number, customer.email, customer.closed_on,
                customer.erased_on, customer.merged_into, customer.created_at::date AS customer_since,
                coalesce(site.locations, '[]')          AS locations,
@@ -387,11 +436,17 @@ def _accounts(
                coalesce(paid.bills, '[]')              AS paid_bills,
                (SELECT count(*)
                 FROM billing
-                WHERE billing.customer_id = customer.customer_id AND amount_due = 0) AS paid_bill_count,
+                WHERE billing.customer_id = customer.customer_id AND amount_due = 0
+                  AND cancelled_on IS NULL) AS paid_bill_count,
                coalesce(unpaid.amount_due, 0)          AS amount_due,
                coalesce((SELECT credit
                          FROM customer_credit
-                         WHERE customer_credit.customer_id = customer.customer_id), 0) AS credit
+                         WHERE customer_credit.customer_id = customer.customer_id), 0) AS credit,
+               ({PROMISE_OF.format("customer")}) AS promise,
+               coalesce(noted.notes, '[]')             AS notes,
+               (SELECT count(*)
+                FROM customer_notes
+                WHERE customer_notes.customer_id = customer.customer_id) AS note_count
         FROM customers AS customer
         CROSS JOIN LATERAL (
             SELECT json_agg(json_build_object(
@@ -435,12 +490,12 @@ def _accounts(
                        'amount_due', amount_due::numeric(12,2), 'days_late', days_late, 'today', CURRENT_DATE,
                        'payments', (
                            SELECT coalesce(json_agg(json_build_object(
-                                      'payment_id', payment_id, 'paid_on', paid_on,
+                                      'payment_id', payment_id, 'kind', kind, 'paid_on', paid_on,
                                       'amount', allocation.amount::numeric(12,2), 'voided_on', voided_on
                                   ) ORDER BY paid_on, payment_id), '[]')
                            FROM payment_allocations AS allocation
                            JOIN payments USING (payment_id)
-                           WHERE allocation.billing_id = billing_status.billing_id
+                           WHERE allocation.billing_id = billing_status.billing_id AND released_on IS NULL
                        )
                    ) ORDER BY due_date, billing_id) AS bills,
                    sum(amount_due) AS amount_due
@@ -455,18 +510,35 @@ def _accounts(
             FROM (
                 SELECT *
                 FROM billing
-                WHERE billing.customer_id = customer.customer_id AND amount_due = 0
+                WHERE billing.customer_id = customer.customer_id AND amount_due = 0 AND cancelled_on IS NULL
                 ORDER BY due_date DESC, billing_id DESC
                 LIMIT %(latest)s
             ) AS latest
         ) AS paid
+        CROSS JOIN LATERAL (
+            SELECT json_agg(json_build_object(
+                       'customer_note_id', customer_note_id, 'noted_on', noted_on, 'noted_by', noted_by, 'note', note,
+                       'promised_until', promised_until, 'promised_amount', promised_amount::numeric(12,2),
+                       'state', (SELECT state
+                                 FROM promises
+                                 WHERE promises.customer_note_id = latest.customer_note_id)
+                   ) ORDER BY customer_note_id DESC) AS notes
+            FROM (
+                SELECT *
+                FROM customer_notes
+                WHERE customer_notes.customer_id = customer.customer_id
+                ORDER BY customer_note_id DESC
+                LIMIT %(latest_notes)s
+            ) AS latest
+        ) AS noted
         WHERE (%(customer_id)s::bigint IS NULL OR customer.customer_id = %(customer_id)s)
           AND customer.customer_id > %(after)s
           AND (%(customer_id)s::bigint IS NOT NULL OR closed_on IS NULL OR %(closed)s AND merged_into IS NULL)
         ORDER BY customer.customer_id
         LIMIT %(limit)s
-        """,
-        {"customer_id": customer_id, "after": after, "limit": limit, "latest": LATEST_PAID, "closed": closed},
+        """,  # noqa: S608 (PROMISE_OF holds no value)
+        {"customer_id": customer_id, "after": after, "limit": limit, "latest": LATEST_PAID,
+         "latest_notes": LATEST_NOTES, "closed": closed},
     )
 
 
@@ -569,10 +641,12 @@ def recurring_revenue() -> list[RecurringRevenue]:
 
 
 def monthly_revenue(by: str = "period") -> list[MonthlyRevenue]:
-    """Return what was billed and collected in the last 12 months, and what is billed for months ahead already.
+    """Return what was billed, credited, written off, collected and refunded in each of the last 12 months, and what is
+    billed for months ahead already.
 
     Billed is by the month that a bill run billed for, where there is one, or all of it by date of issue (by is period
-    or issue); collected by date of payment, voids left out.
+    or issue), and a line that was booked later by its own day; the others are by their day, and a void by the day of
+    that: no month that is over changes.
     """
     return fetch_all(
         """
@@ -585,19 +659,43 @@ def monthly_revenue(by: str = "period") -> list[MonthlyRevenue]:
                 SELECT CASE WHEN %(by)s = 'period' THEN coalesce(period, issued_on) ELSE issued_on END AS day,
                        amount_billed
                 FROM billing
+                UNION ALL
+                SELECT unnest(ARRAY[day, greatest(day, booked_on)]), unnest(ARRAY[-amount, amount])
+                FROM (
+                    SELECT CASE WHEN %(by)s = 'period' THEN coalesce(period, issued_on) ELSE issued_on END AS day,
+                           booked_on, amount
+                    FROM billing_items
+                    JOIN billing USING (billing_id)
+                    WHERE booked_on IS NOT NULL
+                ) AS item
             ) AS bill
             WHERE day >= (SELECT min(month) FROM year)
             GROUP BY 1
-        ), collected AS (
-            SELECT date_trunc('month', paid_on)::date AS month, sum(amount) AS amount
-            FROM payments
-            WHERE paid_on >= (SELECT min(month) FROM year) AND voided_at IS NULL
-            GROUP BY 1
+        ), moved AS (
+            SELECT date_trunc('month', day)::date AS month, kind, sum(amount) AS amount
+            FROM (
+                SELECT kind, paid_on AS day, amount FROM payments WHERE paid_on >= (SELECT min(month) FROM year)
+                UNION ALL
+                SELECT kind, greatest(voided_on, paid_on), -amount
+                FROM payments
+                WHERE voided_on IS NOT NULL AND greatest(voided_on, paid_on) >= (SELECT min(month) FROM year)
+            ) AS payment
+            GROUP BY 1, 2
+        ), by_kind AS (
+            SELECT month,
+                   sum(amount) FILTER (WHERE kind = 'credit note') AS credited,
+                   sum(amount) FILTER (WHERE kind = 'write-off')   AS written_off,
+                   sum(amount) FILTER (WHERE kind = 'payment')     AS collected,
+                   sum(amount) FILTER (WHERE kind = 'refund')      AS refunded
+            FROM moved
+            GROUP BY month
         )
-        SELECT month, coalesce(billed.amount, 0) AS billed, coalesce(collected.amount, 0) AS collected
+        SELECT month, coalesce(billed.amount, 0) AS billed, coalesce(credited, 0) AS credited,
+               coalesce(written_off, 0) AS written_off, coalesce(collected, 0) AS collected,
+               coalesce(refunded, 0) AS refunded
         FROM year
         FULL JOIN billed USING (month)
-        FULL JOIN collected USING (month)
+        FULL JOIN by_kind USING (month)
         ORDER BY month
         """,
         patient=True, by=by,
@@ -612,19 +710,35 @@ def get_statement(customer_id: int, first: date, last: date) -> Statement:
     """
     return existing("customer", customer_id, fetch_one(
         """
-        WITH entry AS (
-            SELECT issued_on AS day, 1 AS rank, 'bill' AS kind, billing_id AS record_id,
-                   description || ', due ' || due_date AS description, amount_billed AS amount
+        WITH change AS (
+            SELECT billing_id, booked_on, billing_item_id, item.description, amount
+            FROM billing
+            JOIN billing_items AS item USING (billing_id)
+            WHERE customer_id = %(customer_id)s AND booked_on IS NOT NULL
+        ), entry AS (
+            SELECT issued_on AS day, 1 AS rank, 'bill' AS kind, billing_id AS record_id, 0 AS part,
+                   description || ', due ' || due_date AS description,
+                   amount_billed - coalesce((SELECT sum(amount)
+                                             FROM change
+                                             WHERE change.billing_id = billing.billing_id), 0) AS amount
             FROM billing
             WHERE customer_id = %(customer_id)s
             UNION ALL
-            SELECT paid_on, 2, 'payment', payment_id,
-                   concat_ws(', ', method, reference), -amount
+            SELECT booked_on, 2, CASE description WHEN 'Deleted' THEN 'deletion' ELSE 'adjustment' END, billing_id,
+                   billing_item_id,
+                   'of bill ' || billing_id
+                   || CASE WHEN description IN ('Deleted', 'Adjustment') THEN '' ELSE ', ' || description END,
+                   amount
+            FROM change
+            UNION ALL
+            SELECT paid_on, 3, kind, payment_id, 0,
+                   coalesce(reason, concat_ws(', ', method, reference)),
+                   CASE kind WHEN 'refund' THEN amount ELSE -amount END
             FROM payments
             WHERE customer_id = %(customer_id)s
             UNION ALL
-            SELECT greatest(voided_on, paid_on), 3, 'void', payment_id,
-                   'of payment ' || payment_id, amount
+            SELECT greatest(voided_on, paid_on), 4, 'void', payment_id, 0,
+                   'of ' || kind || ' ' || payment_id, CASE kind WHEN 'refund' THEN -amount ELSE amount END
             FROM payments
             WHERE customer_id = %(customer_id)s AND voided_on IS NOT NULL
         )
@@ -638,8 +752,9 @@ def get_statement(customer_id: int, first: date, last: date) -> Statement:
                                                                        'amount', item.amount::numeric(12,2))
                                                      ORDER BY billing_item_id)
                                      FROM billing_items AS item
-                                     WHERE entry.kind = 'bill' AND item.billing_id = entry.record_id)
-                       ) ORDER BY day, rank, record_id), '[]')
+                                     WHERE entry.kind = 'bill' AND item.billing_id = entry.record_id
+                                       AND booked_on IS NULL)
+                       ) ORDER BY day, rank, record_id, part), '[]')
                 FROM entry
                 WHERE day BETWEEN %(first)s AND until)                             AS entries
         FROM customers

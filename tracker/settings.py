@@ -4,8 +4,11 @@ from __future__ import annotations
 import functools
 import os
 import re
+from decimal import Decimal
 from pathlib import Path
+from typing import NamedTuple
 
+from tracker import fields
 from tracker.errors import Unavailable
 
 BACKUPS = "backups"  # the folder of them in the data folder
@@ -16,6 +19,13 @@ installed = False  # whether this is the installed command isp-tracker, and not 
 def command(words: str) -> str:
     """Return what is typed to run a command of the program, such as upgrade."""
     return f"isp-tracker {words}" if installed else f"python main.py {words}"
+
+
+class LateFee(NamedTuple):
+    """What a bill costs that is so many days late."""
+
+    amount: Decimal
+    after_days: int
 
 
 def _env_path() -> Path | None:
@@ -97,3 +107,17 @@ def country_code() -> str:
     if not re.fullmatch(r"(\+?[1-9][0-9]{0,2})?", code, re.ASCII):
         raise Unavailable("COUNTRY_CODE must be a country's telephone code, such as 44.")
     return code.lstrip("+")
+
+
+def late_fee() -> LateFee | None:
+    """Return the late fee of LATE_FEE and LATE_FEE_AFTER_DAYS; None when both are unset."""
+    amount, days = get("LATE_FEE"), get("LATE_FEE_AFTER_DAYS")
+    if not amount and not days:
+        return None
+    try:
+        if not re.fullmatch("[1-9][0-9]{0,2}", days, re.ASCII):
+            raise ValueError
+        return LateFee(fields.positive_amount(amount), int(days))
+    except ValueError:
+        raise Unavailable("LATE_FEE must be an amount such as 5.00, and LATE_FEE_AFTER_DAYS a whole number of days "
+                          "from 1 to 999: set both, or neither.") from None

@@ -45,6 +45,14 @@ def show_days_late(value: int) -> str:
     return str(value) if value else ""
 
 
+def show_promise(promise: Any) -> str:
+    """Say what a customer has promised to pay, or has not kept of that; nothing where there is no promise."""
+    if not promise:
+        return ""
+    what = "promised" if promise["state"] == "open" else "broken promise of"
+    return f"{what} {show_amount(promise['amount'])} until {promise['until']}"
+
+
 def plural(count: int, noun: str) -> str:
     """Count a noun: 1 location, 2 locations."""
     return f"{count} {noun}" if count == 1 or noun == "equipment" else f"{count} {noun}s"

@@ -25,7 +25,7 @@ KEYS = {
 
 
 KEYS_AS_JSON = json.dumps(KEYS)
-DETAILS = ("billing_items", "payment_allocations")  # which go with their bills and payments
+DETAILS = ("billing_items", "payment_allocations", "equipment_moves")  # which go with their bills, payments, devices
 
 
 class Change(TypedDict):
@@ -171,6 +171,8 @@ def _records_of(cur: Cursor, customer_id: int) -> list[tuple[str, int]]:
         UNION
         SELECT 'payments', payment_id FROM payments WHERE customer_id = %(customer_id)s
         UNION
+        SELECT 'customer_notes', customer_note_id FROM customer_notes WHERE customer_id = %(customer_id)s
+        UNION
         SELECT table_name, (line ->> (%(keys)s::jsonb ->> table_name))::bigint
         FROM trail
         {DELETED_LINES}
@@ -178,7 +180,8 @@ def _records_of(cur: Cursor, customer_id: int) -> list[tuple[str, int]]:
           AND (parent_ids @> %(customer_id)s::bigint OR parent_ids && %(of_sites)s::int8multirange)
           AND (table_name IN ('services', 'equipment')
                AND (line ->> 'location_id')::bigint = ANY (%(sites)s::bigint[])
-               OR table_name IN ('billing', 'payments') AND (line ->> 'customer_id')::bigint = %(customer_id)s)
+               OR table_name IN ('billing', 'payments', 'customer_notes')
+               AND (line ->> 'customer_id')::bigint = %(customer_id)s)
         UNION
         SELECT table_name, record_id
         FROM trail
@@ -204,6 +207,9 @@ RECORD = f"""
             WHEN 'equipment' THEN (SELECT to_jsonb(equipment) FROM equipment WHERE equipment_id = record_id)
             WHEN 'billing' THEN (SELECT to_jsonb(billing) FROM billing WHERE billing_id = record_id)
             WHEN 'payments' THEN (SELECT to_jsonb(payments) FROM payments WHERE payment_id = record_id)
+            WHEN 'customer_notes' THEN (SELECT to_jsonb(customer_notes)
+                                        FROM customer_notes
+                                        WHERE customer_note_id = record_id)
         END,
         (SELECT (array_agg(line ORDER BY gone.trail_id DESC))[1]
          FROM (SELECT trail_id, kind, old
@@ -289,7 +295,8 @@ CHANGES = """
 class Wanted(NamedTuple):
     """Which changes are meant: by day, person, kind and table, each None for all.
 
-    Without details those of bill lines and of what payments pay are left out, which go with their bills and payments.
+    Without details those of bill lines, of what payments pay and of where devices went are left out: they go with their
+    bills, payments and devices.
     """
 
     first: date | None = None
@@ -403,7 +410,7 @@ def obstacles(deletion: Deletion) -> list[Obstacle]:
         UNION
         SELECT 'location', (line ->> 'location_id')::bigint, name, NULL
         FROM lost
-        WHERE name IN ('services', 'equipment')
+        WHERE name IN ('services', 'equipment') AND line ->> 'location_id' IS NOT NULL
           AND NOT EXISTS (SELECT FROM locations WHERE location_id = (line ->> 'location_id')::bigint)
           AND line -> 'location_id' NOT IN (SELECT line -> 'location_id' FROM lost WHERE name = 'locations')
         UNION
@@ -425,12 +432,14 @@ def obstacles(deletion: Deletion) -> list[Obstacle]:
         WHERE lost.name = 'billing'
         UNION
         SELECT 'serial', holder.equipment_id, lost.line ->> 'serial_number',
-               to_jsonb(holder) || jsonb_build_object('address', address, 'name', customers.name)
+               to_jsonb(holder) || jsonb_build_object(
+                   'address', address, 'name', customers.name,
+                   'place', CASE WHEN holder.retired_on IS NULL THEN 'in stock' ELSE 'written off' END)
         FROM lost
         JOIN equipment AS holder ON serial_key(holder.serial_number) = serial_key(lost.line ->> 'serial_number')
                                 AND serial_repeat = (lost.line ->> 'serial_repeat')::integer
-        JOIN locations USING (location_id)
-        JOIN customers USING (customer_id)
+        LEFT JOIN locations USING (location_id)
+        LEFT JOIN customers USING (customer_id)
         WHERE lost.name = 'equipment'
         ORDER BY kind, record_id
         """,

@@ -89,29 +89,41 @@ def _wrong_bills(cur: Cursor) -> list[str]:
     cur.execute(
         """
         WITH paid AS (
-            SELECT billing_id, sum(allocation.amount) AS amount, max(paid_on) AS last_date
+            SELECT billing_id, sum(allocation.amount) AS amount,
+                   max(paid_on) FILTER (WHERE kind = 'payment') AS last_date,
+                   max(coalesce(made_on, paid_on)) AS last_day
             FROM payment_allocations AS allocation
             JOIN payments USING (payment_id)
-            WHERE voided_at IS NULL
+            WHERE voided_at IS NULL AND released_on IS NULL AND billing_id IS NOT NULL
             GROUP BY billing_id
         )
         SELECT billing_id, amount_billed, amount_paid, amount_due, last_payment_date,
-               coalesce(paid.amount, 0) AS allocated, paid.last_date
+               coalesce(paid.amount, 0) AS allocated, paid.last_date, settled_on,
+               nullif(paid.last_day, paid.last_date) AS last_day
         FROM billing
         LEFT JOIN paid USING (billing_id)
         WHERE amount_paid <> coalesce(paid.amount, 0)
            OR last_payment_date IS DISTINCT FROM paid.last_date
+           OR settled_on IS DISTINCT FROM nullif(paid.last_day, paid.last_date)
            OR amount_due IS DISTINCT FROM amount_billed - amount_paid
            OR amount_due < 0
         ORDER BY billing_id
         """
     )
-    return [
-        f"Bill {row['billing_id']}: it says {row['amount_paid']:.2f} paid, last on {row['last_payment_date']}, and "
-        f"{row['amount_due']:.2f} due of {row['amount_billed']:.2f}; its payments come to {row['allocated']:.2f}, "
-        f"last on {row['last_date']}."
-        for row in cur
-    ]
+    findings = []
+    for row in cur:
+        said = row["amount_paid"], row["last_payment_date"], row["amount_due"]
+        is_so = row["allocated"], row["last_date"], row["amount_billed"] - row["amount_paid"]
+        if said == is_so and row["settled_on"] != row["last_day"]:
+            findings.append(f"Bill {row['billing_id']}: it says {row['settled_on']} for its latest allocation after "
+                            f"its last payment, and that was {row['last_day']}.")
+        else:
+            findings.append(
+                f"Bill {row['billing_id']}: it says {row['amount_paid']:.2f} paid, last on {row['last_payment_date']}, "
+                f"and {row['amount_due']:.2f} due of {row['amount_billed']:.2f}; its payments come to "
+                f"{row['allocated']:.2f}, last on {row['last_date']}."
+            )
+    return findings
 
 
 def _wrong_items(cur: Cursor) -> list[str]:
@@ -134,8 +146,16 @@ def _wrong_items(cur: Cursor) -> list[str]:
 def _wrong_payments(cur: Cursor) -> list[str]:
     cur.execute(
         """
-        WITH used AS (SELECT payment_id, sum(amount) AS amount FROM payment_allocations GROUP BY payment_id)
-        SELECT payment_id, payments.amount, amount_allocated, coalesce(used.amount, 0) AS used
+        WITH used AS (
+            SELECT payment_id, sum(amount) AS amount
+            FROM (
+                SELECT payment_id, amount FROM payment_allocations WHERE released_on IS NULL
+                UNION ALL
+                SELECT refund_id, amount FROM payment_allocations WHERE refund_id IS NOT NULL AND released_on IS NULL
+            ) AS allocation
+            GROUP BY payment_id
+        )
+        SELECT payment_id, kind, payments.amount, amount_allocated, coalesce(used.amount, 0) AS used
         FROM payments
         LEFT JOIN used USING (payment_id)
         WHERE amount_allocated <> coalesce(used.amount, 0) OR coalesce(used.amount, 0) > payments.amount
@@ -143,8 +163,91 @@ def _wrong_payments(cur: Cursor) -> list[str]:
         """
     )
     return [
-        f"Payment {row['payment_id']}: it is over {row['amount']:.2f} and says {row['amount_allocated']:.2f} of it was "
-        f"used; its allocations come to {row['used']:.2f}."
+        f"{row['kind'].capitalize()} {row['payment_id']}: it is over {row['amount']:.2f} and says "
+        f"{row['amount_allocated']:.2f} of it was used; its allocations come to {row['used']:.2f}."
+        for row in cur
+    ]
+
+
+def _wrong_refunds(cur: Cursor) -> list[str]:
+    """Find refunds that are not all taken from what can be given back, and write-offs that are not all on bills."""
+    cur.execute(
+        """
+        SELECT payment_id, kind, amount, amount_allocated
+        FROM payments
+        WHERE kind IN ('refund', 'write-off') AND voided_at IS NULL AND amount_allocated <> amount
+        ORDER BY payment_id
+        """
+    )
+    findings = [
+        f"{row['kind'].capitalize()} {row['payment_id']}: it is over {row['amount']:.2f}, and only "
+        f"{row['amount_allocated']:.2f} of it {'came from' if row['kind'] == 'refund' else 'went to'} anything."
+        for row in cur
+    ]
+    cur.execute(
+        """
+        SELECT payment_allocation_id, refund_id, source.payment_id, source.kind,
+               refund.kind <> 'refund' AS is_none, refund.voided_at IS NOT NULL AS is_void
+        FROM payment_allocations
+        JOIN payments AS refund ON refund.payment_id = refund_id
+        JOIN payments AS source ON source.payment_id = payment_allocations.payment_id
+        WHERE released_on IS NULL
+          AND (refund.kind <> 'refund' OR refund.voided_at IS NOT NULL OR source.voided_at IS NOT NULL
+               OR source.kind IN ('refund', 'write-off'))
+        ORDER BY payment_allocation_id
+        """
+    )
+    return findings + [
+        f"Allocation {row['payment_allocation_id']}: {row['kind']} {row['payment_id']} cannot go into refund "
+        f"{row['refund_id']}{', which is none' if row['is_none'] else ', which is void' if row['is_void'] else ''}."
+        for row in cur
+    ]
+
+
+def _wrong_days(cur: Cursor) -> list[str]:
+    """Find deleted bills that something still pays, and what was changed before it was there."""
+    cur.execute(
+        """
+        SELECT billing_id, issued_on, cancelled_on
+        FROM billing
+        WHERE cancelled_on IS NOT NULL
+          AND (cancelled_on < issued_on OR amount_billed <> 0 OR EXISTS (
+                  SELECT FROM payment_allocations AS allocation
+                  WHERE allocation.billing_id = billing.billing_id AND released_on IS NULL))
+        ORDER BY billing_id
+        """
+    )
+    findings = [
+        f"Bill {row['billing_id']}: it was issued on {row['issued_on']} and deleted on {row['cancelled_on']}, and "
+        "something still pays it, or it is over something."
+        for row in cur
+    ]
+    cur.execute(
+        """
+        SELECT billing_item_id, billing_id, booked_on, issued_on
+        FROM billing_items
+        JOIN billing USING (billing_id)
+        WHERE booked_on < issued_on
+        ORDER BY billing_item_id
+        """
+    )
+    findings += [
+        f"Bill {row['billing_id']}: it was issued on {row['issued_on']}, and its line {row['billing_item_id']} was "
+        f"booked on {row['booked_on']}, before that."
+        for row in cur
+    ]
+    cur.execute(
+        """
+        SELECT payment_allocation_id, released_on, coalesce(made_on, paid_on) AS made_on
+        FROM payment_allocations
+        JOIN payments USING (payment_id)
+        WHERE released_on < made_on
+        ORDER BY payment_allocation_id
+        """
+    )
+    return findings + [
+        f"Allocation {row['payment_allocation_id']}: it counts from {row['made_on']}, and was released on "
+        f"{row['released_on']}, before that."
         for row in cur
     ]
 
@@ -160,9 +263,24 @@ def _wrong_owners(cur: Cursor) -> list[str]:
         ORDER BY payment_allocation_id
         """
     )
-    return [
+    findings = [
         f"Allocation {row['payment_allocation_id']}: payment {row['payment_id']} pays bill {row['billing_id']} of "
         "another customer."
+        for row in cur
+    ]
+    cur.execute(
+        """
+        SELECT payment_allocation_id, source.payment_id, refund_id
+        FROM payment_allocations
+        JOIN payments AS source USING (payment_id)
+        JOIN payments AS refund ON refund.payment_id = refund_id
+        WHERE source.customer_id <> refund.customer_id
+        ORDER BY payment_allocation_id
+        """
+    )
+    return findings + [
+        f"Allocation {row['payment_allocation_id']}: payment {row['payment_id']} was given back by refund "
+        f"{row['refund_id']}, of another customer."
         for row in cur
     ]
 
@@ -208,6 +326,8 @@ CHECKS: dict[str, Callable[[Cursor], list[str]]] = {
     "bills": _wrong_bills,
     "bills' lines": _wrong_items,
     "payments": _wrong_payments,
+    "refunds and write-offs": _wrong_refunds,
+    "bills that were changed": _wrong_days,
     "whose payments pay whose bills": _wrong_owners,
     "credit": _idle_credit,
     "the reports' totals": _wrong_totals,

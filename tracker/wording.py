@@ -24,9 +24,10 @@ NAMES = {
 }
 LABELS = {
     "service_name": "name", "equipment_name": "name", "amount_billed": "amount", "services.cost": "monthly cost",
-    "equipment.cost": "worth", "email": "e-mail",
+    "equipment.cost": "worth", "location_id": "location", "retired_on": "written off on", "email": "e-mail",
 }
-AMOUNTS = ("cost", "amount", "amount_billed", "amount_paid", "amount_allocated", "amount_left", "amount_due")
+AMOUNTS = ("cost", "amount", "amount_billed", "amount_paid", "amount_allocated", "amount_left", "amount_due",
+           "promised_amount")
 COLUMNS = ("name", "phone_number", "email", "address", "service_name", "equipment_name", "serial_number", "cost",
            "description", "amount_billed", "due_date")  # as forms ask for them; the trail has no order
 FOLLOWS = ("serial_repeat", "voided_on", "void_reason")  # from a change that the line tells
@@ -43,7 +44,8 @@ def noun(table: str, count: int = 1) -> str:
 def record_name(table: str, record_id: object, record: Row | None) -> str:
     """Return a record as sentences name it: service 12, Fibre 100."""
     if record and table == "payments":
-        return f"payment {record_id}, {show_amount(money(record['amount']))} on {record['paid_on']}"
+        return (f"{record.get('kind', 'payment')} {record_id}, {show_amount(money(record['amount']))} "
+                f"on {record['paid_on']}")
     name = record and record.get(NAMES.get(table, ""))
     return f"{noun(table)} {record_id}, {name}" if name else f"{noun(table)} {record_id}"
 
@@ -96,12 +98,13 @@ def of_what(table: str, record: Row) -> str:
     if table == "customers":
         return ""
     return (f", of customer {record['customer_id']}" if "customer_id" in record else
-            f", at location {record['location_id']}" if "location_id" in record else "")
+            f", at location {record['location_id']}" if record.get("location_id") else "")
 
 
 def device(row: Row) -> str:
     """Return equipment as sentences name it, with where it is and whose."""
-    return f"equipment {row['equipment_id']}, {row['equipment_name']}, at {row['address']}, of {row['name']}"
+    where = f"at {row['address']}, of {row['name']}" if row["address"] else row["place"]
+    return f"equipment {row['equipment_id']}, {row['equipment_name']}, {where}"
 
 
 def what_was_done(change: Row, name: str) -> str:
@@ -142,3 +145,16 @@ def values(change: Row) -> list[tuple[str, str | None, str | None]]:
 def is_derived(column: str) -> bool:
     """Tell what follows from another column, and is nothing to tell."""
     return column == "serial_repeat" or column.endswith("_folded")
+
+
+def how_paid(row: Mapping[str, Any]) -> str:
+    """Say what a payment is, or by which method money came or went: cash; credit note; refund, cash."""
+    if row["kind"] == "payment":
+        return str(row["method"])
+    return f"refund, {row['method']}" if row["kind"] == "refund" else str(row["kind"])
+
+
+def payment_name(row: Mapping[str, Any]) -> str:
+    """Name a payment, credit note, write-off or refund, with what it was for or how it came: payment 5, 10.00 on …"""
+    return (f"{row['kind']} {row['payment_id']}, {show_amount(row['amount'])} on {row['paid_on']}, "
+            f"{row['reason'] or row['method']}, of {row['name']}")

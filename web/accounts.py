@@ -204,7 +204,8 @@ def update_location(location_id: Id, given: LocationChange) -> Any:
 
 @router.post("/locations/{location_id}/services", status_code=201, response_model=shape(database.ServiceRow))
 def add_service(location_id: Id, new: NewService) -> Any:
-    service_id = database.add_service(location_id, new.service_name, new.cost)
+    """Subscribe a location to a service, from today on."""
+    service_id = database.add_service(location_id, new.service_name, new.cost, database.today())
     return {"service_id": service_id, "location_id": location_id, **new.model_dump()}
 
 

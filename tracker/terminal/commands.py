@@ -5,14 +5,14 @@ import argparse
 import functools
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import database
-from tracker import access, bill_run, demo, errors, fields, prices, reports, settings, text, trail
+from tracker import access, bill_run, demo, errors, fields, late_fees, prices, reports, settings, stock, text, trail
 from tracker.terminal import backups, history, paging, people, prompts, screens, tables
 from tracker.terminal.progress import Progress, during
 from tracker.terminal.prompts import confirm, say
@@ -57,12 +57,17 @@ def parser(version: str, run_menus: Command, serve: Command) -> argparse.Argumen
                   "recurring revenue by service; billed and collected by month")
     revenue.add_argument("--by", choices=("period", "issue"), default="period",
                          help="bills in the month they are for, else in that of their issue")
+    equipment = add("equipment-report", equipment_report_command,
+                    "what the equipment of each name is worth, at customers and in stock")
+    equipment.add_argument("--model", metavar="NAME", help="who has the equipment of this name, instead")
+    add_format(equipment)
     statement = add("statement", statement_command, "one customer's bills and payments over a span of days")
     statement.add_argument("customer_id", type=argument(fields.row_id), metavar="CUSTOMER_ID")
     statement.add_argument("--from", dest="first", type=day, metavar="DATE", required=True)
     statement.add_argument("--to", dest="last", type=day, metavar="DATE", help="today, unless given")
     add_bill_run(add("bill", bill_command, "bill every customer with services for a month, once"))
     add_price_change(add("change-price", change_price_command, "change what a service costs for all who have it"))
+    add_late_fees(add("late-fees", late_fees_command, "charge the late fee for each bill that is late for long, once"))
     add_import(add("import", import_command, "add customers with sites, services and equipment from a CSV file"))
     add_export(add("export", export_command, "write accounts, bills, payments or late customers as CSV"))
     add_wanted(add("changes", changes_command, "who changed what, newest first"))
@@ -126,6 +131,11 @@ def add_price_change(command: argparse.ArgumentParser) -> None:
                          help="change prices of their own, too: those that are not the usual one of today")
     command.add_argument("--dry-run", action="store_true", help="show what would change, and stop")
     command.add_argument("--yes", action="store_true", help="change without asking for the new total")
+
+
+def add_late_fees(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--dry-run", action="store_true", help="show what would be charged, and stop")
+    command.add_argument("--yes", action="store_true", help="charge without asking for the total")
 
 
 def add_import(command: argparse.ArgumentParser) -> None:
@@ -256,8 +266,11 @@ def write(form: str, rows: Iterable[Row], columns: list[tables.Column]) -> None:
 def late_report_command(arguments: argparse.Namespace) -> int:
     if arguments.format == "table":
         show_late()
+    elif arguments.format == "csv":
+        write("csv", ({**row, "promise": text.show_promise(row["promise"]) or None}
+                      for row in reports.stream_late_customers()), screens.LATE)
     else:
-        write(arguments.format, reports.stream_late_customers(), screens.LATE)
+        write("json", reports.stream_late_customers(), screens.LATE)
     return 0
 
 
@@ -344,6 +357,48 @@ def show_revenue(by: str = "period") -> None:
     """Show revenue, bills by the month they are for, or by date of issue."""
     recurring, months = during("Adding up", lambda: (reports.recurring_revenue(), reports.monthly_revenue(by)))
     paging.show_lines(screens.revenue_lines(recurring, months, by))
+
+
+@database.reporting()
+def equipment_report_command(arguments: argparse.Namespace) -> int:
+    if arguments.format == "table":
+        if arguments.model is None:
+            show_models()
+        else:
+            show_model(arguments.model)
+    elif arguments.model is None:
+        write(arguments.format, stock.models(), screens.MODELS)
+    else:
+        write(arguments.format, stock.stream_of_model(arguments.model), screens.EQUIPMENT)
+    return 0
+
+
+@database.reporting()
+def show_models(opens: Callable[[Row], object] | None = None) -> None:
+    """Show what the devices of each name are worth, and on a terminal who has them; there opens is as in show_late."""
+    def open_model(row: Row) -> bool:
+        show_model(row["equipment_name"], opens)
+        return True
+
+    models = during("Adding up", stock.models)
+    if not models:
+        print("No equipment.")
+        return
+    rows: list[Row] = [{"number": i, **model} for i, model in enumerate(models, 1)]
+    paging.browse(
+        [numbers("#", "number"), *screens.MODELS], lambda after, limit: rows[after:after + limit],
+        lambda row: row["number"], 0, str(len(rows)), total_row=screens.models_total(models), opens=open_model,
+    )
+
+
+@database.reporting()
+def show_model(equipment_name: str, opens: Callable[[Row], object] | None = None) -> None:
+    """Show who has devices of a name, a page at a time on a terminal."""
+    paging.browse(
+        screens.EQUIPMENT, lambda after, limit: stock.list_of_model(equipment_name, after, limit),
+        lambda row: row["equipment_id"], 0, str(stock.count_of_model(equipment_name)),
+        stream=lambda: stock.stream_of_model(equipment_name), opens=opens,
+    )
 
 
 @database.reporting()
@@ -448,7 +503,7 @@ def change_price_command(arguments: argparse.Namespace) -> int:
     preview = show_price_change(change, today)
     if arguments.dry_run or not preview["changing"]:
         return 0
-    if not arguments.yes and not confirm_price_change(preview):
+    if not arguments.yes and not confirm_price_change(preview, price_lists(change, preview)):
         return 1
     make_price_change(change, None if arguments.yes else preview)
     return 0
@@ -462,9 +517,28 @@ def show_price_change(change: prices.Change, today: date) -> prices.Preview:
     return preview
 
 
-def confirm_price_change(preview: prices.Preview) -> bool:
+def price_lists(change: prices.Change, preview: prices.Preview) -> dict[str, Callable[[], None]]:
+    """Say which lists of a preview a person may look at, and return what shows each, by the number to type."""
+    lists = [("those that change", preview["changing"], prices.list_changing),
+             ("prices of their own", preview["own"], prices.list_own)]
+    numbered = {str(number): one for number, one in enumerate((one for one in lists if one[1]), 1)}
+    if numbered and prompts.attended():
+        say(f"To look at a list, type its number: "
+            f"{', '.join(f'{digit} {what}' for digit, (what, _, _) in numbered.items())}.")
+        return {digit: functools.partial(show_prices, change, count, fetch)
+                for digit, (_, count, fetch) in numbered.items()}
+    return {}
+
+
+def show_prices(
+    change: prices.Change, count: int, fetch: Callable[[prices.Change, int, int], Sequence[Row]]
+) -> None:
+    paging.browse(screens.PRICED, functools.partial(fetch, change), lambda row: row["service_id"], 0, str(count))
+
+
+def confirm_price_change(preview: prices.Preview, lists: Mapping[str, Callable[[], object]]) -> bool:
     total = text.show_amount(preview["total_after"])
-    if confirm(f"Type the new monthly total, {total}, to change the price:", total):
+    if confirm(f"Type the new monthly total, {total}, to change the price:", total, lists):
         return True
     prompts.complain("That is not the total; nothing was changed.")
     return False
@@ -475,6 +549,49 @@ def make_price_change(change: prices.Change, seen: prices.Preview | None) -> Non
     done = during("Changing", lambda: prices.change_price(change, seen))
     say(f"Changed {text.plural(done['changing'], 'service')} to {text.show_amount(change.cost)} from "
         f"{change.from_day}; {text.show_amount(done['total_after'])} a month.")
+
+
+def late_fees_command(arguments: argparse.Namespace) -> int:
+    if not arguments.dry_run:
+        check_may_change()
+    preview = preview_late_fees()
+    if arguments.dry_run:
+        return 0
+    if not arguments.yes and not confirm_late_fees(preview):
+        return 1
+    charge_late_fees(None if arguments.yes else preview["total"])
+    return 0
+
+
+def preview_late_fees() -> late_fees.Preview:
+    fee = late_fees.in_force()
+    preview = during("Looking for late bills", late_fees.preview)
+    for line in screens.late_fee_lines(fee, preview):
+        say(line)
+    return preview
+
+
+def confirm_late_fees(preview: late_fees.Preview) -> bool:
+    """Ask for the total to be typed, and show the bills on demand; there is nothing to ask where there are none."""
+    if not preview["bills"]:
+        return True
+    total = text.show_amount(preview["total"])
+    answers = fields.choice({total: total, "list": "list", "no": "no"}, f"Type {total} in full, list or no.")
+    while (answer := prompts.ask(f"Type the total, {total}, to charge it, or list", answers, shown="no")) == "list":
+        paging.browse(screens.LATE_BILLS, late_fees.list_charged, lambda row: row["billing_id"], 0,
+                      str(preview["bills"]))
+    if answer == total:
+        return True
+    prompts.complain("That is not the total; nobody was charged.")
+    return False
+
+
+def charge_late_fees(total: Decimal | None) -> None:
+    """Charge the late fees, with the total that was agreed to, if one was, and say what was done."""
+    result = during("Charging", lambda: late_fees.run(total))
+    credit = f", {text.show_amount(result['from_credit'])} paid from credit" if result["from_credit"] else ""
+    say(f"Created {text.plural(result['created'], 'late fee')} for {text.plural(result['customers'], 'customer')}; "
+        f"{text.show_amount(result['total'])} billed, due {result['due_date']}{credit}.")
 
 
 def verify_command(arguments: argparse.Namespace) -> int:

@@ -54,7 +54,7 @@ def view(
     also is a word that shows another list.
     """
     while True:
-        answer = ask_for(kind, "all", also)
+        answer = ask_for(kind, "all", instead=also)
         if show_also and answer and answer.casefold() == also:
             show_also()
             return
@@ -289,6 +289,46 @@ def ask_aim(bills: list[UnpaidBill]) -> int | None:
     return ask("Bill ID", fields.choice(ids), shown="oldest due first")
 
 
+def at_most(most: Decimal, what: str) -> Callable[[str], Decimal]:
+    """Make a parser of an amount up to what there is."""
+    def parse(answer: str) -> Decimal:
+        amount = fields.positive_amount(answer)
+        if amount > most:
+            raise ValueError(f"Only {text.show_amount(most)} {what}.")
+        return amount
+
+    return parse
+
+
+def ask_source(customer_id: int, credit: Decimal) -> Payment | None:
+    """Show the latest payments, and ask which of them is given back; where there is credit, Enter takes that."""
+    rows = [row for row in payments.list_payments(customer_id) if row["kind"] == "payment" and not row["voided_on"]]
+    if rows:
+        print(tables.table(screens.PAYMENTS_TO_REFUND, rows))
+    if not rows and not credit:
+        raise errors.Conflict("There is no credit and no payment to give back.")
+
+    def of_customer(answer: str) -> Payment:
+        try:
+            payment = payments.get_payment(fields.row_id(answer))
+        except errors.NotFound as exc:
+            raise ValueError(str(exc)) from None
+        if (payment["customer_id"], payment["kind"], payment["voided_on"]) != (customer_id, "payment", None):
+            raise ValueError(f"Payment {payment['payment_id']} is none of this customer's that counts.")
+        if not most_to_give_back(payment):
+            raise ValueError(f"Payment {payment['payment_id']} was given back already.")
+        return payment
+
+    if credit:
+        return ask("Payment ID to give back", of_customer, shown="credit")
+    return ask("Payment ID to give back", of_customer)
+
+
+def most_to_give_back(payment: Payment) -> Decimal:
+    """Return what of a payment has not been given back yet."""
+    return payment["amount"] - sum((refund["amount"] for refund in payment["refunds"]), Decimal(0))
+
+
 def confirm_odd_payment(customer_id: int, paid: Decimal, paid_on: date) -> bool:
     """Ask again about what is likely a slip; True goes on."""
     doubts = payments.slips(customer_id, paid, paid_on)
@@ -316,10 +356,14 @@ def save_payment(
     entry_key: UUID,
     billing_id: int | None = None,
 ) -> Payment:
-    """Record a payment; when the reply is lost, look it up by its entry key, which can never pay twice."""
-    save = functools.partial(
+    """Record a payment as save_once does."""
+    return save_once(entry_key, functools.partial(
         payments.record_payment, customer_id, amount, paid_on, method, reference, entry_key, billing_id
-    )
+    ))
+
+
+def save_once(entry_key: UUID, save: Callable[[], Payment]) -> Payment:
+    """Record money; when the reply is lost, look it up by its entry key, which can never be used twice."""
     try:
         return save()
     except errors.OutcomeUnknown:
@@ -341,7 +385,7 @@ def look_up_saved_payment(entry_key: UUID) -> Payment | None:
             if time.monotonic() > patient_until:
                 break
             time.sleep(1)
-    raise errors.Unavailable("The server is away, and whether this payment was saved is unknown: "
+    raise errors.Unavailable("The server is away, and whether this was saved is unknown: "
                              "look at View payments before you enter it again.")
 
 

@@ -286,9 +286,7 @@ def bring_back(deletion: Deletion) -> bool:
 
 
 def _serial(obstacle: trail.Obstacle) -> str:
-    holder = obstacle.holder or {}
-    return (f"Serial number {obstacle.what} is now that of equipment {obstacle.record_id}, "
-            f"{holder.get('equipment_name')}, at {holder.get('address')}, of {holder.get('name')}.")
+    return f"Serial number {obstacle.what} is now that of {wording.device(obstacle.holder or {})}."
 
 
 OBSTACLES: dict[str, Callable[[trail.Obstacle], str]] = {

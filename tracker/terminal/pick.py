@@ -76,6 +76,11 @@ EQUIPMENT = Kind(
     wording.device,
     of_customer(database.list_equipment),
 )
+STOCKED = Kind(
+    "equipment in stock", "equipment", "equipment_id",
+    database.get_equipment, functools.partial(database.find_equipment, in_stock=True), screens.STOCK_HITS,
+    wording.device,
+)
 BILL = Kind(
     "bill", "billing", "billing_id",
     database.get_bill, database.find_bills, screens.BILLS,
@@ -86,8 +91,7 @@ BILL = Kind(
 PAYMENT = Kind(
     "payment", "payments", "payment_id",
     payments.get_payment, payments.find_payments, screens.PAYMENT_HITS,
-    lambda row: f"payment {row['payment_id']}, {text.show_amount(row['amount'])} on {row['paid_on']}, {row['method']}, "
-                f"of {row['name']}",
+    wording.payment_name,
     lambda customer: [
         {**row, "name": customer["name"]}
         for row in payments.list_payments(customer["customer_id"], limit=database.MOST_COUNTED)
@@ -102,14 +106,24 @@ def pick(kind: Kind[Record]) -> Record:
             return say_record(kind, row)
 
 
+def pick_or(kind: Kind[Record], word: str) -> Record | None:
+    """Ask for a record as pick does, or for a word, which is None."""
+    while True:
+        answer = ask_for(kind, instead=word)
+        if answer.casefold() == word:
+            return None
+        if row := look_up(kind, answer):
+            return say_record(kind, row)
+
+
 @overload
-def ask_for(kind: Kind[Record]) -> str: ...
+def ask_for(kind: Kind[Record], *, instead: str = "") -> str: ...
 @overload
-def ask_for(kind: Kind[Record], shown: str, also: str = "") -> str | None: ...
-def ask_for(kind: Kind[Record], shown: str | None = None, also: str = "") -> str | None:
+def ask_for(kind: Kind[Record], shown: str, *, instead: str = "") -> str | None: ...
+def ask_for(kind: Kind[Record], shown: str | None = None, *, instead: str = "") -> str | None:
     """Ask for a record; 0 and q leave, and so does Enter alone, unless shown says what else that does.
 
-    also is a word that may be answered besides.
+    instead is a word that may be answered, too.
 
     Piped, they are rather values that a script did not have, and what follows them is no choice from a menu.
     """
@@ -120,7 +134,7 @@ def ask_for(kind: Kind[Record], shown: str | None = None, also: str = "") -> str
             raise ValueError("Enter an ID, or part of a name, phone number, address or serial number.")
         return fields.text(300)(answer)
 
-    label = f"{kind.noun.capitalize()} (ID or search{f', or {also}' if also else ''})"
+    label = f"{kind.noun.capitalize()} (ID or search{f', or {instead}' if instead else ''})"
     return ask(label, parse) if shown is None else ask(label, parse, shown=shown)
 
 
@@ -132,7 +146,7 @@ def look_up(kind: Kind[Record], answer: str) -> Record | None:
     if fields.is_id(answer) and not answer.startswith("0"):
         return _by_number(kind, answer)
     noun, _, number = answer.casefold().partition(" ")
-    if noun == kind.noun and (row := _existing(kind, number)):
+    if noun == kind.noun.partition(" ")[0] and (row := _existing(kind, number)):
         return row
     if noun == "customer" and kind.of_customer and (customer := _existing(CUSTOMER, number)):
         return _choose_hit(kind, answer, among(kind.of_customer(customer)))

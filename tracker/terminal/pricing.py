@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import database
 from tracker import errors, fields, prices, text
-from tracker.prices import Change, Plan, Preview
+from tracker.prices import Change, Plan
 from tracker.terminal import commands, menus, prompts, screens
-from tracker.terminal.paging import LEAVE, browse
+from tracker.terminal.paging import LEAVE
 from tracker.terminal.pick import Kind, among, pick_hit
 from tracker.terminal.prompts import ask, confirm, say
 from tracker.terminal.tables import Row
@@ -73,12 +73,12 @@ def change_price() -> None:
     from_day = ask("From", fields.day_from(today), shown=str(next_month), default=next_month)
     change = Change(plan["service_name"], cost, from_day)
     preview = commands.show_price_change(change, today)
-    if prompts.attended():
-        look_through(change, preview)
-    if preview["own"] and confirm("Type yes to change prices of their own, too:"):
+    lists = commands.price_lists(change, preview)
+    if preview["own"] and confirm("Type yes to change prices of their own, too:", lists=lists):
         change = change._replace(all_prices=True)
         preview = commands.show_price_change(change, today)
-    if preview["changing"] and commands.confirm_price_change(preview):
+        lists = commands.price_lists(change, preview)
+    if preview["changing"] and commands.confirm_price_change(preview, lists):
         commands.make_price_change(change, preview)
 
 
@@ -106,16 +106,3 @@ def part_of_name(answer: str) -> str:
     if answer.casefold() in LEAVE and prompts.attended():
         raise errors.Left
     return fields.text(100)(answer)
-
-
-def look_through(change: Change, preview: Preview) -> None:
-    """Offer the lists of whom a change is for, and of those whom it is not, until they are left."""
-    lists = {"1": (preview["changing"], prices.list_changing, "1 those that change"),
-             "2": (preview["own"], prices.list_own, "2 prices of their own")}
-    offered = {digit: entry for digit, entry in lists.items() if entry[0]}
-    if not offered:
-        return
-    question = f"List ({', '.join(hint for _, _, hint in offered.values())})"
-    while digit := ask(question, fields.choice({digit: digit for digit in offered}), shown="go on"):
-        count, list_all, _ = offered[digit]
-        browse(screens.PRICED, functools.partial(list_all, change), lambda row: row["service_id"], 0, str(count))

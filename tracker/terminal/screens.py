@@ -8,16 +8,18 @@ from decimal import Decimal
 from typing import Any
 
 from database import ComingPrice, Server, Upgrade
-from tracker import settings
+from tracker import late_fees, settings
 from tracker.accounts import Closing, Standing
 from tracker.backup import Kept, Noted
 from tracker.bill_run import Preview
+from tracker.notes import Note
 from tracker.payments import Payment
 from tracker.prices import Change
 from tracker.prices import Preview as PricePreview
 from tracker.reports import (
     Account,
     AgedTotal,
+    LatestNote,
     LateTotal,
     MonthlyRevenue,
     OpenBill,
@@ -26,6 +28,8 @@ from tracker.reports import (
     Site,
     Statement,
 )
+from tracker.settings import LateFee
+from tracker.stock import Model, PlaceOfDevice, StockTotal
 from tracker.terminal import tables
 from tracker.terminal.tables import (
     BOLD,
@@ -39,12 +43,14 @@ from tracker.terminal.tables import (
     days_late,
     indented,
     numbers,
+    promises,
     spread,
     styled,
     words,
 )
-from tracker.text import clean, plural, show_amount, show_size
+from tracker.text import clean, plural, show_amount, show_promise, show_size
 from tracker.verify import Checked
+from tracker.wording import how_paid
 
 BAR = 24
 ENTRY = 20  # how wide a statement's entries must be to stand beside their amounts
@@ -80,7 +86,14 @@ PLANS = [words("Service", "service_name"), numbers("Services", "services"), amou
 PRICED = [numbers("ID", "service_id"), amounts("Today", "cost"), words("Address", "address"), words("Customer", "name")]
 EQUIPMENT = [
     numbers("ID", "equipment_id"), words("Equipment", "equipment_name"), codes("Serial number", "serial_number"),
-    amounts("Worth", "cost", spare=1), words("Address", "address"), words("Customer", "name"),
+    amounts("Worth", "cost", spare=1), words("Address", "place"), words("Customer", "name"),
+]
+STOCK_HITS = [column for column in EQUIPMENT if column.key not in ("place", "name")]
+STOCK = [*STOCK_HITS, dates("Since", "since")]
+MODELS = [
+    words("Equipment", "equipment_name"), numbers("At customers", "at_customers"),
+    amounts("Worth", "worth_at_customers"), numbers("In stock", "in_stock"), amounts("Worth", "worth_in_stock"),
+    numbers("In all", "devices"), amounts("Worth", "worth"),
 ]
 BILLS = [
     numbers("ID", "billing_id"), words("Customer", "name"), words("Description", "description"),
@@ -89,25 +102,38 @@ BILLS = [
 ]
 BILL_FIELDS = [
     *BILLS, amounts("Paid", "amount_paid"), dates("Last payment", "last_payment_date"), dates("Issued", "issued_on"),
+    dates("Deleted", "cancelled_on"),
 ]
 UNPAID_BILLS = [column for column in BILLS if column.key != "name"]
+BILLS_OF_CUSTOMER = [*UNPAID_BILLS, dates("Deleted", "cancelled_on")]
 LATE = [
     numbers("ID", "customer_id"), words("Customer", "name"), codes("Phone number", "phone_number"), CLOSED,
     amounts("Late", "amount_late"), dates("Oldest due", "oldest_due_date"), days_late("Days", spare=2),
-    dates("Last paid", "last_payment_date", spare=1),
+    dates("Last paid", "last_payment_date", spare=1), promises("Promise"),
+]
+NOTES = [
+    numbers("ID", "customer_note_id"), dates("Day", "noted_on"), words("Who", "noted_by"), words("Note", "note"),
+    codes("Promise", "promised"),
+]
+LATE_BILLS = [
+    numbers("ID", "billing_id"), words("Customer", "name"), words("Description", "description"),
+    dates("Due", "due_date"), days_late("Late"), amounts("To pay", "amount_due"),
 ]
 AGING = [
     numbers("ID", "customer_id"), words("Customer", "name"), amounts("Current", "not_due"), amounts("1-30", "days_30"),
     amounts("31-60", "days_60"), amounts("61-90", "days_90"), amounts("Over 90", "older"), amounts("Total", "total"),
 ]
+METHOD = words("Method", "method", how_paid)
+REFERENCE = words("Reference", "reference", lambda row: row["reference"] or row["reason"])
 PAYMENTS = [
     numbers("ID", "payment_id"), dates("Paid on", "paid_on"), amounts("Amount", "amount"),
-    words("Method", "method"), words("Reference", "reference"), amounts("Credit", "amount_left"),
+    METHOD, REFERENCE, amounts("Credit", "amount_left"),
     dates("Void since", "voided_on"), words("Because", "void_reason"),
 ]
+PAYMENTS_TO_REFUND = [column for column in PAYMENTS if column.key not in ("voided_on", "void_reason")]
 PAYMENT_HITS = [
     numbers("ID", "payment_id"), words("Customer", "name"), dates("Paid on", "paid_on"), amounts("Amount", "amount"),
-    words("Method", "method"), words("Reference", "reference"), dates("Void since", "voided_on"),
+    METHOD, REFERENCE, dates("Void since", "voided_on"),
 ]
 SAME_PAYMENTS = [column for column in PAYMENT_HITS if column.key not in ("name", "voided_on")]
 REFERRED_PAYMENTS = [column for column in PAYMENT_HITS if column.key != "voided_on"]
@@ -123,6 +149,11 @@ PREVIEW_LINES = [
 ]
 PAUSES = [numbers("ID", "service_pause_id"), dates("First day", "first_day"), dates("Last day", "last_day")]
 RECURRING = [words("Service", "service_name"), numbers("Services", "services"), amounts("Monthly", "monthly")]
+LOWERED = [
+    tables.Column("Month", "month", lambda month: f"{month:%Y-%m}"), amounts("Billed", "billed"),
+    amounts("Credited", "credited"), amounts("Written off", "written_off"), amounts("Collected", "collected"),
+    amounts("Refunded", "refunded"),
+]
 RECORD_KEYS = [
     "customer_id", "name", "phone_number", "record", "record_id", "description", "amount", "serial_number", "due_date",
     "amount_due",
@@ -138,6 +169,7 @@ def account_lines(row: Account) -> Iterator[str]:
         yield "  No locations."
     yield from _unpaid_bills(row["unpaid_bills"])
     yield from _paid_bills(row["paid_bills"], row["paid_bill_count"])
+    yield from _latest_notes(row["notes"], row["note_count"])
 
 
 def account_head(row: Account) -> Iterator[str]:
@@ -151,6 +183,10 @@ def account_head(row: Account) -> Iterator[str]:
         yield from map(bold, indented(f"Closed {row['closed_on']}{erased}", 2))
     yield from map(bold, indented(f"Monthly total {show_amount(row['monthly_total'])}, to pay "
                                   f"{show_amount(row['amount_due'])}, credit {show_amount(row['credit'])}", 2))
+    if row["promise"]:
+        style = OVERDUE if row["promise"]["state"] == "broken" else None
+        said = show_promise(row["promise"])
+        yield from (styled(line, style) for line in indented(f"{said[0].upper()}{said[1:]}", 2))
 
 
 def closing_lines(closing: Closing, last_day: date, due_date: date) -> Iterator[str]:
@@ -221,7 +257,8 @@ def _why(bill: OpenBill) -> Iterator[str]:
                         6)
     for payment in bill["payments"]:
         void = f", void since {payment['voided_on']}" if payment["voided_on"] else ""
-        paid = f"Payment {payment['payment_id']} on {payment['paid_on']}: {show_amount(payment['amount'])}{void}."
+        paid = (f"{payment['kind'].capitalize()} {payment['payment_id']} on {payment['paid_on']}: "
+                f"{show_amount(payment['amount'])}{void}.")
         for line in indented(paid, 6):
             yield line[:6] + styled(line[6:], STRUCK if void else None)
     if not bill["payments"]:
@@ -237,6 +274,29 @@ def _paid_bills(bills: list[SettledBill], count: int) -> Iterator[str]:
         yield from spread(_bill_name(bill), paid, 4)
     if count > len(bills):
         yield f"    and {count - len(bills)} earlier"
+
+
+def _latest_notes(notes: list[LatestNote], count: int) -> Iterator[str]:
+    if not notes:
+        return
+    yield f"  {bold('Notes')}"
+    for note in notes:
+        yield from indented(note_line(note), 4)
+    if count > len(notes):
+        yield f"    and {count - len(notes)} earlier"
+
+
+def note_line(note: Note | LatestNote) -> str:
+    """Return a note as a line: the day, who, what was said, what was promised and what has become of that."""
+    promise = f"promised {promised(note)}" if note["promised_until"] else None
+    said = "; ".join(filter(None, [note["note"], promise]))
+    return clean(f"{note['noted_on']} {note['noted_by']}: {said}")
+
+
+def promised(note: Note | LatestNote) -> str:
+    if note["promised_until"] is None:
+        return ""
+    return f"{show_amount(note['promised_amount'])} until {note['promised_until']}, {note['state']}"
 
 
 def account_records(accounts: Iterable[Account]) -> Iterator[Row]:
@@ -295,10 +355,36 @@ def upgrade_lines(server: Server, plan: Upgrade) -> Iterator[str]:
         yield "No copy is made of a database on a server: have a backup."
 
 
+def place_lines(places: list[PlaceOfDevice]) -> Iterator[str]:
+    """Yield where a device is and was, from when to when, and who put it there."""
+    yield bold("Places")
+    for place in places:
+        since, until = place["since"], place["until"]
+        days = f"{since} to {until}: " if since and until else f"since {since}: " if since else (
+            f"until {until}: " if until else "")
+        by = f", by {place['person']}" if place["person"] else ""
+        yield from indented(clean(f"{days}{place['place']}{by}"), 2)
+
+
+def stock_footer(total: StockTotal) -> str:
+    return f"{plural(total['devices'], 'device')} in stock, worth {show_amount(total['worth'])}."
+
+
+def models_total(rows: list[Model]) -> Row:
+    """Shape the sums of all models as the last row of their report."""
+    keys = [column.key for column in MODELS[1:]]
+    return {"number": None, "equipment_name": "Total",
+            **{key: sum(row[key] for row in rows) for key in keys}}  # type: ignore[literal-required]
+
+
 def payment_lines(payment: Payment) -> Iterator[str]:
-    """Yield which bills a payment paid, and what is left of it as credit."""
+    """Yield which bills a payment paid, what was given back of it, and what is left as credit; what a refund is of."""
     for bill in payment["bills"]:
         yield from spread(clean(f"Bill {bill['billing_id']}  {bill['description']}"), show_amount(bill["amount"]), 2)
+    for other in payment["refunds"]:
+        what = f"{other['kind'].capitalize()} {other['payment_id']} on {other['paid_on']}"
+        yield from spread(f"Of {what[0].lower()}{what[1:]}" if payment["kind"] == "refund" else what,
+                          show_amount(other["amount"]), 2)
     if payment["amount_left"]:
         yield from spread("Credit", show_amount(payment["amount_left"]), 2)
 
@@ -368,6 +454,16 @@ def price_change_lines(change: Change, today: date, preview: PricePreview) -> It
         yield f"Mind the day: {change.from_day} is past, so the next bill run bills what that makes of days billed."
 
 
+def late_fee_lines(fee: LateFee, preview: late_fees.Preview) -> Iterator[str]:
+    """Yield what a run of late fees would do."""
+    yield (f"A fee of {show_amount(fee.amount)} for each bill that is {plural(fee.after_days, 'day')} late or more, "
+           "once.")
+    yield (f"{plural(preview['bills'], 'bill')} of {plural(preview['customers'], 'customer')}, "
+           f"{show_amount(preview['total'])} in total, due {preview['due_date']}.")
+    if preview["promised"]:
+        yield f"Left out, since they have promised to pay: {plural(preview['promised'], 'customer')}."
+
+
 def odd_due_date(due_date: date, today: date) -> str | None:
     """Say how far off a due date is that is likely a slip of the year or month."""
     if abs(due_date - today).days <= FAR_OFF:
@@ -380,7 +476,9 @@ REVENUE_BY = {"period": "the month they are for", "issue": "date of issue"}
 
 
 def revenue_lines(recurring: list[RecurringRevenue], months: list[MonthlyRevenue], by: str = "period") -> Iterator[str]:
-    """Yield recurring revenue by service, and each month's billed and collected amounts with a bar."""
+    """Yield recurring revenue by service, and each month's billed and collected amounts with a bar; and where there was
+    any, what was credited, written off and refunded.
+    """
     other = "issue" if by == "period" else "period"
     total = {"service_name": "Total", "services": sum(row["services"] for row in recurring),
              "monthly": sum((row["monthly"] for row in recurring), Decimal(0))}
@@ -397,12 +495,16 @@ def revenue_lines(recurring: list[RecurringRevenue], months: list[MonthlyRevenue
         billed, collected = show_amount(row["billed"]).rjust(room), show_amount(row["collected"]).rjust(room)
         yield f"{row['month']:%Y-%m}  {billed}  {_bar('=', row['billed'] / scale, bar)}".rstrip()
         yield f"         {collected}  {_bar('#', row['collected'] / scale, bar)}".rstrip()
+    if any(row["credited"] or row["written_off"] or row["refunded"] for row in months):
+        yield ""
+        yield from map(bold, indented("Credited, written off and refunded"))
+        yield from tables.table(LOWERED, months).split("\n")
 
 
 def _bar(sign: str, share: Decimal, whole: int) -> str:
-    """Draw a share as a bar; anything above nothing shows at least one sign."""
+    """Draw a share as a bar; anything above nothing shows at least one sign, and what is below nothing none."""
     length = round(whole * share)
-    return sign * max(length, 1 if share else 0)
+    return sign * max(length, 1 if share > 0 else 0)
 
 
 def statement_lines(statement: Statement, first: date, last: date) -> Iterator[str]:
@@ -416,8 +518,8 @@ def statement_lines(statement: Statement, first: date, last: date) -> Iterator[s
     for entry in statement["entries"]:
         balance += entry["amount"]
         what = f"{entry['kind'].capitalize()} {entry['record_id']}, {entry['description']}"
-        if entry["kind"] == "void":
-            what = f"Void {entry['description']}"
+        if entry["kind"] in ("void", "adjustment", "deletion"):
+            what = f"{entry['kind'].capitalize()} {entry['description']}"
         yield from lines(entry["day"], clean(what), show_amount(entry["amount"]), balance)
         for item in entry["items"] or []:
             yield from indented(clean(f"{item['description']}: {show_amount(item['amount'])}"), 14)

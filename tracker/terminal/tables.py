@@ -29,7 +29,8 @@ class Column(NamedTuple):
     """One column of a table: its header, the row's value as text, and how it behaves on a narrow screen.
 
     whole columns are never shortened; those with a rank in spare are left out where room is scarce, 1 first; those that
-    are seldom filled, where no row fills them.
+    are seldom filled, where no row fills them; of says what of the row is shown, where that is not the value of the key
+    alone.
     """
 
     header: str
@@ -39,16 +40,20 @@ class Column(NamedTuple):
     whole: bool = True
     spare: int = 0
     style: Style | None = None
+    of: Callable[[Row], Any] | None = None
     seldom: bool = False
+
+    def cell(self, row: Row) -> str:
+        return self.show(self.of(row) if self.of else row[self.key])
 
 
 def numbers(header: str, key: str) -> Column:
     return Column(header, key, clean, right=True)
 
 
-def words(header: str, key: str) -> Column:
+def words(header: str, key: str, of: Callable[[Row], Any] | None = None) -> Column:
     """Make a column of texts that can be shortened: names, addresses, descriptions."""
-    return Column(header, key, clean, whole=False)
+    return Column(header, key, clean, whole=False, of=of)
 
 
 def codes(header: str, key: str, spare: int = 0) -> Column:
@@ -66,6 +71,17 @@ def dates(header: str, key: str, spare: int = 0) -> Column:
 
 def days_late(header: str, spare: int = 0) -> Column:
     return Column(header, "days_late", show_days_late, right=True, spare=spare, style=OVERDUE)
+
+
+def promises(header: str) -> Column:
+    """Make a column of promises to pay, as narrow as can be: without the year, which is this one or the next."""
+    def show(promise: Any) -> str:
+        if not promise:
+            return ""
+        what = f"{show_amount(promise['amount'])} until" if promise["state"] == "open" else "broken"
+        return f"{what} {promise['until'][5:]}"
+
+    return Column(header, "promise", show)
 
 
 def terminal_size() -> tuple[int, int]:
@@ -117,7 +133,7 @@ def lay_out(
     """Return the lines above a table's rows, and the lines of each row."""
     columns = [column for column in columns if not column.seldom or any(row[column.key] for row in rows)]
     columns = _told_apart(columns, rows)
-    cells = {column.key: [column.show(row[column.key]) for row in rows] for column in columns}
+    cells = {column.key: [column.cell(row) for row in rows] for column in columns}
     screen = screen_width()
     lines = _arranged(columns, cells, screen) if screen else [columns]
     margins = ["", *[" " * INDENT] * (len(lines) - 1)]
@@ -147,7 +163,7 @@ def _told_apart(columns: list[Column], rows: list[Row]) -> list[Column]:
 def read_alike(columns: list[Column], rows: Iterable[Row]) -> bool:
     """Say whether two rows of a table would read the same, so that it needs their IDs."""
     rows = list(rows)
-    shown = [tuple(column.show(row[column.key]) for column in _told_apart(columns, rows)) for row in rows]
+    shown = [tuple(column.cell(row) for column in _told_apart(columns, rows)) for row in rows]
     return len(set(shown)) < len(shown)
 
 
@@ -299,7 +315,7 @@ def field_lines(columns: list[Column], row: Row) -> Iterator[str]:
     """Yield a record as lines, one for each column, and more where its value is longer than the screen is wide."""
     room = max(len(column.header) for column in columns) + 2
     for column in columns:
-        value = column.show(row[column.key])
+        value = column.cell(row)
         screen = screen_width()
         for number, line in enumerate(wrap(value, screen - room) if screen else [value]):
             yield f"{'' if number else column.header:<{room}}{styled(line, column.style)}".rstrip()

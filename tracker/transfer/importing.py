@@ -248,11 +248,13 @@ def _reject_serials_elsewhere(cur: Cursor) -> dict[int, str]:
     cur.execute(
         """
         WITH held AS MATERIALIZED (
-            SELECT import_lines.line, min(equipment.equipment_id) AS equipment_id, min(location_id) AS location_id
+            SELECT import_lines.line, min(equipment.equipment_id) AS equipment_id,
+                   coalesce(' at location ' || min(location_id),
+                            CASE WHEN min(retired_on) IS NULL THEN ' in stock' ELSE ', written off,' END) AS place
             FROM import_lines
             JOIN import_people USING (customer_id, name, phone_number)
             JOIN equipment ON serial_key(equipment.serial_number) = serial_key(import_lines.serial_number)
-            JOIN locations USING (location_id)
+            LEFT JOIN locations USING (location_id)
             LEFT JOIN import_stored
               ON import_stored.person = import_people.person AND import_stored.customer_id = locations.customer_id
             GROUP BY import_lines.line
@@ -261,11 +263,11 @@ def _reject_serials_elsewhere(cur: Cursor) -> dict[int, str]:
         DELETE FROM import_lines
         USING held
         WHERE held.line = import_lines.line
-        RETURNING held.line, held.equipment_id, held.location_id
+        RETURNING held.line, held.equipment_id, held.place
         """
     )
     return {
-        row["line"]: f"serial_number: Equipment {row['equipment_id']} at location {row['location_id']} has it."
+        row["line"]: f"serial_number: Equipment {row['equipment_id']}{row['place']} has it."
         for row in cur
     }
 

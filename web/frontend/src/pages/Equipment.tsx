@@ -14,7 +14,7 @@ const COLUMNS: Column<EquipmentHit>[] = [
     cell: (row) => clean(row.serial_number) || <span className="muted">none</span>,
   },
   { head: "Equipment", cell: (row) => row.equipment_name },
-  { head: "Address", cell: (row) => row.address },
+  { head: "Address", cell: (row) => row.place },
   { head: "Customer", spare: 1, cell: (row) => row.name },
   { head: "Worth", kind: "amount", width: 10, spare: 2, amount: (row) => row.cost },
 ];
@@ -37,7 +37,8 @@ export function Equipment() {
         asked={found}
         columns={COLUMNS}
         id={(row) => row.equipment_id}
-        link={(row) => `/customers/${row.customer_id}?equipment=${row.equipment_id}`}
+        link={(row) => (row.customer_id === null ? `/equipment/${row.equipment_id}`
+          : `/customers/${row.customer_id}?equipment=${row.equipment_id}`)}
         total={first?.more ? undefined : (first?.total ?? undefined)}
         empty={search ? "No equipment found; a part of a serial number is enough, with or without separators." :
           "No equipment yet. Add some from a customer's account."}
