@@ -247,7 +247,7 @@ def known(ada, sql):
     payments.void_payment(pay(ada, "1.00", reference="Okafor, Ada Okafor 5550199"), "not of Ada Okafor")
     bill_run.run(date(2026, 9, 1), date(2026, 9, 15))
     pay(ada, reports.get_account(ada)["amount_due"])
-    accounts.close(ada, LAST_DAY, to_stock=False)
+    accounts.close(ada, LAST_DAY, to_stock=True)
     stands = reports.get_account(ada)
     if stands["amount_due"]:
         pay(ada, stands["amount_due"])
