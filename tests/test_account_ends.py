@@ -68,6 +68,21 @@ def test_services_end_with_the_account_and_devices_are_taken_back(ada, sql):
     assert verify_books()[1] == []
 
 
+def test_the_part_month_is_billed_and_due_in_two_weeks(ada, sql):
+    sql("UPDATE services SET started_on = '2026-11-01'")
+    stands = accounts.close(ada, LAST_DAY, to_stock=False)
+    bill, = sql("SELECT * FROM billing WHERE customer_id = 1 AND description LIKE 'Final bill%'")
+    assert (bill["amount_billed"], bill["due_date"] - database.today()) == (Decimal("26.53"), timedelta(days=14))
+    assert stands == {"amount_due": Decimal("38.53"), "credit": Decimal(0)}
+
+
+def test_what_was_billed_too_much_is_credited(ada, sql):
+    bill_run.run(date(2026, 11, 1), date(2026, 11, 15))
+    stands = accounts.close(ada, LAST_DAY, to_stock=False)
+    assert stands == {"amount_due": Decimal("38.53"), "credit": Decimal(0)}
+    assert verify_books()[1] == []
+
+
 def test_devices_may_be_left(ada, sql):
     accounts.close(ada, LAST_DAY, to_stock=False)
     assert [row["location_id"] for row in sql("SELECT location_id FROM equipment")] == [1]
