@@ -1277,7 +1277,7 @@ BEGIN
                     WHEN 'equipment_moves' THEN (line ->> 'equipment_id')::bigint = ANY (devices)
                     ELSE (line ->> 'customer_id')::bigint = ANY (whose)
                 END THEN without_person(line, known, alias) ELSE line END ORDER BY place)
-                FROM jsonb_array_elements(old) WITH ORDINALITY AS row_of (line, place)
+                FROM jsonb_array_elements(CASE kind WHEN 'deleted' THEN old END) WITH ORDINALITY AS row_of (line, place)
             )
         END,
         new = without_person(new, known, alias),

@@ -450,7 +450,7 @@ def test_elements_are_taken_of_deletions_alone_whatever_is_evaluated_first(ada, 
         "SELECT prosrc AS code FROM pg_proc WHERE prosrc LIKE '%jsonb_array_elements(%' "
         "AND pronamespace = 'public'::regnamespace")
     assert all("jsonb_array_elements(CASE" in row["code"] for row in found)
-    assert len(found) == 1
+    assert len(found) == 2
     database.disconnect()
     database.connect(psycopg2.extensions.make_dsn(
         uri, options="-c enable_nestloop=off -c enable_hashjoin=off -c enable_indexscan=off -c enable_bitmapscan=off"))

@@ -266,7 +266,7 @@ def closing(walk: Walk) -> None:
     walk.shot("list-of-closed", "2", "closed")
     walk.go(ENTER)
     walk.shot("found", "2", "mill lane")
-    walk.go(ENTER)
+    walk.go("0", "0")
     walk.shot("account", "2", "5")
     walk.go("0")
     walk.shot("known", "1", "Cyd O'Hara", "555 0999", "no")
