@@ -913,5 +913,5 @@ def read_only(walk: Walk) -> None:
 
 
 WALKS = (nothing, customers, closing, locations, services, equipment, stock, bills, payments, bill_run, late_customers,
-         no_late_fee, reports, revenue, searches, accounts, paging, imports, exports, administration, last_backup, trail,
-         deletions, read_only)
+         no_late_fee, reports, revenue, searches, accounts, paging, imports, exports, administration, last_backup,
+         trail, deletions, read_only)
