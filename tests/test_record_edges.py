@@ -509,7 +509,7 @@ NOT_IN_ONE_GO = {"connect", "disconnect", "transaction", "reading", "streaming",
                  "take", "thin", "read", "refuse", "restore", "check", "login_to", "target", "close_idle", "can_undo",
                  "years_kept", "acting_as", "sign_in", "reporting", "reports_source", "remember", "news", "forget_news",
                  "viewer_of_embedded", "administrator_of_embedded", "record", "spend_on_bills", "release",
-                 "cancel_bills", "insert_equipment", "in_force"}
+                 "insert_equipment", "in_force"}
 
 
 def test_every_function_that_reads_or_writes_is_tried_again_after_a_deadlock(account, monkeypatch):

@@ -912,6 +912,6 @@ def read_only(walk: Walk) -> None:
     walk.shot("nobody", "Noor", whole=True)
 
 
-WALKS = (nothing, customers, closing, locations, services, equipment, stock, bills, payments, bill_run, late_customers,
-         no_late_fee, reports, revenue, searches, accounts, paging, imports, exports, administration, last_backup, trail,
-         deletions, read_only)
+WALKS = (nothing, customers, closing, locations, services, equipment, stock, bills, payments, bill_run,
+         late_customers, no_late_fee, reports, revenue, searches, accounts, paging, imports, exports, administration,
+         last_backup, trail, deletions, read_only)
