@@ -329,7 +329,7 @@ def services(walk: Walk) -> None:
     walk.shot("not-deleted", "4", "1", "y", "no")
     walk.shot("delete", "4", "1", "YES")
     walk.shot("delete-left", "4", "service 2", CTRL_C)
-    walk.shot("location-gone-meanwhile", "1", "location 2", "Fibre",
+    walk.shot("location-gone-meanwhile", "1", "location 2", "Cable",
               lambda: walk.sql("DELETE FROM locations WHERE location_id = 2"), "10", ENTER)
 
 
