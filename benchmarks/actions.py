@@ -42,12 +42,12 @@ class Action(NamedTuple):
 
 ACTIONS = [
     Action("add customer", "11", lambda at, n: [f"Benchmark new {n}", f"+999 123{n:06}"]),
-    Action("update customer", "13", lambda at, n: [at.customer_id, f"Benchmark again {n}", ""]),
-    Action("delete customer", "14", lambda at, n: [at.customer_id, f"Benchmark {at.customer_id}"]),
+    Action("update customer", "13", lambda at, n: [at.customer_id, f"Benchmark again {n}", "", ""]),
+    Action("delete customer", "14", lambda at, n: [at.customer_id, "yes"]),
     Action("add location", "21", lambda at, n: [at.customer_id, f"{n} New Street"]),
     Action("update location", "23", lambda at, n: [f"location {at.location_id}", f"{n} Newer Street"]),
     Action("delete location", "24", lambda at, n: [f"location {at.location_id}", "yes"]),
-    Action("add service", "31", lambda at, n: [f"location {at.location_id}", "Fibre 300", "39.90"]),
+    Action("add service", "31", lambda at, n: [f"location {at.location_id}", "Fibre 300", "39.90", ""]),
     Action("update service", "33", lambda at, n: [f"service {at.service_id}", f"Fibre {n}", "29.90"]),
     Action("delete service", "34", lambda at, n: [f"service {at.service_id}", "yes"]),
     Action("add equipment", "41",
@@ -92,7 +92,7 @@ def timed_action(conn: psycopg2.extensions.connection, action: Action, samples: 
 
 
 def make_records() -> Records:
-    """Add a customer with a site, a service, a device and a bill."""
+    """Add a customer with a site, a service and a device, and a bill of another, whom nobody could delete."""
     with database.transaction() as cur:
         cur.execute(
             """
@@ -112,9 +112,13 @@ def make_records() -> Records:
                 INSERT INTO equipment (location_id, equipment_name, cost)
                 SELECT location_id, 'Router', 89.00 FROM location
                 RETURNING equipment_id
+            ), payer AS (
+                INSERT INTO customers (name, phone_number)
+                VALUES ('Benchmark 0', '000')
+                RETURNING customer_id
             ), bill AS (
                 INSERT INTO billing (customer_id, description, due_date, amount_billed)
-                SELECT customer_id, 'Benchmark', DATE '2199-01-01', 49.00 FROM customer
+                SELECT customer_id, 'Benchmark', DATE '2199-01-01', 49.00 FROM payer
                 RETURNING billing_id
             ), item AS (
                 INSERT INTO billing_items (billing_id, description, amount)

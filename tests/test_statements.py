@@ -160,7 +160,7 @@ def test_a_lost_reply_is_looked_up_for_a_minute_however_long_each_try_takes(db, 
     clock = SlowClock()
     monkeypatch.setattr(forms, "time", clock)
     db.disconnect()
-    with pytest.raises(errors.Unavailable, match="whether this payment was saved is unknown"):
+    with pytest.raises(errors.Unavailable, match="whether this was saved is unknown: look at View payments"):
         forms.look_up_saved_payment(uuid4())
     assert clock.tries == 9
 
