@@ -11,7 +11,21 @@ import psycopg2.extras
 import pytest
 
 import database
-from tracker import backup, bill_run, credits, errors, late_fees, notes, payments, prices, reports, stock, trail, verify
+from tracker import (
+    accounts,
+    backup,
+    bill_run,
+    credits,
+    errors,
+    late_fees,
+    notes,
+    payments,
+    prices,
+    reports,
+    stock,
+    trail,
+    verify,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -446,7 +460,7 @@ CALLS = {
         "get_bill": (1,), "list_bills": (), "find_bills": ("ada",),
         "add_customer": ("Bo", "123"), "update_customer": (1, "Ada"),
         "add_location": (1, "2 Quay"), "update_location": (1, "3 Quay"), "add_service": (1, "TV", Decimal(1)),
-        "update_service": (1, "TV"), "add_equipment": (1, "TV", None, Decimal(1)), "update_equipment": (1, "TV"),
+        "update_service": (2, "Phone"), "add_equipment": (1, "TV", None, Decimal(1)), "update_equipment": (1, "TV"),
         "add_bill": (1, "Setup", Decimal(1), DAY), "update_bill": (1, "Repair"),
         "end_service": (1, TODAY), "list_pauses": (1,), "pause_service": (1, TODAY, None), "end_pause": (1, TODAY),
         "delete_pause": (1,),
@@ -461,9 +475,9 @@ CALLS = {
         "record_payment": (1, Decimal(1), DAY, "cash", None, uuid.UUID(int=2)), "void_payment": (1, "typo"),
     },
     credits: {
-        "add_credit_note": (1, Decimal(1), "outage", uuid.UUID(int=3)),
-        "write_off": (1, Decimal(1), "gone", uuid.UUID(int=4)),
-        "refund": (1, Decimal(1), DAY, "cash", None, uuid.UUID(int=5)),
+        "write_off": (1, Decimal(1), "gone", uuid.UUID(int=5)),
+        "add_credit_note": (1, Decimal(100), "outage", uuid.UUID(int=6)),
+        "refund": (1, Decimal(1), DAY, "cash", None, uuid.UUID(int=7)),
     },
     bill_run: {"preview": (MONTH,), "run": (MONTH, TODAY), "preview_undo": (MONTH,), "undo": (MONTH,),
                "latest_runs": (), "preview_accounts": (MONTH, "new"), "preview_lines": (MONTH, True),
@@ -473,7 +487,7 @@ CALLS = {
         "list_changing": (PRICE,), "list_own": (PRICE,), "change_price": (PRICE,),
     },
     verify: {"last": ()},
-    notes: {"add_note": (1, "Called."), "get_note": (1,), "list_notes": (1,), "count_notes": (1,), "delete_note": (1,)},
+    notes: {"add_note": (1, "Called."), "get_note": (1,), "list_notes": (1,), "count_notes": (1,), "delete_note": (2,)},
     backup: {"last": (), "folder": (), "kept": (), "standing": ()},
     reports: {
         "late_total": (), "late_customers": (), "get_account": (1,), "list_accounts": (), "aging": (),
@@ -486,6 +500,11 @@ CALLS = {
         "swap_for_new": (AT_LOCATION, False, "TV", None, Decimal(1)), "move": (IN_STOCK, 1),
         "write_off": (AT_LOCATION,),
     },
+    # 4 is closed already, and 5 has nothing
+    accounts: {
+        "reopen": (4,), "preview_closing": (4, TODAY), "close": (4, TODAY, True), "check_erasure": (4,), "erase": (4,),
+        "preview_merge": (1, 5), "merge": (1, 5),
+    },
     trail: {
         "history_of_customer": (1,), "history_of": ("customers", 1), "count_history_of_customer": (1,),
         "count_history_of": ("customers", 1), "changes": (trail.Wanted(),), "count_changes": (trail.Wanted(),),
@@ -494,7 +513,7 @@ CALLS = {
         "thin": (),
     },
     # last, since nothing is left to read after them
-    "deletions": {"delete_bill": (1,), "delete_service": (1,), "delete_equipment": (1,), "delete_location": (1,),
+    "deletions": {"delete_bill": (2,), "delete_service": (1,), "delete_equipment": (1,), "delete_location": (1,),
                   "delete_customer": (3,)},
     # a bill that has a late fee could not be deleted
     late_fees: {"preview": (), "list_charged": (), "run": (), "last_day": (), "preview_undo": (TODAY,),
@@ -509,12 +528,14 @@ NOT_IN_ONE_GO = {"connect", "disconnect", "transaction", "reading", "streaming",
                  "take", "thin", "read", "refuse", "restore", "check", "login_to", "target", "close_idle", "can_undo",
                  "years_kept", "acting_as", "sign_in", "reporting", "reports_source", "remember", "news", "forget_news",
                  "viewer_of_embedded", "administrator_of_embedded", "record", "spend_on_bills", "release",
-                 "insert_equipment", "in_force"}
+                 "insert_equipment", "in_force", "why_closed", "merged", "due_date_of_last_bill"}
 
 
 def test_every_function_that_reads_or_writes_is_tried_again_after_a_deadlock(account, monkeypatch):
-    for name in ("Bo", "Cy"):
+    for name in ("Bo", "Cy", "Dee", "Eli"):
         database.add_customer(name, None)
+    accounts.close(4, TODAY, to_stock=True)
+    notes.add_note(1, "Called.")
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     monkeypatch.setenv("LATE_FEE", "5.00"), monkeypatch.setenv("LATE_FEE_AFTER_DAYS", "14")
     execute = psycopg2.extras.RealDictCursor.execute
@@ -540,7 +561,7 @@ def test_every_function_that_reads_or_writes_is_tried_again_after_a_deadlock(acc
 
 
 @pytest.mark.parametrize("module", [
-    database, payments, credits, bill_run, prices, reports, verify, stock, trail, backup, notes, late_fees,
+    database, payments, credits, bill_run, prices, reports, verify, stock, accounts, trail, backup, notes, late_fees,
 ], ids=lambda module: module.__name__)
 def test_every_function_that_reads_or_writes_is_among_those_that_are_tried(module):
     public = {

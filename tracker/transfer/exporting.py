@@ -184,7 +184,7 @@ def export_late(
     It has all that a reminder needs, for a mail merge.
     """
     columns = ["customer_id", "name", "phone_number", "amount_late", "oldest_due_date", "days_late",
-               "last_payment_date", "email", "reference", "promise"]
+               "last_payment_date", "email", "reference", "promise", "closed_on"]
     return _write_rows(file, columns, (
         {**row, "promise": text.show_promise(row["promise"]) or None}
         for row in reports.stream_late_customers(as_of, sort, search)
