@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 KINDS = {
     "customer": ("1", "12345", ["Bo Berg", "555 0100"]),
     "location": ("2", "12345", ["1", "9 Mill Lane"]),
-    "service": ("3", "12345", ["1", "Telephone", "9.50"]),
+    "service": ("3", "12345", ["1", "Telephone", "9.50", "always"]),
     "equipment": ("4", "12345", ["1", "Antenna", "S-77", "80"]),
     "bill": ("5", "23456", ["1", "Repair", "15.25", "2030-05-31"]),
 }
