@@ -127,7 +127,8 @@ def test_the_late_list_shows_promises_on_a_screen_of_80_columns(monkeypatch):
     promises = [{"amount": Decimal("50.00"), "until": "2026-12-05", "state": state} for state in ("open", "broken")]
     people = [("Ada Okafor", "+44 20 7946 0958"), (NAMES[0], "0301 555002"), ("Bo Li", None)]
     rows = [{**ROWS[0], "customer_id": 1200 + i, "name": name, "phone_number": phone, "amount_late": Decimal("1075.00"),
-             "closed_on": None, "promise": promise} for i, ((name, phone), promise) in enumerate(zip(people, [*promises, None]))]
+             "closed_on": None, "promise": promise}
+            for i, ((name, phone), promise) in enumerate(zip(people, [*promises, None]))]
     assert tables.table(screens.LATE, rows).split("\n") == [
         "  ID  Customer          Phone number         Late  Oldest due  Promise",
         "----  ----------------  ----------------  -------  ----------  -----------------",
