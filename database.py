@@ -2210,6 +2210,8 @@ def update_service(
     with transaction() as cur:
         cur.execute("SELECT FROM services WHERE service_id = %(service_id)s FOR NO KEY UPDATE",
                     {"service_id": service_id})
+        if not cur.rowcount:
+            raise NotFound("service", service_id)
         cur.execute(
             """
             UPDATE services

@@ -13,13 +13,15 @@ import pytest
 from conftest import named
 
 import database
-from tracker import access, backup, bill_run, demo, payments, reports, stock, trail, verify
+from tracker import access, backup, bill_run, demo, notes, payments, reports, stock, trail, verify
 
 pytestmark = pytest.mark.slow
 
 # As PostgreSQL writes them out. Without a column, condition or operator class, an index is useless and nothing fails.
 DEFINITIONS = {
     "customers_name_search": "ON public.customers USING gin (name_folded gin_trgm_ops)",
+    "customers_email_search":
+        "ON public.customers USING gin (lower(email) gin_trgm_ops) WHERE (email IS NOT NULL)",
     "customers_phone_key": "ON public.customers USING btree (phone_key(phone_number) text_pattern_ops)",
     "customers_phone_reversed": "ON public.customers USING btree (reverse(phone_key(phone_number)) text_pattern_ops)",
     "locations_address_search": "ON public.locations USING gin (address_folded gin_trgm_ops)",
@@ -48,6 +50,7 @@ DEFINITIONS = {
         "AND (kind = ANY (ARRAY['payment'::text, 'credit note'::text])))",
     "billing_last_payment":
         "ON public.billing USING brin (last_payment_date) WITH (pages_per_range='32')",
+    "price_changes_from_day": "ON public.price_changes USING brin (from_day) WITH (pages_per_range='32')",
     "billing_settled": "ON public.billing USING btree (settled_on) WHERE (settled_on IS NOT NULL)",
     "billing_items_booked":
         "ON public.billing_items USING btree (billing_id, booked_on) INCLUDE (amount) WHERE (booked_on IS NOT NULL)",
@@ -89,8 +92,12 @@ QUESTIONS = {
                               lambda: database.find_customers("ad"),
                               lambda: database.find_customers("kafo harbour"),
                               lambda: database.similar_customers("Ada Okafor", None)],
+    "customers_email_search": [lambda: database.find_customers("ada@example.org")],
     "services_name_search": [lambda: database.find_services("fibre"), lambda: database.find_services("fibre 100")],
     "equipment_name_search": [lambda: database.find_equipment("router"), lambda: stock.list_of_model("Router")],
+    "equipment_moves_equipment_id": [lambda: stock.places(30)],
+    "customer_notes_customer_id": [lambda: notes.list_notes(30), lambda: notes.count_notes(30)],
+    "customers_closed": [database.list_closed_customers, database.count_closed_customers],
     "equipment_in_stock": [stock.list_stock],
     "billing_description_search": [lambda: database.find_bills("setup")],
     "payments_reference": [lambda: payments.find_payments("TX-1"),
@@ -106,6 +113,7 @@ QUESTIONS = {
     "equipment_location_id": [lambda: reports.get_account(30), lambda: database.location_contents(30)],
     "billing_items_billing_id": [lambda: database.get_bill(30)],
     "service_pauses_service_id": [lambda: database.list_pauses(1)],
+    "price_changes_from_day": [lambda: bill_run.preview(database.today().replace(day=1))],
     "billing_items_first_day": [lambda: bill_run.preview(database.today().replace(day=1))],
     "billing_unpaid": [lambda: reports.late_customers(None, 20), reports.late_total, reports.aging,
                        reports.aging_total],
@@ -179,6 +187,10 @@ def provider_uri(server_uri, admin, template) -> Iterator[str]:
     conn = psycopg2.connect(named(server_uri, name))
     conn.autocommit = True
     conn.cursor().execute(PAST, {"many": 30_000})
+    conn.cursor().execute("INSERT INTO price_changes (service_id, from_day, cost_before) "
+                          "SELECT service_id, CURRENT_DATE + n, cost "
+                          "FROM services, generate_series(-1000, 20, 30) AS n ORDER BY n")
+    conn.cursor().execute("UPDATE equipment SET location_id = NULL WHERE equipment_id % 10 = 0")
     conn.cursor().execute("VACUUM ANALYZE")
     conn.close()
     yield named(server_uri, name)

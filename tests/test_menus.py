@@ -23,10 +23,11 @@ pytestmark = pytest.mark.slow
 KINDS = {
     "customer": ("1", "12345", ["Bo Berg", "555 0100"]),
     "location": ("2", "12345", ["1", "9 Mill Lane"]),
-    "service": ("3", "12345", ["1", "Telephone", "9.50"]),
+    "service": ("3", "12345", ["1", "Telephone", "9.50", "always"]),
     "equipment": ("4", "12345", ["1", "Antenna", "S-77", "80"]),
     "bill": ("5", "23456", ["1", "Repair", "15.25", "2030-05-31"]),
 }
+QUESTIONS_OF_A_CHANGE = {"customer": 3, "location": 1, "service": 2, "equipment": 3, "bill": 3}
 TABLES = {
     "customer": "customers", "location": "locations", "service": "services", "equipment": "equipment",
     "bill": "billing",
@@ -112,16 +113,16 @@ def test_view_of_nothing_says_so(kind, run):
 @pytest.mark.parametrize("kind", KINDS)
 def test_enter_keeps_what_is_there_on_update(kind, records, run, sql):
     before = sql(f"SELECT * FROM {TABLES[kind]} ORDER BY 1")
-    questions = KINDS[kind][2] if kind == "customer" else KINDS[kind][2][1:]
-    done = run(answers=lines(*entry(kind, "update"), "1", *[""] * len(questions), "0", "0"))
+    done = run(answers=lines(*entry(kind, "update"), "1", *[""] * QUESTIONS_OF_A_CHANGE[kind], "0", "0"))
     assert f"Saved {kind} 1, " in done.stdout
     assert (done.returncode, done.stderr) == (0, "")
     assert sql(f"SELECT * FROM {TABLES[kind]} ORDER BY 1") == before
 
 
 @pytest.mark.parametrize(("kind", "answers", "column", "value"), [
-    ("customer", ["Ada Obi", ""], "name", "Ada Obi"),
-    ("customer", ["", "555 0199"], "phone_number", "555 0199"),
+    ("customer", ["Ada Obi", "", ""], "name", "Ada Obi"),
+    ("customer", ["", "555 0199", ""], "phone_number", "555 0199"),
+    ("customer", ["", "", "ada@example.org"], "email", "ada@example.org"),
     ("location", ["3 Harbour Street"], "address", "3 Harbour Street"),
     ("service", ["Cable", ""], "service_name", "Cable"),
     ("service", ["", "39.90"], "cost", Decimal("39.90")),
@@ -175,37 +176,41 @@ def test_delete_counts_and_wants_yes(kind, counted, records, run, sql):
 @pytest.mark.parametrize(("name", "typed"), [
     ("Máire O’Brien‐Núñez", "máire o'brien-núñez"), ("Jürgen\u00a0Weiß", "jürgen weiss"),
 ])
-def test_a_name_with_signs_that_a_keyboard_lacks_can_be_typed_to_delete(name, typed, records, run, sql):
-    sql("UPDATE customers SET name = %s WHERE customer_id = 1", name)
-    done = run(answers=lines("1", "4", "1", typed, "0", "0"))
+def test_a_name_with_signs_that_a_keyboard_lacks_can_be_typed_to_erase(name, typed, run, sql):
+    sql("INSERT INTO customers (name) VALUES (%s)", name)
+    done = run(answers=lines("1", "6", "1", "", "yes", "8", "1", typed, "0", "0"))
     assert (done.returncode, done.stderr) == (0, "")
-    assert "Deleted customer 1, " in done.stdout
-    assert sql("SELECT 1 FROM customers WHERE customer_id = 1") == []
+    assert sql("SELECT name FROM customers") == [{"name": "Erased 1"}]
 
 
-def test_deleting_a_customer_with_bills_wants_the_name(records, run, sql):
-    account = "customer 1, Ada Okafor, +44 20 7946 0958 with 2 locations, 1 service, 1 equipment, 1 bill over 30.00"
+def test_a_customer_with_bills_is_not_deleted_but_closing_is_offered(records, run, sql):
+    before = {kind: count(sql, kind) for kind in KINDS}
     done = run(answers=lines("1", "4", "1", "yes", "0", "0"))
+    assert sentence(done.stderr) == ("Stopped at input line 3: Customer 1 has 1 bill, which stays; close the account "
+                                     "instead: Manage Customers, 6.")
+    assert {kind: count(sql, kind) for kind in KINDS} == before
+
+
+def test_deleting_a_customer_without_bills_wants_yes_and_counts_what_goes(records, run, sql):
+    sql("DELETE FROM billing")
+    account = "customer 1, Ada Okafor, +44 20 7946 0958 with 2 locations, 1 service, 1 equipment"
+    done = run(answers=lines("1", "4", "1", "ada okafor"))
     assert f"This deletes {account}." in done.stdout
-    assert sentence(done.stderr) == "Stopped at input line 4: Type Ada Okafor in full, or no."
-    done = run(answers=lines("1", "4", "1", "ada okafor", "0", "0"))
+    assert sentence(done.stderr) == "Stopped at input line 4: Type yes in full, or no."
+    done = run(answers=lines("1", "4", "1", "yes", "0", "0"))
     assert f"Deleted {account}." in done.stdout
+    assert (done.returncode, done.stderr) == (0, "")
     assert all(count(sql, kind) == 0 for kind in KINDS)
-
-
-def test_deleting_a_customer_without_bills_wants_yes(run, sql):
-    done = run(answers=lines("1", "1", "Ada", "123", "4", "1", "yes", "0", "0"))
-    assert "Deleted customer 1, Ada, 123." in done.stdout
-    assert count(sql, "customer") == 0
 
 
 @pytest.mark.parametrize("kind", ["customer", "location"])
 def test_a_delete_is_refused_when_more_would_go_than_was_shown(kind, records, terminal, sql):
+    sql("DELETE FROM billing")
     child = terminal()
     child.send(f"{entry(kind, 'delete')[0]}\r4\r1\r")
     child.expect_exact("to delete")
     sql("INSERT INTO services (location_id, service_name, cost) VALUES (1, 'Telephone', 5)")
-    child.send("Ada Okafor\r" if kind == "customer" else "yes\r")
+    child.send("yes\r")
     child.expect_exact("changed while you were looking; nothing was deleted.")
     assert count(sql, "service") == 2
 
@@ -249,7 +254,7 @@ def test_an_unknown_parent_gets_a_sentence_and_the_question_again(kind, records,
 
 def test_several_hits_are_picked_by_number(run, sql):
     sql("INSERT INTO customers (name, phone_number) VALUES ('Bo Berg', '123'), ('Al Berg', '456'), ('Cy', '789')")
-    done = run(answers=lines("1", "3", "berg", "2", "New name", "", "0", "0"))
+    done = run(answers=lines("1", "3", "berg", "2", "New name", "", "", "0", "0"))
     assert "Saved customer 1, New name, 123." in done.stdout
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -261,13 +266,13 @@ def test_a_number_that_is_not_listed_is_asked_for_again(terminal, sql):
     child.expect_exact("Type one of these: number picks, Enter, 0 or q back.")
     child.send("2\r")
     child.expect_exact("Name: Bo Berg")
-    child.send("\x15New name\r\r")
+    child.send("\x15New name\r\r\r")
     child.expect_exact("Saved customer 1, New name, 123.")
 
 
 def test_a_long_list_of_hits_says_that_there_are_more(run, sql):
     sql("INSERT INTO customers (name, phone_number) SELECT 'Berg ' || i, '555 0100' FROM generate_series(1, 30) AS i")
-    done = run(answers=lines("1", "3", "berg", "0", "berg 30", "", "", "0", "0"))
+    done = run(answers=lines("1", "3", "berg", "0", "berg 30", "", "", "", "0", "0"))
     assert f"Hits 1 to {database.MOST_HITS} of 30  (number picks, Enter next, 0 or q back): " in done.stdout
     assert "Saved customer 30, Berg 30, 555 0100." in done.stdout
 

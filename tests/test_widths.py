@@ -44,10 +44,16 @@ ROWS = [{
     "customer_note_id": 9_999_930 + i, "noted_on": DAY, "noted_by": f"clerk, for {name}",
     "note": f"Rang {name}, nobody.",
     "promise": {"amount": MOST, "until": "2026-12-31", "state": "open"}, "promised": f"{MOST} until 2026-12-31, broken",
+    "email": f"wilhelmina-alexandrine.{i}@featherstonehaugh-and-daughters.example.org", "closed_on": DAY,
+    "service_pause_id": 9_999_920 + i, "first_day": DAY, "last_day": DAY, "started_on": DAY, "ended_on": DAY,
+    "standing": "paused to 2026-12-31", "cancelled_on": DAY, "amount_before": MOST, "credit": MOST,
+    "kind": "refund", "reason": None, "locations": 1_000_000, "equipment": 1_000_000, "notes": 1_000_000,
+    "bills": 1_000_000, "payments": 1_000_000, "month": DAY, "billed": ALL_IN_ALL, "credited": MOST,
+    "written_off": MOST, "collected": ALL_IN_ALL, "refunded": MOST,
     "place": ADDRESS, "since": DAY, "at_customers": 1_000_000, "in_stock": 1_000_000, "devices": 2_000_000,
     "worth_at_customers": ALL_IN_ALL, "worth_in_stock": ALL_IN_ALL, "worth": ALL_IN_ALL,
 } for i, (name, phone) in enumerate(zip(NAMES, PHONES))]
-TEXTS = {"name", "address", "place", "service_name", "equipment_name", "description", "method", "reference",
+TEXTS = {"name", "email", "address", "place", "service_name", "equipment_name", "description", "method", "reference",
          "void_reason", "noted_by", "note"}
 TABLES = {name: columns for name, columns in vars(screens).items()
           if isinstance(columns, list) and all(isinstance(column, tables.Column) for column in columns)}
@@ -104,7 +110,8 @@ def test_the_late_list_gives_up_last_paid_first(monkeypatch):
     headers = []
     for width in (500, 80, 70, 40):
         monkeypatch.setattr(tables, "screen_width", lambda width=width: width)
-        head, records = tables.lay_out(screens.LATE, [{**row, "amount_late": Decimal("75.00"), "promise": None}
+        head, records = tables.lay_out(screens.LATE, [{**row, "amount_late": Decimal("75.00"), "promise": None,
+                                                       "closed_on": None}
                                                       for row in ROWS])
         headers.append((" ".join(" ".join(head[:-1]).split()), len(records[0])))
     assert headers == [
@@ -120,7 +127,8 @@ def test_the_late_list_shows_promises_on_a_screen_of_80_columns(monkeypatch):
     promises = [{"amount": Decimal("50.00"), "until": "2026-12-05", "state": state} for state in ("open", "broken")]
     people = [("Ada Okafor", "+44 20 7946 0958"), (NAMES[0], "0301 555002"), ("Bo Li", None)]
     rows = [{**ROWS[0], "customer_id": 1200 + i, "name": name, "phone_number": phone, "amount_late": Decimal("1075.00"),
-             "promise": promise} for i, ((name, phone), promise) in enumerate(zip(people, [*promises, None]))]
+             "closed_on": None, "promise": promise}
+            for i, ((name, phone), promise) in enumerate(zip(people, [*promises, None]))]
     assert tables.table(screens.LATE, rows).split("\n") == [
         "  ID  Customer          Phone number         Late  Oldest due  Promise",
         "----  ----------------  ----------------  -------  ----------  -----------------",
@@ -132,7 +140,8 @@ def test_the_late_list_shows_promises_on_a_screen_of_80_columns(monkeypatch):
 
 def test_a_long_name_gives_way_before_a_column_does(monkeypatch):
     monkeypatch.setattr(tables, "screen_width", lambda: 80)
-    row = {**ROWS[0], "phone_number": "555 0104", "amount_late": Decimal("75.00"), "days_late": 3, "promise": None}
+    row = {**ROWS[0], "phone_number": "555 0104", "amount_late": Decimal("75.00"), "days_late": 3, "promise": None,
+           "closed_on": None}
     head, (record,) = tables.lay_out(screens.LATE, [row])
     assert head[0].endswith("Last paid")
     assert "Wilhelmina-Alexa" in record[0]
@@ -172,7 +181,7 @@ def test_a_customer_in_several_rows_needs_no_id():
 
 
 def test_the_fields_of_a_record_fit(width):
-    for columns in (screens.BILL_FIELDS, screens.SERVICES, screens.EQUIPMENT):
+    for columns in (screens.BILL_FIELDS, screens.SERVICE_FIELDS, screens.EQUIPMENT):
         for row in ROWS:
             lines = list(tables.field_lines(columns, row))
             assert_fits(lines, width)
@@ -183,15 +192,19 @@ def test_the_fields_of_a_record_fit(width):
 def account(row):
     late = {"billing_id": 9_999_950, "description": row["description"], "due_date": "2026-11-30", "amount_billed": MOST,
             "amount_paid": MOST, "amount_due": MOST, "days_late": 12_345, "today": "2026-12-31",
-            "payments": [{"payment_id": 9_999_940, "paid_on": "2026-11-22", "amount": MOST,
+            "payments": [{"payment_id": 9_999_940, "kind": "credit note", "paid_on": "2026-11-22", "amount": MOST,
                           "voided_on": "2026-11-23"}]}
     site = {"location_id": 9_999_980, "address": row["address"],
-            "services": [{"service_id": 9_999_970, "service_name": row["service_name"], "cost": MOST}],
+            "services": [{"service_id": 9_999_970, "service_name": row["service_name"], "cost": MOST,
+                          "standing": row["standing"],
+                          "coming_prices": [{"cost": MOST, "from_day": "2027-01-31"},
+                                            {"cost": MOST, "from_day": "2027-02-28"}]}],
             "equipment": [{"equipment_id": 9_999_960, "equipment_name": row["equipment_name"],
                            "serial_number": row["serial_number"], "cost": MOST}]}
     paid = {"billing_id": 9_999_951, "description": row["description"], "due_date": "2026-10-30", "amount_billed": MOST,
             "last_payment_date": "2026-10-29"}
     return {"customer_id": row["customer_id"], "name": row["name"], "phone_number": row["phone_number"],
+            "email": row["email"], "closed_on": row["closed_on"], "erased_on": date(2027, 12, 31), "merged_into": None,
             "customer_since": DAY, "locations": [site], "monthly_total": MOST, "unpaid_bills": [late],
             "paid_bills": [paid], "paid_bill_count": 9, "amount_due": ALL_IN_ALL, "credit": MOST,
             "promise": row["promise"], "note_count": 9, "notes": [
@@ -206,7 +219,8 @@ def test_an_account_fits_and_cuts_nothing(row, width):
     assert_fits(lines, width)
     assert_whole([str(row["customer_id"]), row["phone_number"], row["serial_number"], str(ALL_IN_ALL), "2026-11-30",
                   "2026-12-31", "2026-11-22", "2026-11-23", "2026-10-29", "9999980", "9999970", "9999960", "9999950",
-                  "9999940", f"worth {MOST}", f"monthly {MOST}", "2026-08-30", "2026-09-30"], lines)
+                  "9999940", f"worth {MOST}", f"monthly {MOST}", "2026-08-30", "2026-09-30",
+                  "2027-01-31", "2027-02-28", "2027-12-31"], lines)
 
 
 def test_amounts_of_an_account_stand_at_one_margin(width):
@@ -232,7 +246,8 @@ def test_a_statement_fits_and_cuts_nothing(row, width):
 
 
 def test_revenue_fits_and_cuts_nothing(width):
-    months = [{"month": date(2026, month, 1), "billed": ALL_IN_ALL, "collected": MOST} for month in range(1, 13)]
+    months = [{"month": date(2026, month, 1), "billed": ALL_IN_ALL, "collected": MOST, "credited": MOST,
+               "written_off": MOST, "refunded": MOST} for month in range(1, 13)]
     lines = list(screens.revenue_lines(ROWS, months))
     assert_fits(lines, width)
     assert_whole([str(ALL_IN_ALL), str(MOST), "2026-12", str(4 * ALL_IN_ALL), "4000000"], lines)
@@ -240,9 +255,10 @@ def test_revenue_fits_and_cuts_nothing(width):
 
 def test_what_a_payment_paid_fits(width):
     bills = [{"billing_id": row["billing_id"], "description": row["description"], "amount": MOST} for row in ROWS]
-    lines = list(screens.payment_lines({"bills": bills, "amount_left": MOST}))
+    lines = list(screens.payment_lines({"kind": "payment", "bills": bills, "amount_left": MOST, "refunds": [
+        {"payment_id": 9_999_939, "kind": "refund", "paid_on": DAY, "amount": MOST}]}))
     assert_fits(lines, width)
-    assert_whole([f"Bill {row['billing_id']}" for row in ROWS] + [str(MOST)], lines)
+    assert_whole([f"Bill {row['billing_id']}" for row in ROWS] + ["Refund 9999939", str(DAY), str(MOST)], lines)
 
 
 def test_the_tables_of_an_import_fit(width, capsys, monkeypatch):
