@@ -56,6 +56,7 @@ BAR = 24
 ENTRY = 20  # how wide a statement's entries must be to stand beside their amounts
 FAR_OFF = 92
 CLOSED = dates("Closed", "closed_on")._replace(seldom=True)
+DELETED = dates("Deleted", "cancelled_on")._replace(seldom=True)
 CUSTOMERS = [
     numbers("ID", "customer_id"), words("Name", "name"), codes("Phone number", "phone_number"),
     words("E-mail", "email")._replace(spare=1, seldom=True), CLOSED,
@@ -102,18 +103,18 @@ BILLS = [
 ]
 BILL_FIELDS = [
     *BILLS, amounts("Paid", "amount_paid"), dates("Last payment", "last_payment_date"), dates("Issued", "issued_on"),
-    dates("Deleted", "cancelled_on"),
+    DELETED,
 ]
 UNPAID_BILLS = [column for column in BILLS if column.key != "name"]
-BILLS_OF_CUSTOMER = [*UNPAID_BILLS, dates("Deleted", "cancelled_on")]
+BILLS_OF_CUSTOMER = [*UNPAID_BILLS, DELETED]
 LATE = [
     numbers("ID", "customer_id"), words("Customer", "name"), codes("Phone number", "phone_number"), CLOSED,
     amounts("Late", "amount_late"), dates("Oldest due", "oldest_due_date"), days_late("Days", spare=2),
-    dates("Last paid", "last_payment_date", spare=1), promises("Promise"),
+    dates("Last paid", "last_payment_date", spare=1), promises("Promise")._replace(seldom=True),
 ]
 NOTES = [
     numbers("ID", "customer_note_id"), dates("Day", "noted_on"), words("Who", "noted_by"), words("Note", "note"),
-    codes("Promise", "promised"),
+    codes("Promise", "promised")._replace(seldom=True),
 ]
 LATE_BILLS = [
     numbers("ID", "billing_id"), words("Customer", "name"), words("Description", "description"),
