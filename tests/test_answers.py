@@ -71,8 +71,8 @@ FORMS = {
         ("1", "77", "There is no equipment 77."), ("stock", "77", "There is no location 77.")]),
     "swap": (["4", "8"], [
         ("1", "77", "There is no equipment 77."), ("written off", "gone", "Enter 1 stock"),
-        ("new", "77", "There is no equipment in stock 77."), ("Antenna", "", "Enter 1 to 100"), ("S-9", LONG, "Enter 1 to 100"),
-        ("5", "-5", "Enter an amount")]),
+        ("new", "77", "There is no equipment in stock 77."), ("Antenna", "", "Enter 1 to 100"),
+        ("S-9", LONG, "Enter 1 to 100"), ("5", "-5", "Enter an amount")]),
     "write off equipment": (["4", "9"], [
         ("1", "77", "There is no equipment 77."), ("yes", "y", "Type yes in full, or no.")]),
     "add bill": (["5", "2"], [

@@ -289,8 +289,8 @@ def test_nothing_is_shown_as_nothing():
 
 def test_the_payments_of_a_customer_fit_a_terminal(monkeypatch):
     payment = {
-        "payment_id": 12345, "kind": "payment", "paid_on": date(2026, 11, 22), "amount": Decimal("1234567.10"), "method": "direct debit",
-        "reference": "a reference of some length", "amount_left": Decimal("1234567.10"),
+        "payment_id": 12345, "kind": "payment", "paid_on": date(2026, 11, 22), "amount": Decimal("1234567.10"),
+        "method": "direct debit", "reference": "a reference of some length", "amount_left": Decimal("1234567.10"),
         "voided_on": date(2026, 11, 22),
         "void_reason": "a reason of some length",
     }
