@@ -2855,7 +2855,8 @@ def _refuse_written_off(cur: Cursor, ids: list[int]) -> None:
         {"ids": ids},
     )
     if row := cur.fetchone():
-        raise Conflict(f"Bill {row['billing_id']} was written off by write-off {row['payment_id']}; void that first.")
+        raise Conflict(f"Bill {row['billing_id']} was written off by write-off {row['payment_id']}; void that first.",
+                       "amount")
 
 
 def _void_credit_notes_of(cur: Cursor, ids: list[int]) -> None:

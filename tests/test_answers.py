@@ -17,7 +17,7 @@ import pexpect
 import pytest
 from conftest import PROJECT, environment, lines, sentence, wait_for
 
-from tracker import bill_run, payments
+from tracker import accounts, bill_run, credits, payments
 
 pytestmark = pytest.mark.slow
 
@@ -25,17 +25,27 @@ TABLES = ("customers", "locations", "services", "equipment", "billing", "payment
 LONG = "x" * 301
 # Each form: the way to it, and its answers, each with what is refused in its place and how the sentence begins.
 FORMS = {
-    "menu": (["5"], [("1", "99", "Enter a number from 0 to 12")]),
+    "menu": (["5"], [("1", "99", "Enter a number from 0 to 17")]),
     "add customer": (["1", "1"], [("Bo Berg", LONG, "Enter 1 to 200"), ("555 0100", "12", "Enter a phone")]),
     "known phone": (["1", "1", "Bo Berg", "+442079460958"], [("yes", "y", "Type yes in full, or no.")]),
     "update customer": (["1", "3"], [
-        ("1", "77", "There is no customer 77."), ("Ada Obi", LONG, "Enter 1 to 200"), ("555", "x", "Take out x")]),
+        ("1", "77", "There is no customer 77."), ("Ada Obi", LONG, "Enter 1 to 200"), ("555", "x", "Take out x"),
+        ("ada@example.com", "ada", "Enter an e-mail")]),
     "view customer": (["1", "2"], [("1", "nobody", "No customer matches nobody.")]),
     "several hits": (["1", "3", "okafor"], [
         ("1", "3", "3 is not shown here. Type one of these: number picks, "),
-        ("Ada", LONG, "Enter 1 to 200"), ("555", "x", "Take out x")]),
+        ("Ada", LONG, "Enter 1 to 200"), ("555", "x", "Take out x"), ("-", "ada", "Enter an e-mail")]),
     "delete customer": (["1", "4", "3"], [("yes", "y", "Type yes in full, or no.")]),
-    "delete customer with money": (["1", "4", "1"], [("Ada Okafor", "yes", "Type Ada Okafor in full, or no.")]),
+    "close account": (["1", "6"], [
+        ("1", "77", "There is no customer 77."), ("today", "never", "Enter a date"), ("left", "gone", "Enter stock"),
+        ("yes", "y", "Type yes in full, or no.")]),
+    "reopen account": (["1", "7"], [
+        ("3", "77", "There is no customer 77."), ("yes", "y", "Type yes in full, or no.")]),
+    "erase a person": (["1", "8"], [
+        ("3", "77", "There is no customer 77."), ("Cy Dale", "yes", "Type Cy Dale in full, or no.")]),
+    "merge": (["1", "9"], [
+        ("1", "77", "There is no customer 77."), ("2", "78", "There is no customer 78."),
+        ("yes", "y", "Type yes in full, or no.")]),
     "add location": (["2", "1"], [("1", "77", "There is no customer 77."), ("9 Mill Lane", LONG, "Enter 1 to 300")]),
     "update location": (["2", "3"], [("1", "nowhere", "No location matches"), ("9 Quay", LONG, "Enter 1 to 300")]),
     "delete location": (["2", "4"], [("1", "0", "Enter an ID, or part of"), ("yes", "ja", "Type yes in full, or no.")]),
@@ -57,6 +67,14 @@ FORMS = {
     "update equipment": (["4", "3"], [
         ("1", "77", "There is no equipment 77."), ("Antenna", LONG, "Enter 1 to 100"), ("-", LONG, "Enter 1 to 100"),
         ("5", "1e3", "Enter an amount")]),
+    "move equipment": (["4", "7"], [
+        ("1", "77", "There is no equipment 77."), ("stock", "77", "There is no location 77.")]),
+    "swap": (["4", "8"], [
+        ("1", "77", "There is no equipment 77."), ("written off", "gone", "Enter 1 stock"),
+        ("new", "77", "There is no equipment in stock 77."), ("Antenna", "", "Enter 1 to 100"),
+        ("S-9", LONG, "Enter 1 to 100"), ("5", "-5", "Enter an amount")]),
+    "write off equipment": (["4", "9"], [
+        ("1", "77", "There is no equipment 77."), ("yes", "y", "Type yes in full, or no.")]),
     "add bill": (["5", "2"], [
         ("1", "77", "There is no customer 77."), ("Repair", "", "Enter 1 to 200"), ("5", "0", "Enter an amount above"),
         ("2030-01-31", "soon", "Enter a date")]),
@@ -73,6 +91,18 @@ FORMS = {
     "bill run": (["5", "9"], [
         ("2031-01", "May", "Enter a month"), ("2031-02-15", "15", "Enter a date"), ("49.90", "49", "Type 49.90")]),
     "undo a bill run": (["5", "10"], [("2030-12", "May", "Enter a month"), ("yes", "y", "Type yes in full, or no.")]),
+    "credit note": (["5", "13"], [
+        ("1", "77", "There is no customer 77."), ("5", "0", "Enter an amount above"),
+        ("an outage", LONG, "Enter 1 to 200")]),
+    "write-off": (["5", "14"], [
+        ("1", "77", "There is no customer 77."), ("1", "77", "Enter 1 or 2"), ("5", "23.01", "Only 23.00 is owed."),
+        ("gone", LONG, "Enter 1 to 200")]),
+    "refund": (["5", "15"], [
+        ("2", "77", "There is no customer 77."), ("2", "1", "Payment 1 is none of this customer's"),
+        ("5", "7.01", "Only 7.00 of payment 2 can be given back."), ("yesterday", "2199-01-01", ""),
+        ("cash", "barter", "Enter 1 cash"), ("R-1", LONG, "Enter 1 to 100")]),
+    "note": (["Ada Okafor", "11"], [
+        ("rang", "x" * 2001, "Enter 1 to 2000"), ("+5", "yesterday", "Enter"), ("5", "0", "Enter an amount above")]),
     "aging": (["6", "2"], [("yesterday", "then", "Enter today")]),
     "statement": (["6", "4"], [
         ("1", "77", "There is no customer 77."), ("yesterday", "then", "Enter today"),
@@ -91,12 +121,12 @@ CASES = [(form, place) for form, (_, answers) in FORMS.items() for place in rang
 
 @pytest.fixture
 def books(db):
-    """Three customers; the first with one of everything, two unpaid bills and one of a bill run; two payments; a device
-    that was deleted.
+    """Three customers; the first with one of everything, two unpaid bills and one of a bill run; the last one closed;
+    two payments; a device that was deleted.
     """
     ada = db.add_customer("Ada Okafor", "+44 20 7946 0958")
     bo = db.add_customer("Bo Okafor", "555 0101")
-    db.add_customer("Cy Dale", "555 0102")
+    accounts.close(db.add_customer("Cy Dale", "555 0102"), db.today(), to_stock=False)
     location_id = db.add_location(ada, "1 Harbour Street")
     db.add_service(location_id, "Fibre", Decimal("49.90"))
     db.add_equipment(location_id, "Router", "S-1", Decimal(120))
@@ -159,14 +189,17 @@ def test_a_no_is_an_answer_and_what_follows_it_runs(answer, books, run, sql):
 @pytest.mark.parametrize(("answers", "line", "why"), [
     (["2", "1", "1", "1 Harbour Street"], 4, "This customer already has a location with that address."),
     (["4", "1", "1", "Modem", "S-1", "9"], 5, ""), (["4", "1", "1", "Modem", "s-1", "9"], 5, ""),
-    (["5", "4", "1", "Repair", "5", ""], 5, "More would be paid on the bill than was billed."),
+    (["5", "4", "1", "Repair", "5", ""], 5, "Bill 1 was written off by write-off 3; void that first."),
     (["7", "1", "/nowhere/in.csv", ""], 3, "There is no file /nowhere/in.csv."),
     (["7", "3", "/nowhere/out.csv"], 3, "/nowhere/"),
     (["5", "8", "1"], 3, "Payment 1 is void already"),
-], ids=["address", "serial", "serial otherwise", "amount", "import", "export", "void"])
+    (["1", "4", "1"], 3, "Customer 1 has 2 bills and 1 payment, which stay; close the account instead:"),
+], ids=["address", "serial", "serial otherwise", "amount", "import", "export", "void", "delete customer with money"])
 def test_what_the_program_cannot_do_ends_it_with_the_line_that_asked_for_it(answers, line, why, books, contents, run):
     if why.startswith("Payment"):
         payments.void_payment(1, "typo")
+    if why.startswith("Bill"):
+        credits.write_off(1, Decimal(23), "gone", uuid4(), 1)
     before = contents()
     done = run(answers=lines(*answers, "0", "0", "1", "1", "Intruder", "123", "0", "0"))
     assert sentence(done.stderr).startswith(f"Stopped at input line {line}: {why}")

@@ -25,8 +25,8 @@ SHOWN = st.text(st.characters(), max_size=60).map(clean)
 
 # Every way to a screen or a file that shows stored text, with answers for a database that holds one of everything.
 SCREENS = {
-    "view customer": ["1", "2", "1"], "list customers": ["1", "2", ""], "update customer": ["1", "3", "1", "", ""],
-    "delete customer": ["1", "4", "1", "no"], "add a known number": ["1", "1", "New", "+44 123", "no"],
+    "view customer": ["1", "2", "1"], "list customers": ["1", "2", ""], "update customer": ["1", "3", "1", "", "", ""],
+    "delete customer": ["1", "4", "2", "no"], "add a known number": ["1", "1", "New", "+44 123", "no"],
     "view location": ["2", "2", "1"], "list locations": ["2", "2", ""], "add location": ["2", "1", "1", "New address"],
     "update location": ["2", "3", "1", "New address"], "delete location": ["2", "4", "1", "yes"],
     "view service": ["3", "2", "1"], "list services": ["3", "2", ""], "add service": ["3", "1", "1", "New", "1", ""],
@@ -38,6 +38,14 @@ SCREENS = {
     "list bills": ["5", "3", ""], "update bill": ["5", "4", "1", "", "50", ""], "delete bill": ["5", "5", "1", "yes"],
     "find one": ["1", "2", "+44 123"], "find many": ["1", "2", "!", "1"],
     "all accounts": ["6", "1"],
+    "close account": ["1", "6", "1", "", "", "yes"], "closed customers": ["1", "6", "2", "", "", "yes", "2", "closed"],
+    "merge customers": ["1", "9", "1", "2", "yes"], "erase a person": ["1", "6", "2", "", "", "yes", "8", "2", "no"],
+    "end service": ["3", "6", "1", ""], "pause service": ["3", "7", "1", "", ""],
+    "change a price": ["3", "8", "!", "9", "", "9"],
+    "in stock": ["4", "7", "1", "stock", "6", "0"], "swap": ["4", "8", "1", "", "new", "New", "", "1"],
+    "write off a device": ["4", "9", "1", "yes"],
+    "credit note": ["5", "13", "1", "5", "An outage"], "write-off": ["5", "14", "1", "1", "", "Gone"],
+    "refund": ["5", "15", "1", "1", "", "", "", ""], "notes": ["!", "1", "13", ""],
 }
 REPORTS = [(name, form) for name in ("late-report", "account-report") for form in ("table", "csv", "json")]
 
@@ -53,6 +61,7 @@ def hostile(sql):
         INSERT INTO billing (customer_id, description, amount_billed, issued_on, due_date)
         VALUES (1, %s, 40, '2026-01-01', '2026-01-31'), (1, %s, 10, '2025-12-01', '2025-12-31');
         INSERT INTO billing_items (billing_id, description, amount) VALUES (1, %s, 40);
+        INSERT INTO customer_notes (customer_id, noted_by, note) VALUES (1, %s, %s);
         INSERT INTO payments (customer_id, amount, paid_on, reference) VALUES (1, 15, '2026-01-15', %s);
         SELECT apply_credit()
     """
@@ -70,7 +79,9 @@ def test_every_text_column_is_tried(sql, hostile):
         SELECT table_name, column_name
         FROM information_schema.columns
         WHERE table_schema = 'public' AND data_type = 'text'
-          AND table_name IN ('customers', 'locations', 'services', 'equipment', 'billing', 'billing_items')
+          AND table_name IN (
+              'customers', 'locations', 'services', 'equipment', 'billing', 'billing_items', 'customer_notes'
+          )
         """
     )
     for column in columns:
@@ -278,8 +289,8 @@ def test_nothing_is_shown_as_nothing():
 
 def test_the_payments_of_a_customer_fit_a_terminal(monkeypatch):
     payment = {
-        "payment_id": 12345, "paid_on": date(2026, 11, 22), "amount": Decimal("1234567.10"), "method": "direct debit",
-        "reference": "a reference of some length", "amount_left": Decimal("1234567.10"),
+        "payment_id": 12345, "kind": "payment", "paid_on": date(2026, 11, 22), "amount": Decimal("1234567.10"),
+        "method": "direct debit", "reference": "a reference of some length", "amount_left": Decimal("1234567.10"),
         "voided_on": date(2026, 11, 22),
         "void_reason": "a reason of some length",
     }

@@ -7,8 +7,8 @@ import pytest
 
 pytestmark = pytest.mark.slow
 REPORTS = {
-    "late-report": ["customer_id", "name", "phone_number", "amount_late", "oldest_due_date", "days_late",
-                    "last_payment_date"],
+    "late-report": ["customer_id", "name", "phone_number", "closed_on", "amount_late", "oldest_due_date", "days_late",
+                    "last_payment_date", "promise"],
     "aging-report": ["customer_id", "name", "not_due", "days_30", "days_60", "days_90", "older", "total"],
     "account-report": ["customer_id", "name", "phone_number", "record", "record_id", "description", "amount",
                        "serial_number", "due_date", "amount_due"],

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from conftest import PROMPT
 
-from tracker import bill_run, errors, payments
+from tracker import bill_run, credits, errors, payments
 from tracker.terminal import forms
 
 pytestmark = pytest.mark.slow
@@ -30,7 +30,7 @@ def records(db):
 
 HOLDER = "That is the serial number of equipment 1, Router, at 1 Harbour Street, of"
 ADDRESS = "This customer already has a location with that address."
-OVERPAID = "More would be paid on the bill than was billed."
+WRITTEN_OFF = "Bill 1 was written off by write-off 2; void that first."
 # Each: the answers that lead to the refusal, the sentence, the question that comes again, its better answer, what is
 # said then.
 REFUSALS = {
@@ -44,8 +44,8 @@ REFUSALS = {
                                       "Serial number [none]", "", "Added equipment 4, Antenna, worth 80.00"),
     "a serial number": (["4", "3", "equipment 2", "\x15Antenna", "\x15AA.BB.CC.11.22.33", "\x1580"], HOLDER,
                         "Serial number: M-1", "2", "Saved equipment 2, Antenna, worth 80.00."),
-    "an amount": (["5", "4", "1", "\x15Repair", "\x1520", ""], OVERPAID, "Amount: 30.00", "\x1525",
-                  "Saved bill 1, Repair, 25.00"),
+    "an amount": (["5", "4", "1", "\x15Repair", "\x1520", ""], WRITTEN_OFF, "Amount: 30.00", "\x1535",
+                  "Saved bill 1, Repair, 35.00"),
 }
 
 
@@ -58,6 +58,8 @@ def answer_all(child, answers):
 @pytest.mark.parametrize("refusal", REFUSALS)
 def test_the_field_that_is_refused_is_asked_for_again_and_the_others_are_kept(refusal, records, terminal):
     answers, sentence, question, better, said = REFUSALS[refusal]
+    if sentence == WRITTEN_OFF:
+        credits.write_off(1, Decimal(5), "gone", uuid4())
     child = terminal()
     child.setwinsize(24, 200)
     answer_all(child, answers)
@@ -98,7 +100,7 @@ def test_a_rule_that_the_parser_does_not_know_asks_for_its_field_again(rule, rec
 
 
 def test_each_rule_about_one_field_names_a_field_of_a_form():
-    names = {name for fields in (forms.CUSTOMER_FIELDS, forms.LOCATION_FIELDS, forms.SERVICE_FIELDS,
+    names = {name for fields in (forms.CUSTOMER_CHANGES, forms.LOCATION_FIELDS, forms.SERVICE_FIELDS,
                                  forms.EQUIPMENT_FIELDS, forms.BILL_FIELDS) for name in fields}
     assert set(errors.FIELDS) <= set(errors.RULES)
     assert set(errors.FIELDS.values()) == names - {"due_date"}
@@ -148,11 +150,11 @@ def test_a_second_answer_that_is_not_yes_is_no(typed, records, terminal, sql):
     assert len(sql("SELECT 1 FROM customers")) == 2
 
 
-def test_a_customer_who_is_called_no_is_deleted_by_name(records, terminal, sql):
-    sql("UPDATE customers SET name = 'No' WHERE customer_id = 1")
+def test_a_person_who_is_called_no_is_erased_by_name(records, terminal, sql):
+    sql("UPDATE customers SET name = 'No', closed_on = CURRENT_DATE WHERE customer_id = 2")
     child = terminal()
-    answer_all(child, ["1", "4", "1", "no"])
-    child.expect_exact("Deleted customer 1, No")
+    answer_all(child, ["1", "8", "2", "no"])
+    child.expect_exact("Erased customer 2.")
 
 
 def test_a_total_that_is_not_the_one_is_asked_for_once_more(records, terminal, sql):
