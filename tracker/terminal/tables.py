@@ -312,8 +312,8 @@ def spread(
 
 
 def field_lines(columns: list[Column], row: Row) -> Iterator[str]:
-    """Yield a record as lines, one for each column, and more where its value is longer than the screen is wide; none for
-    one that is seldom filled and is not.
+    """Yield a record as lines, one for each column, and more where its value is longer than the screen is wide; none
+    for one that is seldom filled and is not.
     """
     columns = [column for column in columns if not column.seldom or row[column.key]]
     room = max(len(column.header) for column in columns) + 2
