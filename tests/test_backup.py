@@ -9,6 +9,7 @@ import re
 import stat
 import subprocess
 import threading
+import time
 from datetime import date, timedelta
 from decimal import Decimal
 from uuid import uuid4
@@ -576,6 +577,17 @@ def test_a_backup_that_holds_something_else_than_it_notes_is_not_restored(
             "changed; use another backup.\n"))
         assert everything(books) == before
         assert others(admin, books) == []
+
+
+def test_books_that_are_kept_get_no_name_that_a_database_has_already(books, admin):
+    database.connect(books)
+    time.sleep(1 - time.time() % 1)  # a second begins, in which both are asked for
+    first = backup._unused(name_of(books))
+    admin(f'CREATE DATABASE "{first}"')
+    second = backup._unused(name_of(books))
+    database.disconnect()
+    assert re.fullmatch(rf"{name_of(books)}_before_\d{{4}}_\d\d_\d\d_\d{{6}}", second)
+    assert second > first
 
 
 def test_no_backups_are_removed_from_a_folder_that_was_not_named(run, tmp_path):
