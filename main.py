@@ -86,6 +86,7 @@ from tracker.terminal.pick import (
     LOCATION,
     PAYMENT,
     SERVICE,
+    leads_nowhere,
     look_up,
     pick,
     pick_or,
@@ -110,7 +111,14 @@ class Menu(NamedTuple):
 
 
 def find_customer(answer: str) -> None:
-    """Open the account that an answer at the main menu leads to; a name that nobody has may be a new customer's."""
+    """Open the account that an answer at the main menu leads to, or show the device in stock of that serial number.
+
+    A name that nobody has may be a new customer's.
+    """
+    device = devices.unplaced(answer)
+    if device and leads_nowhere(CUSTOMER, answer):
+        devices.show_device(say_record(EQUIPMENT, device))
+        return
     while not (customer := look_up(CUSTOMER, answer)):
         if not menus.may_run(add_customer) or not may_be_new(answer):
             return

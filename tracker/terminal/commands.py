@@ -13,6 +13,7 @@ from typing import Any
 
 import database
 from tracker import access, bill_run, demo, errors, fields, late_fees, prices, reports, settings, stock, text, trail
+from tracker.accounts import merged
 from tracker.terminal import backups, history, paging, people, prompts, screens, tables
 from tracker.terminal.progress import Progress, during
 from tracker.terminal.prompts import confirm, say
@@ -361,6 +362,8 @@ def show_revenue(by: str = "period") -> None:
 
 @database.reporting()
 def equipment_report_command(arguments: argparse.Namespace) -> int:
+    if arguments.model is not None and not stock.count_of_model(arguments.model):
+        raise errors.NotFound("equipment named", arguments.model)
     if arguments.format == "table":
         if arguments.model is None:
             show_models()
@@ -410,6 +413,9 @@ def statement_command(arguments: argparse.Namespace) -> int:
     if first > last:
         prompts.complain("The first day of a statement cannot be after its last.")
         return 1
+    customer = database.get_customer(arguments.customer_id)
+    if customer["merged_into"]:
+        raise errors.Conflict(merged(customer))
     show_statement(arguments.customer_id, first, last)
     return 0
 
