@@ -599,8 +599,14 @@ def undo_bills() -> None:
     result = during("Removing bills", lambda: bill_run.undo(period))
     print(f"Removed {text.plural(result['removed'], 'bill')} of {period:%Y-%m}." if result["removed"]
           else "Nothing to remove.")
+    say_kept(result, "bill")
+
+
+def say_kept(result: bill_run.UndoResult, noun: str) -> None:
+    """Say which bills an undo left, since they were paid on."""
     if result["bills"]:
-        say(f"{text.plural(result['kept'], 'bill')} stayed, since {'it was' if result['kept'] == 1 else 'they were'} "
+        were = "it was" if result["kept"] == 1 else "they were"
+        say(f"{text.plural(result['kept'], noun)} stayed, since {were} "
             f"paid on{'; the first are' if result['kept'] > len(result['bills']) else ''}:")
         print(tables.table(screens.KEPT_BILLS, result["bills"]))
 
@@ -634,11 +640,7 @@ def undo_late_fees() -> None:
     result = during("Taking late fees back", lambda: late_fees.undo(day))
     print(f"Took back {text.plural(result['removed'], 'late fee')} of {day}." if result["removed"]
           else "Nothing to take back.")
-    if result["bills"]:
-        were = "it was" if result["kept"] == 1 else "they were"
-        say(f"{text.plural(result['kept'], 'late fee')} stayed, since {were} "
-            f"paid on{'; the first are' if result['kept'] > len(result['bills']) else ''}:")
-        print(tables.table(screens.KEPT_BILLS, result["bills"]))
+    say_kept(result, "late fee")
 
 
 @menus.changes
