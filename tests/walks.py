@@ -345,7 +345,7 @@ def days(walk: Walk) -> None:
     walk.shot("pause-ends", "7", "1", "1", walk.day(9))
     walk.shot("paused-again", "7", "1", ENTER, walk.day(5), walk.day(20), walk.day(10), walk.day(9), walk.day(20))
     walk.shot("pause-kept", "7", "1", "1", ENTER)
-    walk.shot("pause-removed", "7", "1", "2", "remove")
+    walk.shot("pause-removed", "7", "1", "2", "3", "remove")
     walk.shot("one", "2", "1")
     walk.shot("list", "2", ENTER)
     walk.sql("UPDATE services SET started_on = CURRENT_DATE + 3 WHERE service_id = 2")
@@ -359,15 +359,17 @@ def prices(walk: Walk) -> None:
     """A price for all who pay it, and those who pay one of their own."""
     provider(walk)
     walk.location(6, "6 Quarry Road", {"Fibre 500": "44.90"})
+    next_month = {calendar_tokens.month(walk.today, 1): "[01 mon+1]"}
     walk.start()
     walk.go("3")
     walk.shot("names", "8", ENTER, CTRL_C)
-    walk.shot("refused", "8", "cable", "fibre 500", "dear", "54.90", "then", walk.day(9), "no", "54.90", "no")
-    walk.shot("list", "8", "fibre 500", "54.90", walk.day(9), "1")
+    walk.shot("refused", "8", "cable", "fibre 500", "dear", "54.90", "then", walk.day(9), "no", "54.90", "no",
+              by_month=next_month)
+    walk.shot("list", "8", "fibre 500", "54.90", walk.day(9), "1", by_month=next_month)
     walk.shot("own-prices", "2")
     walk.shot("changed", ENTER, "154.70")
-    walk.shot("all-changed", "8", "fibre 500", "59.90", walk.day(9), "yes", "179.70")
-    walk.shot("taken-back", "8", "Fibre 500", "49.90", walk.day(9), "yes", "149.70")
+    walk.shot("all-changed", "8", "fibre 500", "59.90", walk.day(9), "yes", "179.70", by_month=next_month)
+    walk.shot("taken-back", "8", "Fibre 500", "49.90", walk.day(9), "yes", "149.70", by_month=next_month)
     walk.shot("name-offered", "1", "location 2", "Fiber 500", "yes", "49.90", "always")
     walk.go("0")
     walk.shot("account", "Ada Okafor")
@@ -387,8 +389,8 @@ def credits(walk: Walk) -> None:
     walk.shot("nothing-to-refund", "15", "6")
     walk.shot("left", "15", "2", "4", CTRL_C)
     walk.shot("list", "7", "1")
-    walk.shot("credit-note-void", "8", "6", "wrong customer", "yes")
-    walk.shot("write-off-void", "8", "7", "paid after all", "yes")
+    walk.shot("credit-note-void", "8", "payment 6", "wrong customer", "yes")
+    walk.shot("write-off-void", "8", "payment 7", "paid after all", "yes")
     walk.shot("refund-void", "8", "payment 9", "never sent", "yes")
     walk.shot("list-after-voids", "7", "1")
     walk.stays = True
@@ -396,7 +398,7 @@ def credits(walk: Walk) -> None:
     walk.stays = False
     walk.go("0", "0")
     walk.shot("account", "Ada Okafor")
-    walk.go(ENTER, "0", "6")
+    walk.go("6")
     walk.shot("statement", "4", "1", walk.day(-60), "today")
 
 
@@ -981,5 +983,4 @@ def read_only(walk: Walk) -> None:
 
 WALKS = (nothing, customers, closing, locations, services, days, prices, equipment, stock, bills, payments, credits,
          bill_run, late_customers, no_late_fee, reports, revenue, searches, accounts, paging, imports, exports,
-         administration, last_backup,
-         trail, deletions, read_only)
+         administration, last_backup, trail, deletions, read_only)
