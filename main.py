@@ -448,6 +448,8 @@ def delete_bill() -> None:
     if bill["amount_paid"]:
         say(f"The {text.show_amount(bill['amount_paid'])} paid on it goes to other unpaid bills of the customer, "
               "then to credit.")
+    if bill["issued_on"] < database.today():
+        say("It was issued on an earlier day: it stays in the books, over 0.00 from today on.")
     if confirm_delete(BILL.name(bill), {}):
         database.delete_bill(bill["billing_id"])
         say(f"Deleted {BILL.name(bill)}.")

@@ -301,6 +301,13 @@ def test_an_older_bill_is_cancelled_today_and_past_days_stay(ada, bills, sql):
     assert sound()
 
 
+def test_whoever_deletes_an_older_bill_is_told_that_it_stays(bills, run, sql):
+    stays = "It was issued on an earlier day: it stays in the books, over 0.00 from today on.\n"
+    assert stays not in run(answers=lines("5", "5", "bill 1", "no", "0", "0")).stdout
+    sql("UPDATE billing SET issued_on = CURRENT_DATE - 1 WHERE billing_id = 1")
+    assert stays in run(answers=lines("5", "5", "bill 1", "no", "0", "0")).stdout
+
+
 def test_a_deleted_bill_is_in_no_list_but_its_customers_own_and_not_changed_any_more(ada, bills, sql):
     aged(sql, 30)
     database.delete_bill(1)
