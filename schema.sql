@@ -993,16 +993,19 @@ CREATE TRIGGER billing_paid_sums
     BEFORE UPDATE OF amount_paid, last_payment_date, settled_on, customer_id ON billing
     FOR EACH ROW
     WHEN (pg_trigger_depth() = 0
-          AND (OLD.amount_paid, OLD.last_payment_date, OLD.settled_on, OLD.customer_id)
-              IS DISTINCT FROM (NEW.amount_paid, NEW.last_payment_date, NEW.settled_on, NEW.customer_id))
+          AND (OLD.amount_paid IS DISTINCT FROM NEW.amount_paid
+               OR OLD.last_payment_date IS DISTINCT FROM NEW.last_payment_date
+               OR OLD.settled_on IS DISTINCT FROM NEW.settled_on
+               OR OLD.customer_id IS DISTINCT FROM NEW.customer_id))
     EXECUTE FUNCTION kept_by_triggers();
 
 CREATE TRIGGER payments_paid_sums
     BEFORE UPDATE OF amount_allocated, customer_id, kind ON payments
     FOR EACH ROW
     WHEN (pg_trigger_depth() = 0
-          AND (OLD.amount_allocated, OLD.customer_id, OLD.kind)
-              IS DISTINCT FROM (NEW.amount_allocated, NEW.customer_id, NEW.kind))
+          AND (OLD.amount_allocated IS DISTINCT FROM NEW.amount_allocated
+               OR OLD.customer_id IS DISTINCT FROM NEW.customer_id
+               OR OLD.kind IS DISTINCT FROM NEW.kind))
     EXECUTE FUNCTION kept_by_triggers();
 
 CREATE TRIGGER payment_allocations_emptied
