@@ -277,6 +277,22 @@ def test_every_row_of_every_table_survives_and_the_money_adds_up(run_old, old):
     assert (checked["bills"], checked["payments"], findings) == (len(before["billing"]), len(before["payments"]), [])
 
 
+def test_the_planner_knows_every_column_after_an_upgrade(run_old, psql):
+    assert run_old("upgrade", "--yes").returncode == 0
+    assert psql(
+        """
+        SELECT relname, pg_attribute.attname
+        FROM pg_class
+        JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped
+        LEFT JOIN pg_stats
+               ON schemaname = 'public' AND tablename = relname AND pg_stats.attname = pg_attribute.attname
+        WHERE relname IN ('customers', 'services', 'equipment', 'billing', 'billing_items', 'payments',
+                          'payment_allocations')
+          AND relnamespace = 'public'::regnamespace AND pg_stats.attname IS NULL
+        """
+    ) == []
+
+
 def test_a_payment_that_was_void_before_keeps_the_day_that_was_shown(run_old, psql):
     assert run_old("upgrade", "--yes", TIMEZONE="Etc/GMT-14").returncode == 0
     days = psql("SELECT voided_on, (voided_at AT TIME ZONE 'Etc/GMT-14')::date AS shown FROM payments ORDER BY 1")
