@@ -115,7 +115,7 @@ def test_the_late_list_gives_up_last_paid_first(monkeypatch):
                                                       for row in ROWS])
         headers.append((" ".join(" ".join(head[:-1]).split()), len(records[0])))
     assert headers == [
-        ("ID Customer Phone number Late Oldest due Days Last paid Promise", 1),
+        ("ID Customer Phone number Late Oldest due Days Last paid", 1),
         ("ID Customer Phone number Late Oldest due Days", 1),
         ("ID Customer Phone number Late Oldest due", 1),
         ("ID Customer Phone number Late Oldest due Days Last paid", 3),
