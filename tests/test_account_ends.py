@@ -203,6 +203,20 @@ def test_an_account_is_reopened_and_only_a_closed_one(ada):
     assert database.get_customer(ada)["closed_on"] is None
 
 
+def test_an_undo_of_a_run_leaves_the_bills_of_closed_accounts_which_no_run_bills_again(ada, sql):
+    november = LAST_DAY.replace(day=1)
+    bill_run.run(november, DUE)
+    accounts.close(ada, LAST_DAY, to_stock=False)
+    assert bill_run.preview_undo(november) == {"removed": 1, "total": Decimal("19.95"), "kept": 1}
+    undone = bill_run.undo(november)
+    assert (undone["removed"], [bill["customer_id"] for bill in undone["bills"]]) == (1, [ada])
+    bill_run.run(november, DUE)
+    billed, = sql("SELECT sum(amount) FROM billing_items JOIN billing USING (billing_id)"
+                  " WHERE cancelled_on IS NULL AND service_id IN (1, 2)")
+    assert billed["sum"] == Decimal("26.53")  # 20 of 30 days of 29.90 and of 9.90
+    assert verify_books()[1] == []
+
+
 def test_a_customer_with_bills_or_payments_is_not_deleted(ada, sql):
     with pytest.raises(errors.Conflict) as caught:
         database.delete_customer(ada)
