@@ -1185,7 +1185,7 @@ CREATE FUNCTION prices_unsettled() RETURNS trigger
     LANGUAGE plpgsql
 AS $$
 BEGIN
-    PERFORM unsettle(array_agg(service_id), array_agg(CASE TG_OP WHEN 'UPDATE' THEN coalesce((
+    PERFORM unsettle(array_agg(service_id), array_agg(CASE WHEN TG_OP <> 'INSERT' THEN coalesce((
         SELECT max(earlier.from_day)
         FROM price_changes AS earlier
         WHERE earlier.service_id = changed.service_id AND earlier.from_day < changed.from_day
@@ -1752,7 +1752,8 @@ COMMENT ON FUNCTION deleted_rows(bigint, timestamptz, text) IS
     'The rows that a transaction deleted from a table; of one that it deleted twice, the last.';
 
 -- An allocation to a bill that others have paid since, or of money that is elsewhere now, comes back as far as it can; what
--- is left of the money pays what else there is to pay.
+-- is left of the money pays what else there is to pay. Of a service that was away any day may be billed wrongly: no run
+-- has looked at it. The credit note of a bill of less than nothing was voided with it, for good: there is another one.
 CREATE FUNCTION restore_deleted(in_transaction bigint, at timestamptz, without_taken_serials boolean) RETURNS void
     LANGUAGE plpgsql
 AS $$
@@ -1801,7 +1802,7 @@ BEGIN
     WHERE possible > 0;
     PERFORM unsettle(array_agg(service_id), array_agg(day), array_agg(billed))
     FROM (
-        SELECT (line ->> 'service_id')::bigint AS service_id, at::date AS day, at::date AS billed
+        SELECT (line ->> 'service_id')::bigint AS service_id, '2000-01-01'::date AS day, at::date AS billed
         FROM deleted_rows(in_transaction, at, 'services')
         UNION ALL
         SELECT (line ->> 'service_id')::bigint, (line ->> 'first_day')::date, NULL

@@ -256,7 +256,7 @@ CREATE FUNCTION prices_unsettled() RETURNS trigger
     LANGUAGE plpgsql
 AS $$
 BEGIN
-    PERFORM unsettle(array_agg(service_id), array_agg(CASE TG_OP WHEN 'UPDATE' THEN coalesce((
+    PERFORM unsettle(array_agg(service_id), array_agg(CASE WHEN TG_OP <> 'INSERT' THEN coalesce((
         SELECT max(earlier.from_day)
         FROM price_changes AS earlier
         WHERE earlier.service_id = changed.service_id AND earlier.from_day < changed.from_day
@@ -817,7 +817,7 @@ BEGIN
     WHERE possible > 0;
     PERFORM unsettle(array_agg(service_id), array_agg(day), array_agg(billed))
     FROM (
-        SELECT (line ->> 'service_id')::bigint AS service_id, at::date AS day, at::date AS billed
+        SELECT (line ->> 'service_id')::bigint AS service_id, '2000-01-01'::date AS day, at::date AS billed
         FROM deleted_rows(in_transaction, at, 'services')
         UNION ALL
         SELECT (line ->> 'service_id')::bigint, (line ->> 'first_day')::date, NULL
