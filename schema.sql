@@ -1488,6 +1488,8 @@ BEGIN
     UPDATE payments SET customer_id = stays WHERE customer_id = goes;
     UPDATE customer_notes SET customer_id = stays WHERE customer_id = goes;
     UPDATE customers SET merged_into = stays WHERE merged_into = goes;
+    -- A run of an earlier month is for who was there by its end.
+    UPDATE customers SET created_at = OLD.created_at WHERE customer_id = stays AND created_at > OLD.created_at;
     PERFORM apply_credit(ARRAY[stays]);
     RETURN NULL;
 END

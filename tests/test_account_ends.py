@@ -409,6 +409,17 @@ def test_bills_of_one_month_stay_two_and_say_whose_they_were(ada, twins, sql):
     assert [(bill["customer_id"], bill["merged_from"]) for bill in bills] == [(1, None), (1, 3)]
 
 
+def test_a_late_run_bills_what_was_theirs_though_the_one_who_stays_came_later(ada, sql):
+    bill_run.run(date(2026, 9, 1), DUE)
+    stays = database.add_customer("A. Okafor", None)
+    accounts.merge(stays, ada)
+    for month in (10, 11):
+        bill_run.run(date(2026, month, 1), DUE)
+    assert reports.get_account(stays)["customer_since"] == date(2020, 1, 1)
+    assert sql("SELECT first_day, sum(amount) FROM billing_items WHERE service_id IN (1, 2) GROUP BY 1 ORDER BY 1") == [
+        {"first_day": date(2026, month, 1), "sum": Decimal("39.80")} for month in (9, 10, 11)]
+
+
 def test_credit_of_one_pays_what_the_other_owes(ada, sql):
     twin = database.add_customer("A. Okafor", None)
     pay(twin, "20.00", date(2026, 10, 15))
