@@ -1846,6 +1846,7 @@ DECLARE
     sites     bigint[];
     bills     bigint[];
     devices   bigint[];
+    changes   bigint[];
     known     text;
 BEGIN
     PERFORM set_config('isp.reason', 'erasure of a person', true);
@@ -1942,6 +1943,18 @@ BEGIN
         to_place = regexp_replace(to_place, known, alias, 'gi')
     WHERE equipment_id = ANY (devices) AND (from_place ~* known OR to_place ~* known);
 
+    -- What a transaction was for stands with all that it did.
+    changes := ARRAY(
+        SELECT trail_id
+        FROM trail
+        WHERE kind <> 'added'
+          AND (table_name = 'customers' AND (single_id = ANY (whose) OR single_id IS NULL AND ids && of_whose)
+               OR table_name IN ('locations', 'customer_notes', 'billing', 'payments') AND parent_ids && of_whose
+               OR table_name = 'billing_items'
+                  AND parent_ids && (SELECT range_agg(int8range(id, id, '[]')) FROM unnest(bills) AS id)
+               OR table_name = 'equipment_moves'
+                  AND parent_ids && (SELECT range_agg(int8range(id, id, '[]')) FROM unnest(devices) AS id))
+    );
     UPDATE trail
     SET old = CASE kind
             WHEN 'changed' THEN without_person(old, known, alias)
@@ -1954,15 +1967,12 @@ BEGIN
                 FROM jsonb_array_elements(CASE kind WHEN 'deleted' THEN old END) WITH ORDINALITY AS row_of (line, place)
             )
         END,
-        new = without_person(new, known, alias),
-        reason = regexp_replace(reason, known, alias, 'gi')
-    WHERE kind <> 'added'
-      AND (table_name = 'customers' AND (single_id = ANY (whose) OR single_id IS NULL AND ids && of_whose)
-           OR table_name IN ('locations', 'customer_notes', 'billing', 'payments') AND parent_ids && of_whose
-           OR table_name = 'billing_items'
-              AND parent_ids && (SELECT range_agg(int8range(id, id, '[]')) FROM unnest(bills) AS id)
-           OR table_name = 'equipment_moves'
-              AND parent_ids && (SELECT range_agg(int8range(id, id, '[]')) FROM unnest(devices) AS id));
+        new = without_person(new, known, alias)
+    WHERE trail_id = ANY (changes);
+    UPDATE trail
+    SET reason = regexp_replace(reason, known, alias, 'gi')
+    WHERE reason ~* known
+      AND (changed_at, transaction_id) IN (SELECT changed_at, transaction_id FROM trail WHERE trail_id = ANY (changes));
 END
 $$;
 COMMENT ON FUNCTION erase_person(bigint) IS

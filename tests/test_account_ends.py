@@ -318,6 +318,20 @@ def test_the_trail_says_who_erased_whom_and_when(known, sql):
         "erasure of a person", login["name"], database.today().isoformat())
 
 
+def test_why_a_payment_of_an_erased_person_was_void_is_nowhere_in_the_trail(ada, sql):
+    paid = pay(ada, "12.00")
+    pay(ada, "12.00")
+    payments.void_payment(paid, "Ada Okafor paid twice")
+    assert {row["table_name"] for row in sql("SELECT table_name FROM trail WHERE reason LIKE 'Ada%%'")} == {
+        "payments", "payment_allocations"}
+    sql("DELETE FROM services")
+    accounts.close(ada, LAST_DAY, to_stock=False)
+    accounts.erase(ada)
+    assert everywhere(sql, ["okafor"]) == []
+    assert {row["table_name"] for row in sql("SELECT table_name FROM trail WHERE reason = 'Erased 1 paid twice'")} == {
+        "payments", "payment_allocations"}
+
+
 @pytest.mark.parametrize(("settle", "sentence"), [
     (lambda: None, "Customer 1 is not closed: close the account first."),
     (lambda: accounts.close(1, LAST_DAY, False),
