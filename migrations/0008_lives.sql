@@ -826,6 +826,12 @@ BEGIN
         FROM deleted_rows(in_transaction, at, 'billing_items')
     ) AS restored
     WHERE service_id IS NOT NULL;
+    INSERT INTO payments (customer_id, amount, kind, reason, from_bill)
+    SELECT payments.customer_id, amount, payments.kind, payments.reason, (old ->> 'from_bill')::bigint
+    FROM trail
+    JOIN payments ON payment_id = single_id AND voided_at = at
+    WHERE trail.kind = 'changed' AND table_name = 'payments' AND changed_at = at AND transaction_id = in_transaction
+      AND old ->> 'from_bill' IS NOT NULL;
     PERFORM apply_credit(customer_ids);
 END
 $$;
