@@ -561,7 +561,8 @@ def undo_bills() -> None:
     if not preview["removed"] and not preview["kept"]:
         say(f"No bills of a bill run for {period:%Y-%m}.")
         return
-    kept = f"{preview['kept']} {'stays, since it was' if preview['kept'] == 1 else 'stay, since they were'} paid on."
+    stay = "stays" if preview["kept"] == 1 else "stay"
+    kept = f"{preview['kept']} {stay}, {screens.why_bills_stay(preview['kept'])}."
     if preview["removed"]:
         say(f"This removes {text.plural(preview['removed'], 'bill')} of {period:%Y-%m}, over "
             f"{text.show_amount(preview['total'])}{f'; {kept}' if preview['kept'] else '.'}")
@@ -572,8 +573,8 @@ def undo_bills() -> None:
     print(f"Removed {text.plural(result['removed'], 'bill')} of {period:%Y-%m}." if result["removed"]
           else "Nothing to remove.")
     if result["bills"]:
-        say(f"{text.plural(result['kept'], 'bill')} stayed, since {'it was' if result['kept'] == 1 else 'they were'} "
-            f"paid on{'; the first are' if result['kept'] > len(result['bills']) else ''}:")
+        say(f"{text.plural(result['kept'], 'bill')} stayed, {screens.why_bills_stay(result['kept'])}"
+            f"{'; the first are' if result['kept'] > len(result['bills']) else ''}:")
         print(tables.table(screens.KEPT_BILLS, result["bills"]))
 
 
