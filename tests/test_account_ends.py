@@ -8,7 +8,7 @@ from uuid import uuid4
 import psycopg2
 import psycopg2.extras
 import pytest
-from conftest import there_since
+from conftest import run_program, there_since
 from logins import fill, four_logins, run
 
 import database
@@ -457,6 +457,12 @@ def test_the_one_who_went_is_closed_and_leads_to_the_one_who_stays(ada, twins):
         database.add_location(twins, "1 Quay")
     with pytest.raises(errors.Conflict, match=r"^Customer 3 was merged into customer 1\.$"):
         accounts.reopen(twins)
+
+
+def test_a_statement_of_one_who_was_merged_says_into_whom(ada, twins, uri):
+    accounts.merge(ada, twins)
+    done = run_program(uri, "statement", str(twins), "--from", "2026-01-01")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "Customer 3 was merged into customer 1.\n")
 
 
 def test_whoever_was_merged_before_follows(ada, twins, sql):
