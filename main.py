@@ -86,6 +86,7 @@ from tracker.terminal.pick import (
     LOCATION,
     PAYMENT,
     SERVICE,
+    leads_nowhere,
     look_up,
     pick,
     pick_or,
@@ -110,7 +111,14 @@ class Menu(NamedTuple):
 
 
 def find_customer(answer: str) -> None:
-    """Open the account that an answer at the main menu leads to; a name that nobody has may be a new customer's."""
+    """Open the account that an answer at the main menu leads to, or show the device in stock of that serial number.
+
+    A name that nobody has may be a new customer's.
+    """
+    device = devices.unplaced(answer)
+    if device and leads_nowhere(CUSTOMER, answer):
+        devices.show_device(say_record(EQUIPMENT, device))
+        return
     while not (customer := look_up(CUSTOMER, answer)):
         if not menus.may_run(add_customer) or not may_be_new(answer):
             return
@@ -276,9 +284,13 @@ def end_service() -> None:
     """Set the last day of a service, or with none let one go on that has one."""
     service = pick(SERVICE)
     today = database.today()
-    last = service["ended_on"]
-    ended_on = ask("Last day", fields.either("none", fields.day_from(today), None), shown=str(last or "today"),
-                   default=last or today)
+    start, last = service["started_on"], service["ended_on"]
+    default = last or max(today, start or today)
+    day = fields.day_from(today)
+    if start:
+        day = not_before(start, day, f"The last day cannot be before the first, {start}.")
+    ended_on = ask("Last day", fields.either("none", day, None), shown="today" if default == today else str(default),
+                   default=default)
     if ended_on == last:
         print("Nothing saved.")
         return
@@ -298,12 +310,24 @@ def pause_service() -> None:
         if pause := ask("Pause to change (ID)", fields.choice(numbered), shown="another pause"):
             change_pause(service, pause)
             return
-    today = database.today()
-    first = ask("First day", fields.day_from(today), shown="today", default=today)
-    last = ask("Last day", not_before(first, fields.day_from(today)), shown="until further notice")
-    database.pause_service(service["service_id"], first, last)
+    first, last = ask_pause(service["service_id"])
     say(f"{named(service)}, is paused {screens.span(first, last)}.")
     say_what_next_bill_does(service["service_id"])
+
+
+def ask_pause(service_id: int) -> tuple[date, date | None]:
+    """Ask for the days of a pause until none is one of another pause, and note it."""
+    today = database.today()
+    while True:
+        first = ask("First day", fields.day_from(today), shown="today", default=today)
+        last = ask("Last day", not_before(first, fields.day_from(today)), shown="until further notice")
+        try:
+            database.pause_service(service_id, first, last)
+            return first, last
+        except errors.Conflict as exc:
+            if exc.field != "first_day":
+                raise
+            prompts.refuse(str(exc), "First day")
 
 
 def change_pause(service: Service, pause: Pause) -> None:
@@ -561,7 +585,8 @@ def undo_bills() -> None:
     if not preview["removed"] and not preview["kept"]:
         say(f"No bills of a bill run for {period:%Y-%m}.")
         return
-    kept = f"{preview['kept']} {'stays, since it was' if preview['kept'] == 1 else 'stay, since they were'} paid on."
+    stay = "stays" if preview["kept"] == 1 else "stay"
+    kept = f"{preview['kept']} {stay}, {screens.why_bills_stay(preview['kept'])}."
     if preview["removed"]:
         say(f"This removes {text.plural(preview['removed'], 'bill')} of {period:%Y-%m}, over "
             f"{text.show_amount(preview['total'])}{f'; {kept}' if preview['kept'] else '.'}")
@@ -572,8 +597,8 @@ def undo_bills() -> None:
     print(f"Removed {text.plural(result['removed'], 'bill')} of {period:%Y-%m}." if result["removed"]
           else "Nothing to remove.")
     if result["bills"]:
-        say(f"{text.plural(result['kept'], 'bill')} stayed, since {'it was' if result['kept'] == 1 else 'they were'} "
-            f"paid on{'; the first are' if result['kept'] > len(result['bills']) else ''}:")
+        say(f"{text.plural(result['kept'], 'bill')} stayed, {screens.why_bills_stay(result['kept'])}"
+            f"{'; the first are' if result['kept'] > len(result['bills']) else ''}:")
         print(tables.table(screens.KEPT_BILLS, result["bills"]))
 
 

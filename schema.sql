@@ -1192,7 +1192,7 @@ CREATE FUNCTION prices_unsettled() RETURNS trigger
     LANGUAGE plpgsql
 AS $$
 BEGIN
-    PERFORM unsettle(array_agg(service_id), array_agg(CASE TG_OP WHEN 'UPDATE' THEN coalesce((
+    PERFORM unsettle(array_agg(service_id), array_agg(CASE WHEN TG_OP <> 'INSERT' THEN coalesce((
         SELECT max(earlier.from_day)
         FROM price_changes AS earlier
         WHERE earlier.service_id = changed.service_id AND earlier.from_day < changed.from_day
@@ -1495,6 +1495,8 @@ BEGIN
     UPDATE payments SET customer_id = stays WHERE customer_id = goes;
     UPDATE customer_notes SET customer_id = stays WHERE customer_id = goes;
     UPDATE customers SET merged_into = stays WHERE merged_into = goes;
+    -- A run of an earlier month is for who was there by its end.
+    UPDATE customers SET created_at = OLD.created_at WHERE customer_id = stays AND created_at > OLD.created_at;
     PERFORM apply_credit(ARRAY[stays]);
     RETURN NULL;
 END
@@ -1759,7 +1761,8 @@ COMMENT ON FUNCTION deleted_rows(bigint, timestamptz, text) IS
     'The rows that a transaction deleted from a table; of one that it deleted twice, the last.';
 
 -- An allocation to a bill that others have paid since, or of money that is elsewhere now, comes back as far as it can; what
--- is left of the money pays what else there is to pay.
+-- is left of the money pays what else there is to pay. Of a service that was away any day may be billed wrongly: no run
+-- has looked at it. The credit note of a bill of less than nothing was voided with it, for good: there is another one.
 CREATE FUNCTION restore_deleted(in_transaction bigint, at timestamptz, without_taken_serials boolean) RETURNS void
     LANGUAGE plpgsql
 AS $$
@@ -1808,13 +1811,19 @@ BEGIN
     WHERE possible > 0;
     PERFORM unsettle(array_agg(service_id), array_agg(day), array_agg(billed))
     FROM (
-        SELECT (line ->> 'service_id')::bigint AS service_id, at::date AS day, at::date AS billed
+        SELECT (line ->> 'service_id')::bigint AS service_id, '2000-01-01'::date AS day, at::date AS billed
         FROM deleted_rows(in_transaction, at, 'services')
         UNION ALL
         SELECT (line ->> 'service_id')::bigint, (line ->> 'first_day')::date, NULL
         FROM deleted_rows(in_transaction, at, 'billing_items')
     ) AS restored
     WHERE service_id IS NOT NULL;
+    INSERT INTO payments (customer_id, amount, kind, reason, from_bill)
+    SELECT payments.customer_id, amount, payments.kind, payments.reason, (old ->> 'from_bill')::bigint
+    FROM trail
+    JOIN payments ON payment_id = single_id AND voided_at = at
+    WHERE trail.kind = 'changed' AND table_name = 'payments' AND changed_at = at AND transaction_id = in_transaction
+      AND old ->> 'from_bill' IS NOT NULL;
     PERFORM apply_credit(customer_ids);
 END
 $$;
@@ -1850,6 +1859,7 @@ DECLARE
     sites     bigint[];
     bills     bigint[];
     devices   bigint[];
+    changes   bigint[];
     known     text;
 BEGIN
     PERFORM set_config('isp.reason', 'erasure of a person', true);
@@ -1946,6 +1956,18 @@ BEGIN
         to_place = regexp_replace(to_place, known, alias, 'gi')
     WHERE equipment_id = ANY (devices) AND (from_place ~* known OR to_place ~* known);
 
+    -- What a transaction was for stands with all that it did.
+    changes := ARRAY(
+        SELECT trail_id
+        FROM trail
+        WHERE kind <> 'added'
+          AND (table_name = 'customers' AND (single_id = ANY (whose) OR single_id IS NULL AND ids && of_whose)
+               OR table_name IN ('locations', 'customer_notes', 'billing', 'payments') AND parent_ids && of_whose
+               OR table_name = 'billing_items'
+                  AND parent_ids && (SELECT range_agg(int8range(id, id, '[]')) FROM unnest(bills) AS id)
+               OR table_name = 'equipment_moves'
+                  AND parent_ids && (SELECT range_agg(int8range(id, id, '[]')) FROM unnest(devices) AS id))
+    );
     UPDATE trail
     SET old = CASE kind
             WHEN 'changed' THEN without_person(old, known, alias)
@@ -1958,15 +1980,12 @@ BEGIN
                 FROM jsonb_array_elements(CASE kind WHEN 'deleted' THEN old END) WITH ORDINALITY AS row_of (line, place)
             )
         END,
-        new = without_person(new, known, alias),
-        reason = regexp_replace(reason, known, alias, 'gi')
-    WHERE kind <> 'added'
-      AND (table_name = 'customers' AND (single_id = ANY (whose) OR single_id IS NULL AND ids && of_whose)
-           OR table_name IN ('locations', 'customer_notes', 'billing', 'payments') AND parent_ids && of_whose
-           OR table_name = 'billing_items'
-              AND parent_ids && (SELECT range_agg(int8range(id, id, '[]')) FROM unnest(bills) AS id)
-           OR table_name = 'equipment_moves'
-              AND parent_ids && (SELECT range_agg(int8range(id, id, '[]')) FROM unnest(devices) AS id));
+        new = without_person(new, known, alias)
+    WHERE trail_id = ANY (changes);
+    UPDATE trail
+    SET reason = regexp_replace(reason, known, alias, 'gi')
+    WHERE reason ~* known
+      AND (changed_at, transaction_id) IN (SELECT changed_at, transaction_id FROM trail WHERE trail_id = ANY (changes));
 END
 $$;
 COMMENT ON FUNCTION erase_person(bigint) IS

@@ -8,7 +8,7 @@ from uuid import uuid4
 import psycopg2
 import psycopg2.extras
 import pytest
-from conftest import there_since
+from conftest import run_program, there_since
 from logins import fill, four_logins, run
 
 import database
@@ -203,6 +203,20 @@ def test_an_account_is_reopened_and_only_a_closed_one(ada):
     assert database.get_customer(ada)["closed_on"] is None
 
 
+def test_an_undo_of_a_run_leaves_the_bills_of_closed_accounts_which_no_run_bills_again(ada, sql):
+    november = LAST_DAY.replace(day=1)
+    bill_run.run(november, DUE)
+    accounts.close(ada, LAST_DAY, to_stock=False)
+    assert bill_run.preview_undo(november) == {"removed": 1, "total": Decimal("19.95"), "kept": 1}
+    undone = bill_run.undo(november)
+    assert (undone["removed"], [bill["customer_id"] for bill in undone["bills"]]) == (1, [ada])
+    bill_run.run(november, DUE)
+    billed, = sql("SELECT sum(amount) FROM billing_items JOIN billing USING (billing_id)"
+                  " WHERE cancelled_on IS NULL AND service_id IN (1, 2)")
+    assert billed["sum"] == Decimal("26.53")  # 20 of 30 days of 29.90 and of 9.90
+    assert verify_books()[1] == []
+
+
 def test_a_customer_with_bills_or_payments_is_not_deleted(ada, sql):
     with pytest.raises(errors.Conflict) as caught:
         database.delete_customer(ada)
@@ -304,6 +318,20 @@ def test_the_trail_says_who_erased_whom_and_when(known, sql):
         "erasure of a person", login["name"], database.today().isoformat())
 
 
+def test_why_a_payment_of_an_erased_person_was_void_is_nowhere_in_the_trail(ada, sql):
+    paid = pay(ada, "12.00")
+    pay(ada, "12.00")
+    payments.void_payment(paid, "Ada Okafor paid twice")
+    assert {row["table_name"] for row in sql("SELECT table_name FROM trail WHERE reason LIKE 'Ada%%'")} == {
+        "payments", "payment_allocations"}
+    sql("DELETE FROM services")
+    accounts.close(ada, LAST_DAY, to_stock=False)
+    accounts.erase(ada)
+    assert everywhere(sql, ["okafor"]) == []
+    assert {row["table_name"] for row in sql("SELECT table_name FROM trail WHERE reason = 'Erased 1 paid twice'")} == {
+        "payments", "payment_allocations"}
+
+
 @pytest.mark.parametrize(("settle", "sentence"), [
     (lambda: None, "Customer 1 is not closed: close the account first."),
     (lambda: accounts.close(1, LAST_DAY, False),
@@ -395,6 +423,17 @@ def test_bills_of_one_month_stay_two_and_say_whose_they_were(ada, twins, sql):
     assert [(bill["customer_id"], bill["merged_from"]) for bill in bills] == [(1, None), (1, 3)]
 
 
+def test_a_late_run_bills_what_was_theirs_though_the_one_who_stays_came_later(ada, sql):
+    bill_run.run(date(2026, 9, 1), DUE)
+    stays = database.add_customer("A. Okafor", None)
+    accounts.merge(stays, ada)
+    for month in (10, 11):
+        bill_run.run(date(2026, month, 1), DUE)
+    assert reports.get_account(stays)["customer_since"] == date(2020, 1, 1)
+    assert sql("SELECT first_day, sum(amount) FROM billing_items WHERE service_id IN (1, 2) GROUP BY 1 ORDER BY 1") == [
+        {"first_day": date(2026, month, 1), "sum": Decimal("39.80")} for month in (9, 10, 11)]
+
+
 def test_credit_of_one_pays_what_the_other_owes(ada, sql):
     twin = database.add_customer("A. Okafor", None)
     pay(twin, "20.00", date(2026, 10, 15))
@@ -418,6 +457,12 @@ def test_the_one_who_went_is_closed_and_leads_to_the_one_who_stays(ada, twins):
         database.add_location(twins, "1 Quay")
     with pytest.raises(errors.Conflict, match=r"^Customer 3 was merged into customer 1\.$"):
         accounts.reopen(twins)
+
+
+def test_a_statement_of_one_who_was_merged_says_into_whom(ada, twins, uri):
+    accounts.merge(ada, twins)
+    done = run_program(uri, "statement", str(twins), "--from", "2026-01-01")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "Customer 3 was merged into customer 1.\n")
 
 
 def test_whoever_was_merged_before_follows(ada, twins, sql):

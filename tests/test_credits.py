@@ -396,6 +396,14 @@ def test_revenue_has_a_void_and_a_change_in_the_month_in_which_they_were(ada, bi
     assert (month["billed"], month["collected"]) == (-35, -40)
 
 
+def test_what_is_of_tomorrow_elsewhere_may_be_released_today(ada, bills):
+    paid = pay(ada, 70, days_ago=-1)
+    database.update_bill(1, amount=Decimal(10))
+    payments.void_payment(
+        credits.refund(ada, Decimal(5), ago(-1), "cash", None, uuid4(), paid)["payment_id"], "typo")
+    assert sound()
+
+
 PLANTED = [
     ("UPDATE billing SET settled_on = '2020-02-02' WHERE billing_id = 1",
      "Bill 1: it says 2020-02-02 for its latest allocation after its last payment, and that was None."),
@@ -418,6 +426,8 @@ PLANTED = [
      "something."),
     ("UPDATE billing_items SET booked_on = '2020-01-01' WHERE billing_id = 1",
      "Bill 1: it was issued on {today}, and its line 1 was booked on 2020-01-01, before that."),
+    ("UPDATE payment_allocations SET released_on = '2020-01-01' WHERE billing_id = 1",
+     "Allocation 1: it counts from {today}, and was released on 2020-01-01, before that."),
     ("UPDATE payment_allocations SET made_on = '2030-01-01', released_on = '2029-01-01' WHERE billing_id = 1",
      "Allocation 1: it counts from 2030-01-01, and was released on 2029-01-01, before that."),
 ]

@@ -580,7 +580,7 @@ def late_customers(walk: Walk) -> None:
     walk.shot("a-broken-promise", ENTER, whole=True)
     walk.go("0", "5")
     walk.stays = False
-    walk.shot("late-fees-list", "16", "list")
+    walk.shot("late-fees-list", "16", "1")
     walk.shot("late-fees-refused", "5", "no")
     walk.shot("late-fees-left", "16", CTRL_C)
     walk.shot("no-late-fees-to-undo", "17")

@@ -712,19 +712,22 @@ def latest_runs(limit: int = 6) -> list[Run]:
     )
 
 
-# The bills that an undo of a month leaves: somebody has paid on them other than from credit, or they were written off.
+# The bills that an undo of a month leaves: somebody has paid on them other than from credit, or they were written off,
+# or they are of a closed account, which no run bills again.
 IS_KEPT = """
-    EXISTS (
+    (EXISTS (
         SELECT FROM payment_allocations
         JOIN payments USING (payment_id)
         WHERE payment_allocations.billing_id = billing.billing_id AND released_on IS NULL AND voided_at IS NULL
           AND (NOT from_credit OR kind = 'write-off')
-    )
+    ) OR EXISTS (
+        SELECT FROM customers WHERE customers.customer_id = billing.customer_id AND closed_on IS NOT NULL
+    ))
 """
 
 
 def preview_undo(period: date) -> UndoPreview:
-    """Say what undoing a month's bill run would do: removed and their total, and kept, those somebody has paid on."""
+    """Say what undoing a month's bill run would do: removed and their total, and kept, those IS_KEPT leaves."""
     return only(fetch_one(
         f"""
         SELECT count(*) FILTER (WHERE NOT is_kept)                       AS removed,
@@ -740,7 +743,7 @@ def preview_undo(period: date) -> UndoPreview:
 
 @retried
 def undo(period: date) -> UndoResult:
-    """Remove a month's bills, but for those that were paid on other than from credit.
+    """Remove a month's bills, but for those that were paid on other than from credit, and those of closed accounts.
 
     Return removed and kept, counted, and under bills the first SHOWN_KEPT that stay, each with its customer's name
     and what was paid. Credit that the removed bills had used is credit again, and pays older bills first. What they

@@ -9,7 +9,7 @@ from typing import Any
 
 from database import ComingPrice, Server, Upgrade
 from tracker import late_fees, settings
-from tracker.accounts import Closing, Standing
+from tracker.accounts import Closing, Merging, Standing
 from tracker.backup import Kept, Noted
 from tracker.bill_run import Preview
 from tracker.notes import Note
@@ -72,8 +72,7 @@ DEVICES_THERE = [
 TO_MERGE = [
     numbers("ID", "customer_id"), words("Name", "name"), codes("Phone number", "phone_number"),
     words("E-mail", "email")._replace(seldom=True), CLOSED, numbers("Locations", "locations"),
-    numbers("Services", "services"), numbers("Equipment", "equipment")._replace(spare=2),
-    numbers("Notes", "notes")._replace(spare=1),
+    numbers("Services", "services"), numbers("Equipment", "equipment"), numbers("Notes", "notes"),
     numbers("Bills", "bills"), numbers("Payments", "payments"), amounts("To pay", "amount_due"),
     amounts("Credit", "credit"),
 ]
@@ -195,7 +194,8 @@ def closing_lines(closing: Closing, last_day: date, due_date: date) -> Iterator[
     ending = [service for service in closing["services"] if not service["begins_later"]]
     never_run = [service for service in closing["services"] if service["begins_later"]]
     if ending:
-        yield f"Services that end on {last_day}; what they ran for is billed or credited, due {due_date}:"
+        yield from indented(
+            f"Services that end on {last_day}; what they ran for is billed or credited, due {due_date}:")
         yield tables.table(SERVICES_TO_END, ending)
     if never_run:
         yield "Services that would begin later, and never run:"
@@ -205,11 +205,19 @@ def closing_lines(closing: Closing, last_day: date, due_date: date) -> Iterator[
     if closing["equipment"]:
         yield "Devices there:"
         yield tables.table(DEVICES_THERE, closing["equipment"])
-    yield f"Until now: {standing(closing)}"
+    yield f"As of now, {standing(closing)}"
 
 
 def standing(stands: Standing) -> str:
-    return f"To pay {show_amount(stands['amount_due'])}, credit {show_amount(stands['credit'])}."
+    return f"to pay {show_amount(stands['amount_due'])}, credit {show_amount(stands['credit'])}."
+
+
+def merging_table(merging: Merging) -> str:
+    """Lay two customers who are to be merged side by side, a line for each field."""
+    sides: tuple[Row, Row] = merging["stays"], merging["goes"]
+    rows = [{"field": column.header, "stays": column.cell(sides[0]), "goes": column.cell(sides[1])}
+            for column in TO_MERGE if not column.seldom or any(side[column.key] for side in sides)]
+    return tables.table([codes("", "field"), words("Stays", "stays"), words("Goes", "goes")], rows)
 
 
 def location_lines(site: Site) -> Iterator[str]:
@@ -434,6 +442,12 @@ def bill_preview_lines(period: date, due_date: date, today: date, preview: Previ
         yield f"Mind the due date: {due_date} is past, so these bills are late at once."
     elif (due_date - period).days > FAR_OFF and (odd := odd_due_date(due_date, today)):
         yield odd
+
+
+def why_bills_stay(count: int) -> str:
+    """Say why the undo of a bill run leaves bills."""
+    return ("since it was paid on, or its account is closed" if count == 1
+            else "since they were paid on, or their accounts are closed")
 
 
 def price_change_lines(change: Change, today: date, preview: PricePreview) -> Iterator[str]:
