@@ -348,7 +348,7 @@ def service_days(walk: Walk) -> None:
     walk.shot("rests", "7", "service 2", walk.day(3), walk.day(20))
     walk.shot("rests-until-further-notice", "7", "service 3", ENTER, ENTER)
     walk.shot("rest-refused", "7", "service 4", walk.day(3), walk.day(2), CTRL_D)
-    walk.shot("rest-twice", "7", "service 2", ENTER, walk.day(5), walk.day(30))
+    walk.shot("rest-twice", "7", "service 2", ENTER, walk.day(5), walk.day(30), CTRL_C)
     walk.shot("rest-shortened", "7", "service 2", "1", walk.day(9))
     walk.shot("rest-kept", "7", "service 2", "1", ENTER)
     walk.shot("rest-removed", "7", "service 2", "1", "remove")
@@ -356,10 +356,12 @@ def service_days(walk: Walk) -> None:
     walk.shot("list", "2", ENTER)
     walk.shot("price-of-no-name", "8", "Satellite", CTRL_C)
     walk.shot("price-not-changed", "8", "phone", "11", ENTER, "no", by_month=next_month)
-    walk.shot("price", "8", "Telephone", "11", walk.day(40), "22.00")
-    walk.shot("price-there-already", "8", "Telephone", "11", walk.day(40))
-    walk.shot("price-of-those-with-their-own-left", "8", "Fibre 500", "59.90", walk.day(40), "2", "0", "no", "no")
-    walk.shot("price-of-all", "8", "Fibre 500", "59.90", walk.day(40), "yes", "1", "0", "179.70")
+    walk.shot("price", "8", "Telephone", "11", walk.day(40), "22.00", by_month=next_month)
+    walk.shot("price-there-already", "8", "Telephone", "11", walk.day(40), by_month=next_month)
+    walk.shot("price-of-those-with-their-own-left", "8", "Fibre 500", "59.90", walk.day(40), "2", "0", "no", "no",
+              by_month=next_month)
+    walk.shot("price-of-all", "8", "Fibre 500", "59.90", walk.day(40), "yes", "1", "0", "179.70",
+              by_month=next_month)
     walk.shot("one-with-another-price-to-come", "2", "1")
 
 
@@ -967,6 +969,6 @@ def read_only(walk: Walk) -> None:
     walk.shot("nobody", "Noor", whole=True)
 
 
-WALKS = (nothing, customers, closing, locations, services, service_days, equipment, stock, bills, payments, credits, bill_run,
-         late_customers, no_late_fee, reports, revenue, searches, accounts, paging, imports, exports, administration, last_backup,
-         trail, deletions, read_only)
+WALKS = (nothing, customers, closing, locations, services, service_days, equipment, stock, bills, payments, credits,
+         bill_run, late_customers, no_late_fee, reports, revenue, searches, accounts, paging, imports, exports,
+         administration, last_backup, trail, deletions, read_only)
