@@ -258,9 +258,8 @@ def test_a_device_is_taken_back_and_put_elsewhere_and_its_places_are_those_of_th
     assert [(row["place"], row["person"]) for row in places] == [
         ("Bo Li, 9 Hill", "bob"), ("stock", "bob"),
         (f"{database.get_customer(customer)['name']}, 1 Harbour Street", "isp")]
-    done = run_program(place.uri, answers=lines("4", "2", str(device["equipment_id"]), "0", "0"))
-    for line in screens.place_lines(stock.places(device["equipment_id"])):
-        assert line.replace("\x1b[1m", "").replace("\x1b[0m", "") in done.stdout.splitlines()
+    done = run_program(place.uri, answers=lines("4", "2", f"equipment {device['equipment_id']}", "0", "0"))
+    assert "\n".join(screens.place_lines(stock.places(device["equipment_id"]))) in done.stdout
 
 
 def test_a_device_that_is_moved_from_where_it_no_longer_is_stays(bob, customer):
