@@ -493,11 +493,15 @@ def _accounts(
                        'payments', (
                            SELECT coalesce(json_agg(json_build_object(
                                       'payment_id', payment_id, 'kind', kind, 'paid_on', paid_on,
-                                      'amount', allocation.amount::numeric(12,2), 'voided_on', voided_on
+                                      'amount', paid.amount::numeric(12,2), 'voided_on', voided_on
                                   ) ORDER BY paid_on, payment_id), '[]')
-                           FROM payment_allocations AS allocation
+                           FROM (
+                               SELECT payment_id, sum(amount) AS amount
+                               FROM payment_allocations AS allocation
+                               WHERE allocation.billing_id = billing_status.billing_id AND released_on IS NULL
+                               GROUP BY payment_id
+                           ) AS paid
                            JOIN payments USING (payment_id)
-                           WHERE allocation.billing_id = billing_status.billing_id AND released_on IS NULL
                        )
                    ) ORDER BY due_date, billing_id) AS bills,
                    sum(amount_due) AS amount_due
