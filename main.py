@@ -252,6 +252,8 @@ def view_service() -> None:
 
 def show_service(service: Service) -> None:
     show_fields(screens.SERVICE_FIELDS)(service)
+    for line in screens.pause_lines(database.list_pauses(service["service_id"])):
+        print(line)
     if service["coming_prices"]:
         say(f"It will cost {screens.coming(service['coming_prices'])}.")
 
@@ -522,6 +524,8 @@ def refund() -> None:
     source_id = source["payment_id"] if source else None
     say_recorded(save_once(entry_key, lambda: credits.refund(
         customer_id, amount, paid_on, method, reference, entry_key, source_id)))
+    if source:
+        show_what_is_owed(customer_id)
 
 
 def say_recorded(payment: payments.Payment) -> None:

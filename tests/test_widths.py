@@ -196,7 +196,7 @@ def account(row):
                           "voided_on": "2026-11-23"}]}
     site = {"location_id": 9_999_980, "address": row["address"],
             "services": [{"service_id": 9_999_970, "service_name": row["service_name"], "cost": MOST,
-                          "standing": row["standing"],
+                          "started_on": DAY, "ended_on": DAY, "standing": row["standing"],
                           "coming_prices": [{"cost": MOST, "from_day": "2027-01-31"},
                                             {"cost": MOST, "from_day": "2027-02-28"}]}],
             "equipment": [{"equipment_id": 9_999_960, "equipment_name": row["equipment_name"],

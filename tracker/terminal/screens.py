@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from database import ComingPrice, Server, Upgrade
+from database import ComingPrice, Pause, Server, Upgrade
 from tracker import late_fees, settings
 from tracker.accounts import Closing, Merging, Standing
 from tracker.backup import Kept, Noted
@@ -81,7 +81,11 @@ SERVICES = [
     numbers("ID", "service_id"), words("Service", "service_name"), amounts("Monthly", "cost"),
     codes("Standing", "standing", spare=1), words("Address", "address"), words("Customer", "name"),
 ]
-SERVICE_FIELDS = [*SERVICES, dates("From", "started_on"), dates("Last day", "ended_on")]
+SERVICE_FIELDS = [
+    *(column._replace(seldom=column.key == "standing") for column in SERVICES),
+    words("From", "started_on", lambda row: row["started_on"] or "always"),
+    dates("Last day", "ended_on")._replace(seldom=True),
+]
 PLANS = [words("Service", "service_name"), numbers("Services", "services"), amounts("Usually", "cost")]
 PRICED = [numbers("ID", "service_id"), amounts("Today", "cost"), words("Address", "address"), words("Customer", "name")]
 EQUIPMENT = [
@@ -241,6 +245,14 @@ def span(first: date, last: date | None) -> str:
     return f"from {first} {f'to {last}' if last else 'until further notice'}"
 
 
+def pause_lines(pauses: list[Pause]) -> Iterator[str]:
+    """Yield the days on which a service rests, or did."""
+    if pauses:
+        yield bold("Pauses")
+    for pause in pauses:
+        yield from indented(span(pause["first_day"], pause["last_day"]), 2)
+
+
 def coming(prices: list[ComingPrice]) -> str:
     """Say what a service will cost: 34.90 from 2026-12-01, 39.90 from 2027-06-01."""
     return ", ".join(f"{show_amount(price['cost'])} from {price['from_day']}" for price in prices)
@@ -387,7 +399,9 @@ def models_total(rows: list[Model]) -> Row:
 
 
 def payment_lines(payment: Payment) -> Iterator[str]:
-    """Yield which bills a payment paid, what was given back of it, and what is left as credit; what a refund is of."""
+    """Yield which bills a payment paid, what was given back of it, and what is left as credit; what a refund is of; and
+    that it is void.
+    """
     for bill in payment["bills"]:
         yield from spread(clean(f"Bill {bill['billing_id']}  {bill['description']}"), show_amount(bill["amount"]), 2)
     for other in payment["refunds"]:
@@ -396,6 +410,8 @@ def payment_lines(payment: Payment) -> Iterator[str]:
                           show_amount(other["amount"]), 2)
     if payment["amount_left"]:
         yield from spread("Credit", show_amount(payment["amount_left"]), 2)
+    if payment["voided_on"]:
+        yield from indented(clean(f"Void since {payment['voided_on']}: {payment['void_reason']}"), 2)
 
 
 def late_footer(total: LateTotal) -> str:
