@@ -86,6 +86,7 @@ from tracker.terminal.pick import (
     LOCATION,
     PAYMENT,
     SERVICE,
+    leads_nowhere,
     look_up,
     pick,
     pick_or,
@@ -110,7 +111,14 @@ class Menu(NamedTuple):
 
 
 def find_customer(answer: str) -> None:
-    """Open the account that an answer at the main menu leads to; a name that nobody has may be a new customer's."""
+    """Open the account that an answer at the main menu leads to, or show the device in stock of that serial number.
+
+    A name that nobody has may be a new customer's.
+    """
+    device = devices.unplaced(answer)
+    if device and leads_nowhere(CUSTOMER, answer):
+        devices.show_device(say_record(EQUIPMENT, device))
+        return
     while not (customer := look_up(CUSTOMER, answer)):
         if not menus.may_run(add_customer) or not may_be_new(answer):
             return
@@ -244,6 +252,8 @@ def view_service() -> None:
 
 def show_service(service: Service) -> None:
     show_fields(screens.SERVICE_FIELDS)(service)
+    for line in screens.pause_lines(database.list_pauses(service["service_id"])):
+        print(line)
     if service["coming_prices"]:
         say(f"It will cost {screens.coming(service['coming_prices'])}.")
 
@@ -276,9 +286,13 @@ def end_service() -> None:
     """Set the last day of a service, or with none let one go on that has one."""
     service = pick(SERVICE)
     today = database.today()
-    last = service["ended_on"]
-    ended_on = ask("Last day", fields.either("none", fields.day_from(today), None), shown=str(last or "today"),
-                   default=last or today)
+    start, last = service["started_on"], service["ended_on"]
+    default = last or max(today, start or today)
+    day = fields.day_from(today)
+    if start:
+        day = not_before(start, day, f"The last day cannot be before the first, {start}.")
+    ended_on = ask("Last day", fields.either("none", day, None), shown="today" if default == today else str(default),
+                   default=default)
     if ended_on == last:
         print("Nothing saved.")
         return
@@ -298,12 +312,24 @@ def pause_service() -> None:
         if pause := ask("Pause to change (ID)", fields.choice(numbered), shown="another pause"):
             change_pause(service, pause)
             return
-    today = database.today()
-    first = ask("First day", fields.day_from(today), shown="today", default=today)
-    last = ask("Last day", not_before(first, fields.day_from(today)), shown="until further notice")
-    database.pause_service(service["service_id"], first, last)
+    first, last = ask_pause(service["service_id"])
     say(f"{named(service)}, is paused {screens.span(first, last)}.")
     say_what_next_bill_does(service["service_id"])
+
+
+def ask_pause(service_id: int) -> tuple[date, date | None]:
+    """Ask for the days of a pause until none is one of another pause, and note it."""
+    today = database.today()
+    while True:
+        first = ask("First day", fields.day_from(today), shown="today", default=today)
+        last = ask("Last day", not_before(first, fields.day_from(today)), shown="until further notice")
+        try:
+            database.pause_service(service_id, first, last)
+            return first, last
+        except errors.Conflict as exc:
+            if exc.field != "first_day":
+                raise
+            prompts.refuse(str(exc), "First day")
 
 
 def change_pause(service: Service, pause: Pause) -> None:
@@ -498,6 +524,8 @@ def refund() -> None:
     source_id = source["payment_id"] if source else None
     say_recorded(save_once(entry_key, lambda: credits.refund(
         customer_id, amount, paid_on, method, reference, entry_key, source_id)))
+    if source:
+        show_what_is_owed(customer_id)
 
 
 def say_recorded(payment: payments.Payment) -> None:

@@ -201,8 +201,8 @@ CREATE TABLE services (
     CONSTRAINT services_name_length        CHECK (char_length(service_name) <= 100 AND service_name ~ '\S'),
     CONSTRAINT services_name_nfc           CHECK (service_name IS NFC NORMALIZED),
     CONSTRAINT services_cost_not_negative  CHECK (cost >= 0),
-    CONSTRAINT services_days_range         CHECK (started_on BETWEEN '2000-01-01' AND '2199-12-31'
-                                                  AND ended_on BETWEEN '2000-01-01' AND '2199-12-31'),
+    CONSTRAINT services_days_range         CHECK (started_on >= '2000-01-01' AND started_on <= '2199-12-31'
+                                                  AND ended_on >= '2000-01-01' AND ended_on <= '2199-12-31'),
     CONSTRAINT services_days_in_order      CHECK (ended_on >= started_on)
 );
 COMMENT ON TABLE services IS 'What a location is subscribed to.';
@@ -219,8 +219,8 @@ CREATE TABLE service_pauses (
     last_day          date,
     CONSTRAINT service_pauses_pkey      PRIMARY KEY (service_pause_id),
     CONSTRAINT service_pauses_service   FOREIGN KEY (service_id) REFERENCES services ON DELETE CASCADE,
-    CONSTRAINT service_pauses_range     CHECK (first_day BETWEEN '2000-01-01' AND '2199-12-31'
-                                               AND last_day BETWEEN '2000-01-01' AND '2199-12-31'),
+    CONSTRAINT service_pauses_range     CHECK (first_day >= '2000-01-01' AND first_day <= '2199-12-31'
+                                               AND last_day >= '2000-01-01' AND last_day <= '2199-12-31'),
     CONSTRAINT service_pauses_in_order  CHECK (last_day >= first_day),
     CONSTRAINT service_pauses_apart     EXCLUDE USING gist (
         int8range(service_id, service_id, '[]') WITH &&, daterange(first_day, last_day, '[]') WITH &&
@@ -969,9 +969,13 @@ CREATE TRIGGER payment_allocations_edited
     BEFORE UPDATE ON payment_allocations
     FOR EACH ROW
     WHEN (OLD.released_on IS NOT NULL OR NEW.released_on IS DISTINCT FROM CURRENT_DATE
-          OR (OLD.payment_allocation_id, OLD.payment_id, OLD.billing_id, OLD.refund_id, OLD.amount, OLD.from_credit, OLD.made_on)
-             IS DISTINCT FROM
-             (NEW.payment_allocation_id, NEW.payment_id, NEW.billing_id, NEW.refund_id, NEW.amount, NEW.from_credit, NEW.made_on))
+          OR OLD.payment_allocation_id IS DISTINCT FROM NEW.payment_allocation_id
+          OR OLD.payment_id IS DISTINCT FROM NEW.payment_id
+          OR OLD.billing_id IS DISTINCT FROM NEW.billing_id
+          OR OLD.refund_id IS DISTINCT FROM NEW.refund_id
+          OR OLD.amount IS DISTINCT FROM NEW.amount
+          OR OLD.from_credit IS DISTINCT FROM NEW.from_credit
+          OR OLD.made_on IS DISTINCT FROM NEW.made_on)
     EXECUTE FUNCTION allocation_edited();
 
 -- What follows from allocations is written by their triggers alone, and what has allocations stays its customer's.
@@ -989,16 +993,19 @@ CREATE TRIGGER billing_paid_sums
     BEFORE UPDATE OF amount_paid, last_payment_date, settled_on, customer_id ON billing
     FOR EACH ROW
     WHEN (pg_trigger_depth() = 0
-          AND (OLD.amount_paid, OLD.last_payment_date, OLD.settled_on, OLD.customer_id)
-              IS DISTINCT FROM (NEW.amount_paid, NEW.last_payment_date, NEW.settled_on, NEW.customer_id))
+          AND (OLD.amount_paid IS DISTINCT FROM NEW.amount_paid
+               OR OLD.last_payment_date IS DISTINCT FROM NEW.last_payment_date
+               OR OLD.settled_on IS DISTINCT FROM NEW.settled_on
+               OR OLD.customer_id IS DISTINCT FROM NEW.customer_id))
     EXECUTE FUNCTION kept_by_triggers();
 
 CREATE TRIGGER payments_paid_sums
     BEFORE UPDATE OF amount_allocated, customer_id, kind ON payments
     FOR EACH ROW
     WHEN (pg_trigger_depth() = 0
-          AND (OLD.amount_allocated, OLD.customer_id, OLD.kind)
-              IS DISTINCT FROM (NEW.amount_allocated, NEW.customer_id, NEW.kind))
+          AND (OLD.amount_allocated IS DISTINCT FROM NEW.amount_allocated
+               OR OLD.customer_id IS DISTINCT FROM NEW.customer_id
+               OR OLD.kind IS DISTINCT FROM NEW.kind))
     EXECUTE FUNCTION kept_by_triggers();
 
 CREATE TRIGGER payment_allocations_emptied

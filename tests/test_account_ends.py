@@ -8,7 +8,7 @@ from uuid import uuid4
 import psycopg2
 import psycopg2.extras
 import pytest
-from conftest import there_since
+from conftest import run_program, there_since
 from logins import fill, four_logins, run
 
 import database
@@ -81,6 +81,17 @@ def test_what_was_billed_too_much_is_credited(ada, sql):
     stands = accounts.close(ada, LAST_DAY, to_stock=False)
     assert stands == {"amount_due": Decimal("38.53"), "credit": Decimal(0)}
     assert verify_books()[1] == []
+
+
+def test_a_month_before_the_first_that_was_billed_is_not_billed_by_the_last_bill(ada, sql):
+    bill_run.run(date(2026, 12, 1), date(2026, 12, 15))
+    stands = accounts.close(ada, LAST_DAY, to_stock=False)
+    lines = sql("SELECT first_day, amount FROM billing_items JOIN billing USING (billing_id)"
+                " WHERE customer_id = 1 AND billing.description LIKE 'Final bill%' ORDER BY amount")
+    december = date(2026, 12, 1)
+    assert [(row["first_day"], row["amount"]) for row in lines] == [
+        (december, Decimal("-29.90")), (december, Decimal("-9.90")), (None, Decimal("39.80"))]
+    assert stands == {"amount_due": Decimal("12.00"), "credit": Decimal(0)}
 
 
 def test_devices_may_be_left(ada, sql):
@@ -457,6 +468,12 @@ def test_the_one_who_went_is_closed_and_leads_to_the_one_who_stays(ada, twins):
         database.add_location(twins, "1 Quay")
     with pytest.raises(errors.Conflict, match=r"^Customer 3 was merged into customer 1\.$"):
         accounts.reopen(twins)
+
+
+def test_a_statement_of_one_who_was_merged_says_into_whom(ada, twins, uri):
+    accounts.merge(ada, twins)
+    done = run_program(uri, "statement", str(twins), "--from", "2026-01-01")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "Customer 3 was merged into customer 1.\n")
 
 
 def test_whoever_was_merged_before_follows(ada, twins, sql):

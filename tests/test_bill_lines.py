@@ -355,6 +355,43 @@ def test_pauses_are_added_changed_and_removed(ada, run, sql):
     assert sql("SELECT last_day FROM service_pauses") == []
 
 
+def test_a_pause_on_days_of_another_is_asked_for_again(ada, terminal, sql):
+    fibre(NOVEMBER)
+    database.pause_service(1, date(2026, 11, 5), date(2026, 11, 9))
+    child = terminal()
+    for answer in ("3", "7", "1", "", "2026-11-01", "2026-11-05"):
+        child.expect(PROMPT)
+        child.send(f"{answer}\r")
+    child.expect_exact("The service is paused on some of these days already.")
+    for answer in ("2026-11-01", "2026-11-04"):
+        child.expect(PROMPT)
+        child.send(f"{answer}\r")
+    child.expect(PROMPT)
+    assert "is paused from 2026-11-01 to 2026-11-04." in " ".join(child.before.split())
+    assert [(row["first_day"].day, row["last_day"].day) for row in
+            sql("SELECT first_day, last_day FROM service_pauses ORDER BY first_day")] == [(1, 4), (5, 9)]
+
+
+def test_a_last_day_before_the_first_is_asked_for_again(ada, terminal, sql):
+    fibre(NOVEMBER)
+    child = terminal()
+    for answer in ("3", "6", "1", "2026-10-31"):
+        child.expect(PROMPT)
+        child.send(f"{answer}\r")
+    child.expect_exact("The last day cannot be before the first, 2026-11-01.")
+    child.expect(PROMPT)
+    child.send("2026-11-01\r")
+    child.expect(PROMPT)
+    assert sql("SELECT ended_on FROM services") == [{"ended_on": date(2026, 11, 1)}]
+
+
+def test_a_service_that_begins_later_ends_on_its_first_day_at_the_earliest(ada, run, sql):
+    fibre()
+    tomorrow = sql("UPDATE services SET started_on = CURRENT_DATE + 1 RETURNING started_on")[0]["started_on"]
+    assert f"Last day [{tomorrow}]: \n" in run(answers=lines("3", "6", "1", "", "0", "0")).stdout
+    assert sql("SELECT ended_on FROM services") == [{"ended_on": tomorrow}]
+
+
 @pytest.mark.parametrize(("change", "standing", "monthly"), [
     ("UPDATE services SET ended_on = CURRENT_DATE - 1, started_on = NULL", "ended {yesterday}", "0.00"),
     ("UPDATE services SET started_on = CURRENT_DATE + 1", "from {tomorrow}", "0.00"),

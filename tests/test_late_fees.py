@@ -264,7 +264,7 @@ def preview():
             "Left out, since they have promised to pay: 1 customer.\n")
 
 
-QUESTION = "Type the total, 5.00, to charge it, or list [no]: "
+QUESTION = "Type the total, 5.00, to charge: "
 
 
 def test_a_dry_run_shows_what_would_be_charged_and_stops(charge, sql):
@@ -274,21 +274,17 @@ def test_a_dry_run_shows_what_would_be_charged_and_stops(charge, sql):
 
 
 def test_the_command_charges_when_its_total_is_typed(charge, sql):
-    done = charge(answers=lines("list", "5.00"))
+    done = charge(answers=lines("5.00"))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == (
-        f"{preview()}{QUESTION}list\n"
-        "ID  Customer    Description    Due         Late  To pay\n"
-        "--  ----------  -------------  ----------  ----  ------\n"
-        f" 1  Ada Okafor  November 2026  {ahead(-40)}    40   30.00\n"
-        f"{QUESTION}5.00\n"
+        f"{preview()}{QUESTION}5.00\n"
         f"Created 1 late fee for 1 customer; 5.00 billed, due {ahead(14)}.\n")
     assert len(fees(sql)) == 1
 
 
 @pytest.mark.parametrize(("answer", "said"), [
     ("", "That is not the total; nobody was charged.\n"), ("no", "That is not the total; nobody was charged.\n"),
-    ("5", "Stopped at input line 1: Type 5.00 in full, list or no.\n"),
+    ("5", "Stopped at input line 1: Type 5.00 in full, or no.\n"),
 ])
 def test_the_command_charges_nobody_when_another_answer_is_typed(charge, sql, answer, said):
     done = charge(answers=lines(answer))

@@ -230,7 +230,9 @@ def test_an_account_shows_what_stands_there(devices, run):
 def after(output, title):
     """Return the lines that follow the last one that is a title, up to the menu."""
     shown = output.split(f"\n{title}\n")[-1]
-    return shown.split("\n\nManage Equipment\n")[0].split("\n\nReporting\n")[0].splitlines()
+    for menu in ("Main menu", "Manage Equipment", "Reporting"):
+        shown = shown.split(f"\n\n{menu}\n")[0]
+    return shown.splitlines()
 
 
 def test_a_device_is_added_to_stock_and_another_after_it(devices, run, sql):
@@ -259,6 +261,32 @@ def test_where_a_serial_number_is_and_was(devices, run, sql):
         "Address        in stock", "Customer",
         "Places", f"  since {today}: stock, by {me['name']}", f"  {added} to {today}: {ADA}, by eve",
     ]
+
+
+def test_a_serial_number_at_the_main_menu_finds_what_is_at_nobodys(devices, run, sql):
+    stock.move(device(1), None)
+    today, added = devices.today(), sql("SELECT CURRENT_DATE - 9 AS day")[0]["day"]
+    me, = sql("SELECT session_user AS name")
+    done = run(answers=lines("sn101", "0"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert after(done.stdout, "Find customer") == [
+        "Equipment 1, Router, in stock.",
+        "ID             1", "Equipment      Router", "Serial number  SN-101", "Worth          120.00",
+        "Address        in stock", "Customer",
+        "Places", f"  since {today}: stock, by {me['name']}", f"  {added} to {today}: {ADA}, by eve",
+    ]
+    stock.write_off(device(1))
+    assert after(run(answers=lines("SN-101", "0")).stdout, "Find customer")[0] == "Equipment 1, Router, written off."
+
+
+@pytest.mark.parametrize("answer", ["9", "sn-101", "Ada"])
+def test_a_customer_comes_before_a_device_in_stock_of_that_serial_number(answer, devices, run, sql):
+    for _ in range(7):
+        devices.add_customer("Cy Dee", None)
+    sql("UPDATE equipment SET serial_number = '9' WHERE equipment_id = 4")
+    sql("UPDATE equipment SET serial_number = 'ada' WHERE equipment_id = 5")
+    name = "Cy Dee" if answer == "9" else "Ada Okafor"
+    assert after(run(answers=lines(answer, "0")).stdout, "Find customer")[0].split("  ")[1] == name
 
 
 def test_what_is_in_stock_is_listed(devices, run, sql):
@@ -325,7 +353,7 @@ def test_a_device_is_swapped_for_one_in_stock(fate, became, place, devices, run,
     assert (done.returncode, done.stderr) == (0, "")
     assert after(done.stdout, "Swap") == [
         "Equipment (ID or search): 1", "Equipment 1, Router, at 1 Harbour Street, of Ada Okafor.",
-        f"What becomes of it (stock, written off) [stock]: {fate}",
+        f"What becomes of it (1 stock, 2 written off) [stock]: {fate}",
         "Equipment in stock (ID or search, or new): sn102", "Equipment 4, Router, in stock.",
         f"Swapped equipment 1, Router, {became}, for equipment 4, Router, at 1 Harbour Street, of Ada Okafor.",
     ]
@@ -337,7 +365,7 @@ def test_a_device_is_swapped_for_a_new_one(devices, run, sql):
     assert (done.returncode, done.stderr) == (0, "")
     assert after(done.stdout, "Swap") == [
         "Equipment (ID or search): 1", "Equipment 1, Router, at 1 Harbour Street, of Ada Okafor.",
-        "What becomes of it (stock, written off) [stock]: written off",
+        "What becomes of it (1 stock, 2 written off) [stock]: written off",
         "Equipment in stock (ID or search, or new): new",
         "Equipment name: Router AX", "Serial number [none]: SN-109", "Cost: 99.90",
         "Swapped equipment 1, Router, written off, for equipment 6, Router AX, worth 99.90, at 1 Harbour Street, of "
@@ -383,7 +411,8 @@ def test_who_has_a_model_is_a_list(devices, run):
         "equipment_id,equipment_name,serial_number,cost,place,name\n"
         "1,Router,SN-101,120.00,1 Harbour Street,Ada Okafor\n4,Router,SN-102,100.00,in stock,\n"
         "5,router,SN-103,90.00,in stock,\n")
-    assert run("equipment-report", "--model", "hub").stdout == "There are none.\n"
+    none = run("equipment-report", "--model", "hub")
+    assert (none.returncode, none.stdout, none.stderr) == (1, "", "There is no equipment named hub.\n")
 
 
 def test_there_may_be_no_equipment(db, run):

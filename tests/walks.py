@@ -333,6 +333,38 @@ def services(walk: Walk) -> None:
               lambda: walk.sql("DELETE FROM locations WHERE location_id = 2"), "10", ENTER)
 
 
+def service_days(walk: Walk) -> None:
+    """Services that end and rest, and prices that change from a day on."""
+    provider(walk)
+    walk.location(6, "9 Quarry Road", {"Fibre 500": "39.90"})
+    next_month = {calendar_tokens.month(walk.today, 1): "[01 mon+1]"}
+    walk.start()
+    walk.go("3")
+    walk.shot("ends", "6", "1", walk.day(10))
+    walk.shot("ends-already", "6", "1", ENTER)
+    walk.shot("one-that-ends", "2", "1")
+    walk.shot("goes-on", "6", "1", "none")
+    walk.shot("end-refused", "6", "service 2", "soon", "2026-02-30", CTRL_C)
+    walk.shot("rests", "7", "service 2", walk.day(3), walk.day(20))
+    walk.shot("rests-until-further-notice", "7", "service 3", ENTER, ENTER)
+    walk.shot("rest-refused", "7", "service 4", walk.day(3), walk.day(2), CTRL_D)
+    walk.shot("rest-twice", "7", "service 2", ENTER, walk.day(5), walk.day(30), CTRL_C)
+    walk.shot("rest-shortened", "7", "service 2", "1", walk.day(9))
+    walk.shot("rest-kept", "7", "service 2", "1", ENTER)
+    walk.shot("rest-removed", "7", "service 2", "1", "remove")
+    walk.shot("one-that-rests", "2", "service 3")
+    walk.shot("list", "2", ENTER)
+    walk.shot("price-of-no-name", "8", "Satellite", CTRL_C)
+    walk.shot("price-not-changed", "8", "phone", "11", ENTER, "no", by_month=next_month)
+    walk.shot("price", "8", "Telephone", "11", walk.day(40), "22.00", by_month=next_month)
+    walk.shot("price-there-already", "8", "Telephone", "11", walk.day(40), by_month=next_month)
+    walk.shot("price-of-those-with-their-own-left", "8", "Fibre 500", "59.90", walk.day(40), "2", "0", "no", "no",
+              by_month=next_month)
+    walk.shot("price-of-all", "8", "Fibre 500", "59.90", walk.day(40), "yes", "1", "0", "179.70",
+              by_month=next_month)
+    walk.shot("one-with-another-price-to-come", "2", "1")
+
+
 def equipment(walk: Walk) -> None:
     walk.set_trail()
     provider(walk)
@@ -405,7 +437,7 @@ def bills(walk: Walk) -> None:
     walk.shot("update", "4", "11", instead("Repair of the roof"), instead("45.5"), instead(walk.day(-5)))
     walk.shot("updated", "3", "11")
     walk.shot("update-kept", "4", "11", ENTER, ENTER, ENTER)
-    walk.shot("update-below-paid", "4", "12", ENTER, instead("5"), ENTER, CTRL_C)
+    walk.shot("update-below-paid", "4", "12", ENTER, instead("5"), ENTER)
     walk.shot("update-refused", "4", "11", ENTER, instead("0"), instead("1"), instead("never"), CTRL_D)
     walk.shot("not-deleted", "5", "11", "no")
     walk.shot("delete", "5", "11", "yes")
@@ -452,6 +484,31 @@ def payments(walk: Walk) -> None:
     walk.shot("credit-left-then", "7", "6")
 
 
+def credits(walk: Walk) -> None:
+    """What is owed is lowered without money received, and money is given back."""
+    provider(walk)
+    walk.start()
+    walk.go("5")
+    walk.shot("credit-note", "13", "1", "60", "Outage of a week")
+    walk.shot("credit-note-with-nothing-owed", "13", "6", "5", "Outage of a day")
+    walk.shot("credit-note-refused", "13", "1", "0", "5", ENTER, "x" * 201, CTRL_C)
+    walk.shot("write-off", "14", "1", ENTER, "4", "Moved away")
+    walk.shot("write-off-of-one-bill", "14", "4", ENTER, "Insolvent")
+    walk.shot("write-off-refused", "14", "3", "10.01", "0", CTRL_D)
+    walk.shot("write-off-with-nothing-owed", "14", "6")
+    walk.shot("refund-of-credit", "15", "5", ENTER, "6", ENTER, ENTER, "R-77")
+    walk.shot("refund-refused", "15", "5", ENTER, "9.01", "9", walk.day(1), "today", "barter", CTRL_C)
+    walk.shot("refund-of-a-payment", "15", "1", "2", "10", walk.day(-1), "cash", ENTER)
+    walk.shot("refund-with-nothing-to-give", "15", "3")
+    walk.shot("list", "7", "1")
+    walk.shot("credit-note-void", "8", "payment 6", "wrong customer", "yes")
+    walk.shot("refund-void", "8", "payment 10", "not paid out", "yes")
+    walk.go("0", "1")
+    walk.stays = True
+    walk.shot("account", "2", "1")
+    walk.shot("statement", ENTER, "9", walk.day(-120), ENTER)
+
+
 def bill_run(walk: Walk) -> None:
     """A bill run's dates depend on the day of the month, and are said to.
 
@@ -481,7 +538,7 @@ def bill_run(walk: Walk) -> None:
     walk.location(eve, "3 Birch Row", {"Fibre 500": "49.90"})
     walk.shot("run-with-changes", "9", walk.month(1), ENTER, "0", "no", by_month=later)
     walk.shot("total-changed-meanwhile", "9", walk.month(1), ENTER,
-              lambda: walk.sql("UPDATE services SET cost = 8 WHERE service_id = 3"), "116.30", by_month=later)
+              lambda: walk.sql("UPDATE services SET cost = 8 WHERE service_id = 3"), "113.80", by_month=later)
     walk.shot("month-far-ahead", "9", walk.month(3), ENTER, "no", by_month=later)
     walk.shot("month-after-next", "9", walk.month(2), walk.day(90), "no", by_month=later)
     walk.shot("month-long-ago-and-due-date-past", "9", walk.month(-2), walk.day(-1), "no")
@@ -525,7 +582,7 @@ def late_customers(walk: Walk) -> None:
     walk.shot("a-broken-promise", ENTER, whole=True)
     walk.go("0", "5")
     walk.stays = False
-    walk.shot("late-fees-list", "16", "list")
+    walk.shot("late-fees-list", "16", "1")
     walk.shot("late-fees-refused", "5", "no")
     walk.shot("late-fees-left", "16", CTRL_C)
     walk.shot("no-late-fees-to-undo", "17")
@@ -912,6 +969,6 @@ def read_only(walk: Walk) -> None:
     walk.shot("nobody", "Noor", whole=True)
 
 
-WALKS = (nothing, customers, closing, locations, services, equipment, stock, bills, payments, bill_run, late_customers,
-         no_late_fee, reports, revenue, searches, accounts, paging, imports, exports, administration, last_backup,
-         trail, deletions, read_only)
+WALKS = (nothing, customers, closing, locations, services, service_days, equipment, stock, bills, payments, credits,
+         bill_run, late_customers, no_late_fee, reports, revenue, searches, accounts, paging, imports, exports,
+         administration, last_backup, trail, deletions, read_only)

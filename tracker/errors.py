@@ -114,6 +114,7 @@ RULES = {
 
 # The field of a form that each rule is about, under the name that the functions of database.py give it.
 FIELDS = {
+    "service_pauses_apart": "first_day",
     "customers_name_length": "name",
     "customers_name_nfc": "name",
     "customers_phone_form": "phone_number",

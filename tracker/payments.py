@@ -350,11 +350,15 @@ def _payment(cur: Cursor, payment_id: int) -> Payment:
                CASE WHEN voided_at IS NULL THEN amount_left ELSE 0 END AS amount_left,
                paid_on, method, reference, reason, recorded_at, recorded_by, voided_on, void_reason,
                (SELECT coalesce(json_agg(json_build_object('billing_id', billing_id, 'description', description,
-                                                           'amount', allocation.amount::numeric(12,2))
-                                         ORDER BY payment_allocation_id), '[]')
-                FROM payment_allocations AS allocation
-                JOIN billing USING (billing_id)
-                WHERE allocation.payment_id = payments.payment_id AND released_on IS NULL) AS bills,
+                                                           'amount', paid.amount::numeric(12,2))
+                                         ORDER BY first), '[]')
+                FROM (
+                    SELECT billing_id, sum(amount) AS amount, min(payment_allocation_id) AS first
+                    FROM payment_allocations AS allocation
+                    WHERE allocation.payment_id = payments.payment_id AND released_on IS NULL
+                    GROUP BY billing_id
+                ) AS paid
+                JOIN billing USING (billing_id)) AS bills,
                (SELECT coalesce(json_agg(json_build_object('payment_id', other.payment_id, 'kind', other.kind,
                                                            'paid_on', other.paid_on,
                                                            'amount', allocation.amount::numeric(12,2))

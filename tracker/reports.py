@@ -60,6 +60,8 @@ class SiteService(TypedDict):
     service_id: int
     service_name: str
     cost: Decimal
+    started_on: str | None
+    ended_on: str | None
     standing: str | None
     coming_prices: list[ComingPrice]
 
@@ -460,7 +462,7 @@ def _accounts(
             CROSS JOIN LATERAL (
                 SELECT json_agg(json_build_object(
                            'service_id', service_id, 'service_name', service_name, 'cost', cost::numeric(12,2),
-                           'standing', standing,
+                           'started_on', started_on, 'ended_on', ended_on, 'standing', standing,
                            'coming_prices', (
                                SELECT coalesce(json_agg(json_build_object(
                                           'from_day', from_day, 'cost', coming.cost::numeric(12,2)
@@ -491,11 +493,15 @@ def _accounts(
                        'payments', (
                            SELECT coalesce(json_agg(json_build_object(
                                       'payment_id', payment_id, 'kind', kind, 'paid_on', paid_on,
-                                      'amount', allocation.amount::numeric(12,2), 'voided_on', voided_on
+                                      'amount', paid.amount::numeric(12,2), 'voided_on', voided_on
                                   ) ORDER BY paid_on, payment_id), '[]')
-                           FROM payment_allocations AS allocation
+                           FROM (
+                               SELECT payment_id, sum(amount) AS amount
+                               FROM payment_allocations AS allocation
+                               WHERE allocation.billing_id = billing_status.billing_id AND released_on IS NULL
+                               GROUP BY payment_id
+                           ) AS paid
                            JOIN payments USING (payment_id)
-                           WHERE allocation.billing_id = billing_status.billing_id AND released_on IS NULL
                        )
                    ) ORDER BY due_date, billing_id) AS bills,
                    sum(amount_due) AS amount_due

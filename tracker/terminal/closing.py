@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import database
 from tracker import accounts, fields, text
-from tracker.terminal import menus, prompts, screens, tables
+from tracker.terminal import menus, prompts, screens
 from tracker.terminal.pick import CUSTOMER, pick
 from tracker.terminal.progress import during
 from tracker.terminal.prompts import ask, confirm, say
@@ -29,7 +29,7 @@ def close_account() -> None:
         print("Not closed.")
         return
     stands = accounts.close(customer_id, last_day, to_stock, closing)
-    say(f"Closed {CUSTOMER.name(customer)}; its last day is {last_day}. {screens.standing(stands)}")
+    say(f"Closed {CUSTOMER.name(customer)}, with {last_day} as the last day; {screens.standing(stands)}")
 
 
 @menus.changes
@@ -68,11 +68,12 @@ def merge_customers() -> None:
     print("Then the one who goes:")
     goes_id = pick(CUSTOMER)["customer_id"]
     merging = accounts.preview_merge(stays_id, goes_id)
-    print(tables.table(screens.TO_MERGE, [merging["stays"], merging["goes"]]))
-    say(f"All that customer {goes_id} has goes to customer {stays_id}, for good; what stands at an address that both "
-        "have is then at one.")
+    print(screens.merging_table(merging))
+    same = merging["same_addresses"]
+    joined = f"; {same} {'address' if same == 1 else 'addresses'} that both have will be one location" if same else ""
+    say(f"All that customer {goes_id} has goes to customer {stays_id}, for good{joined}.")
     if not confirm("Type yes to merge them:"):
         print("Not merged.")
         return
     stands = accounts.merge(stays_id, goes_id, merging)
-    say(f"Merged customer {goes_id} into customer {stays_id}. {screens.standing(stands)}")
+    say(f"Merged customer {goes_id} into customer {stays_id}; {screens.standing(stands)}")

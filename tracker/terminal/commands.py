@@ -13,6 +13,7 @@ from typing import Any
 
 import database
 from tracker import access, bill_run, demo, errors, fields, late_fees, prices, reports, settings, stock, text, trail
+from tracker.accounts import merged
 from tracker.terminal import backups, history, paging, people, prompts, screens, tables
 from tracker.terminal.progress import Progress, during
 from tracker.terminal.prompts import confirm, say
@@ -361,6 +362,8 @@ def show_revenue(by: str = "period") -> None:
 
 @database.reporting()
 def equipment_report_command(arguments: argparse.Namespace) -> int:
+    if arguments.model is not None and not stock.count_of_model(arguments.model):
+        raise errors.NotFound("equipment named", arguments.model)
     if arguments.format == "table":
         if arguments.model is None:
             show_models()
@@ -410,6 +413,9 @@ def statement_command(arguments: argparse.Namespace) -> int:
     if first > last:
         prompts.complain("The first day of a statement cannot be after its last.")
         return 1
+    customer = database.get_customer(arguments.customer_id)
+    if customer["merged_into"]:
+        raise errors.Conflict(merged(customer))
     show_statement(arguments.customer_id, first, last)
     return 0
 
@@ -454,18 +460,25 @@ def confirm_total(period: date, preview: bill_run.Preview) -> bool:
     if not preview["customers"]:
         return True
     total = text.show_amount(preview["total"])
-    lists = preview_lists(period, preview) if prompts.attended() else {}
-    if lists:
-        numbered = ", ".join(f"{digit} {what}" for digit, (what, _) in lists.items())
-        say(f"To look at a list, type its number: {numbered}.")
-    if confirm(f"Type the total, {total}, to bill:", total, {digit: show for digit, (_, show) in lists.items()}):
+    if confirm(f"Type the total, {total}, to bill:", total, offered(preview_lists(period, preview))):
         return True
     prompts.complain("That is not the total; nobody was billed.")
     return False
 
 
-def preview_lists(period: date, preview: bill_run.Preview) -> dict[str, tuple[str, Callable[[], None]]]:
-    """Return what each list of a preview that has something is called, and what shows it, by the number to type."""
+def offered(lists: Mapping[str, Callable[[], object]]) -> dict[str, Callable[[], object]]:
+    """Tell a person which lists there are, by what they are called, and return what shows each, by the number to type;
+    piped, none.
+    """
+    if not lists or not prompts.attended():
+        return {}
+    numbered = ", ".join(f"{number} {what}" for number, what in enumerate(lists, 1))
+    say(f"To look at a list, type its number: {numbered}.")
+    return {str(number): show for number, show in enumerate(lists.values(), 1)}
+
+
+def preview_lists(period: date, preview: bill_run.Preview) -> dict[str, Callable[[], None]]:
+    """Return what shows each list of a preview that has something, by what it is called."""
     lists: list[tuple[str, int, list[tables.Column], Callable[[], Sequence[Row]]]] = [
         ("new", preview["new"], screens.NEW_BILLS, lambda: bill_run.preview_accounts(period, "new")),
         ("gone", preview["gone"], screens.GONE_BILLS, lambda: bill_run.preview_accounts(period, "gone")),
@@ -475,8 +488,8 @@ def preview_lists(period: date, preview: bill_run.Preview) -> dict[str, tuple[st
          lambda: bill_run.preview_lines(period, False)),
         ("made good", preview["made_good"], screens.PREVIEW_LINES, lambda: bill_run.preview_lines(period, True)),
     ]
-    return {str(number): (what, functools.partial(show_preview_list, count, columns, fetch))
-            for number, (what, count, columns, fetch) in enumerate((one for one in lists if one[1]), 1)}
+    return {what: functools.partial(show_preview_list, count, columns, fetch)
+            for what, count, columns, fetch in lists if count}
 
 
 def show_preview_list(count: int, columns: list[tables.Column], fetch: Callable[[], Sequence[Row]]) -> None:
@@ -517,17 +530,12 @@ def show_price_change(change: prices.Change, today: date) -> prices.Preview:
     return preview
 
 
-def price_lists(change: prices.Change, preview: prices.Preview) -> dict[str, Callable[[], None]]:
+def price_lists(change: prices.Change, preview: prices.Preview) -> dict[str, Callable[[], object]]:
     """Say which lists of a preview a person may look at, and return what shows each, by the number to type."""
     lists = [("those that change", preview["changing"], prices.list_changing),
              ("prices of their own", preview["own"], prices.list_own)]
-    numbered = {str(number): one for number, one in enumerate((one for one in lists if one[1]), 1)}
-    if numbered and prompts.attended():
-        say(f"To look at a list, type its number: "
-            f"{', '.join(f'{digit} {what}' for digit, (what, _, _) in numbered.items())}.")
-        return {digit: functools.partial(show_prices, change, count, fetch)
-                for digit, (_, count, fetch) in numbered.items()}
-    return {}
+    return offered({what: functools.partial(show_prices, change, count, fetch)
+                    for what, count, fetch in lists if count})
 
 
 def show_prices(
@@ -576,11 +584,9 @@ def confirm_late_fees(preview: late_fees.Preview) -> bool:
     if not preview["bills"]:
         return True
     total = text.show_amount(preview["total"])
-    answers = fields.choice({total: total, "list": "list", "no": "no"}, f"Type {total} in full, list or no.")
-    while (answer := prompts.ask(f"Type the total, {total}, to charge it, or list", answers, shown="no")) == "list":
-        paging.browse(screens.LATE_BILLS, late_fees.list_charged, lambda row: row["billing_id"], 0,
-                      str(preview["bills"]))
-    if answer == total:
+    lists = offered({"bills to charge for": lambda: paging.browse(
+        screens.LATE_BILLS, late_fees.list_charged, lambda row: row["billing_id"], 0, str(preview["bills"]))})
+    if confirm(f"Type the total, {total}, to charge:", total, lists):
         return True
     prompts.complain("That is not the total; nobody was charged.")
     return False
@@ -635,6 +641,7 @@ def upgrade_command(arguments: argparse.Namespace) -> int:
 def demo_command(arguments: argparse.Namespace) -> int:
     check_may_change()
     during("Making customers up", lambda: demo.fill(demo.DEMO_CUSTOMERS))
+    during("Letting them live", demo.enliven)
     say(f"Added a made-up provider of {demo.DEMO_CUSTOMERS} customers.")
     return 0
 

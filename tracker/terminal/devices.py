@@ -27,6 +27,12 @@ def show_device(device: Equipment) -> None:
         print(line)
 
 
+def unplaced(serial_number: str) -> Equipment | None:
+    """Return the device of a serial number, if it stands at no location."""
+    device = database.serial_holder(serial_number)
+    return device if device and device["location_id"] is None else None
+
+
 def open_device(row: Row) -> None:
     """Show the device of a row of a list."""
     show_device(database.get_equipment(row["equipment_id"]))
@@ -89,7 +95,7 @@ def pick_stocked() -> Equipment | None:
 def swap_equipment() -> None:
     """Put a device from stock, or a new one, in the place of another."""
     device = pick_at_location()
-    written_off = ask("What becomes of it (stock, written off)", fields.one_of(FATES), shown="stock",
+    written_off = ask("What becomes of it (1 stock, 2 written off)", fields.one_of(FATES), shown="stock",
                       default="stock") == "written off"
     other = pick_stocked()
     if other:

@@ -160,6 +160,11 @@ def _existing(kind: Kind[Record], number: str) -> Record | None:
         return None
 
 
+def leads_nowhere(kind: Kind[Record], answer: str) -> bool:
+    """Tell whether look_up() would find nothing for an answer."""
+    return not (fields.is_id(answer) and _existing(kind, answer)) and not kind.find(answer, 0, 1).total
+
+
 def _by_number(kind: Kind[Record], number: str) -> Record | None:
     """Return the record of that ID, unless the customer of that ID is somebody else: what that finds is picked.
 

@@ -7,9 +7,9 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from database import ComingPrice, Server, Upgrade
+from database import ComingPrice, Pause, Server, Upgrade
 from tracker import late_fees, settings
-from tracker.accounts import Closing, Standing
+from tracker.accounts import Closing, Merging, Standing
 from tracker.backup import Kept, Noted
 from tracker.bill_run import Preview
 from tracker.notes import Note
@@ -72,8 +72,7 @@ DEVICES_THERE = [
 TO_MERGE = [
     numbers("ID", "customer_id"), words("Name", "name"), codes("Phone number", "phone_number"),
     words("E-mail", "email")._replace(seldom=True), CLOSED, numbers("Locations", "locations"),
-    numbers("Services", "services"), numbers("Equipment", "equipment")._replace(spare=2),
-    numbers("Notes", "notes")._replace(spare=1),
+    numbers("Services", "services"), numbers("Equipment", "equipment"), numbers("Notes", "notes"),
     numbers("Bills", "bills"), numbers("Payments", "payments"), amounts("To pay", "amount_due"),
     amounts("Credit", "credit"),
 ]
@@ -82,7 +81,11 @@ SERVICES = [
     numbers("ID", "service_id"), words("Service", "service_name"), amounts("Monthly", "cost"),
     codes("Standing", "standing", spare=1), words("Address", "address"), words("Customer", "name"),
 ]
-SERVICE_FIELDS = [*SERVICES, dates("From", "started_on"), dates("Last day", "ended_on")]
+SERVICE_FIELDS = [
+    *(column._replace(seldom=column.key == "standing") for column in SERVICES),
+    words("From", "started_on", lambda row: row["started_on"] or "always"),
+    dates("Last day", "ended_on")._replace(seldom=True),
+]
 PLANS = [words("Service", "service_name"), numbers("Services", "services"), amounts("Usually", "cost")]
 PRICED = [numbers("ID", "service_id"), amounts("Today", "cost"), words("Address", "address"), words("Customer", "name")]
 EQUIPMENT = [
@@ -195,7 +198,8 @@ def closing_lines(closing: Closing, last_day: date, due_date: date) -> Iterator[
     ending = [service for service in closing["services"] if not service["begins_later"]]
     never_run = [service for service in closing["services"] if service["begins_later"]]
     if ending:
-        yield f"Services that end on {last_day}; what they ran for is billed or credited, due {due_date}:"
+        yield from indented(
+            f"Services that end on {last_day}; what they ran for is billed or credited, due {due_date}:")
         yield tables.table(SERVICES_TO_END, ending)
     if never_run:
         yield "Services that would begin later, and never run:"
@@ -205,11 +209,19 @@ def closing_lines(closing: Closing, last_day: date, due_date: date) -> Iterator[
     if closing["equipment"]:
         yield "Devices there:"
         yield tables.table(DEVICES_THERE, closing["equipment"])
-    yield f"Until now: {standing(closing)}"
+    yield f"As of now, {standing(closing)}"
 
 
 def standing(stands: Standing) -> str:
-    return f"To pay {show_amount(stands['amount_due'])}, credit {show_amount(stands['credit'])}."
+    return f"to pay {show_amount(stands['amount_due'])}, credit {show_amount(stands['credit'])}."
+
+
+def merging_table(merging: Merging) -> str:
+    """Lay two customers who are to be merged side by side, a line for each field."""
+    sides: tuple[Row, Row] = merging["stays"], merging["goes"]
+    rows = [{"field": column.header, "stays": column.cell(sides[0]), "goes": column.cell(sides[1])}
+            for column in TO_MERGE if not column.seldom or any(side[column.key] for side in sides)]
+    return tables.table([codes("", "field"), words("Stays", "stays"), words("Goes", "goes")], rows)
 
 
 def location_lines(site: Site) -> Iterator[str]:
@@ -231,6 +243,14 @@ def location_lines(site: Site) -> Iterator[str]:
 
 def span(first: date, last: date | None) -> str:
     return f"from {first} {f'to {last}' if last else 'until further notice'}"
+
+
+def pause_lines(pauses: list[Pause]) -> Iterator[str]:
+    """Yield the days on which a service rests, or did."""
+    if pauses:
+        yield bold("Pauses")
+    for pause in pauses:
+        yield from indented(span(pause["first_day"], pause["last_day"]), 2)
 
 
 def coming(prices: list[ComingPrice]) -> str:
@@ -289,8 +309,9 @@ def _latest_notes(notes: list[LatestNote], count: int) -> Iterator[str]:
 
 def note_line(note: Note | LatestNote) -> str:
     """Return a note as a line: the day, who, what was said, what was promised and what has become of that."""
-    promise = f"promised {promised(note)}" if note["promised_until"] else None
-    said = "; ".join(filter(None, [note["note"], promise]))
+    said = note["note"] or ""
+    if note["promised_until"]:
+        said = "; ".join(filter(None, [said.rstrip("."), f"promised {promised(note)}"]))
     return clean(f"{note['noted_on']} {note['noted_by']}: {said}")
 
 
@@ -379,7 +400,9 @@ def models_total(rows: list[Model]) -> Row:
 
 
 def payment_lines(payment: Payment) -> Iterator[str]:
-    """Yield which bills a payment paid, what was given back of it, and what is left as credit; what a refund is of."""
+    """Yield which bills a payment paid, what was given back of it, and what is left as credit; what a refund is of; and
+    that it is void.
+    """
     for bill in payment["bills"]:
         yield from spread(clean(f"Bill {bill['billing_id']}  {bill['description']}"), show_amount(bill["amount"]), 2)
     for other in payment["refunds"]:
@@ -388,6 +411,8 @@ def payment_lines(payment: Payment) -> Iterator[str]:
                           show_amount(other["amount"]), 2)
     if payment["amount_left"]:
         yield from spread("Credit", show_amount(payment["amount_left"]), 2)
+    if payment["voided_on"]:
+        yield from indented(clean(f"Void since {payment['voided_on']}: {payment['void_reason']}"), 2)
 
 
 def late_footer(total: LateTotal) -> str:
