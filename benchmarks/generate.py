@@ -36,6 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         database.connect()
         demo.fill(arguments.customers, arguments.seed, say)
+        demo.enliven()
     except errors.Error as exc:
         print(exc, file=sys.stderr)
         return 1

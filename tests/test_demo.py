@@ -8,6 +8,7 @@ import pytest
 
 import database
 from tracker import demo, errors
+from tracker.verify import verify_books
 
 pytestmark = pytest.mark.slow
 
@@ -171,6 +172,61 @@ def test_ids_go_on_where_the_provider_ends(provider, db, sql):
     assert customer_id == 401
     assert db.add_service(location_id, "Fibre 100", Decimal(10)) > 400
     assert db.add_equipment(location_id, "Router", "007", Decimal(10)) > 400
+
+
+def lives(sql):
+    """Return what was made of the first records, by what it is."""
+    return {
+        "services": sql("SELECT service_id, standing, changes_on - CURRENT_DATE AS days FROM services_today"
+                        " WHERE standing IS NOT NULL OR changes_on IS NOT NULL ORDER BY service_id"),
+        "closed": sql("SELECT customer_id FROM customers WHERE closed_on IS NOT NULL ORDER BY customer_id"),
+        "credit notes": sql("SELECT customer_id, amount FROM payments"
+                            " WHERE kind = 'credit note' AND from_bill IS NULL"),
+        "notes": sql("SELECT said.customer_id, note, state FROM customer_notes AS said"
+                     " LEFT JOIN promises USING (customer_note_id)"
+                     " ORDER BY customer_note_id"),
+        "stock": sql("SELECT equipment_name, count(*) AS devices, count(retired_on) AS gone FROM equipment"
+                     " WHERE location_id IS NULL GROUP BY 1 ORDER BY 1"),
+    }
+
+
+def test_a_few_of_the_customers_live_on_and_the_books_tie(db, sql):
+    demo.fill(200)
+    demo.enliven()
+    seen = lives(sql)
+    standings = [row["standing"] and row["standing"].split()[0] for row in seen["services"]]
+    closed = [row["customer_id"] for row in seen["closed"]]
+    assert (sorted(filter(None, standings))[:2], standings.count("paused"), standings.count(None)) == (
+        ["ends", "ends"], 2, 2)
+    assert (len(closed), [row["amount"] for row in seen["credit notes"]]) == (2, [Decimal(5)])
+    assert [(row["note"], row["state"]) for row in seen["notes"]] == [
+        ("Rang twice, nobody there", None), ("Will pay all of it", "open"), ("Pays after the holidays", "broken")]
+    assert sum(row["devices"] for row in seen["stock"]) >= 7
+    assert sum(row["gone"] for row in seen["stock"]) == 1
+    assert verify_books()[1] == []
+
+
+def test_the_same_seed_leads_the_same_lives(db, sql, empty_uri):
+    demo.fill(60, seed=5)
+    demo.enliven()
+    first = lives(sql)
+    database.disconnect()
+    database.connect(empty_uri)
+    demo.fill(60, seed=5)
+    demo.enliven()
+    with database.reading() as cur:
+        def there(statement):
+            cur.execute(statement)
+            return cur.fetchall()
+
+        assert lives(there) == first
+
+
+@pytest.mark.parametrize("customers", [1, 2, 3])
+def test_a_provider_of_a_few_customers_lives_too(db, sql, customers):
+    demo.fill(customers)
+    demo.enliven()
+    assert verify_books()[1] == []
 
 
 def test_a_database_in_use_is_refused_and_left_alone(db, sql):

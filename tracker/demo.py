@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 from psycopg2 import sql
 
+import database
 from database import outside_transactions, transaction
+from tracker import accounts, credits, reports
 from tracker.cursor import Cursor, be_patient
 from tracker.errors import Conflict
 
@@ -194,6 +198,93 @@ def fill(customers: int, seed: int = 1, say: Callable[[str], None] = lambda step
         cur.execute("DROP FUNCTION pg_temp.one_of, pg_temp.chance")
     say("statistics")
     _vacuum()
+
+
+def enliven() -> None:
+    """Let some of the made-up customers go on living, as few whatever the size: services that ended, rest, or will cost
+    more; accounts that closed; notes, promises and a credit note; and devices in stock.
+    """
+    with transaction() as cur:
+        _put_in_stock(cur)
+        _age_services(cur, _today(cur))
+    settled = _settled_customers()
+    for customer_id in settled[:2]:
+        accounts.close(customer_id, database.today(), to_stock=True)
+    for customer_id in settled[2:]:
+        credits.add_credit_note(customer_id, Decimal(5), "Two days without service", uuid4())
+    _note_what_was_said()
+
+
+def _put_in_stock(cur: Cursor) -> None:
+    cur.execute(
+        """
+        INSERT INTO equipment (equipment_name, serial_number, cost, retired_on)
+        SELECT equipment_name, prefix || '-NEW' || n, cost, CASE WHEN n > 6 THEN CURRENT_DATE END
+        FROM unnest(%(names)s, %(prefixes)s, %(costs)s::numeric[]) WITH ORDINALITY
+             AS device (equipment_name, prefix, cost, number)
+        JOIN generate_series(1, 7) AS n ON mod(n, cardinality(%(names)s)) = number - 1
+        ORDER BY n
+        """,
+        dict(zip(("names", "prefixes", "costs"), map(list, zip(*(device[1:] for device in DEVICES))))),
+    )
+
+
+def _age_services(cur: Cursor, today: date) -> None:
+    """End, pause and raise the price of the first services that are their location's second."""
+    cur.execute(
+        """
+        CREATE TEMPORARY TABLE aging ON COMMIT DROP AS
+        SELECT service_id, cost, row_number() OVER (ORDER BY service_id) AS nth
+        FROM services
+        WHERE EXISTS (
+            SELECT FROM services AS first
+            WHERE first.location_id = services.location_id AND first.service_id < services.service_id
+        )
+        ORDER BY service_id
+        LIMIT 6;
+
+        UPDATE services SET ended_on = %(today)s FROM aging WHERE aging.service_id = services.service_id AND nth <= 2;
+
+        INSERT INTO service_pauses (service_id, first_day, last_day)
+        SELECT service_id, %(today)s, CASE nth WHEN 3 THEN %(today)s::date + 20 END FROM aging WHERE nth IN (3, 4);
+
+        SELECT change_prices(array_agg(service_id), array_agg(cost + 2), %(next_month)s) FROM aging WHERE nth > 4
+        """,
+        {"today": today, "next_month": (today.replace(day=1) + timedelta(days=32)).replace(day=1)},
+    )
+
+
+def _settled_customers() -> list[int]:
+    """Return the first three customers who owe nothing and have no credit."""
+    rows: list[Any] = database.fetch_all(
+        """
+        SELECT customer_id
+        FROM customers
+        WHERE NOT EXISTS (SELECT FROM billing WHERE billing.customer_id = customers.customer_id AND amount_due > 0)
+          AND NOT EXISTS (SELECT FROM customer_credit WHERE customer_credit.customer_id = customers.customer_id)
+        ORDER BY customer_id
+        LIMIT 3
+        """
+    )
+    return [row["customer_id"] for row in rows]
+
+
+def _note_what_was_said() -> None:
+    """Note what customers said who are late: nothing, that they will pay, and that they would have by now."""
+    said: list[tuple[int, str, int | None]] = [
+        (0, "Rang twice, nobody there", None), (0, "Will pay all of it", 9), (-20, "Pays after the holidays", -6),
+    ]
+    with transaction() as cur:
+        for customer, (day, note, until) in zip(reports.late_customers(limit=len(said)), said):
+            cur.execute(
+                """
+                INSERT INTO customer_notes (customer_id, noted_at, noted_on, note, promised_until, promised_amount)
+                VALUES (%(customer_id)s, now() + make_interval(days => %(day)s), CURRENT_DATE + %(day)s, %(note)s,
+                        CURRENT_DATE + %(until)s::integer, %(amount)s)
+                """,
+                {"customer_id": customer["customer_id"], "day": day, "note": note, "until": until,
+                 "amount": customer["amount_late"] if until else None},
+            )
 
 
 def _claim(cur: Cursor) -> None:

@@ -641,6 +641,7 @@ def upgrade_command(arguments: argparse.Namespace) -> int:
 def demo_command(arguments: argparse.Namespace) -> int:
     check_may_change()
     during("Making customers up", lambda: demo.fill(demo.DEMO_CUSTOMERS))
+    during("Letting them live", demo.enliven)
     say(f"Added a made-up provider of {demo.DEMO_CUSTOMERS} customers.")
     return 0
 

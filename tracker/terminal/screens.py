@@ -309,8 +309,9 @@ def _latest_notes(notes: list[LatestNote], count: int) -> Iterator[str]:
 
 def note_line(note: Note | LatestNote) -> str:
     """Return a note as a line: the day, who, what was said, what was promised and what has become of that."""
-    promise = f"promised {promised(note)}" if note["promised_until"] else None
-    said = "; ".join(filter(None, [note["note"], promise]))
+    said = note["note"] or ""
+    if note["promised_until"]:
+        said = "; ".join(filter(None, [said.rstrip("."), f"promised {promised(note)}"]))
     return clean(f"{note['noted_on']} {note['noted_by']}: {said}")
 
 
