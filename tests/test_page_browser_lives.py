@@ -344,6 +344,15 @@ def test_a_device_in_stock_is_found_and_says_that_it_is_there(ann, path):
     ann.shows("Places", place_rows(2))
 
 
+def test_the_serial_number_of_a_device_in_stock_leads_to_it_from_the_search_for_customers(ann):
+    ann.open()
+    ann.page.get_by_role("combobox", name="Find a customer").fill("ont-9")
+    ann.page.keyboard.press("Enter")
+    expect(ann.page.get_by_text("No customer found; try fewer words, or a part of one.")).to_be_visible()
+    ann.page.get_by_role("link", name="Look among equipment").click()
+    ann.shows("Equipment with ont-9", [["ONT-9", "ONT", "in stock", "", "30.00"]])
+
+
 # Forms
 
 

@@ -16,7 +16,7 @@ import { List, type Column } from "../parts/List";
 import { Saved } from "../parts/Saved";
 import { Failed, Loading, Old } from "../parts/State";
 import { useAsked, useMedia, useTitle } from "../parts/hooks";
-import { capital, closedSaid, howPaid, promiseSaid, promised } from "../words/sentences";
+import { capital, closedSaid, howPaid, noteSaid, promiseSaid, promised } from "../words/sentences";
 import { clean } from "../words/text";
 import { BILLS_OF_ONE, isDeleted } from "./Bills";
 import { NotFound } from "./NotFound";
@@ -249,8 +249,8 @@ const NOTES: Column<Note>[] = [
 /** On a phone, which has no column for it, the promise stands with the note. */
 function WholeNote({ of }: { of: Note }) {
   const phone = useMedia("(max-width: 640px)");
-  const promise = phone && of.state ? `promised ${promised(of)}` : "";
-  return <>{clean([of.note, promise].filter(Boolean).join("; "))}</>;
+  if (!phone || !of.state) return <>{clean(of.note)}</>;
+  return <>{[noteSaid(of), `promised ${promised(of)}`].filter(Boolean).join("; ")}</>;
 }
 
 function AllNotes({ id }: { id: number }) {

@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { useNavigate } from "react-router";
+import { Link, useNavigate } from "react-router";
 import { list, suggested } from "../api/queries";
 import { usePerson } from "../api/session";
 import type { CustomerHit } from "../api/types";
@@ -67,13 +67,23 @@ export function Customers() {
         id={(row) => row.customer_id}
         link={(row) => `/customers/${row.customer_id}`}
         total={first?.more ? undefined : (first?.total ?? undefined)}
-        empty={search ? "No customer found; try fewer words, or a part of one." :
+        empty={search ? <NoneFound search={search} /> :
           closed ? "No customer is closed." : "No customers yet. Add the first one."}
       />
       {adding && (
         <RecordForm kind={CUSTOMER} title="Add customer" path="/api/customers" onClose={() => setAdding(false)}
           onSaved={(said, row) => void navigate(`/customers/${String(row["customer_id"])}`, { state: { said } })} />
       )}
+    </>
+  );
+}
+
+/** A device in stock is at no customer's: its serial number finds nobody. */
+function NoneFound({ search }: { search: string }) {
+  return (
+    <>
+      No customer found; try fewer words, or a part of one.{" "}
+      <Link to={`/equipment?search=${encodeURIComponent(search)}`}>Look among equipment</Link>
     </>
   );
 }

@@ -1,7 +1,7 @@
 // What was said with a customer, and what they promised, as the terminal's account screen says it.
 import { Link } from "react-router";
 import type { LatestNote, Note } from "../api/types";
-import { promised } from "../words/sentences";
+import { noteSaid, promised } from "../words/sentences";
 import { clean } from "../words/text";
 
 export function LatestNotes({ notes, count }: { notes: LatestNote[]; count: number }) {
@@ -12,8 +12,8 @@ export function LatestNotes({ notes, count }: { notes: LatestNote[]; count: numb
       <ul className="notes">
         {notes.map((note) => (
           <li key={note.customer_note_id}>
-            <span className="muted">{note.noted_on} {clean(note.noted_by)}:</span> {clean(note.note)}
-            {note.state && <>{note.note && "; "}promised <PromiseState of={note} /></>}
+            <span className="muted">{note.noted_on} {clean(note.noted_by)}:</span> {noteSaid(note)}
+            {note.state && <>{noteSaid(note) && "; "}promised <PromiseState of={note} /></>}
           </li>
         ))}
       </ul>

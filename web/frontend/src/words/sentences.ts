@@ -69,6 +69,11 @@ export function promised(note: LatestNote | Note): string {
   return `${showAmount(note.promised_amount)} until ${note.promised_until}, ${note.state}`;
 }
 
+/** Return what a note says, without its full stop where its promise follows. */
+export function noteSaid({ note, state }: LatestNote | Note): string {
+  return clean(state ? note?.replace(/\.+$/, "") : note);
+}
+
 export function noted(note: Note, name: string): string {
   const { customer_note_id, promised_until, promised_amount } = note;
   const promise = promised_until ? `: ${showAmount(promised_amount)} promised until ${promised_until}` : "";
