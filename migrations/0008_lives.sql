@@ -21,8 +21,8 @@ COMMENT ON COLUMN customers.erased_on IS 'The day on which who this was was eras
 COMMENT ON COLUMN customers.merged_into IS 'The customer who this turned out to be, and who has all that was theirs.';
 
 ALTER TABLE services ADD COLUMN started_on date, ADD COLUMN ended_on date;
-ALTER TABLE services ADD CONSTRAINT services_days_range CHECK (started_on BETWEEN '2000-01-01' AND '2199-12-31'
-        AND ended_on BETWEEN '2000-01-01' AND '2199-12-31') NOT VALID;
+ALTER TABLE services ADD CONSTRAINT services_days_range CHECK (started_on >= '2000-01-01' AND started_on <= '2199-12-31'
+        AND ended_on >= '2000-01-01' AND ended_on <= '2199-12-31') NOT VALID;
 ALTER TABLE services VALIDATE CONSTRAINT services_days_range;
 ALTER TABLE services ADD CONSTRAINT services_days_in_order CHECK (ended_on >= started_on) NOT VALID;
 ALTER TABLE services VALIDATE CONSTRAINT services_days_in_order;
@@ -37,8 +37,8 @@ CREATE TABLE service_pauses (
     last_day          date,
     CONSTRAINT service_pauses_pkey      PRIMARY KEY (service_pause_id),
     CONSTRAINT service_pauses_service   FOREIGN KEY (service_id) REFERENCES services ON DELETE CASCADE,
-    CONSTRAINT service_pauses_range     CHECK (first_day BETWEEN '2000-01-01' AND '2199-12-31'
-                                               AND last_day BETWEEN '2000-01-01' AND '2199-12-31'),
+    CONSTRAINT service_pauses_range     CHECK (first_day >= '2000-01-01' AND first_day <= '2199-12-31'
+                                               AND last_day >= '2000-01-01' AND last_day <= '2199-12-31'),
     CONSTRAINT service_pauses_in_order  CHECK (last_day >= first_day),
     CONSTRAINT service_pauses_apart     EXCLUDE USING gist (
         int8range(service_id, service_id, '[]') WITH &&, daterange(first_day, last_day, '[]') WITH &&
@@ -256,7 +256,7 @@ CREATE FUNCTION prices_unsettled() RETURNS trigger
     LANGUAGE plpgsql
 AS $$
 BEGIN
-    PERFORM unsettle(array_agg(service_id), array_agg(CASE TG_OP WHEN 'UPDATE' THEN coalesce((
+    PERFORM unsettle(array_agg(service_id), array_agg(CASE WHEN TG_OP <> 'INSERT' THEN coalesce((
         SELECT max(earlier.from_day)
         FROM price_changes AS earlier
         WHERE earlier.service_id = changed.service_id AND earlier.from_day < changed.from_day
@@ -272,13 +272,17 @@ CREATE FUNCTION bill_unsettled() RETURNS trigger
     LANGUAGE plpgsql
 AS $$
 BEGIN
+    IF OLD.cancelled_on IS NOT NULL THEN
+        RAISE EXCEPTION 'a deleted bill stays so'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'billing_cancelled_for_good';
+    END IF;
     PERFORM unsettle(array_agg(service_id), array_agg(first_day), array_agg(first_day))
     FROM billing_items
     WHERE billing_id = NEW.billing_id AND first_day IS NOT NULL AND service_id IS NOT NULL;
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION bill_unsettled() IS 'Note services that a bill was for which is cancelled.';
+COMMENT ON FUNCTION bill_unsettled() IS 'Note services that a bill was for which is cancelled, and let it be so for good.';
 
 CREATE FUNCTION lines_unsettled() RETURNS trigger
     LANGUAGE plpgsql
@@ -673,6 +677,8 @@ BEGIN
     UPDATE payments SET customer_id = stays WHERE customer_id = goes;
     UPDATE customer_notes SET customer_id = stays WHERE customer_id = goes;
     UPDATE customers SET merged_into = stays WHERE merged_into = goes;
+    -- A run of an earlier month is for who was there by its end.
+    UPDATE customers SET created_at = OLD.created_at WHERE customer_id = stays AND created_at > OLD.created_at;
     PERFORM apply_credit(ARRAY[stays]);
     RETURN NULL;
 END
@@ -817,13 +823,19 @@ BEGIN
     WHERE possible > 0;
     PERFORM unsettle(array_agg(service_id), array_agg(day), array_agg(billed))
     FROM (
-        SELECT (line ->> 'service_id')::bigint AS service_id, at::date AS day, at::date AS billed
+        SELECT (line ->> 'service_id')::bigint AS service_id, '2000-01-01'::date AS day, at::date AS billed
         FROM deleted_rows(in_transaction, at, 'services')
         UNION ALL
         SELECT (line ->> 'service_id')::bigint, (line ->> 'first_day')::date, NULL
         FROM deleted_rows(in_transaction, at, 'billing_items')
     ) AS restored
     WHERE service_id IS NOT NULL;
+    INSERT INTO payments (customer_id, amount, kind, reason, from_bill)
+    SELECT payments.customer_id, amount, payments.kind, payments.reason, (old ->> 'from_bill')::bigint
+    FROM trail
+    JOIN payments ON payment_id = single_id AND voided_at = at
+    WHERE trail.kind = 'changed' AND table_name = 'payments' AND changed_at = at AND transaction_id = in_transaction
+      AND old ->> 'from_bill' IS NOT NULL;
     PERFORM apply_credit(customer_ids);
 END
 $$;
@@ -1045,9 +1057,13 @@ CREATE TRIGGER payment_allocations_edited
     BEFORE UPDATE ON payment_allocations
     FOR EACH ROW
     WHEN (OLD.released_on IS NOT NULL OR NEW.released_on IS DISTINCT FROM CURRENT_DATE
-          OR (OLD.payment_allocation_id, OLD.payment_id, OLD.billing_id, OLD.refund_id, OLD.amount, OLD.from_credit, OLD.made_on)
-             IS DISTINCT FROM
-             (NEW.payment_allocation_id, NEW.payment_id, NEW.billing_id, NEW.refund_id, NEW.amount, NEW.from_credit, NEW.made_on))
+          OR OLD.payment_allocation_id IS DISTINCT FROM NEW.payment_allocation_id
+          OR OLD.payment_id IS DISTINCT FROM NEW.payment_id
+          OR OLD.billing_id IS DISTINCT FROM NEW.billing_id
+          OR OLD.refund_id IS DISTINCT FROM NEW.refund_id
+          OR OLD.amount IS DISTINCT FROM NEW.amount
+          OR OLD.from_credit IS DISTINCT FROM NEW.from_credit
+          OR OLD.made_on IS DISTINCT FROM NEW.made_on)
     EXECUTE FUNCTION allocation_edited();
 
 DROP TRIGGER billing_paid_sums ON billing;
@@ -1055,8 +1071,10 @@ CREATE TRIGGER billing_paid_sums
     BEFORE UPDATE OF amount_paid, last_payment_date, settled_on, customer_id ON billing
     FOR EACH ROW
     WHEN (pg_trigger_depth() = 0
-          AND (OLD.amount_paid, OLD.last_payment_date, OLD.settled_on, OLD.customer_id)
-              IS DISTINCT FROM (NEW.amount_paid, NEW.last_payment_date, NEW.settled_on, NEW.customer_id))
+          AND (OLD.amount_paid IS DISTINCT FROM NEW.amount_paid
+               OR OLD.last_payment_date IS DISTINCT FROM NEW.last_payment_date
+               OR OLD.settled_on IS DISTINCT FROM NEW.settled_on
+               OR OLD.customer_id IS DISTINCT FROM NEW.customer_id))
     EXECUTE FUNCTION kept_by_triggers();
 
 DROP TRIGGER payments_paid_sums ON payments;
@@ -1064,8 +1082,9 @@ CREATE TRIGGER payments_paid_sums
     BEFORE UPDATE OF amount_allocated, customer_id, kind ON payments
     FOR EACH ROW
     WHEN (pg_trigger_depth() = 0
-          AND (OLD.amount_allocated, OLD.customer_id, OLD.kind)
-              IS DISTINCT FROM (NEW.amount_allocated, NEW.customer_id, NEW.kind))
+          AND (OLD.amount_allocated IS DISTINCT FROM NEW.amount_allocated
+               OR OLD.customer_id IS DISTINCT FROM NEW.customer_id
+               OR OLD.kind IS DISTINCT FROM NEW.kind))
     EXECUTE FUNCTION kept_by_triggers();
 
 CREATE OR REPLACE FUNCTION payment_changed() RETURNS trigger
@@ -1172,6 +1191,7 @@ DECLARE
     sites     bigint[];
     bills     bigint[];
     devices   bigint[];
+    changes   bigint[];
     known     text;
 BEGIN
     PERFORM set_config('isp.reason', 'erasure of a person', true);
@@ -1268,6 +1288,18 @@ BEGIN
         to_place = regexp_replace(to_place, known, alias, 'gi')
     WHERE equipment_id = ANY (devices) AND (from_place ~* known OR to_place ~* known);
 
+    -- What a transaction was for stands with all that it did.
+    changes := ARRAY(
+        SELECT trail_id
+        FROM trail
+        WHERE kind <> 'added'
+          AND (table_name = 'customers' AND (single_id = ANY (whose) OR single_id IS NULL AND ids && of_whose)
+               OR table_name IN ('locations', 'customer_notes', 'billing', 'payments') AND parent_ids && of_whose
+               OR table_name = 'billing_items'
+                  AND parent_ids && (SELECT range_agg(int8range(id, id, '[]')) FROM unnest(bills) AS id)
+               OR table_name = 'equipment_moves'
+                  AND parent_ids && (SELECT range_agg(int8range(id, id, '[]')) FROM unnest(devices) AS id))
+    );
     UPDATE trail
     SET old = CASE kind
             WHEN 'changed' THEN without_person(old, known, alias)
@@ -1280,15 +1312,12 @@ BEGIN
                 FROM jsonb_array_elements(CASE kind WHEN 'deleted' THEN old END) WITH ORDINALITY AS row_of (line, place)
             )
         END,
-        new = without_person(new, known, alias),
-        reason = regexp_replace(reason, known, alias, 'gi')
-    WHERE kind <> 'added'
-      AND (table_name = 'customers' AND (single_id = ANY (whose) OR single_id IS NULL AND ids && of_whose)
-           OR table_name IN ('locations', 'customer_notes', 'billing', 'payments') AND parent_ids && of_whose
-           OR table_name = 'billing_items'
-              AND parent_ids && (SELECT range_agg(int8range(id, id, '[]')) FROM unnest(bills) AS id)
-           OR table_name = 'equipment_moves'
-              AND parent_ids && (SELECT range_agg(int8range(id, id, '[]')) FROM unnest(devices) AS id));
+        new = without_person(new, known, alias)
+    WHERE trail_id = ANY (changes);
+    UPDATE trail
+    SET reason = regexp_replace(reason, known, alias, 'gi')
+    WHERE reason ~* known
+      AND (changed_at, transaction_id) IN (SELECT changed_at, transaction_id FROM trail WHERE trail_id = ANY (changes));
 END
 $$;
 COMMENT ON FUNCTION erase_person(bigint) IS

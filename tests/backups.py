@@ -1,8 +1,6 @@
 """Books to back up: one of everything, a folder for backups, and what tells whether they are what they were."""
 from __future__ import annotations
 
-import re
-
 from conftest import run_program
 from logins import everything, fill
 from psycopg2.extensions import parse_dsn
@@ -38,14 +36,11 @@ def back_up(uri, folder):
 
 
 def held(uri):
-    """Return all that is stored, but for what a restore notes itself, and for parentheses in conditions: AND and OR
-    of more than two are grouped in one way by whoever wrote them, and in another once a dump was read.
-    """
+    """Return all that is stored, but for what a restore notes itself."""
     found = everything(uri)
     for own in ("rows of backups", "rows of verifications", "elsewhere"):
         del found[own]
-    return {what: re.sub("[()]", "", said) if what.startswith(("constraint ", "trigger ")) else said
-            for what, said in found.items()}
+    return found
 
 
 def databases(admin):

@@ -83,6 +83,17 @@ def test_what_was_billed_too_much_is_credited(ada, sql):
     assert verify_books()[1] == []
 
 
+def test_a_month_before_the_first_that_was_billed_is_not_billed_by_the_last_bill(ada, sql):
+    bill_run.run(date(2026, 12, 1), date(2026, 12, 15))
+    stands = accounts.close(ada, LAST_DAY, to_stock=False)
+    lines = sql("SELECT first_day, amount FROM billing_items JOIN billing USING (billing_id)"
+                " WHERE customer_id = 1 AND billing.description LIKE 'Final bill%' ORDER BY amount")
+    december = date(2026, 12, 1)
+    assert [(row["first_day"], row["amount"]) for row in lines] == [
+        (december, Decimal("-29.90")), (december, Decimal("-9.90")), (None, Decimal("39.80"))]
+    assert stands == {"amount_due": Decimal("12.00"), "credit": Decimal(0)}
+
+
 def test_devices_may_be_left(ada, sql):
     accounts.close(ada, LAST_DAY, to_stock=False)
     assert [row["location_id"] for row in sql("SELECT location_id FROM equipment")] == [1]
@@ -203,6 +214,20 @@ def test_an_account_is_reopened_and_only_a_closed_one(ada):
     assert database.get_customer(ada)["closed_on"] is None
 
 
+def test_an_undo_of_a_run_leaves_the_bills_of_closed_accounts_which_no_run_bills_again(ada, sql):
+    november = LAST_DAY.replace(day=1)
+    bill_run.run(november, DUE)
+    accounts.close(ada, LAST_DAY, to_stock=False)
+    assert bill_run.preview_undo(november) == {"removed": 1, "total": Decimal("19.95"), "kept": 1}
+    undone = bill_run.undo(november)
+    assert (undone["removed"], [bill["customer_id"] for bill in undone["bills"]]) == (1, [ada])
+    bill_run.run(november, DUE)
+    billed, = sql("SELECT sum(amount) FROM billing_items JOIN billing USING (billing_id)"
+                  " WHERE cancelled_on IS NULL AND service_id IN (1, 2)")
+    assert billed["sum"] == Decimal("26.53")  # 20 of 30 days of 29.90 and of 9.90
+    assert verify_books()[1] == []
+
+
 def test_a_customer_with_bills_or_payments_is_not_deleted(ada, sql):
     with pytest.raises(errors.Conflict) as caught:
         database.delete_customer(ada)
@@ -304,6 +329,20 @@ def test_the_trail_says_who_erased_whom_and_when(known, sql):
         "erasure of a person", login["name"], database.today().isoformat())
 
 
+def test_why_a_payment_of_an_erased_person_was_void_is_nowhere_in_the_trail(ada, sql):
+    paid = pay(ada, "12.00")
+    pay(ada, "12.00")
+    payments.void_payment(paid, "Ada Okafor paid twice")
+    assert {row["table_name"] for row in sql("SELECT table_name FROM trail WHERE reason LIKE 'Ada%%'")} == {
+        "payments", "payment_allocations"}
+    sql("DELETE FROM services")
+    accounts.close(ada, LAST_DAY, to_stock=False)
+    accounts.erase(ada)
+    assert everywhere(sql, ["okafor"]) == []
+    assert {row["table_name"] for row in sql("SELECT table_name FROM trail WHERE reason = 'Erased 1 paid twice'")} == {
+        "payments", "payment_allocations"}
+
+
 @pytest.mark.parametrize(("settle", "sentence"), [
     (lambda: None, "Customer 1 is not closed: close the account first."),
     (lambda: accounts.close(1, LAST_DAY, False),
@@ -393,6 +432,17 @@ def test_bills_of_one_month_stay_two_and_say_whose_they_were(ada, twins, sql):
     accounts.merge(ada, twins)
     bills = sql("SELECT * FROM billing WHERE period = '2026-09-01' AND customer_id <> 2 ORDER BY billing_id")
     assert [(bill["customer_id"], bill["merged_from"]) for bill in bills] == [(1, None), (1, 3)]
+
+
+def test_a_late_run_bills_what_was_theirs_though_the_one_who_stays_came_later(ada, sql):
+    bill_run.run(date(2026, 9, 1), DUE)
+    stays = database.add_customer("A. Okafor", None)
+    accounts.merge(stays, ada)
+    for month in (10, 11):
+        bill_run.run(date(2026, month, 1), DUE)
+    assert reports.get_account(stays)["customer_since"] == date(2020, 1, 1)
+    assert sql("SELECT first_day, sum(amount) FROM billing_items WHERE service_id IN (1, 2) GROUP BY 1 ORDER BY 1") == [
+        {"first_day": date(2026, month, 1), "sum": Decimal("39.80")} for month in (9, 10, 11)]
 
 
 def test_credit_of_one_pays_what_the_other_owes(ada, sql):

@@ -23,11 +23,11 @@ from logins import close_to_all, everything, fill, four_logins, make_database, r
 from psycopg2.extensions import make_dsn, parse_dsn
 
 import database
-from tracker import archive, backup, embedded, errors, payments
+from tracker import archive, backup, embedded, errors, migrate, payments
 from tracker.terminal import screens
 
 ADDS_UP = "Checked 2 bills and 3 payments.\nEverything adds up.\n"
-
+NEWEST = migrate.program_version()
 
 pytestmark = pytest.mark.slow
 books, folder = pytest.fixture(backups.books), pytest.fixture(backups.folder)
@@ -80,7 +80,7 @@ def test_a_backup_says_of_itself_what_every_table_held(books, folder, sql):
             if table != "backups":  # the note of the backup itself came after it
                 assert value == sql(f"SELECT {counted}::text AS value FROM {table}")[0]["value"]
     assert {"amount", "amount_allocated"} <= set(note["stock"]["payments"])
-    assert (note["database"], note["schema_version"]) == (name_of(books), 7)
+    assert (note["database"], note["schema_version"]) == (name_of(books), NEWEST)
 
 
 def test_pg_restore_reads_a_backup_as_one_of_its_own(books, folder, empty_uri):
@@ -167,17 +167,18 @@ def test_the_first_screen_says_when_the_last_backup_was(books, folder):
     assert run_program(books, answers=lines("0")).stdout.splitlines()[4] == f"Last backup today at {at}."
 
 
-def test_before_an_upgrade_the_older_version_is_backed_up_and_checked(books, folder, tmp_path):
-    run(books, "DROP TABLE backups; UPDATE schema_version SET version = 6")
-    done = run_program(books, "backup", str(folder))
+def test_before_an_upgrade_the_older_version_is_backed_up_and_checked(empty_uri, folder, tmp_path):
+    for part in ("schema_1.sql", "rows_1.sql"):
+        run(empty_uri, (PROJECT / "tests" / "fixtures" / part).read_text(encoding="utf-8"))
+    done = run_program(empty_uri, "backup", str(folder))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[1] == "The first screen will not know of it: it is of an older version."
     path, = folder.iterdir()
-    assert archive.read(path).note["schema_version"] == 6
-    done = run_program(books, "backup", "--check", str(path))
+    assert archive.read(path).note["schema_version"] == 1
+    done = run_program(empty_uri, "backup", "--check", str(path))
     assert (done.returncode, done.stderr) == (0, "")
-    assert "\nIt was of version 6, and is upgraded.\n" in done.stdout
-    done = run_program(books, "backup", ISP_DATA_DIR=str(tmp_path))
+    assert "\nIt was of version 1, and is upgraded.\n" in done.stdout
+    done = run_program(empty_uri, "backup", ISP_DATA_DIR=str(tmp_path))
     assert done.stdout.startswith(f"Backed up to {tmp_path}/backups/")
 
 
@@ -328,7 +329,7 @@ def test_a_restore_brings_back_what_was_there_and_keeps_what_came_after(books, f
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == (
         f"A backup of {name_of(books)} of {moment}: {HELD}.\n"
-        f"The database {name_of(books)} has 3 customers, 0 bills, 0 payments. They are kept, in a database of another "
+        f"The database {name_of(books)} has 4 customers, 0 bills, 0 payments. They are kept, in a database of another "
         "name.\n"
         f"Type its name, {name_of(books)}, to restore in its place: {name_of(books)}\n"
         f"Restored {name_of(books)}: {HELD}, as backed up.\n"
@@ -561,7 +562,7 @@ def test_a_check_goes_on_beside_others_who_work(books, folder, sql):
 
 
 @pytest.mark.parametrize(("table", "column", "noted", "there"), [
-    ("payments", "amount", "34.01", "34"), ("customers", "rows", "3", "2"), ("invoices", "rows", "0", "nothing"),
+    ("payments", "amount", "34.01", "34"), ("customers", "rows", "4", "3"), ("invoices", "rows", "0", "nothing"),
 ])
 def test_a_backup_that_holds_something_else_than_it_notes_is_not_restored(
         books, folder, admin, table, column, noted, there):
@@ -658,10 +659,10 @@ def test_a_dump_of_another_program_is_no_backup(uri, empty_uri, tmp_path):
 
 
 def test_a_backup_of_a_newer_version_is_refused(books, folder, admin):
-    path = with_note(back_up(books, folder), schema_version=8)
+    path = with_note(back_up(books, folder), schema_version=NEWEST + 1)
     done = run_program(books, "restore", str(path), answers=lines(name_of(books)))
     assert (done.returncode, sentence(done.stderr)) == (1, (
-        f"{path} is of version 8 and this program knows version 7: use a newer program."))
+        f"{path} is of version {NEWEST + 1} and this program knows version {NEWEST}: use a newer program."))
     with_note(folder / path.name, form=2)
     done = run_program(books, "restore", str(path), answers=lines(name_of(books)))
     assert (done.returncode, sentence(done.stderr)) == (1, f"{path} was made by a newer program; use that.")
@@ -676,7 +677,7 @@ def test_a_plain_dump_of_a_newer_version_is_refused_once_that_is_seen(books, fol
     before = everything(books)
     done = run_program(books, "restore", str(path), answers=lines(name_of(books)))
     assert (done.returncode, sentence(done.stderr)) == (2, (
-        "The database is at version 99 and this program knows version 7: use a newer program."))
+        f"The database is at version 99 and this program knows version {NEWEST}: use a newer program."))
     assert everything(books) == before
     assert others(admin, books) == []
 
@@ -736,7 +737,7 @@ def test_books_in_a_schema_of_their_own_are_restored_there(server_uri, admin, fo
         path = back_up(uri, folder)
         done = run_program(uri, "restore", str(path), answers=lines(name))
         assert (done.returncode, done.stderr) == (0, "")
-        assert run(uri, "SELECT count(*) AS rows FROM books.customers") == [{"rows": 2}]
+        assert run(uri, "SELECT count(*) AS rows FROM books.customers") == [{"rows": 3}]
     finally:
         for left in [name, *others(admin, uri)]:
             with contextlib.suppress(psycopg2.Error):

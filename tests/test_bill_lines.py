@@ -10,7 +10,7 @@ import pytest
 from conftest import PROMPT, lines, there_since, wait_for
 
 import database
-from tracker import bill_run, payments, trail
+from tracker import bill_run, payments, prices, trail
 from tracker.verify import verify
 
 NOVEMBER, DECEMBER, JANUARY = date(2026, 11, 1), date(2026, 12, 1), date(2027, 1, 1)
@@ -133,6 +133,58 @@ def test_a_bill_of_less_than_nothing_is_over_nothing_and_its_undo_voids_the_cred
     assert payments.credit(ada) == 0
     bill_run.run(period, DUE)
     assert sql("SELECT sum(amount) FROM payments WHERE voided_on IS NULL") == [{"sum": Decimal("10.00")}]
+
+
+def test_a_bill_of_less_than_nothing_that_comes_back_has_its_credit_note_again(ada, sql):
+    period, said = early_end(sql)
+    bill_run.run(period, DUE)
+    bill_run.undo(period)
+    trail.restore(trail.deletions()[0])
+    assert of_month(sql, period) == said
+    bill, = sql("SELECT billing_id FROM billing WHERE period = %s", period)
+    assert sql("SELECT amount, from_bill, voided_on IS NULL AS counts FROM payments ORDER BY payment_id") == [
+        {"amount": Decimal("10.00"), "from_bill": None, "counts": False},
+        {"amount": Decimal("10.00"), "from_bill": bill["billing_id"], "counts": True}]
+    assert verify()[1] == []
+
+
+def test_a_credit_note_that_was_void_before_its_bill_was_deleted_stays_void(ada, sql):
+    period, _ = early_end(sql)
+    bill_run.run(period, DUE)
+    payments.void_payment(1, "given in cash")
+    bill_run.undo(period)
+    trail.restore(trail.deletions()[0])
+    assert sql("SELECT count(*) FROM payments WHERE voided_on IS NULL") == [{"count": 0}]
+
+
+def test_what_was_billed_too_much_of_a_service_is_taken_back_though_it_was_deleted_for_a_run(ada, sql):
+    fibre(None)
+    database.add_service(1, "TV", Decimal("5.00"))
+    for month in (9, 10, 11):
+        bill_run.run(date(2026, month, 1), DUE)
+    database.end_service(1, date(2026, 9, 20))
+    database.delete_service(1)
+    bill_run.run(DECEMBER, DUE)
+    trail.restore(next(row for row in trail.deletions() if row["table_name"] == "services"))
+    bill_run.run(JANUARY, DUE)
+    assert of_month(sql, JANUARY) == [
+        ("TV, 1 Harbour Street", "5.00"),
+        (f"{FIBRE}, 21 to 30 September 2026, 10 of 30 days, taken back", "-10.00"),
+        (f"{FIBRE}, October 2026, taken back", "-30.00"), (f"{FIBRE}, November 2026, taken back", "-30.00"),
+        ("Carried over to a credit note", "65.00")]
+
+
+def test_a_price_that_psql_takes_away_was_never_another_one(ada, sql):
+    fibre(None)
+    for month in (9, 10):
+        bill_run.run(date(2026, month, 1), DUE)
+    prices.change_price(prices.Change("Fibre 100", Decimal("36.00"), date(2026, 10, 16)))
+    bill_run.run(NOVEMBER, DUE)
+    sql("DELETE FROM price_changes")
+    bill_run.run(DECEMBER, DUE)
+    sums = sql("SELECT date_trunc('month', first_day)::date AS month, sum(amount) FROM billing_items"
+               " GROUP BY 1 ORDER BY 1")
+    assert [row["sum"] for row in sums] == [Decimal("36.00")] * 4
 
 
 def test_an_old_line_of_a_whole_month_is_only_taken_back(ada, sql):

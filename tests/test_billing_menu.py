@@ -86,7 +86,7 @@ def test_undoing_a_run_removes_its_bills(billing, sql):
 
 def test_undoing_a_run_says_which_bills_stay_and_why(billing):
     screen = billing(*BILL_OCTOBER, *PAY, "20", "", "", "", "10", "2026-10")
-    assert "1 bill stayed, since it was paid on" in screen
+    assert "1 bill stayed, since it was paid on, or its account is closed:" in screen
     assert screen.split("stayed")[1].count("Ada Okafor") == 1
 
 

@@ -348,6 +348,16 @@ def test_what_a_refund_takes_back_today_was_paid_yesterday(ada, bills, sql):
     assert [owed(ago(day)).get(ada) for day in (30, 1, 0)] == [None, None, 70]
 
 
+def test_a_deleted_bill_stays_so(ada, bills, sql):
+    """Its lines would stand for days that are billed, and it is over nothing."""
+    aged(sql, 30)
+    database.delete_bill(1)
+    for value in ("NULL", "CURRENT_DATE - 1"):
+        with pytest.raises(psycopg2.IntegrityError) as caught:
+            sql(f"UPDATE billing SET cancelled_on = {value} WHERE billing_id = 1")
+        assert caught.value.diag.constraint_name == "billing_cancelled_for_good"
+
+
 def test_a_credit_note_that_a_bill_made_goes_with_the_bill(ada, bills, sql):
     sql("INSERT INTO payments (customer_id, amount, kind, reason, from_bill) "
         "VALUES (%s, 5, 'credit note', 'x', 1)", ada)
@@ -403,6 +413,14 @@ def test_revenue_has_a_void_and_a_change_in_the_month_in_which_they_were(ada, bi
     assert (month["billed"], month["collected"]) == (-35, -40)
 
 
+def test_what_is_of_tomorrow_elsewhere_may_be_released_today(ada, bills):
+    paid = pay(ada, 70, days_ago=-1)
+    database.update_bill(1, amount=Decimal(10))
+    payments.void_payment(
+        credits.refund(ada, Decimal(5), ago(-1), "cash", None, uuid4(), paid)["payment_id"], "typo")
+    assert sound()
+
+
 PLANTED = [
     ("UPDATE billing SET settled_on = '2020-02-02' WHERE billing_id = 1",
      "Bill 1: it says 2020-02-02 for its latest allocation after its last payment, and that was None."),
@@ -425,6 +443,8 @@ PLANTED = [
      "something."),
     ("UPDATE billing_items SET booked_on = '2020-01-01' WHERE billing_id = 1",
      "Bill 1: it was issued on {today}, and its line 1 was booked on 2020-01-01, before that."),
+    ("UPDATE payment_allocations SET released_on = '2020-01-01' WHERE billing_id = 1",
+     "Allocation 1: it counts from {today}, and was released on 2020-01-01, before that."),
     ("UPDATE payment_allocations SET made_on = '2030-01-01', released_on = '2029-01-01' WHERE billing_id = 1",
      "Allocation 1: it counts from 2030-01-01, and was released on 2029-01-01, before that."),
 ]

@@ -42,7 +42,7 @@ def test_a_run_with_nothing_to_undo_says_so(sql, run):
     sql("SELECT apply_credit(NULL, 1)")
     shown = run(answers="5\n10\n2026-05\n0\n0\n").stdout
     assert "0 bills" not in shown
-    assert "Nothing to remove.\n1 bill stayed, since it was paid on:\n" in shown
+    assert "Nothing to remove.\n1 bill stayed, since it was paid on, or its account is closed:\n" in shown
 
 
 def test_payments_of_two_people_of_one_name_are_told_apart_where_one_is_voided(db, sql, run):

@@ -370,9 +370,10 @@ def test_an_undo_says_what_it_removed_and_which_bills_stay(subscriber, typed, sq
     bill_run.run(date(2030, 1, 1), date(2030, 1, 15))
     pay(other, "5.00")
     screen = typed("5", "10", "2030-01", "yes")
-    assert "This removes 1 bill of 2030-01, over 49.90; 1 stays, since it was paid on.\n" in screen
+    assert ("This removes 1 bill of 2030-01, over 49.90; 1 stays, since it was paid on, or its account is closed.\n"
+            in screen)
     assert "Removed 1 bill of 2030-01.\n" in screen
-    assert "1 bill stayed, since it was paid on:\n" in screen
+    assert "1 bill stayed, since it was paid on, or its account is closed:\n" in screen
     assert re.search(rf"^ *\d+  Bo Li +20\.00 +5\.00  {ago(0)}$", screen, re.MULTILINE)
 
 
@@ -385,7 +386,7 @@ def test_an_undo_of_more_kept_bills_than_it_shows_says_so(db, typed, sql):
     sql("INSERT INTO payment_allocations (payment_id, billing_id, amount) "
         "SELECT payment_id, billing_id, 1 FROM payments JOIN billing USING (customer_id)")
     screen = typed("5", "10", "2030-01")
-    assert "101 bills stayed, since they were paid on; the first are:\n" in screen
+    assert "101 bills stayed, since they were paid on, or their accounts are closed; the first are:\n" in screen
     assert len(re.findall(r"Customer \d+ +5\.00", screen)) == 100
 
 

@@ -27,7 +27,7 @@ FLOORS = [
     ["tracker.backup"],
     ["tracker.transfer"],
     ["web", "web.sessions", "web.shapes", "web.telling"],
-    ["web.signing_in", "web.overview", "web.accounts", "web.bills", "web.lists"],
+    ["web.signing_in", "web.overview", "web.accounts", "web.devices", "web.bills", "web.lists"],
     ["web.app"],
     ["web.server", "web.openapi"],
     ["tracker.terminal"],

@@ -411,5 +411,5 @@ def test_an_undo_that_removes_nothing_says_what_stays(ada, run):
     bill_run.run(MONTH, DUE)
     pay(ada, "1.00")
     screen = run(answers=lines("5", "10", "2030-01", "0", "0")).stdout
-    assert "1 bill stayed, since it was paid on:\n" in screen
+    assert "1 bill stayed, since it was paid on, or its account is closed:\n" in screen
     assert "emove" not in screen.split("Undo a bill run\n")[-1]

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import re
 from datetime import timedelta
 from decimal import Decimal
@@ -16,6 +17,7 @@ from playwright.sync_api import expect
 
 import database
 from tracker import bill_run, demo, payments, reports, trail, verify, wording
+from tracker.transfer import exporting
 
 pytestmark = pytest.mark.slow
 
@@ -509,18 +511,21 @@ def cell(value):
 
 
 @pytest.mark.parametrize("days_ago", [0, 40])
-@pytest.mark.parametrize(("name", "rows"), [
-    ("late", reports.late_customers), ("aging", reports.aging),
+@pytest.mark.parametrize(("name", "rows", "export"), [
+    ("late", reports.late_customers, exporting.export_late), ("aging", reports.aging, exporting.export_aging),
 ])
-def test_what_is_shown_is_downloaded_as_csv(ann, name, rows, days_ago):
+def test_what_is_shown_is_downloaded_as_csv(ann, name, rows, export, days_ago):
     day = database.today() - timedelta(days=days_ago)
+    as_of = day if days_ago else None
     asked = {"sort": "name"} if days_ago else {"sort": "amount", "search": "7946"}
     ann.open(f"{name}?as_of={day if days_ago else ''}&" + "&".join(map("=".join, asked.items())))
     file, (head, *records) = download(ann)
     assert file == f"{name}-{day}.csv"
-    listed = [{name: cell(value) for name, value in row.items() if name != "closed_on"}
-              for row in rows(as_of=day if days_ago else None, **asked)]
+    listed = [{column: cell(value) for column, value in row.items()} for row in rows(as_of=as_of, **asked)]
     assert list(csv.DictReader([head, *records])) == listed
+    written = io.BytesIO()
+    export(written, as_of, **asked)
+    assert [head, *records] == written.getvalue().decode().splitlines()
     assert listed
 
 

@@ -18,7 +18,7 @@ from playwright.sync_api import expect
 from test_people import WORD
 
 import database
-from tracker import bill_run, payments, verify
+from tracker import accounts, bill_run, credits, notes, payments, verify
 
 pytestmark = pytest.mark.slow
 
@@ -41,6 +41,13 @@ def provider(uri):
     void = payments.record_payment(customer_id, Decimal(5), today, "card", None, uuid4())
     payments.void_payment(void["payment_id"], "entered twice")
     bill_run.run(today.replace(day=1), today + timedelta(days=14))
+    notes.add_note(customer_id, "Called.", today + timedelta(days=3), Decimal(20))
+    notes.add_note(customer_id, "Was away.")
+    database.add_equipment(None, "ONT", "ONT-9", Decimal(30))
+    gone = database.add_customer("Bo Li", None)
+    accounts.close(gone, today, to_stock=True)
+    accounts.erase(gone)
+    credits.add_credit_note(database.add_customer("Cy Dee", None), Decimal(2), "Outage", uuid4())
     verify.verify()
     database.disconnect()
 
@@ -49,7 +56,10 @@ PAGES = {
     "": "Overview", "customers": "Customers", "customers/1": "Ada Okafor", "customers/1?tab=bills": "Ada Okafor",
     "customers/1?tab=payments": "Ada Okafor", "customers/1?tab=history": "Ada Okafor", "late": "Late customers",
     "aging": "Owed by age", "bills": "Bills", "bills/1": "Bill 1", "payments": "Payments", "payments/1": "Payment 1",
-    "payments/2": "Payment 2", "equipment": "Equipment", "changes": "Changes", "nothing-here": "Not found",
+    "payments/2": "Payment 2", "payments/3": "Credit note 3", "equipment": "Equipment", "changes": "Changes",
+    "nothing-here": "Not found", "customers/1?tab=notes": "Ada Okafor", "customers/2": "Erased 2",
+    "customers?closed=yes": "Closed customers", "customers?search=nobody": "Customers",
+    "stock": "In stock", "equipment/1/places": "Equipment 1 Router AX3000",
 }
 
 
@@ -149,6 +159,7 @@ def test_an_empty_database_says_on_each_page_what_to_do_first(browser):
             "late": "Nobody is late.", "aging": "Nobody owes anything.", "bills": "No bills yet.",
             "payments": "No payments yet. Record one from a customer's account.",
             "equipment": "No equipment yet. Add some from a customer's account.", "changes": "No changes like that",
+            "stock": "Nothing is in stock.", "customers?closed=yes": "No customer is closed.",
         }.items():
             screen.open(path)
             expect(screen.page.get_by_text(said).first).to_be_visible()
@@ -168,6 +179,8 @@ def test_an_empty_database_says_on_each_page_what_to_do_first(browser):
     ("nothing-here", "There is no page at this address; look at how it is spelt, or search above."),
     ("customers/999999", "There is no customer 999999."), ("bills/999999", "There is no bill 999999."),
     ("payments/999999", "There is no payment 999999."), ("equipment/999999", "There is no equipment 999999."),
+    ("equipment/999999/places", "There is no equipment 999999."),
+    ("equipment/ada/places", "There is no page at this address; look at how it is spelt, or search above."),
     ("locations/999999", "There is no location 999999."), ("services/999999", "There is no service 999999."),
     ("customers/ada", "There is no page at this address; look at how it is spelt, or search above."),
     ("payments/1e5", "There is no payment 100000."),
@@ -336,6 +349,10 @@ def plant(number, value):
         bill AS (INSERT INTO billing (customer_id, description, issued_on, due_date, amount_billed)
                  SELECT customer_id, normalize(left({text}, 200)), CURRENT_DATE, CURRENT_DATE - 3, 9999999999.99
                  FROM customer RETURNING billing_id),
+        stocked AS (INSERT INTO equipment (equipment_name, serial_number, cost)
+                    SELECT normalize(left({text}, 100)), left('stocked {number}' || {text}, 100), 1 FROM customer),
+        noted AS (INSERT INTO customer_notes (customer_id, note, promised_until, promised_amount)
+                  SELECT customer_id, {text}, CURRENT_DATE + 3, 9999999999.99 FROM customer),
         line AS (INSERT INTO billing_items (billing_id, description, amount)
                  SELECT billing_id, left({text}, 500), 9999999999.99 FROM bill)
         INSERT INTO payments (customer_id, amount, paid_on, method, reference, entry_key)
@@ -358,7 +375,7 @@ def hostile(place):
     return planted
 
 
-LISTS = ("", "customers", "late", "aging", "bills", "payments", "equipment", "changes")
+LISTS = ("", "customers", "late", "aging", "bills", "payments", "equipment", "stock", "changes")
 
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
@@ -375,11 +392,14 @@ def test_hostile_text_in_a_list_runs_nothing_and_breaks_no_layout(desk, hostile,
 def test_hostile_text_of_an_account_is_shown_as_text_on_a_phone(desk, place, hostile, number):
     customer_id, payment_id, shown = hostile[number]
     (bill_id,), = place.sql(f"SELECT billing_id FROM billing WHERE customer_id = {customer_id}")
+    (device_id,), = place.sql("SELECT equipment_id FROM equipment JOIN locations USING (location_id) "
+                              f"WHERE customer_id = {customer_id}")
     words = " ".join(shown.split())[:40].strip()
     with desk("bob", size=PHONE) as screen:
         account = f"customers/{customer_id}"
         for path in (account, f"{account}?tab=bills", f"payments/{payment_id}", f"{account}?tab=payments",
-                     f"{account}?tab=history", f"bills/{bill_id}"):
+                     f"{account}?tab=history", f"{account}?tab=notes", f"equipment/{device_id}/places",
+                     f"bills/{bill_id}"):
             screen.open(path)
             expect(screen.page.locator("main h1")).to_be_visible()
             expect(screen.page.locator("main")).to_contain_text(words)
@@ -552,6 +572,7 @@ def test_axe_finds_nothing_where_one_signs_in(desk, axe):
 DIALOGS = {
     "Record payment": ("customers/1", "Record payment of Ada Okafor"),
     "Update customer": ("customers/1", "Update customer"),
+    "Credit note": ("customers/1", "Credit note to Ada Okafor"), "Note or promise": ("customers/1", "Note or promise"),
     "Add location": ("customers/1", "Add location"), "Update location 1": ("customers/1", "Update location"),
     "Add service": ("customers/1", "Add service"), "Update service 1": ("customers/1", "Update service"),
     "Add equipment": ("customers/1", "Add equipment"), "Update equipment 1": ("customers/1", "Update equipment"),
@@ -568,7 +589,7 @@ def test_axe_finds_nothing_on_a_dialog_that_refuses_something(desk, axe, button)
         dialog = screen.dialog(title)
         expect(dialog.get_by_role("textbox").first).to_be_focused()
         dialog.get_by_role("textbox").first.fill("")
-        dialog.get_by_role("button", name=re.compile("^(Record payment|Save|Add|Void payment)$")).click()
+        dialog.get_by_role("button", name=re.compile("^(Record (payment|credit note)|Save|Add|Void payment)$")).click()
         expect(dialog.get_by_role("alert")).to_be_visible()
         assert findings_in_all_colours(screen, axe) == []
 
@@ -603,6 +624,22 @@ def test_axe_finds_nothing_on_the_menu_the_search_and_the_keys(desk, axe):
         screen.page.keyboard.type("ada")
         expect(screen.page.get_by_role("option", name="Ada Okafor")).to_be_visible()
         assert findings(screen, axe) == []
+
+
+def test_axe_finds_nothing_on_the_form_of_a_move_and_esc_leads_back_from_it(desk, axe):
+    with desk("bob", color_scheme="light", refused=[404, 422]) as screen:
+        settled(screen, "customers/1", "Ada Okafor")
+        screen.button("Move equipment 1").click()
+        dialog = screen.dialog("Move or take back equipment 1")
+        expect(dialog.get_by_label("To")).to_be_focused()
+        dialog.get_by_label("To").select_option("Another location, by its ID")
+        dialog.get_by_role("button", name="Move").click()
+        expect(dialog.get_by_role("alert")).to_be_visible()
+        assert findings_in_all_colours(screen, axe) == []
+        assert out_of_order(screen, "dialog") == {}
+        screen.page.keyboard.press("Escape")
+        expect(screen.page.get_by_role("dialog")).to_have_count(0)
+        expect(screen.button("Move equipment 1")).to_be_focused()
 
 
 @pytest.mark.parametrize("button", DIALOGS)
@@ -731,7 +768,8 @@ def test_the_colours_that_were_chosen_are_kept(desk):
 
 
 # Whatever can be clicked, and cannot be, since something else lies over it, or it lies outside the screen.
-OUT_OF_REACH = """(within) => [...document.querySelector(within).querySelectorAll("button, a, input, select, summary")]
+OUT_OF_REACH = """(within) => [...document.querySelector(within).querySelectorAll(
+        "button, a, input, select, textarea, summary")]
     .filter((one) => one.ariaHidden !== "true")
     .filter((one) => one.checkVisibility({visibilityProperty: true, opacityProperty: true}))
     .filter((one) => {
@@ -780,7 +818,8 @@ def test_each_dialog_has_names_for_everything_and_room_for_it_at_every_size(desk
 def test_a_phone_reaches_every_page_by_its_menu(desk):
     with desk("ann", size=PHONE) as screen:
         settled(screen, "", "Overview")
-        for name in ("Customers", "Late", "Owed by age", "Bills", "Payments", "Equipment", "Changes", "Overview"):
+        for name in ("Customers", "Late", "Owed by age", "Bills", "Payments", "Equipment", "In stock", "Changes",
+                     "Overview"):
             screen.button("Menu").click()
             screen.page.get_by_role("navigation", name="Pages").get_by_role("link", name=name, exact=True).click()
             expect(heading(screen, {"Late": "Late customers"}.get(name, name))).to_be_attached()

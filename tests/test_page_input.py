@@ -14,7 +14,7 @@ from logins import everything, session
 from pages import books, problem, site
 
 import database
-from tracker import access, bill_run, payments, reports, trail, verify
+from tracker import access, accounts, bill_run, credits, notes, payments, reports, stock, trail, verify
 from web.app import make_app
 from web.sessions import Sessions
 
@@ -40,6 +40,9 @@ DAY = [
     "-9999", "+1", "1e3", "2026-11", "２０２６-01-01", "2026-01-01T00:00", "2026-01-01\0", "\ud800", "x" * 10_000,
     *NOT_TEXT,
 ]
+COMING = [day for day in DAY if day not in ("tomorrow", "+1", "2199-12-31", None)] + ["yesterday", "2026-01-31"]
+NOTE = [value for value in MAYBE_TEXT if value != LONG[0]] + ["x" * 2_001]
+ID = ["", "0", "-1", "1.5", "x", "１", "1 ", "9" * 19, "1" * 5_000, "\0", "\ud800", 1, *NOT_TEXT[1:]]
 KEY = ["", "x", "1" * 32 + "0", "\0", "\ud800", str(uuid4()) + "0", *NOT_TEXT]
 METHOD = ["", "gold", "CASH", "cash ", "cash\0", "1", *NOT_TEXT]
 NUMBER = [0, -1, 2**63, 10**30, 1.5, 1.0, True, "1", "x", [], {}, float("nan")]
@@ -75,6 +78,14 @@ WRITES = {
         PAYMENT, {"entry_key": KEY, "amount": MONEY, "paid_on": DAY, "method": METHOD, "reference": MAYBE_TEXT,
                   "billing_id": NUMBER, "confirmed": ANSWERS}),
     ("POST", "/api/payments/1/void"): ({"reason": "typo"}, {"reason": TEXT}),
+    ("POST", "/api/customers/1/credit-notes"): (
+        {"entry_key": NEW_KEY, "amount": "5.00", "reason": "Outage"},
+        {"entry_key": KEY, "amount": MONEY, "reason": TEXT}),
+    ("POST", "/api/customers/1/notes"): (
+        {"note": "Called.", "promised_until": "tomorrow", "promised_amount": "5.00"},
+        {"note": NOTE, "promised_until": COMING, "promised_amount": [value for value in MONEY if value is not None]}),
+    ("POST", "/api/equipment/1/move"): (
+        {"location_id": None, "seen": {"location_id": 1, "retired_on": None}}, {"location_id": ID}),
 }
 INPUTS = [(*write, field) for write, (_, fields) in WRITES.items() for field in fields]
 CHANGES = [write for write, (body, _) in WRITES.items() if "seen" in body]
@@ -135,7 +146,8 @@ def test_a_bad_input_is_refused_with_a_sentence_about_it(bob, untouched, method,
 @pytest.mark.parametrize(("method", "path"), WRITES)
 def test_an_input_that_is_missing_or_too_much_is_named(bob, untouched, method, path):
     good, _ = WRITES[method, path]
-    optional = {"confirmed", "phone_number", "serial_number", "reference"} | (set(good) if "seen" in good else set())
+    optional = {"confirmed", "phone_number", "serial_number", "reference", "note"} | (
+        set(good) if method == "PATCH" else set())
     for field in set(good) - optional | ({"seen"} & set(good)):
         answer = send(bob, method, path, {name: value for name, value in good.items() if name != field})
         assert (answer.status_code, answer.json()["field"]) == (422, field), answer.text
@@ -151,7 +163,7 @@ def test_what_was_seen_is_wholly_there_and_text(bob, untouched, method, path):
     for seen in (None, [], "x", 1, {}, {**good["seen"], "more": 1}):
         problem(send(bob, method, path, {**good, "seen": seen}), 422)
     for name in good["seen"]:
-        for value in (1, [], {}, True, "a\0b", "\ud800", "x" * 20_000):
+        for value in NUMBER if name == "location_id" else (1, [], {}, True, "a\0b", "\ud800", "x" * 20_000):
             answer = send(bob, method, path, {**good, "seen": {**good["seen"], name: value}})
             assert answer.status_code == 422, (name, value, answer.text)
             assert problem(answer, 422)["field"] == name
@@ -194,7 +206,7 @@ def test_a_record_that_is_not_there_is_said_to_be_missing(bob, place):
             answer = bob.request(method, re.sub(r"\{\w+\}", str(number), path), json=body)
             if method == "POST" and path.endswith(("/locations", "/services", "/equipment")):
                 assert problem(answer, 409)["error"].endswith("no longer exists."), path
-            elif method != "GET" or not path.endswith(("/history", "/bills", "/payments")):
+            elif method != "GET" or not path.endswith(("/history", "/bills", "/payments", "/notes")):
                 assert str(number) in problem(answer, 404)["error"], path
     assert rows(place) == before
 
@@ -210,7 +222,7 @@ QUERIES = {
     "kind": ["removed", "\0", "ADDED"],
     "table": ["pg_authid", "schema_version", "\0", "trail"],
     "cursor": ["x", "===", "e30=", "WzFd", "\0", "x" * 2000, "é", "WyJ4Il0=", "None"],
-    "quick": ["x", "2", "", "\0"], "unknown": ["1"], "customer_id": ["2"],
+    "quick": ["x", "2", "", "\0"], "closed": ["x", "2", "", "\0"], "unknown": ["1"], "customer_id": ["2"],
 }
 
 
@@ -250,11 +262,12 @@ FORGED = [
 def test_a_cursor_that_no_list_gave_is_a_place_in_it_or_refused(bob, untouched, sort):
     for path in (path for path in READS if "cursor" in parameters(path) and ("sort" in parameters(path)) == bool(sort)):
         for forged in FORGED:
-            asked = {"cursor": forged, **({"sort": sort} if sort else {})}
-            answer = bob.get(re.sub(r"\{\w+\}", "1", path), params=asked)
-            assert answer.status_code in (200, 422), (path, base64.urlsafe_b64decode(forged), answer.text)
-            if answer.status_code == 422:
-                assert problem(answer, 422)["field"] == "cursor"
+            for also in ({}, {"closed": "yes"}) if "closed" in parameters(path) else ({},):
+                asked = {"cursor": forged, **({"sort": sort} if sort else {}), **also}
+                answer = bob.get(re.sub(r"\{\w+\}", "1", path), params=asked)
+                assert answer.status_code in (200, 422), (path, base64.urlsafe_b64decode(forged), answer.text)
+                if answer.status_code == 422:
+                    assert problem(answer, 422)["field"] == "cursor"
 
 
 @pytest.mark.parametrize("search", [
@@ -281,9 +294,10 @@ def named(value, name=""):
 
 
 AMOUNTS = re.compile(
-    r"amount|amount_\w+|cost|credit|billed|credited|written_off|collected|refunded|monthly|"
+    r"amount|\w+_amount|amount_\w+|cost|worth|credit|billed|credited|written_off|collected|refunded|monthly|"
     r"\w+_total|not_due|days_[369]0|older|total|paid|opening|closing")
-DAYS = re.compile(r"\w+_on|due_date|oldest_due_date|last_payment_date|as_of|today|month|period|customer_since")
+DAYS = re.compile(r"\w+_on|due_date|oldest_due_date|last_payment_date|as_of|today|month|period|customer_since|"
+                  r"(promised_)?until|since|from_day")
 MOMENTS = re.compile(r"\w+_at")
 COUNTED = ("/api/customers", "/api/bills", "/api/payments", "/api/equipment", "/history")  # total is how many
 
@@ -300,6 +314,12 @@ def bare():
         database.add_bill(customer_id, "Setup", 30, database.date(2026, 1, 1))
         payments.record_payment(customer_id, 5, database.date(2026, 1, 2), "cash", None, uuid4())
         database.add_customer("Has Nothing", None)
+        notes.add_note(customer_id, None, database.today(), 5)
+        notes.add_note(customer_id, "Called.")
+        credits.add_credit_note(customer_id, 4, "Outage", uuid4())
+        database.add_equipment(None, "ONT", None, 0)
+        stock.move(database.get_equipment(1), None)
+        accounts.close(database.add_customer("Has Left", None), database.today(), to_stock=True)
         bill_run.run(database.today().replace(day=1), database.today())
         verify.verify_books()
         database.disconnect()
@@ -358,7 +378,7 @@ def test_what_may_be_left_out_in_the_database_may_be_null_in_every_answer(place)
     assert {"phone_number", "serial_number", "reference", "period", "last_payment_date"} <= empty
     declared = [
         (record.__name__, name, str(kind))
-        for module in (access, bill_run, database, payments, reports, trail, verify)
+        for module in (access, bill_run, database, notes, payments, reports, stock, trail, verify)
         for record in vars(module).values()
         if isinstance(record, type) and hasattr(record, "__total__") and record.__module__ == module.__name__
         for name, kind in record.__annotations__.items() if name in empty

@@ -51,6 +51,11 @@ WRITES = {
     ("POST", "/api/customers/1/payments"):
         ({"entry_key": str(uuid4()), "amount": "7.00", "paid_on": "today", "method": "cash"}, "payments"),
     ("POST", "/api/payments/1/void"): ({"reason": "typo"}, "payments"),
+    ("POST", "/api/customers/1/credit-notes"):
+        ({"entry_key": str(uuid4()), "amount": "1.00", "reason": "Outage"}, "payments"),
+    ("POST", "/api/customers/1/notes"): ({"note": "Called."}, "customer_notes"),
+    ("POST", "/api/equipment/1/move"):
+        ({"location_id": None, "seen": {"location_id": 1, "retired_on": None}}, "equipment"),
 }
 OWN = [("DELETE", "/api/news")]  # what everybody may do to what is theirs alone
 ALL = [*READS, *WRITES, *OWN]

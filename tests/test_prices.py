@@ -202,10 +202,10 @@ def test_a_price_that_is_to_come_is_neither_shown_nor_summed_before_its_day(plan
     account = reports.get_account(1)
     assert account["monthly_total"] == Decimal("39.40")
     assert account["locations"][0]["services"] == [
-        {"service_id": 1, "service_name": "Fibre 100", "cost": OLD, "standing": None,
-         "coming_prices": [{"from_day": str(next_month()), "cost": NEW}]},
-        {"service_id": 5, "service_name": "Telephone", "cost": Decimal("9.50"), "standing": None,
-         "coming_prices": []},
+        {"service_id": 1, "service_name": "Fibre 100", "cost": OLD, "started_on": None, "ended_on": None,
+         "standing": None, "coming_prices": [{"from_day": str(next_month()), "cost": NEW}]},
+        {"service_id": 5, "service_name": "Telephone", "cost": Decimal("9.50"), "started_on": None, "ended_on": None,
+         "standing": None, "coming_prices": []},
     ]
     assert {row["service_name"]: row["monthly"] for row in reports.recurring_revenue()} == {
         "Fibre 100": Decimal("84.80"), "FIBRE-100": OLD, "Telephone": Decimal("9.50")}

@@ -46,7 +46,7 @@ def screen(uri, books, tmp_path):
 def test_in_the_late_list_the_days_are_red_and_the_headers_and_the_sum_bold(screen):
     styled = screen("5", "1")
     assert styled("red") == ["40"]
-    assert styled("bold") == ["ID Customer Phone number Late Oldest due Days Last paid Promise",
+    assert styled("bold") == ["ID Customer Phone number Late Oldest due Days Last paid",
                               "1 customer late, with 75.00 in total."]
 
 

@@ -421,9 +421,9 @@ def test_a_backup_has_the_trail_and_what_is_restored_from_it_goes_on_with_it(ada
     database.disconnect()
     database.connect(empty_uri)
     access.give_rights()
-    written_otherwise = ("trigger billing_paid_sums", "trigger payments_changed", "trigger payments_paid_sums",
-                         "schema public")  # on 14 that is everybody's to create in again
-    assert [line for line in differences(known, objects(empty_uri)) if not line.startswith(written_otherwise)] == []
+    now = objects(empty_uri)
+    now["schema public"] = known["schema public"]  # on 14 that is everybody's to create in again
+    assert differences(known, now) == []
     trail.restore(trail.deletions()[0])
     assert database.get_service(1)["service_name"] == "Fibre"
     assert told(trail.history_of("services", 1)) == [("services", 1, kind) for kind in ("added", "deleted", "added")]

@@ -568,6 +568,18 @@ def test_an_export_pairs_services_and_devices_on_a_line(db):
         ("Fibre", "20.00", "R1"), ("Phone", "5.00", "")]
 
 
+def test_a_service_that_has_ended_is_not_exported_and_who_has_it_again_has_a_new_one(db, sql, tmp_path):
+    db.add_service(db.add_location(db.add_customer("Ada", "555"), "1 Quay"), "Fibre", "20")
+    exporting.export("accounts", tmp_path / "before.csv")
+    db.end_service(1, db.today())
+    assert load(tmp_path / "before.csv").new == (0, 0, 0, 0)
+    sql("UPDATE services SET ended_on = CURRENT_DATE - 1")
+    assert [row["service_name"] for row in exported("accounts")] == [""]
+    assert load(tmp_path / "before.csv").new == (0, 0, 1, 0)
+    assert sql("SELECT ended_on IS NULL AS goes_on FROM services ORDER BY service_id") == [
+        {"goes_on": False}, {"goes_on": True}]
+
+
 def test_bills_and_payments_are_exported_with_their_customers(db, sql):
     customer_id = db.add_customer("=Ada", "555")
     sql("INSERT INTO billing (customer_id, description, issued_on, due_date, amount_billed) "

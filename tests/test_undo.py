@@ -350,6 +350,20 @@ def test_a_month_that_was_billed_again_is_named_with_its_bill(ada, sql):
         undo_last()
 
 
+def test_a_month_whose_other_bill_is_deleted_is_free(ada, sql):
+    """One that was issued on an earlier day stays for the reports of the days until now."""
+    row, = sql("SELECT billing_id FROM billing WHERE customer_id = 2 AND period = '2026-10-01'")
+    sql("UPDATE billing SET issued_on = issued_on - 1 WHERE billing_id = %s", row["billing_id"])
+    database.delete_bill(row["billing_id"])
+    bill_run.run(date(2026, 10, 1), date(2026, 10, 15))
+    again, = sql("SELECT billing_id FROM billing"
+                 " WHERE customer_id = 2 AND period = '2026-10-01' AND cancelled_on IS NULL")
+    database.delete_bill(again["billing_id"])
+    assert trail.obstacles(trail.deletions()[0]) == []
+    undo_last()
+    assert verify_books()[1] == []
+
+
 @pytest.mark.parametrize("written", ["SN-2", "sn 2", "S.N.2"])
 def test_a_serial_number_that_another_device_has_since_is_left_out(ada, sql, written):
     before = everything(sql)

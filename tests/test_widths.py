@@ -115,7 +115,7 @@ def test_the_late_list_gives_up_last_paid_first(monkeypatch):
                                                       for row in ROWS])
         headers.append((" ".join(" ".join(head[:-1]).split()), len(records[0])))
     assert headers == [
-        ("ID Customer Phone number Late Oldest due Days Last paid Promise", 1),
+        ("ID Customer Phone number Late Oldest due Days Last paid", 1),
         ("ID Customer Phone number Late Oldest due Days", 1),
         ("ID Customer Phone number Late Oldest due", 1),
         ("ID Customer Phone number Late Oldest due Days Last paid", 3),
@@ -196,7 +196,7 @@ def account(row):
                           "voided_on": "2026-11-23"}]}
     site = {"location_id": 9_999_980, "address": row["address"],
             "services": [{"service_id": 9_999_970, "service_name": row["service_name"], "cost": MOST,
-                          "standing": row["standing"],
+                          "started_on": DAY, "ended_on": DAY, "standing": row["standing"],
                           "coming_prices": [{"cost": MOST, "from_day": "2027-01-31"},
                                             {"cost": MOST, "from_day": "2027-02-28"}]}],
             "equipment": [{"equipment_id": 9_999_960, "equipment_name": row["equipment_name"],

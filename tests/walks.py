@@ -333,73 +333,36 @@ def services(walk: Walk) -> None:
               lambda: walk.sql("DELETE FROM locations WHERE location_id = 2"), "10", ENTER)
 
 
-def days(walk: Walk) -> None:
-    """Services that end and rest; none of them was billed, whose days would differ every day."""
+def service_days(walk: Walk) -> None:
+    """Services that end and rest, and prices that change from a day on."""
     provider(walk)
-    walk.start()
-    walk.go("3")
-    walk.shot("ended", "6", "1", ENTER)
-    walk.shot("ended-already", "6", "1", ENTER)
-    walk.shot("goes-on", "6", "1", "none")
-    walk.shot("paused", "7", "1", ENTER, ENTER)
-    walk.shot("pause-ends", "7", "1", "1", walk.day(9))
-    walk.shot("paused-again", "7", "1", ENTER, walk.day(5), walk.day(20), walk.day(10), walk.day(9), walk.day(20))
-    walk.shot("pause-kept", "7", "1", "1", ENTER)
-    walk.shot("pause-removed", "7", "1", "2", "3", "remove")
-    walk.shot("one", "2", "1")
-    walk.shot("list", "2", ENTER)
-    walk.sql("UPDATE services SET started_on = CURRENT_DATE + 3 WHERE service_id = 2")
-    walk.shot("not-before-it-begins", "6", "service 2", "today", ENTER)
-    walk.shot("one-that-begins-later", "2", "service 2")
-    walk.go("0")
-    walk.shot("account", "Ada Okafor")
-
-
-def prices(walk: Walk) -> None:
-    """A price for all who pay it, and those who pay one of their own."""
-    provider(walk)
-    walk.location(6, "6 Quarry Road", {"Fibre 500": "44.90"})
+    walk.location(6, "9 Quarry Road", {"Fibre 500": "39.90"})
     next_month = {calendar_tokens.month(walk.today, 1): "[01 mon+1]"}
     walk.start()
     walk.go("3")
-    walk.shot("names", "8", ENTER, CTRL_C)
-    walk.shot("refused", "8", "cable", "fibre 500", "dear", "54.90", "then", walk.day(9), "no", "54.90", "no",
+    walk.shot("ends", "6", "1", walk.day(10))
+    walk.shot("ends-already", "6", "1", ENTER)
+    walk.shot("one-that-ends", "2", "1")
+    walk.shot("goes-on", "6", "1", "none")
+    walk.shot("end-refused", "6", "service 2", "soon", "2026-02-30", CTRL_C)
+    walk.shot("rests", "7", "service 2", walk.day(3), walk.day(20))
+    walk.shot("rests-until-further-notice", "7", "service 3", ENTER, ENTER)
+    walk.shot("rest-refused", "7", "service 4", walk.day(3), walk.day(2), CTRL_D)
+    walk.shot("rest-twice", "7", "service 2", ENTER, walk.day(5), walk.day(30), CTRL_C)
+    walk.shot("rest-shortened", "7", "service 2", "1", walk.day(9))
+    walk.shot("rest-kept", "7", "service 2", "1", ENTER)
+    walk.shot("rest-removed", "7", "service 2", "1", "remove")
+    walk.shot("one-that-rests", "2", "service 3")
+    walk.shot("list", "2", ENTER)
+    walk.shot("price-of-no-name", "8", "Satellite", CTRL_C)
+    walk.shot("price-not-changed", "8", "phone", "11", ENTER, "no", by_month=next_month)
+    walk.shot("price", "8", "Telephone", "11", walk.day(40), "22.00", by_month=next_month)
+    walk.shot("price-there-already", "8", "Telephone", "11", walk.day(40), by_month=next_month)
+    walk.shot("price-of-those-with-their-own-left", "8", "Fibre 500", "59.90", walk.day(40), "2", "0", "no", "no",
               by_month=next_month)
-    walk.shot("list", "8", "fibre 500", "54.90", walk.day(9), "1", by_month=next_month)
-    walk.shot("own-prices", "2")
-    walk.shot("changed", ENTER, "154.70")
-    walk.shot("all-changed", "8", "fibre 500", "59.90", walk.day(9), "yes", "179.70", by_month=next_month)
-    walk.shot("taken-back", "8", "Fibre 500", "49.90", walk.day(9), "yes", "149.70", by_month=next_month)
-    walk.shot("name-offered", "1", "location 2", "Fiber 500", "yes", "49.90", "always")
-    walk.go("0")
-    walk.shot("account", "Ada Okafor")
-
-
-def credits(walk: Walk) -> None:
-    """Credit notes, write-offs and refunds, and how they are voided."""
-    provider(walk)
-    walk.start()
-    walk.go("5")
-    walk.shot("credit-note", "13", "1", "0", "60", "two days without service")
-    walk.shot("write-off", "14", "3", "11", ENTER, "moved away")
-    walk.shot("write-off-of-one-bill", "14", "1", "4", "9", "rounding")
-    walk.shot("nothing-to-write-off", "14", "5")
-    walk.shot("refund-of-credit", "15", "5", "1", ENTER, "16", ENTER, ENTER, "1", "R-9")
-    walk.shot("refund-of-a-payment", "15", "2", "4", "7.50", ENTER, ENTER, ENTER)
-    walk.shot("nothing-to-refund", "15", "6")
-    walk.shot("left", "15", "2", "4", CTRL_C)
-    walk.shot("list", "7", "1")
-    walk.shot("credit-note-void", "8", "payment 6", "wrong customer", "yes")
-    walk.shot("write-off-void", "8", "payment 7", "paid after all", "yes")
-    walk.shot("refund-void", "8", "payment 9", "never sent", "yes")
-    walk.shot("list-after-voids", "7", "1")
-    walk.stays = True
-    walk.shot("void-opened", "6")
-    walk.stays = False
-    walk.go("0", "0")
-    walk.shot("account", "Ada Okafor")
-    walk.go("6")
-    walk.shot("statement", "4", "1", walk.day(-60), "today")
+    walk.shot("price-of-all", "8", "Fibre 500", "59.90", walk.day(40), "yes", "1", "0", "179.70",
+              by_month=next_month)
+    walk.shot("one-with-another-price-to-come", "2", "1")
 
 
 def equipment(walk: Walk) -> None:
@@ -519,6 +482,31 @@ def payments(walk: Walk) -> None:
     walk.shot("credit-left", "7", "6")
     walk.shot("raised-bill-from-credit", "4", "11", ENTER, instead("25"), ENTER)
     walk.shot("credit-left-then", "7", "6")
+
+
+def credits(walk: Walk) -> None:
+    """What is owed is lowered without money received, and money is given back."""
+    provider(walk)
+    walk.start()
+    walk.go("5")
+    walk.shot("credit-note", "13", "1", "60", "Outage of a week")
+    walk.shot("credit-note-with-nothing-owed", "13", "6", "5", "Outage of a day")
+    walk.shot("credit-note-refused", "13", "1", "0", "5", ENTER, "x" * 201, CTRL_C)
+    walk.shot("write-off", "14", "1", ENTER, "4", "Moved away")
+    walk.shot("write-off-of-one-bill", "14", "4", ENTER, "Insolvent")
+    walk.shot("write-off-refused", "14", "3", "10.01", "0", CTRL_D)
+    walk.shot("write-off-with-nothing-owed", "14", "6")
+    walk.shot("refund-of-credit", "15", "5", ENTER, "6", ENTER, ENTER, "R-77")
+    walk.shot("refund-refused", "15", "5", ENTER, "9.01", "9", walk.day(1), "today", "barter", CTRL_C)
+    walk.shot("refund-of-a-payment", "15", "1", "2", "10", walk.day(-1), "cash", ENTER)
+    walk.shot("refund-with-nothing-to-give", "15", "3")
+    walk.shot("list", "7", "1")
+    walk.shot("credit-note-void", "8", "payment 6", "wrong customer", "yes")
+    walk.shot("refund-void", "8", "payment 10", "not paid out", "yes")
+    walk.go("0", "1")
+    walk.stays = True
+    walk.shot("account", "2", "1")
+    walk.shot("statement", ENTER, "9", walk.day(-120), ENTER)
 
 
 def bill_run(walk: Walk) -> None:
@@ -981,6 +969,6 @@ def read_only(walk: Walk) -> None:
     walk.shot("nobody", "Noor", whole=True)
 
 
-WALKS = (nothing, customers, closing, locations, services, days, prices, equipment, stock, bills, payments, credits,
+WALKS = (nothing, customers, closing, locations, services, service_days, equipment, stock, bills, payments, credits,
          bill_run, late_customers, no_late_fee, reports, revenue, searches, accounts, paging, imports, exports,
          administration, last_backup, trail, deletions, read_only)

@@ -21,8 +21,8 @@ YEARS_BACK = 5
 # The days to bill and to take back, line by line: the one definition of a preview, its run and a final bill. The rule
 # stands in docs/BILLING.md. With a customer_id it is for all months of that customer. Else it is for whom the month is
 # to be billed to, and is about that month, those from first on, and those that unsettled services may be wrong for.
-# Most services have nothing special in the month, and are whole_or_part of it; the others are cut where a thing
-# changes.
+# Most services have nothing special in the month, and are whole_or_part of it; the others, and all of one customer, are
+# cut where a thing changes.
 CHARGES = """
     billed AS MATERIALIZED (
         SELECT customer_id
@@ -70,8 +70,12 @@ CHARGES = """
           AND (%(customer_id)s::bigint IS NOT NULL OR coalesce(first_day, period) < %(period)s)
           AND coalesce(first_day, period) IS NOT NULL
     ), known AS (
-        SELECT service_id, since, min(month) AS first_month, max(month) AS last_month,
-               least(min(month) FILTER (WHERE NOT is_whole), billed_from, %(period)s) AS billed_from
+        SELECT service_id, since, min(month) AS first_month, max(month) AS last_month, CASE
+                   WHEN %(customer_id)s::bigint IS NULL
+                   THEN least(min(month) FILTER (WHERE NOT is_whole), billed_from, %(period)s)
+                   ELSE coalesce(least(min(month) FILTER (WHERE NOT is_whole), billed_from),
+                                 greatest(min(month), %(period)s))
+               END AS billed_from
         FROM unsettled
         LEFT JOIN line USING (service_id)
         GROUP BY service_id, since, billed_from
@@ -88,7 +92,7 @@ CHARGES = """
                 ELSE greatest(last_month, %(period)s) END,
                 interval '1 month'
             ) AS month
-            WHERE month <> %(period)s
+            WHERE month <> %(period)s OR %(customer_id)s::bigint IS NOT NULL
             UNION ALL
             SELECT service_id, %(period)s, %(period)s
             FROM (
@@ -103,6 +107,7 @@ CHARGES = """
                 FROM price_changes
                 WHERE from_day > %(period)s AND from_day < %(period)s + interval '1 month'
             ) AS special
+            WHERE %(customer_id)s::bigint IS NULL
         ) AS pair
         JOIN service USING (service_id)
     ), edge AS (
@@ -206,7 +211,8 @@ CHARGES = """
             WHERE from_day > %(period)s
             ORDER BY service_id, from_day
         ) AS change USING (service_id)
-        WHERE NOT EXISTS (SELECT FROM odd WHERE odd.month = %(period)s AND odd.service_id = service.service_id)
+        WHERE %(customer_id)s::bigint IS NULL
+          AND NOT EXISTS (SELECT FROM odd WHERE odd.month = %(period)s AND odd.service_id = service.service_id)
           AND (started_on < %(period)s + interval '1 month' OR started_on IS NULL)
           AND (ended_on >= %(period)s OR ended_on IS NULL)
     ), charge AS MATERIALIZED (
@@ -644,7 +650,8 @@ def final_bill(cur: Cursor, customer_id: int, last_day: date, due_date: date) ->
     """Bill a customer who leaves what is open of all months of their services, or credit it; return the bill's ID.
 
     Their services have ended already, on last_day at the latest. The bill is of no month; None where nothing is open.
-    Where it comes to less than nothing, it is over 0.00, and a credit note has what is too much.
+    Where it comes to less than nothing, it is over 0.00, and a credit note has what is too much. What somebody changes
+    meanwhile stays noted, for an account that is reopened.
     """
     cur.execute(
         f"""
@@ -654,7 +661,10 @@ def final_bill(cur: Cursor, customer_id: int, last_day: date, due_date: date) ->
             FROM account
             RETURNING billing_id, customer_id
         ), {LINES_OF_CREATED}, settled AS (
-            DELETE FROM unsettled_services WHERE service_id IN (SELECT service_id FROM service)
+            DELETE FROM unsettled_services
+            USING noted
+            WHERE unsettled_services.service_id = noted.service_id AND unsettled_services.xmin = noted.version
+              AND noted.service_id IN (SELECT service_id FROM service)
         )
         SELECT billing_id FROM created
         """,  # noqa: S608 (as above)
@@ -712,19 +722,22 @@ def latest_runs(limit: int = 6) -> list[Run]:
     )
 
 
-# The bills that an undo of a month leaves: somebody has paid on them other than from credit, or they were written off.
+# The bills that an undo of a month leaves: somebody has paid on them other than from credit, or they were written off,
+# or they are of a closed account, which no run bills again.
 IS_KEPT = """
-    EXISTS (
+    (EXISTS (
         SELECT FROM payment_allocations
         JOIN payments USING (payment_id)
         WHERE payment_allocations.billing_id = billing.billing_id AND released_on IS NULL AND voided_at IS NULL
           AND (NOT from_credit OR kind = 'write-off')
-    )
+    ) OR EXISTS (
+        SELECT FROM customers WHERE customers.customer_id = billing.customer_id AND closed_on IS NOT NULL
+    ))
 """
 
 
 def preview_undo(period: date) -> UndoPreview:
-    """Say what undoing a month's bill run would do: removed and their total, and kept, those somebody has paid on."""
+    """Say what undoing a month's bill run would do: removed and their total, and kept, those IS_KEPT leaves."""
     return only(fetch_one(
         f"""
         SELECT count(*) FILTER (WHERE NOT is_kept)                       AS removed,
@@ -740,7 +753,7 @@ def preview_undo(period: date) -> UndoPreview:
 
 @retried
 def undo(period: date) -> UndoResult:
-    """Remove a month's bills, but for those that were paid on other than from credit.
+    """Remove a month's bills, but for those that were paid on other than from credit, and those of closed accounts.
 
     Return removed and kept, counted, and under bills the first SHOWN_KEPT that stay, each with its customer's name
     and what was paid. Credit that the removed bills had used is credit again, and pays older bills first. What they

@@ -60,6 +60,8 @@ class SiteService(TypedDict):
     service_id: int
     service_name: str
     cost: Decimal
+    started_on: str | None
+    ended_on: str | None
     standing: str | None
     coming_prices: list[ComingPrice]
 
@@ -460,7 +462,7 @@ def _accounts(
             CROSS JOIN LATERAL (
                 SELECT json_agg(json_build_object(
                            'service_id', service_id, 'service_name', service_name, 'cost', cost::numeric(12,2),
-                           'standing', standing,
+                           'started_on', started_on, 'ended_on', ended_on, 'standing', standing,
                            'coming_prices', (
                                SELECT coalesce(json_agg(json_build_object(
                                           'from_day', from_day, 'cost', coming.cost::numeric(12,2)

@@ -429,7 +429,8 @@ def obstacles(deletion: Deletion) -> list[Obstacle]:
         SELECT 'month', billing.billing_id, billing.description, NULL
         FROM lost
         JOIN billing ON customer_id = (line ->> 'customer_id')::bigint AND period = (line ->> 'period')::date
-        WHERE lost.name = 'billing'
+        WHERE lost.name = 'billing' AND line ->> 'merged_from' IS NULL
+          AND cancelled_on IS NULL AND billing.merged_from IS NULL
         UNION
         SELECT 'serial', holder.equipment_id, lost.line ->> 'serial_number',
                to_jsonb(holder) || jsonb_build_object(

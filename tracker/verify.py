@@ -205,7 +205,10 @@ def _wrong_refunds(cur: Cursor) -> list[str]:
 
 
 def _wrong_days(cur: Cursor) -> list[str]:
-    """Find deleted bills that something still pays, and what was changed before it was there."""
+    """Find deleted bills that something still pays, and what was changed before it was there.
+
+    A payment may be of tomorrow, or the day after, to who works on it in a time zone further west.
+    """
     cur.execute(
         """
         SELECT billing_id, issued_on, cancelled_on
@@ -241,7 +244,7 @@ def _wrong_days(cur: Cursor) -> list[str]:
         SELECT payment_allocation_id, released_on, coalesce(made_on, paid_on) AS made_on
         FROM payment_allocations
         JOIN payments USING (payment_id)
-        WHERE released_on < made_on
+        WHERE released_on < coalesce(payment_allocations.made_on, paid_on) - 2
         ORDER BY payment_allocation_id
         """
     )

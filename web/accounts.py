@@ -1,24 +1,25 @@
 """Customers, their accounts, and what they have at each location."""
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any, Literal, Optional
 
 from fastapi import APIRouter, Query
 
 import database
 from database import MOST_COUNTED, SUGGESTED
-from tracker import fields, payments, reports, trail, wording
+from tracker import accounts, fields, notes, payments, reports, trail, wording
 from tracker.errors import Conflict
 from web.shapes import (
     Address,
+    BadInput,
     Cost,
     EmailOrNothing,
     Found,
     Id,
     Input,
     Name,
+    NoteText,
+    Payable,
     Phone,
     PhoneOrNothing,
     Place,
@@ -26,13 +27,14 @@ from web.shapes import (
     Search,
     Seen,
     ShortText,
-    ShortTextOrNothing,
     Unanswered,
     after,
+    changed,
     found,
     found_of,
     page,
     page_of,
+    parsed,
     shape,
     storable,
     whole,
@@ -44,9 +46,13 @@ KNOWN = "This name or phone number is known already."
 
 
 class TypedSearch(Search):
-    """A search; quick while it is being typed: a page of what is found at once."""
+    """A search; quick while it is being typed: a page of what is found at once.
+
+    It finds closed customers, too; without one, closed lists those alone.
+    """
 
     quick: bool = False
+    closed: bool = False
 
 
 class NewCustomer(Input):
@@ -99,45 +105,37 @@ class ServiceChange(Input):
     seen: SeenService
 
 
-class NewEquipment(Input):
-    equipment_name: ShortText
-    serial_number: Optional[ShortText] = None
-    cost: Cost
+class NewNote(Input):
+    """What was said, or what was promised until a day, or both."""
 
-
-class SeenEquipment(Input):
-    equipment_name: Seen
-    serial_number: Optional[Seen]
-    cost: Cost
-
-
-class EquipmentChange(Input):
-    """What is to change; an empty serial number takes it away. seen is the record as it was shown."""
-
-    equipment_name: Optional[ShortText] = None
-    serial_number: Optional[ShortTextOrNothing] = None
-    cost: Optional[Cost] = None
-    seen: SeenEquipment
-
-
-def changes(given: Any) -> dict[str, Any]:
-    """Return what a change is to write, and over what it was seen to be."""
-    values = {name: getattr(given, name) for name in type(given).model_fields if name != "seen"}
-    return {**values, "seen": given.seen.model_dump()}
+    note: Optional[NoteText] = None
+    promised_until: Optional[str] = None
+    promised_amount: Optional[Payable] = None
 
 
 @router.get("/customers", response_model=found_of(database.CustomerHit))
 def list_customers(asked: Annotated[TypedSearch, Query()]) -> Any:
-    """Find customers by name, phone number, address or serial number; without a search, list them by ID."""
+    """Find customers by name, phone number, e-mail, address or serial number; without a search, list them by ID, and
+    closed ones the last closed first.
+    """
     if asked.search and asked.quick:
         hits = database.suggest_customers(asked.search, asked.limit)
         return {"rows": hits.rows, "next": None, "total": min(hits.total, SUGGESTED), "more": hits.total > SUGGESTED}
     if asked.search:
         skip = (after(asked.cursor, whole) or (0,))[0]
         return found(database.find_customers(asked.search, skip, asked.limit), skip, asked.limit, MOST_COUNTED)
+    if asked.closed:
+        before = after(asked.cursor, fields.day, whole)
+        total = None if before else database.count_closed_customers()
+        return page(without_address(database.list_closed_customers(before, asked.limit + 1)), asked.limit,
+                    lambda row: [row["closed_on"], row["customer_id"]], total=total)
     rows = database.list_customers((after(asked.cursor, whole) or (0,))[0], asked.limit + 1)
-    listed = [{**row, "address": None} for row in rows]
-    return page(listed, asked.limit, lambda row: [row["customer_id"]])
+    return page(without_address(rows), asked.limit, lambda row: [row["customer_id"]])
+
+
+def without_address(rows: list[database.Customer]) -> list[dict[str, Any]]:
+    """Shape customers of a list as hits of a search."""
+    return [{**row, "address": None} for row in rows]
 
 
 @router.post("/customers", status_code=201, response_model=shape(database.Customer))
@@ -157,7 +155,7 @@ def get_account(customer_id: Id) -> Any:
 
 @router.patch("/customers/{customer_id}", response_model=shape(database.Customer))
 def update_customer(customer_id: Id, given: CustomerChange) -> Any:
-    return database.update_customer(customer_id, **changes(given))
+    return database.update_customer(customer_id, **changed(given))
 
 
 @router.get("/customers/{customer_id}/history")
@@ -186,6 +184,28 @@ def list_payments(customer_id: Id, asked: Annotated[Place, Query()]) -> Any:
     return page(rows, asked.limit, lambda row: [row["paid_on"], row["payment_id"]])
 
 
+@router.get("/customers/{customer_id}/notes", response_model=page_of(notes.Note))
+def list_notes(customer_id: Id, asked: Annotated[Place, Query()]) -> Any:
+    """Return a customer's notes, newest first."""
+    rows = notes.list_notes(customer_id, (after(asked.cursor, whole) or (0,))[0], asked.limit + 1)
+    return page(rows, asked.limit, lambda row: [row["customer_note_id"]])
+
+
+@router.post("/customers/{customer_id}/notes", status_code=201, response_model=shape(notes.Note))
+def add_note(customer_id: Id, new: NewNote) -> Any:
+    """Note what was said with a customer, or what they promised to pay, or both."""
+    day = fields.coming_day(database.today())
+    until = None if new.promised_until is None else parsed(day, new.promised_until, "promised_until")
+    if not new.note and not until:
+        raise BadInput("Enter a note, or what was promised, or both.", "note")
+    if bool(until) != bool(new.promised_amount):
+        raise BadInput("A promise is of an amount above 0, and until a day.",
+                       "promised_amount" if until else "promised_until")
+    if (customer := database.get_customer(customer_id))["merged_into"]:
+        raise Conflict(accounts.merged(customer))
+    return notes.get_note(notes.add_note(customer_id, new.note, until, new.promised_amount))
+
+
 @router.post("/customers/{customer_id}/locations", status_code=201, response_model=shape(database.LocationRow))
 def add_location(customer_id: Id, new: NewLocation) -> Any:
     location_id = database.add_location(customer_id, new.address)
@@ -199,7 +219,7 @@ def get_location(location_id: Id) -> Any:
 
 @router.patch("/locations/{location_id}", response_model=shape(database.LocationRow))
 def update_location(location_id: Id, given: LocationChange) -> Any:
-    return database.update_location(location_id, **changes(given))
+    return database.update_location(location_id, **changed(given))
 
 
 @router.post("/locations/{location_id}/services", status_code=201, response_model=shape(database.ServiceRow))
@@ -216,42 +236,4 @@ def get_service(service_id: Id) -> Any:
 
 @router.patch("/services/{service_id}", response_model=shape(database.ServiceRow))
 def update_service(service_id: Id, given: ServiceChange) -> Any:
-    return database.update_service(service_id, **changes(given))
-
-
-@router.post("/locations/{location_id}/equipment", status_code=201, response_model=shape(database.EquipmentRow))
-def add_equipment(location_id: Id, new: NewEquipment) -> Any:
-    with telling_whose(new.serial_number):
-        equipment_id = database.add_equipment(location_id, new.equipment_name, new.serial_number, new.cost)
-    return {"equipment_id": equipment_id, "location_id": location_id, **new.model_dump()}
-
-
-@router.get("/equipment", response_model=found_of(database.Equipment))
-def list_equipment(asked: Annotated[Search, Query()]) -> Any:
-    """Find equipment by serial number, name, address or customer; without a search, list it by ID."""
-    skip = (after(asked.cursor, whole) or (0,))[0]
-    if asked.search:
-        return found(database.find_equipment(asked.search, skip, asked.limit), skip, asked.limit, MOST_COUNTED)
-    return page(database.list_equipment(skip, asked.limit + 1), asked.limit, lambda row: [row["equipment_id"]])
-
-
-@router.get("/equipment/{equipment_id}", response_model=shape(database.Equipment))
-def get_equipment(equipment_id: Id) -> Any:
-    return database.get_equipment(equipment_id)
-
-
-@router.patch("/equipment/{equipment_id}", response_model=shape(database.EquipmentRow))
-def update_equipment(equipment_id: Id, given: EquipmentChange) -> Any:
-    with telling_whose(given.serial_number):
-        return database.update_equipment(equipment_id, **changes(given))
-
-
-@contextmanager
-def telling_whose(serial_number: Optional[str]) -> Iterator[None]:
-    """Where a serial number is refused because another device has it, say which."""
-    try:
-        yield
-    except Conflict as exc:
-        if exc.field != "serial_number" or not serial_number or not (row := database.serial_holder(serial_number)):
-            raise
-        raise Conflict(f"That is the serial number of {wording.device(row)}.", exc.field) from exc
+    return database.update_service(service_id, **changed(given))

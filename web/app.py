@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 import database
 from tracker import log
 from tracker.errors import Changed, Error, SignInRefused
-from web import accounts, bills, lists, overview, signing_in
+from web import accounts, bills, devices, lists, overview, signing_in
 from web.sessions import Session, Sessions, TooManyTries, is_token
 from web.shapes import Problem, Unanswered, record
 
@@ -62,7 +62,7 @@ def make_app(sessions: Sessions, version: str) -> FastAPI:
                   redoc_url=None, openapi_url="/api/openapi.json", redirect_slashes=False,
                   responses={code: {"model": Problem} for code in (401, 403, 404, 409, 413, 415, 422, 503)})
     app.state.sessions = sessions
-    for part in (signing_in, overview, accounts, bills, lists):
+    for part in (signing_in, overview, accounts, devices, bills, lists):
         app.include_router(part.router, prefix="/api")
     app.add_api_route("/api/{path:path}", _nothing, include_in_schema=False)
     app.add_api_route("/{path:path}", _page, include_in_schema=False)

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 import database
 from database import MOST_COUNTED
-from tracker import fields, payments
+from tracker import credits, fields, payments
 from web.shapes import (
     Amount,
     Id,
@@ -60,6 +60,12 @@ class NewPayment(Input):
     confirmed: tuple[Doubt, ...] = ()
 
 
+class NewCreditNote(Input):
+    entry_key: UUID
+    amount: Payable
+    reason: Reason
+
+
 class Void(Input):
     reason: Reason
 
@@ -94,7 +100,7 @@ def get_payment(payment_id: Id) -> Any:
 
 @router.get("/customers/{customer_id}/payment-form")
 def get_payment_form(customer_id: Id) -> PaymentForm:
-    """Return what a form for a payment of this customer begins with."""
+    """Return what a form for a payment of this customer, or a credit note, begins with."""
     database.get_customer(customer_id)
     bills = payments.unpaid_bills(customer_id)
     return PaymentForm(
@@ -126,6 +132,12 @@ def ask_first(customer_id: int, new: NewPayment, paid_on: Any) -> None:
     ]
     if questions:
         raise Unanswered(questions)
+
+
+@router.post("/customers/{customer_id}/credit-notes", status_code=201, response_model=shape(payments.Payment))
+def add_credit_note(customer_id: Id, new: NewCreditNote) -> Any:
+    """Lower what a customer owes without money; sent again with the same entry_key, it returns what it recorded."""
+    return credits.add_credit_note(customer_id, new.amount, new.reason, new.entry_key)
 
 
 @router.post("/payments/{payment_id}/void", response_model=shape(payments.Payment))

@@ -9,13 +9,14 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, ForwardRef, Generic, Optional, TypeVar, Union, get_args, get_origin
 
 from fastapi import Path
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, create_model
 
-from tracker import fields
+from tracker import fields, notes
 from tracker.errors import Conflict, Error
 
 Row = TypeVar("Row")
@@ -125,6 +126,12 @@ def record(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: f"{value:.2f}" if isinstance(value, Decimal) else value for name, value in row.items()}
 
 
+def changed(given: Any) -> dict[str, Any]:
+    """Return what a change is to write, and over what it was seen to be."""
+    values = {name: getattr(given, name) for name in type(given).model_fields if name != "seen"}
+    return {**values, "seen": given.seen.model_dump()}
+
+
 def page_of(record: type) -> Any:
     return Page[shape(record)]  # type: ignore[misc]
 
@@ -213,12 +220,15 @@ EmailOrNothing = _input(_or_nothing(fields.email), str, maxLength=fields.LONGEST
 Address = _input(fields.text(300), str, maxLength=300)
 ShortText = _input(fields.text(100), str, maxLength=100)
 ShortTextOrNothing = _input(_or_nothing(fields.text(100)), str, maxLength=100)
+NoteText = _input(fields.text(notes.LONGEST), str, maxLength=notes.LONGEST)
 Reason = _input(fields.text(200), str, maxLength=200)
 Cost = _input(fields.amount, Decimal, pattern=AMOUNT, examples=["49.90"])
 Payable = _input(fields.positive_amount, Decimal, pattern=AMOUNT, examples=["49.90"])
+Day = _input(fields.day, date, format="date")
 Word = _input(_or_nothing(fields.text(300)), str, maxLength=300)
 Seen = _input(storable, str)
 Id = Annotated[int, BeforeValidator(fields.row_id), Path(ge=1, le=fields.LARGEST_ID)]
+TypedId = _input(fields.row_id, int, pattern="^[0-9]{1,19}$")
 WholeId = Annotated[int, Field(strict=True, ge=1, le=fields.LARGEST_ID)]
 
 

@@ -461,6 +461,12 @@ def bill_preview_lines(period: date, due_date: date, today: date, preview: Previ
         yield odd
 
 
+def why_bills_stay(count: int) -> str:
+    """Say why the undo of a bill run leaves bills."""
+    return ("it was paid on, or its account is closed" if count == 1
+            else "they were paid on, or their accounts are closed")
+
+
 def price_change_lines(change: Change, today: date, preview: PricePreview) -> Iterator[str]:
     """Yield what a change of a price would do, whom it leaves alone, and the monthly total without and with it."""
     yield (f"{change.service_name}, {show_amount(change.cost)} from {change.from_day}: {preview['changing']} of "

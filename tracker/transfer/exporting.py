@@ -134,6 +134,7 @@ def _export_accounts(file: Any, closed: bool = False) -> int:
                 SELECT location_id, service_id, service_name, cost::numeric(12,2) AS service_cost,
                        row_number() OVER (PARTITION BY location_id ORDER BY service_id) AS nth
                 FROM services_today
+                {'' if closed else 'WHERE ended_on IS NULL OR ended_on >= CURRENT_DATE'}
             ) AS service
             FULL JOIN (
                 SELECT location_id, equipment_id, equipment_name, serial_number, cost::numeric(12,2) AS equipment_cost,

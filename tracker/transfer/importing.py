@@ -405,7 +405,8 @@ def _match_services(cur: Cursor) -> tuple[int, int, int]:
 
     At a site, one name, however it is written, and cost is one service, however many lines have it, unless the file
     tells several apart by their service_id. The nth of a name and cost is the nth stored. What is left of a name is
-    then the nth left of those stored, at another cost.
+    then the nth left of those stored, at another cost. One that has ended is none of them: who has it again has a new
+    one.
     """
     cur.execute(
         """
@@ -425,6 +426,7 @@ def _match_services(cur: Cursor) -> tuple[int, int, int]:
                    row_number() OVER (PARTITION BY location_id, service_name_folded, cost ORDER BY service_id) AS nth
             FROM services_today
             JOIN import_sites USING (location_id)
+            WHERE ended_on IS NULL OR ended_on >= CURRENT_DATE
         )
         SELECT line, site_line, location_id, service_name, folded, incoming.cost, stored.service_id,
                stored.cost AS old_cost
@@ -447,7 +449,8 @@ def _match_services(cur: Cursor) -> tuple[int, int, int]:
                    row_number() OVER (PARTITION BY location_id, service_name_folded ORDER BY service_id) AS nth
             FROM services_today AS services
             JOIN import_sites USING (location_id)
-            WHERE NOT EXISTS (SELECT FROM import_services WHERE import_services.service_id = services.service_id)
+            WHERE (ended_on IS NULL OR ended_on >= CURRENT_DATE)
+              AND NOT EXISTS (SELECT FROM import_services WHERE import_services.service_id = services.service_id)
         ) AS stored USING (location_id, folded, nth)
         WHERE import_services.line = incoming.line;
 

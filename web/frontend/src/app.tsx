@@ -11,6 +11,7 @@ import { Bill } from "./pages/Bill";
 import { Bills } from "./pages/Bills";
 import { Changes } from "./pages/Changes";
 import { Customers } from "./pages/Customers";
+import { Device } from "./pages/Device";
 import { Equipment } from "./pages/Equipment";
 import { Late } from "./pages/Late";
 import { NotFound } from "./pages/NotFound";
@@ -18,6 +19,7 @@ import { Overview } from "./pages/Overview";
 import { Payment } from "./pages/Payment";
 import { Payments } from "./pages/Payments";
 import { Placed } from "./pages/Placed";
+import { Stock } from "./pages/Stock";
 
 export function App() {
   const [queries] = useState(newQueries);
@@ -49,6 +51,8 @@ function Pages() {
         <Route path="payments/:id" element={<Payment />} />
         <Route path="equipment" element={<Equipment />} />
         <Route path="equipment/:id" element={<Placed kind="equipment" />} />
+        <Route path="equipment/:id/places" element={<Device />} />
+        <Route path="stock" element={<Stock />} />
         <Route path="locations/:id" element={<Placed kind="locations" />} />
         <Route path="services/:id" element={<Placed kind="services" />} />
         <Route path="changes" element={<Changes />} />

@@ -1,6 +1,6 @@
 import type { MonthlyRevenue } from "../api/types";
 import { Amount } from "../parts/Amount";
-import { length, showAmount } from "../words/text";
+import { isNothing, length, showAmount } from "../words/text";
 import { Chart, Key, useFills } from "./Chart";
 import { bands, ticks } from "./scale";
 
@@ -54,7 +54,8 @@ function Picture({ months, width }: { months: MonthlyRevenue[]; width: number })
       ))}
       {months.map(({ month, billed, collected }, i) => {
         const at = across.at(i);
-        const [one, other] = [tall(length(billed)), tall(length(collected))];
+        // A void or a deletion may lower a month to less than nothing.
+        const [one, other] = [tall(Math.max(0, length(billed))), tall(Math.max(0, length(collected)))];
         return (
           <g key={month} className="pair">
             <title>{`${month.slice(0, 7)}: billed ${showAmount(billed)}, collected ${showAmount(collected)}`}</title>
@@ -70,7 +71,10 @@ function Picture({ months, width }: { months: MonthlyRevenue[]; width: number })
   );
 }
 
+const SELDOM = [["Credited", "credited"], ["Written off", "written_off"], ["Refunded", "refunded"]] as const;
+
 function MonthsTable({ months }: { months: MonthlyRevenue[] }) {
+  const more = SELDOM.filter(([, key]) => months.some((row) => !isNothing(row[key])));
   return (
     <table className="small">
       <caption className="unseen">Billed and collected by month</caption>
@@ -79,6 +83,7 @@ function MonthsTable({ months }: { months: MonthlyRevenue[] }) {
           <th scope="col">Month</th>
           <th scope="col" className="amount">Billed</th>
           <th scope="col" className="amount">Collected</th>
+          {more.map(([name]) => <th key={name} scope="col" className="amount">{name}</th>)}
         </tr>
       </thead>
       <tbody>
@@ -87,6 +92,7 @@ function MonthsTable({ months }: { months: MonthlyRevenue[] }) {
             <th scope="row" className="day">{row.month.slice(0, 7)}</th>
             <td className="amount"><Amount of={row.billed} /></td>
             <td className="amount"><Amount of={row.collected} /></td>
+            {more.map(([name, key]) => <td key={name} className="amount"><Amount of={row[key]} /></td>)}
           </tr>
         ))}
       </tbody>

@@ -22,19 +22,20 @@ interface Props {
 
 export function RecordForm({ kind, title, path, seen: first, onClose, onSaved }: Props) {
   const [seen, setSeen] = useState<Values | null>(first ?? null);
-  const [texts, setTexts] = useState<Texts>(() => textsOf(kind.fields, first ?? {}));
+  const fields = seen ? [...kind.fields, ...(kind.more ?? [])] : kind.fields;
+  const [texts, setTexts] = useState<Texts>(() => textsOf(fields, first ?? {}));
   const [confirmed, setConfirmed] = useState<string[]>([]);
   const entry = useEntry(
     (body: Values) => send<Values>(seen ? "PATCH" : "POST", path, body),
     (row) => onSaved(said(seen ? "Saved" : "Added", kind, { ...seen, ...row }), row),
   );
   const { busy, outcome } = entry;
-  const names = kind.fields.map(({ name }) => name);
+  const names = fields.map(({ name }) => name);
   const questions = outcome?.failure?.questions ?? [];
   const present = outcome?.failure?.present ?? null;
 
   const save = (values: Texts, before: Values | null, yes: string[]) => {
-    const body = before ? changedOnly(kind.fields, values, before) : addition(kind, values, yes);
+    const body = before ? changedOnly(fields, values, before) : addition(kind, values, yes);
     if (body) void entry.submit(body);
     else onSaved("Nothing was changed.", {});
   };
@@ -67,16 +68,16 @@ export function RecordForm({ kind, title, path, seen: first, onClose, onSaved }:
       {questions.length > 0 ? (
         <Asked questions={questions} busy={busy} yes="Add all the same" onYes={answerYes} onBack={goBack} />
       ) : present && seen ? (
-        <Meanwhile fields={kind.fields} texts={texts} seen={seen} present={present} busy={busy} onGoOn={goOn} />
+        <Meanwhile fields={fields} texts={texts} seen={seen} present={present} busy={busy} onGoOn={goOn} />
       ) : (
         <form onSubmit={submit} noValidate>
-          {kind.fields.map((field, i) => (
+          {fields.map((field, i) => (
             <Field key={field.name} label={field.label} optional={field.optional ?? false}
               refusal={against(outcome, field.name)}>
               <input
                 autoFocus={i === 0}
                 name={field.name}
-                type={field.kind === "phone" ? "tel" : "text"}
+                type={field.kind === "phone" ? "tel" : field.kind === "email" ? "email" : "text"}
                 inputMode={field.kind === "amount" ? "decimal" : undefined}
                 className={field.kind === "amount" ? "amount" : undefined}
                 maxLength={field.longest * 2} // the server says what is too long; this only keeps a book out

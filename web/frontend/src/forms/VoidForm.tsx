@@ -9,6 +9,11 @@ import { clean } from "../words/text";
 import { Refusal } from "./RecordForm";
 import { against, useEntry } from "./useEntry";
 
+const AFTER: Record<string, string> = {
+  payment: "What it paid is due again, unless other credit pays it",
+  refund: "What it gave back is credit again, and pays what is due",
+};
+
 export function VoidDialog({ payment, onClose, onVoided }: {
   payment: Payment;
   onClose: () => void;
@@ -19,16 +24,17 @@ export function VoidDialog({ payment, onClose, onVoided }: {
     (body: { reason: string }) => send<Payment>("POST", `/api/payments/${payment.payment_id}/void`, body),
     (voided) => onVoided(clean(`Voided ${paymentName(voided)}: ${voided.void_reason}`)),
   );
+  const { kind, payment_id } = payment;
   const submit = (event: FormEvent) => {
     event.preventDefault();
     void entry.submit({ reason });
   };
   return (
-    <Dialog title={`Void payment ${payment.payment_id}`} onClose={onClose} busy={entry.busy}>
+    <Dialog title={`Void ${kind} ${payment_id}`} onClose={onClose} busy={entry.busy}>
       <form onSubmit={submit} noValidate>
         <p>
-          This voids {paymentName(payment)}. What it paid is due again, unless other credit pays it; the payment stays
-          in the list, struck out and with its reason. A void is not undone: record the payment again.
+          This voids {paymentName(payment)}. {AFTER[kind] ?? AFTER["payment"]}; the {kind} stays in the list, struck out
+          and with its reason. A void is not undone: record the {kind} again.
         </p>
         <PaymentUses payment={payment} />
         <Field label="Reason" refusal={against(entry.outcome, "reason")}>
@@ -36,10 +42,10 @@ export function VoidDialog({ payment, onClose, onVoided }: {
             onChange={(event) => setReason(event.target.value)} />
         </Field>
         <Refusal outcome={entry.outcome} fields={["reason"]}
-          look="Look whether this payment is void before you void it again." />
+          look={`Look whether this ${kind} is void before you void it again.`} />
         <footer>
           <button type="submit" className="danger" disabled={entry.busy}>
-            {entry.busy ? "Voiding…" : "Void payment"}
+            {entry.busy ? "Voiding…" : `Void ${kind}`}
           </button>
           <button type="button" disabled={entry.busy} onClick={onClose}>Cancel</button>
         </footer>

@@ -5,7 +5,7 @@ import { clean, showAmount } from "../words/text";
 export interface FieldSpec {
   name: string;
   label: string;
-  kind: "text" | "phone" | "amount";
+  kind: "text" | "phone" | "email" | "amount";
   longest: number;
   optional?: boolean;
 }
@@ -15,6 +15,7 @@ export interface RecordKind {
   key: string; // the ID's column
   path: string; // below /api, where records of the kind are changed
   fields: FieldSpec[];
+  more?: FieldSpec[]; // which a new record is not asked for
   name: (row: Values) => string;
 }
 
@@ -28,6 +29,7 @@ export const CUSTOMER: RecordKind = {
     { name: "name", label: "Name", kind: "text", longest: 200 },
     { name: "phone_number", label: "Phone number", kind: "phone", longest: 60, optional: true },
   ],
+  more: [{ name: "email", label: "E-mail", kind: "email", longest: 254, optional: true }],
   name: (row) => `customer ${row["customer_id"]}, ${row["name"]}`,
 };
 

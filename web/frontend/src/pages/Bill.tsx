@@ -25,11 +25,11 @@ export function Bill() {
 }
 
 function Found({ shown }: { shown: Shown }) {
-  const { customer_id, name, description, period } = shown;
+  const { customer_id, name, description, period, cancelled_on } = shown;
   return (
     <>
       <div className="page-head">
-        <h1>Bill {shown.billing_id} <span className="muted">{clean(description)}</span></h1>
+        <h1>Bill {shown.billing_id} <span className="muted">{clean(description)}{cancelled_on && " deleted"}</span></h1>
       </div>
       <Facts>
         <Fact name="Customer"><Link to={`/customers/${customer_id}`}>{clean(name)}</Link></Fact>
@@ -46,6 +46,7 @@ function Found({ shown }: { shown: Shown }) {
             <Amount of={shown.amount_due} />
           </b>
         </Fact>
+        {cancelled_on && <Fact name="Deleted">{cancelled_on}</Fact>}
         {shown.last_payment_date && <Fact name="Last payment">{shown.last_payment_date}</Fact>}
       </Facts>
       {shown.items && shown.items.length > 0 && <Items items={shown.items} />}

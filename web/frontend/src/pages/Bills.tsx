@@ -17,10 +17,15 @@ const REST: Column<BillHit>[] = [
   { head: "Billed", kind: "amount", width: 12, spare: 1, amount: (row) => row.amount_billed },
   { head: "To pay", kind: "amount", width: 12, quiet: true, amount: (row) => row.amount_due },
   { head: "Last payment", kind: "day", width: 12, spare: 2, cell: (row) => row.last_payment_date },
+  { head: "Deleted", kind: "day", width: 10, spare: 1, seldom: true, cell: (row) => row.cancelled_on },
 ];
 
 const COLUMNS = [ID, CUSTOMER, { ...DESCRIPTION, spare: 1 as const }, ...REST];
 export const BILLS_OF_ONE: Column<BillHit>[] = [ID, DESCRIPTION, ...REST];
+
+export function isDeleted(row: BillHit): boolean {
+  return row.cancelled_on !== null;
+}
 
 function DaysLate({ of }: { of: number }) {
   return of ? <span className="late">{of}</span> : null;
@@ -44,6 +49,7 @@ export function Bills() {
         columns={COLUMNS}
         id={(row) => row.billing_id}
         link={(row) => `/bills/${row.billing_id}`}
+        struck={isDeleted}
         total={first?.more ? undefined : (first?.total ?? undefined)}
         empty={search ? "No bill found; try fewer words, or a month such as 2026-11." : "No bills yet."}
       />

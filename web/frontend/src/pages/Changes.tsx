@@ -11,7 +11,8 @@ const KINDS = { added: "added", changed: "changed", deleted: "deleted" };
 // As the trail names them, and what their records are called.
 const TABLES = {
   customers: "customers", locations: "locations", services: "services", equipment: "equipment", billing: "bills",
-  payments: "payments",
+  payments: "payments", customer_notes: "notes", service_pauses: "pauses", price_changes: "changes of price",
+  equipment_moves: "moves",
 };
 
 export function Changes() {

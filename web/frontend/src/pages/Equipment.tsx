@@ -37,7 +37,7 @@ export function Equipment() {
         asked={found}
         columns={COLUMNS}
         id={(row) => row.equipment_id}
-        link={(row) => (row.customer_id === null ? `/equipment/${row.equipment_id}`
+        link={(row) => (row.customer_id === null ? `/equipment/${row.equipment_id}/places`
           : `/customers/${row.customer_id}?equipment=${row.equipment_id}`)}
         total={first?.more ? undefined : (first?.total ?? undefined)}
         empty={search ? "No equipment found; a part of a serial number is enough, with or without separators." :

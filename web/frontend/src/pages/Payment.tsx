@@ -11,13 +11,14 @@ import { PaymentUses } from "../parts/PaymentUses";
 import { Saved } from "../parts/Saved";
 import { Failed, Loading, Old } from "../parts/State";
 import { useTitle } from "../parts/hooks";
+import { capital } from "../words/sentences";
 import { clean, showMoment } from "../words/text";
 import { NotFound } from "./NotFound";
 
 export function Payment() {
   const id = Number(useParams()["id"]);
   const asked = useQuery(one("/api/payments/{payment_id}", id));
-  useTitle(`Payment ${id}`);
+  useTitle(`${capital(asked.data?.kind ?? "payment")} ${id}`);
   if (!Number.isSafeInteger(id) || id < 1) return <NotFound />;
   if (asked.isPending) return <Loading />;
   if (!asked.data) return <Failed page error={asked.error} again={() => void asked.refetch()} />;
@@ -33,13 +34,15 @@ function Found({ shown }: { shown: Shown }) {
   const { may_change } = usePerson();
   const [voiding, setVoiding] = useState(false);
   const [said, setSaid] = useState("");
+  const { kind } = shown;
+  const isMoney = kind === "payment" || kind === "refund";
   return (
     <>
       <div className="page-head">
-        <h1>Payment {shown.payment_id}{shown.voided_on && <span className="muted"> void</span>}</h1>
+        <h1>{capital(kind)} {shown.payment_id}{shown.voided_on && <span className="muted"> void</span>}</h1>
         {may_change && !shown.voided_on && (
           <div className="actions">
-            <button type="button" onClick={() => setVoiding(true)}>Void payment</button>
+            <button type="button" onClick={() => setVoiding(true)}>Void {kind}</button>
           </div>
         )}
       </div>
@@ -49,9 +52,10 @@ function Found({ shown }: { shown: Shown }) {
         <Fact name="Amount">
           <span className={shown.voided_on ? "struck" : undefined}><Amount of={shown.amount} /></span>
         </Fact>
-        <Fact name="Paid on">{shown.paid_on}</Fact>
-        <Fact name="Method">{shown.method}</Fact>
-        <Fact name="Reference">{clean(shown.reference) || "none"}</Fact>
+        <Fact name={isMoney ? "Paid on" : "Day"}>{shown.paid_on}</Fact>
+        {isMoney && <Fact name="Method">{shown.method}</Fact>}
+        {isMoney && <Fact name="Reference">{clean(shown.reference) || "none"}</Fact>}
+        {shown.reason && <Fact name="Reason">{clean(shown.reason)}</Fact>}
         <Fact name="Recorded">{showMoment(shown.recorded_at)} by {clean(shown.recorded_by)}</Fact>
         {shown.voided_on && <Fact name="Void since">{shown.voided_on}: {clean(shown.void_reason)}</Fact>}
       </Facts>

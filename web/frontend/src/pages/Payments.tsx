@@ -5,7 +5,7 @@ import { List, type Column } from "../parts/List";
 import { PageHead } from "../parts/PageHead";
 import { SearchBox } from "../parts/SearchBox";
 import { useAsked, useTitle } from "../parts/hooks";
-import { counted } from "../words/sentences";
+import { counted, howPaid } from "../words/sentences";
 import { clean } from "../words/text";
 
 const COLUMNS: Column<PaymentHit>[] = [
@@ -13,8 +13,8 @@ const COLUMNS: Column<PaymentHit>[] = [
   { head: "Customer", cell: (row) => clean(row.name) },
   { head: "Paid on", kind: "day", width: 10, cell: (row) => row.paid_on },
   { head: "Amount", kind: "amount", width: 12, amount: (row) => row.amount },
-  { head: "Method", width: 12, spare: 1, cell: (row) => row.method },
-  { head: "Reference", spare: 1, cell: (row) => row.reference ?? "" },
+  { head: "Method", width: 16, spare: 1, cell: howPaid },
+  { head: "Reference", spare: 1, cell: (row) => row.reference ?? row.reason ?? "" },
   { head: "Void since", kind: "day", width: 10, spare: 1, cell: (row) => row.voided_on },
 ];
 

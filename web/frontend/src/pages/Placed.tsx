@@ -1,11 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { Navigate, useParams } from "react-router";
 import { one } from "../api/queries";
-import type { EquipmentHit } from "../api/types";
-import { PageHead } from "../parts/PageHead";
 import { Failed, Loading } from "../parts/State";
 import { useTitle } from "../parts/hooks";
-import { clean } from "../words/text";
 import { NotFound } from "./NotFound";
 
 const PATHS = {
@@ -14,7 +11,7 @@ const PATHS = {
   equipment: "/api/equipment/{equipment_id}",
 } as const;
 
-/** A location, service or device has no page of its own; this one leads to the account where it stands, if at any. */
+/** A location or service has no page of its own; this one leads to the account where it, or a device, stands, if at any. */
 export function Placed({ kind }: { kind: keyof typeof PATHS }) {
   const id = Number(useParams()["id"]);
   const asked = useQuery(one(PATHS[kind], id));
@@ -22,19 +19,7 @@ export function Placed({ kind }: { kind: keyof typeof PATHS }) {
   if (!Number.isSafeInteger(id) || id < 1) return <NotFound />;
   if (asked.isPending) return <Loading />;
   if (!asked.data) return <Failed page error={asked.error} again={() => void asked.refetch()} />;
-  if (asked.data.customer_id === null) return <Nowhere device={asked.data as EquipmentHit} />;
+  if (asked.data.customer_id === null) return <Navigate replace to={`/equipment/${id}/places`} />;
   const looked = kind === "equipment" ? `?equipment=${id}` : "";
   return <Navigate replace to={`/customers/${asked.data.customer_id}${looked}`} />;
-}
-
-/** A device that is in stock, or written off. */
-function Nowhere({ device }: { device: EquipmentHit }) {
-  const serial = device.serial_number ? `, serial ${clean(device.serial_number)}` : "";
-  useTitle(`Equipment ${device.equipment_id}`);
-  return (
-    <>
-      <PageHead title={`Equipment ${device.equipment_id}`} />
-      <p>{clean(device.equipment_name)}{serial}: {device.place}.</p>
-    </>
-  );
 }

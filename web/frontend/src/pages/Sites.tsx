@@ -1,23 +1,27 @@
 // A customer's locations, with the services and equipment there.
-import { useEffect, useRef } from "react";
+import { Fragment, useEffect, useRef } from "react";
+import { Link } from "react-router";
 import type { Site, SiteEquipment, SiteService, Values } from "../api/types";
 import { EQUIPMENT, LOCATION, SERVICE, type RecordKind } from "../forms/records";
 import { Amount } from "../parts/Amount";
+import { serviceSaid } from "../words/sentences";
 import { clean } from "../words/text";
 
 /** What opens a form; there is none for who may not change anything. */
 export interface Ask {
-  addTo: (kind: RecordKind, location: number) => void;
+  addTo: false | ((kind: RecordKind, location: number) => void); // not to a closed account
   change: (kind: RecordKind, row: Values) => void;
+  move: (device: SiteEquipment, location: number) => void;
 }
 
 export function Sites({ sites, ask, looked }: { sites: Site[]; ask: Ask | null; looked: string }) {
-  if (!sites.length) return <p className="empty">No locations.{ask && " Add location adds the first."}</p>;
+  if (!sites.length) return <p className="empty">No locations.{ask?.addTo && " Add location adds the first."}</p>;
   return sites.map((site) => <OneSite key={site.location_id} site={site} ask={ask} looked={looked} />);
 }
 
 function OneSite({ site, ask, looked }: { site: Site; ask: Ask | null; looked: string }) {
   const address = clean(site.address);
+  const add = ask?.addTo;
   return (
     <section className="site" aria-label={address}>
       <header>
@@ -25,12 +29,16 @@ function OneSite({ site, ask, looked }: { site: Site; ask: Ask | null; looked: s
         {ask && (
           <div className="actions">
             <Change what={`location ${site.location_id}`} on={() => ask.change(LOCATION, { ...site })} />
-            <button type="button" className="plain" onClick={() => ask.addTo(SERVICE, site.location_id)}>
-              Add service
-            </button>
-            <button type="button" className="plain" onClick={() => ask.addTo(EQUIPMENT, site.location_id)}>
-              Add equipment
-            </button>
+            {add && (
+              <>
+                <button type="button" className="plain" onClick={() => add(SERVICE, site.location_id)}>
+                  Add service
+                </button>
+                <button type="button" className="plain" onClick={() => add(EQUIPMENT, site.location_id)}>
+                  Add equipment
+                </button>
+              </>
+            )}
           </div>
         )}
       </header>
@@ -50,7 +58,7 @@ function OneSite({ site, ask, looked }: { site: Site; ask: Ask | null; looked: s
               <Service key={service.service_id} service={service} ask={ask} />
             ))}
             {site.equipment.map((device) => (
-              <Device key={device.equipment_id} device={device} ask={ask}
+              <Device key={device.equipment_id} device={device} location={site.location_id} ask={ask}
                 looked={looked === String(device.equipment_id)} />
             ))}
           </tbody>
@@ -63,9 +71,19 @@ function OneSite({ site, ask, looked }: { site: Site; ask: Ask | null; looked: s
 }
 
 function Service({ service, ask }: { service: SiteService; ask: Ask | null }) {
+  const said = serviceSaid(service);
   return (
     <tr>
-      <th scope="row">{clean(service.service_name)}&nbsp;<span className="muted">{service.service_id}</span></th>
+      <th scope="row">
+        {clean(service.service_name)}&nbsp;<span className="muted">{service.service_id}</span>
+        {said.length > 0 && (
+          <span className="standing">
+            {said.map((part, i) => (
+              <Fragment key={part}>{i > 0 && ", "}<span className="day">{part}</span></Fragment>
+            ))}
+          </span>
+        )}
+      </th>
       <td className="muted">monthly</td>
       <td className="amount"><Amount of={service.cost} /></td>
       {ask && (
@@ -77,7 +95,12 @@ function Service({ service, ask }: { service: SiteService; ask: Ask | null }) {
   );
 }
 
-function Device({ device, ask, looked }: { device: SiteEquipment; ask: Ask | null; looked: boolean }) {
+function Device({ device, location, ask, looked }: {
+  device: SiteEquipment;
+  location: number;
+  ask: Ask | null;
+  looked: boolean;
+}) {
   const row = useRef<HTMLTableRowElement>(null);
   useEffect(() => {
     if (looked) row.current?.scrollIntoView({ block: "center" });
@@ -85,14 +108,19 @@ function Device({ device, ask, looked }: { device: SiteEquipment; ask: Ask | nul
   return (
     <tr ref={row} className={looked ? "looked" : undefined}>
       <th scope="row">
-        {clean(device.equipment_name)}&nbsp;<span className="muted">{device.equipment_id}</span>
+        <Link to={`/equipment/${device.equipment_id}/places`}>{clean(device.equipment_name)}</Link>&nbsp;
+        <span className="muted">{device.equipment_id}</span>
         {device.serial_number && <span className="serial">{" "}serial {clean(device.serial_number)}</span>}
       </th>
       <td className="muted">worth</td>
       <td className="amount"><Amount of={device.cost} /></td>
       {ask && (
         <td className="act">
-          <Change what={`equipment ${device.equipment_id}`} on={() => ask.change(EQUIPMENT, { ...device })} />
+          <Change what={`equipment ${device.equipment_id}`} on={() => ask.change(EQUIPMENT, { ...device })} />{" "}
+          <button type="button" className="plain" aria-label={`Move equipment ${device.equipment_id}`}
+            onClick={() => ask.move(device, location)}>
+            Move
+          </button>
         </td>
       )}
     </tr>

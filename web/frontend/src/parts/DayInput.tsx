@@ -8,16 +8,17 @@ interface Props {
   name?: string;
   placeholder?: string;
   eager?: boolean; // tells of each sign, and not only of a whole day
+  coming?: boolean; // a day from today on
   "aria-invalid"?: boolean;
   "aria-describedby"?: string | undefined;
 }
 
 /**
- * A day up to today, written as everywhere in the program, whatever the browser's language makes of dates; it may be
+ * A day up to today, or from today on, written as everywhere in the program, whatever the browser's language makes of dates; it may be
  * said, too, which the server reads: today, yesterday. The browser's calendar opens beside it. A day that arrives while
  * somebody edits waits until they have done.
  */
-export function DayInput({ value, onChange, eager = false, ...input }: Props) {
+export function DayInput({ value, onChange, eager = false, coming = false, ...input }: Props) {
   const { today } = usePerson();
   const [typed, setTyped] = useState<string | null>(null); // while it is edited
   const begunWith = useRef(value);
@@ -50,7 +51,8 @@ export function DayInput({ value, onChange, eager = false, ...input }: Props) {
           <path d="M1 2.5h10v8.5h-10zM1 5h10M3.5 0.5v3M8.5 0.5v3" />
         </svg>
       </button>
-      <input ref={calendar} type="date" className="calendar" tabIndex={-1} aria-hidden="true" max={latest(today)}
+      <input ref={calendar} type="date" className="calendar" tabIndex={-1} aria-hidden="true"
+        {...(coming ? { min: today } : { max: latest(today) })}
         value={isDay(value) ? value : ""}
         onChange={(event) => onChange(event.target.value)} />
     </span>

@@ -1,7 +1,7 @@
 import { useEffect, useId, useRef, type ReactNode } from "react";
 
 /** What has the focus in a dialog at first: not what closes it. */
-const FIRST = ":is(form input, form select, footer button)";
+const FIRST = ":is(form input, form select, form textarea, footer button)";
 
 /** A modal dialog: Esc closes it, but not while something is being written, nor one that covers the page. */
 export function Dialog({ title, onClose, busy = false, wide = false, cover = false, children }: {

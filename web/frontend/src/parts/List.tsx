@@ -14,6 +14,7 @@ interface AnyColumn {
   width?: number; // in signs; without it, the column shares what is left
   wide?: number; // the same where there is much room; 0 shares it
   spare?: 1 | 2; // 1 is left out on a phone, 2 on a narrow screen, too
+  seldom?: true; // left out where no row has anything in it
   sort?: string; // what the server calls the order by this column
 }
 
@@ -36,6 +37,7 @@ export interface Acts<T> {
   link?: (row: T) => string;
   full?: (row: T) => ReactNode;
   struck?: (row: T) => boolean;
+  wraps?: true; // its last column is shown whole
 }
 
 type Asked<T> = UseInfiniteQueryResult<InfiniteData<Page<T>>>;
@@ -88,7 +90,8 @@ function Table<T>({ rows, ...props }: Props<T> & { rows: T[] }) {
   return (
     <>
       <table
-        className={["list", props.full && "wraps", asked.isPlaceholderData && "waiting"].filter(Boolean).join(" ")}
+        className={["list", (props.full || props.wraps) && "wraps", asked.isPlaceholderData && "waiting"]
+          .filter(Boolean).join(" ")}
         aria-rowcount={count < 0 ? count : count + 1}
         aria-busy={asked.isFetching}
       >
@@ -137,6 +140,7 @@ function useColumns<T>(columns: Column<T>[], rows: T[]): Column<T>[] {
     };
     return columns
       .filter(({ spare }) => !spare || (spare === 1 ? !phone : !narrow))
+      .filter((column) => !column.seldom || column.kind === "amount" || rows.some((row) => column.cell(row)))
       .map((column) => ({ ...column, width: widthOf(column) ?? 0 }));
   }, [columns, rows, phone, narrow]);
 }

@@ -22,6 +22,7 @@ const PLACES: [string, string][] = [
   ["/bills", "Bills"],
   ["/payments", "Payments"],
   ["/equipment", "Equipment"],
+  ["/stock", "In stock"],
   ["/changes", "Changes"],
 ];
 

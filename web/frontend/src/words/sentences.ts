@@ -1,5 +1,8 @@
 // What records and reports are called, in the terminal's words (tracker/terminal/screens.py, forms.py, main.py).
-import type { AgedTotal, LateTotal, OpenBill, Payment, PaymentOnBill } from "../api/types";
+import type {
+  Account, AgedTotal, EquipmentHit, LatestNote, LateTotal, Note, OpenBill, Payment, PaymentHit, PaymentOfCustomer,
+  PaymentOnBill, Pledge, SiteService, StockTotal,
+} from "../api/types";
 import { clean, length, plural, showAmount, sum } from "./text";
 
 export function lateFooter(total: LateTotal): string {
@@ -24,17 +27,77 @@ export function whyDue(bill: OpenBill): string {
 
 export function paymentOnBill(payment: PaymentOnBill): string {
   const voided = payment.voided_on ? `, void since ${payment.voided_on}` : "";
-  return `Payment ${payment.payment_id} on ${payment.paid_on}: ${showAmount(payment.amount)}${voided}.`;
+  const { kind, payment_id, paid_on, amount } = payment;
+  return `${capital(kind)} ${payment_id} on ${paid_on}: ${showAmount(amount)}${voided}.`;
+}
+
+export function capital(words: string): string {
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 export function recorded(payment: Payment): string {
+  if (payment.kind !== "payment") return `Recorded ${paymentName(payment)}.`;
   const paid = `${showAmount(payment.amount)} on ${payment.paid_on}`;
   return clean(`Recorded payment ${payment.payment_id}, ${paid}, of ${payment.name}.`);
 }
 
 export function paymentName(payment: Payment): string {
-  const said = `payment ${payment.payment_id}, ${showAmount(payment.amount)} on ${payment.paid_on}`;
-  return clean(`${said}, ${payment.method}, of ${payment.name}`);
+  const said = `${payment.kind} ${payment.payment_id}, ${showAmount(payment.amount)} on ${payment.paid_on}`;
+  return clean(`${said}, ${payment.reason ?? payment.method}, of ${payment.name}`);
+}
+
+/** Say what a payment is, or how money came or went: cash; credit note; refund, cash. */
+export function howPaid({ kind, method }: PaymentHit | PaymentOfCustomer): string {
+  if (kind === "payment") return method;
+  return kind === "refund" ? `refund, ${method}` : kind;
+}
+
+/** Say that a customer is closed, or who they turned out to be; nothing of one whose account is open. */
+export function closedSaid({ closed_on, erased_on }: Account): string {
+  if (!closed_on) return "";
+  return `Closed ${closed_on}${erased_on ? `, erased ${erased_on}` : ""}.`;
+}
+
+export function promiseSaid(promise: Pledge): string {
+  const what = promise.state === "open" ? "promised" : "broken promise of";
+  return `${what} ${showAmount(promise.amount)} until ${promise.until}`;
+}
+
+/** Return what a note promises and what has become of that: 50.00 until 2026-12-05, open. */
+export function promised(note: LatestNote | Note): string {
+  if (!note.promised_until) return "";
+  return `${showAmount(note.promised_amount)} until ${note.promised_until}, ${note.state}`;
+}
+
+/** Return what a note says, without its full stop where its promise follows. */
+export function noteSaid({ note, state }: LatestNote | Note): string {
+  return clean(state ? note?.replace(/\.+$/, "") : note);
+}
+
+export function noted(note: Note, name: string): string {
+  const { customer_note_id, promised_until, promised_amount } = note;
+  const promise = promised_until ? `: ${showAmount(promised_amount)} promised until ${promised_until}` : "";
+  return clean(`Added note ${customer_note_id} to ${name}${promise}.`);
+}
+
+/** Say since when a service runs, whether it rests or ends, and what it will cost; nothing of one that goes on. */
+export function serviceSaid({ started_on, ended_on, standing, coming_prices }: SiteService): string[] {
+  const begins = standing?.startsWith("from");
+  const ends = standing?.startsWith("end");
+  const prices = coming_prices.map(({ cost, from_day }) => `${showAmount(cost)} from ${from_day}`);
+  return [
+    started_on && !begins ? `since ${started_on}` : "", standing ?? "", ended_on && !ends ? `ends ${ended_on}` : "",
+    ...prices,
+  ].filter(Boolean);
+}
+
+export function moved(device: EquipmentHit): string {
+  const to = device.location_id === null ? "stock" : `${device.address}, of ${device.name}`;
+  return clean(`Moved equipment ${device.equipment_id}, ${device.equipment_name}, to ${to}.`);
+}
+
+export function stockFooter(total: StockTotal): string {
+  return total.devices ? `${plural(total.devices, "device")} in stock, worth ${showAmount(total.worth)}.` : "";
 }
 
 const ORDERS = ["oldest", "amount", "name"] as const;
