@@ -83,6 +83,17 @@ def test_what_was_billed_too_much_is_credited(ada, sql):
     assert verify_books()[1] == []
 
 
+def test_a_month_before_the_first_that_was_billed_is_not_billed_by_the_last_bill(ada, sql):
+    bill_run.run(date(2026, 12, 1), date(2026, 12, 15))
+    stands = accounts.close(ada, LAST_DAY, to_stock=False)
+    lines = sql("SELECT first_day, amount FROM billing_items JOIN billing USING (billing_id)"
+                " WHERE customer_id = 1 AND billing.description LIKE 'Final bill%' ORDER BY amount")
+    december = date(2026, 12, 1)
+    assert [(row["first_day"], row["amount"]) for row in lines] == [
+        (december, Decimal("-29.90")), (december, Decimal("-9.90")), (None, Decimal("39.80"))]
+    assert stands == {"amount_due": Decimal("12.00"), "credit": Decimal(0)}
+
+
 def test_devices_may_be_left(ada, sql):
     accounts.close(ada, LAST_DAY, to_stock=False)
     assert [row["location_id"] for row in sql("SELECT location_id FROM equipment")] == [1]

@@ -21,8 +21,8 @@ YEARS_BACK = 5
 # The days to bill and to take back, line by line: the one definition of a preview, its run and a final bill. The rule
 # stands in docs/BILLING.md. With a customer_id it is for all months of that customer. Else it is for whom the month is
 # to be billed to, and is about that month, those from first on, and those that unsettled services may be wrong for.
-# Most services have nothing special in the month, and are whole_or_part of it; the others are cut where a thing
-# changes.
+# Most services have nothing special in the month, and are whole_or_part of it; the others, and all of one customer, are
+# cut where a thing changes.
 CHARGES = """
     billed AS MATERIALIZED (
         SELECT customer_id
@@ -70,8 +70,12 @@ CHARGES = """
           AND (%(customer_id)s::bigint IS NOT NULL OR coalesce(first_day, period) < %(period)s)
           AND coalesce(first_day, period) IS NOT NULL
     ), known AS (
-        SELECT service_id, since, min(month) AS first_month, max(month) AS last_month,
-               least(min(month) FILTER (WHERE NOT is_whole), billed_from, %(period)s) AS billed_from
+        SELECT service_id, since, min(month) AS first_month, max(month) AS last_month, CASE
+                   WHEN %(customer_id)s::bigint IS NULL
+                   THEN least(min(month) FILTER (WHERE NOT is_whole), billed_from, %(period)s)
+                   ELSE coalesce(least(min(month) FILTER (WHERE NOT is_whole), billed_from),
+                                 greatest(min(month), %(period)s))
+               END AS billed_from
         FROM unsettled
         LEFT JOIN line USING (service_id)
         GROUP BY service_id, since, billed_from
@@ -88,7 +92,7 @@ CHARGES = """
                 ELSE greatest(last_month, %(period)s) END,
                 interval '1 month'
             ) AS month
-            WHERE month <> %(period)s
+            WHERE month <> %(period)s OR %(customer_id)s::bigint IS NOT NULL
             UNION ALL
             SELECT service_id, %(period)s, %(period)s
             FROM (
@@ -103,6 +107,7 @@ CHARGES = """
                 FROM price_changes
                 WHERE from_day > %(period)s AND from_day < %(period)s + interval '1 month'
             ) AS special
+            WHERE %(customer_id)s::bigint IS NULL
         ) AS pair
         JOIN service USING (service_id)
     ), edge AS (
@@ -206,7 +211,8 @@ CHARGES = """
             WHERE from_day > %(period)s
             ORDER BY service_id, from_day
         ) AS change USING (service_id)
-        WHERE NOT EXISTS (SELECT FROM odd WHERE odd.month = %(period)s AND odd.service_id = service.service_id)
+        WHERE %(customer_id)s::bigint IS NULL
+          AND NOT EXISTS (SELECT FROM odd WHERE odd.month = %(period)s AND odd.service_id = service.service_id)
           AND (started_on < %(period)s + interval '1 month' OR started_on IS NULL)
           AND (ended_on >= %(period)s OR ended_on IS NULL)
     ), charge AS MATERIALIZED (
