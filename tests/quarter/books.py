@@ -179,8 +179,8 @@ class Books:
         self.sites: dict[int, Site] = {}
         self.devices: dict[int, Device] = {}
         self.services: dict[int, Service] = {}
-        self.bills: list[Bill] = []
-        self.money: list[Money] = []
+        self._bills: dict[int, list[Bill]] = defaultdict(list)  # by customer, as money
+        self._money: dict[int, list[Money]] = defaultdict(list)
         self.promises: list[Promise] = []
         self._order = 0
 
@@ -204,7 +204,18 @@ class Books:
                 if device.site and self.sites[device.site].customer == customer]
 
     def bills_of(self, customer: int) -> list[Bill]:
-        return [bill for bill in self.bills if bill.customer == customer]
+        return self._bills[customer]
+
+    def money_of(self, customer: int) -> list[Money]:
+        return self._money[customer]
+
+    @property
+    def bills(self) -> list[Bill]:
+        return [bill for bills in self._bills.values() for bill in bills]
+
+    @property
+    def money(self) -> list[Money]:
+        return [record for money in self._money.values() for record in money]
 
     def unpaid(self, customer: int) -> list[Bill]:
         """Return what is to be paid, the bill due first first."""
@@ -215,7 +226,7 @@ class Books:
         return sum((bill.due for bill in self.bills_of(customer)), ZERO)
 
     def credit(self, customer: int) -> Decimal:
-        return sum((money.left for money in self.money if money.customer == customer), ZERO)
+        return sum((money.left for money in self.money_of(customer)), ZERO)
 
     def monthly_total(self, customer: int) -> Decimal:
         return sum((service.price(self.today) for service in self.services_of(customer) if service.runs(self.today)),
@@ -243,10 +254,14 @@ class Books:
                 self._use(use.source, use.target, use.amount - amount, self.today, use.from_credit)
             amount -= use.amount
 
+    def _purses(self, customer: int) -> list[Money]:
+        """Return what has some left, the oldest first."""
+        return sorted((money for money in self.money_of(customer) if money.left > 0),
+                      key=lambda money: (money.paid_on, money.order))
+
     def _spend(self, customer: int, new: Money | None = None) -> None:
         """Let the oldest money pay the bill due first, as long as there is either."""
-        purses = sorted((money for money in self.money if money.customer == customer and money.left > 0),
-                        key=lambda money: (money.paid_on, money.order))
+        purses = self._purses(customer)
         bills = self.unpaid(customer)
         while purses and bills:
             amount = min(purses[0].left, bills[0].due)
@@ -257,13 +272,13 @@ class Books:
 
     def _record(self, kind: str, customer: int, amount: Decimal, paid_on: date | None = None) -> Money:
         money = Money(self._next(), kind, customer, amount, paid_on or self.today)
-        self.money.append(money)
+        self._money[customer].append(money)
         return money
 
     def is_recorded(self, customer: int, amount: Decimal, paid_on: date) -> bool:
         """Tell whether a payment of this customer, amount and day is there already."""
-        return any((money.customer, money.kind, money.amount, money.paid_on, money.voided_on)
-                   == (customer, "payment", amount, paid_on, None) for money in self.money)
+        return any((money.kind, money.amount, money.paid_on, money.voided_on) == ("payment", amount, paid_on, None)
+                   for money in self.money_of(customer))
 
     def pay(self, customer: int, amount: Decimal, paid_on: date, bill: Bill | None = None) -> Money:
         payment = self._record("payment", customer, amount, paid_on)
@@ -289,10 +304,7 @@ class Books:
         refund = self._record("refund", customer, amount)
         if payment:
             self._free([use for use in payment.uses if isinstance(use.target, Bill)], amount - payment.left)
-        purses = [payment] if payment else sorted(
-            (money for money in self.money if money.customer == customer and money.left > 0),
-            key=lambda money: (money.paid_on, money.order))
-        for purse in purses:
+        for purse in [payment] if payment else self._purses(customer):
             if part := min(amount, purse.left):
                 self._use(purse, refund, part, self.today, True)
                 amount -= part
@@ -317,7 +329,7 @@ class Books:
 
     def _new_bill(self, customer: int, amount: Decimal, due_date: date, **more: object) -> Bill:
         bill = Bill(self._next(), customer, self.today, due_date, amount, **more)  # type: ignore[arg-type]
-        self.bills.append(bill)
+        self._bills[customer].append(bill)
         return bill
 
     def change_bill(self, bill: Bill, amount: Decimal) -> None:
@@ -331,7 +343,7 @@ class Books:
     def cancel(self, bills: list[Bill]) -> None:
         """Delete bills: of today they are gone, older ones are over nothing from today on."""
         for bill in bills:
-            for money in self.money:
+            for money in self.money_of(bill.customer):
                 if money.from_bill is bill and not money.voided_on:
                     self._take_void(money)
             for use in list(bill.uses):
@@ -339,7 +351,7 @@ class Books:
             for line in bill.lines:
                 line.service.lines.remove(line)
             if bill.issued == self.today:
-                self.bills.remove(bill)
+                self.bills_of(bill.customer).remove(bill)
             else:
                 bill.booked.append((self.today, -bill.amount))
                 bill.amount, bill.cancelled = ZERO, True
@@ -347,7 +359,7 @@ class Books:
             self._spend(customer)
 
     def fee_on(self, bill: Bill) -> Bill | None:
-        return next((fee for fee in self.bills if fee.fee_for is bill and not fee.cancelled), None)
+        return next((fee for fee in self.bills_of(bill.customer) if fee.fee_for is bill and not fee.cancelled), None)
 
     # The bill run
 
@@ -430,8 +442,8 @@ class Books:
         return any(self.state(promise) == "open" for promise in self.promises if promise.customer == customer)
 
     def state(self, promise: Promise) -> str:
-        came = sum((money.amount for money in self.money
-                    if money.customer == promise.customer and money.kind == "payment" and not money.voided_on
+        came = sum((money.amount for money in self.money_of(promise.customer)
+                    if money.kind == "payment" and not money.voided_on
                     and promise.noted_on <= money.paid_on <= promise.until and money.order > promise.order), ZERO)
         before = sum((other.amount for other in self.promises
                       if other.customer == promise.customer and other.noted_on == promise.noted_on
@@ -515,10 +527,12 @@ class Books:
             else:
                 site.customer = stays
         for bill in self.bills_of(goes):
-            bill.customer, bill.merged = stays, True
-        for record in (*self.money, *self.promises):
+            bill.merged = True
+        for record in (*self.bills_of(goes), *self.money_of(goes), *self.promises):
             if record.customer == goes:
                 record.customer = stays
+        self._bills[stays] += self._bills.pop(goes)
+        self._money[stays] += self._money.pop(goes)
         self._spend(stays)
 
     def now(self, customer: int) -> int:
@@ -550,8 +564,8 @@ class Books:
     def sums(self, customer: int) -> dict[str, Decimal]:
         """Return what was billed, paid, credited, written off and refunded in all, and what is left of it."""
         def of_kind(kind: str) -> Decimal:
-            return sum((money.amount for money in self.money
-                        if (money.customer, money.kind, money.voided_on) == (customer, kind, None)), ZERO)
+            return sum((money.amount for money in self.money_of(customer)
+                        if money.kind == kind and not money.voided_on), ZERO)
 
         sums = {kind: of_kind(kind) for kind in ("payment", "credit note", "write-off", "refund")}
         sums["billed"] = sum((bill.amount for bill in self.bills_of(customer)), ZERO)

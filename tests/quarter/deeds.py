@@ -224,7 +224,7 @@ def change_bill(isp: Provider) -> bool:
 def delete_bill(isp: Provider) -> bool:
     """Delete a bill without a late fee, whose credit note, if it made one, was not refunded."""
     bill = isp.bill(lambda bill: not isp.books.fee_on(bill) and not any(
-        money.from_bill is bill and money.refunded for money in isp.books.money))
+        money.from_bill is bill and money.refunded for money in isp.books.money_of(bill.customer)))
     if bill:
         isp.says(rf"Deleted bill {bill.number}, .*", 5, 5, f"bill {bill.number}", "yes")
         isp.books.cancel([bill])

@@ -7,11 +7,11 @@ from datetime import date, timedelta
 from functools import partial
 
 from quarter import deeds
-from quarter.books import next_month
 from quarter.deeds import Deed
 from quarter.provider import Provider
 
 DECEMBER, JANUARY, FEBRUARY = date(2027, 12, 1), date(2028, 1, 1), date(2028, 2, 1)
+LAST_DAY = date(2028, 2, 29)
 # December's run is undone a day later and made again, January's is late, February's is undone on its own day.
 PLANNED: dict[date, list[Deed]] = {
     date(2027, 12, 1): [partial(deeds.run_bills, month=DECEMBER)],
@@ -48,16 +48,15 @@ DEEDS_A_DAY, PAYMENTS_A_DAY = 3, 5
 
 
 def days() -> Iterator[date]:
-    day = DECEMBER
-    while day < next_month(FEBRUARY):
-        yield day
-        day += timedelta(days=1)
+    for number in range((LAST_DAY - DECEMBER).days + 1):
+        yield DECEMBER + timedelta(days=number)
 
 
 def play(isp: Provider, day: date, done: Counter[Deed]) -> None:
-    """Do what a day brings, and count what was done."""
+    """Do what a day brings, and count what was done; the last day brings what never came."""
     isp.begin(day)
     by_chance = [deed for often, count in ((OFTEN, DEEDS_A_DAY), (PAID, PAYMENTS_A_DAY))
                  for deed in isp.chance.choices([*often], [*often.values()], k=count)]
-    for deed in (*PLANNED.get(day, ()), *by_chance):
+    missed = [deed for deed in OFTEN if not done[deed]] if day == LAST_DAY else []
+    for deed in (*PLANNED.get(day, ()), *by_chance, *missed):
         done[deed] += deed(isp) is not False
