@@ -133,7 +133,7 @@ def pause(isp: Provider) -> bool:
     service = isp.service(lambda service: not service.pauses)
     if service:
         first = isp.day(-10, 15)
-        last = first + timedelta(days=isp.chance.randint(0, 40)) if isp.chance.random() < 0.7 else None
+        last = isp.chance.choice([first, first + timedelta(days=isp.chance.randint(1, 40)), None])
         isp.says(rf"Service {service.number}, .*, is paused .*", 3, 7, f"service {service.number}", first, last or "")
         service.pauses[first] = last
     return bool(service)

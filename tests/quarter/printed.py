@@ -15,6 +15,7 @@ from quarter.story import DECEMBER
 
 AMOUNT = re.compile(r"-?[0-9]+\.[0-9]{2}")
 AGES = 6  # sums in a line of Late payments by age
+LATEST_NOTES = 3  # that an account shows
 REVENUE = ("billed", "credited", "written_off", "collected", "refunded")
 
 
@@ -160,7 +161,8 @@ def _booked_account(isp: Provider, customer: int) -> dict[str, object]:
         "services": {service.number: (service.name, service.price(isp.today), service.site)
                      for service in books.services_of(customer)},
         "devices": {device.number: (device.name, device.site) for device in books.devices_of(customer)},
-        "promises": [(str(promise.until), promise.amount, books.state(promise)) for promise in promises],
+        "promises": [(str(promise.until), promise.amount, books.state(promise))
+                     for promise in promises[:LATEST_NOTES]],
     }
 
 
