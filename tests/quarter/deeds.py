@@ -5,6 +5,7 @@ books, and its totals are typed from them: where they differ, a deed fails. Only
 """
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
@@ -14,6 +15,7 @@ from quarter.books import (
     DAYS_TO_PAY,
     FEE,
     ZERO,
+    Bill,
     Customer,
     Device,
     Money,
@@ -264,11 +266,25 @@ def pay(isp: Provider, customer: int, amount: Decimal) -> None:
     paid_on = max(isp.day(-3, 0), month_of(isp.today))
     aimed = isp.chance.choice([None, None, *unpaid]) if len(unpaid) > 1 else None
     again = isp.books.is_recorded(customer, amount, paid_on)
-    number = isp.says(
+    said = isp.says(
         rf"Recorded payment (\d+), {amount} on {paid_on}, of .*", 5, 6, f"customer {customer}", amount, paid_on,
         isp.chance.choice(METHODS), f"R-{isp.number()}", *[aimed.number if aimed else ""] * (len(unpaid) > 1),
-        *["yes"] * again)[1]
-    isp.books.pay(customer, amount, paid_on, aimed).number = int(number)
+        *["yes"] * again)
+    payment = isp.books.pay(customer, amount, paid_on, aimed)
+    payment.number = int(said[1])
+    check_uses(said, payment)
+
+
+def check_uses(said: re.Match[str], money: Money) -> None:
+    """Compare where some money went, or what a refund came from, with what the program says after its sentence."""
+    lines = said.string[said.end():].split("\n\n")[0].splitlines()
+    others = [(use.source if money.kind == "refund" else use.target, use.amount) for use in money.uses]
+    expected = [rf"  (?:Of )?{'bill' if isinstance(other, Bill) else other.kind} {other.number or '[0-9]+'} .* {amount}"
+                for other, amount in others]
+    expected += [rf"  credit +{money.left}"] * bool(money.left)
+    for line in expected:
+        lines.remove(next(shown for shown in lines if re.fullmatch(line, shown, re.IGNORECASE)))
+    assert lines in ([], [""])
 
 
 def pay_all(isp: Provider) -> bool:
@@ -297,9 +313,10 @@ def pay_after_leaving(isp: Provider) -> bool:
 
 def add_credit_note(isp: Provider) -> None:
     customer, amount = isp.customer(), isp.amount("0.50", "30.00")
-    number = isp.says(rf"Recorded credit note (\d+), {amount} .*",
-                      5, 13, f"customer {customer}", amount, "Outage")[1]
-    isp.books.credit_note(customer, amount).number = int(number)
+    said = isp.says(rf"Recorded credit note (\d+), {amount} .*", 5, 13, f"customer {customer}", amount, "Outage")
+    note = isp.books.credit_note(customer, amount)
+    note.number = int(said[1])
+    check_uses(said, note)
 
 
 def write_off(isp: Provider) -> bool:
@@ -311,9 +328,11 @@ def write_off(isp: Provider) -> bool:
     aimed = isp.chance.choice([None, *unpaid]) if len(unpaid) > 1 else None
     most = aimed.due if aimed else isp.books.owed(customer)
     amount = isp.chance.choice([most, isp.amount("0.01", most)])
-    number = isp.says(rf"Recorded write-off (\d+), {amount} .*", 5, 14, f"customer {customer}",
-                      *[aimed.number if aimed else ""] * (len(unpaid) > 1), amount, "Moved away")[1]
-    isp.books.write_off(customer, amount, aimed).number = int(number)
+    said = isp.says(rf"Recorded write-off (\d+), {amount} .*", 5, 14, f"customer {customer}",
+                    *[aimed.number if aimed else ""] * (len(unpaid) > 1), amount, "Moved away")
+    given_up = isp.books.write_off(customer, amount, aimed)
+    given_up.number = int(said[1])
+    check_uses(said, given_up)
     return True
 
 
@@ -333,9 +352,11 @@ def refund_payment(isp: Provider) -> bool:
 
 
 def refund(isp: Provider, customer: int, amount: Decimal, payment: Money | None = None) -> None:
-    number = isp.says(rf"Recorded refund (\d+), {amount} .*", 5, 15, f"customer {customer}",
-                      payment.number if payment else "", amount, "", "transfer", "")[1]
-    isp.books.refund(customer, amount, payment).number = int(number)
+    said = isp.says(rf"Recorded refund (\d+), {amount} .*", 5, 15, f"customer {customer}",
+                    payment.number if payment else "", amount, "", "transfer", "")
+    given_back = isp.books.refund(customer, amount, payment)
+    given_back.number = int(said[1])
+    check_uses(said, given_back)
 
 
 def void(isp: Provider, kind: str) -> bool:
