@@ -344,6 +344,14 @@ def refund_credit(isp: Provider) -> bool:
     return bool(customer)
 
 
+def overpay_and_refund(isp: Provider) -> None:
+    """Take too much, twice, and give a part of it back: of the oldest first."""
+    customer = isp.customer(lambda customer: isp.books.monthly_total(customer) > 5)
+    pay(isp, customer, isp.books.owed(customer) + Decimal("5.00"))
+    pay(isp, customer, Decimal("7.00"))
+    refund(isp, customer, Decimal("3.00"))
+
+
 def refund_payment(isp: Provider) -> bool:
     payment = isp.money("payment", lambda money: money.refunded < money.amount)
     if payment:
@@ -377,22 +385,30 @@ def promise(isp: Provider) -> bool:
     return bool(customer)
 
 
-def note_promise(isp: Provider, customer: int) -> None:
+def note_promise(isp: Provider, customer: int, amount: Decimal | None = None) -> None:
     until = isp.day(0, 12)
-    amount = isp.chance.choice([isp.books.owed(customer) or Decimal("9.99"), isp.amount("1.00", "20.00")])
+    amount = amount or isp.chance.choice([isp.books.owed(customer) or Decimal("9.99"), isp.amount("1.00", "20.00")])
     isp.says(rf"Added note \d+ to .*: {amount} promised until {until}\.",
              f"customer {customer}", 11, "Rang at noon", until, amount)
     isp.books.promise(customer, until, amount)
 
 
+def promise_twice(isp: Provider) -> None:
+    """Note two promises of a day, of which what is paid then keeps one."""
+    customer = isp.customer(lambda customer: customer in isp.books.late() and isp.books.owed(customer) > 20)
+    for _ in range(2):
+        note_promise(isp, customer, Decimal("4.00"))
+    pay(isp, customer, Decimal("5.00"))
+
+
 # Who leaves
 
 
-def leave(isp: Provider) -> bool:
+def leave(isp: Provider, last_day: date | None = None) -> bool:
     customer = isp.customer(isp.books.services_of)
     if customer is None:
         return False
-    last_day, devices = isp.day(-8, 8), isp.books.devices_of(customer)
+    last_day, devices = last_day or isp.day(-8, 8), isp.books.devices_of(customer)
     fate = isp.chance.choice(["stock", "stock", "stock", "left"])
     bill = isp.books.close(customer, last_day, fate == "stock")
     isp.says(rf"Closed customer {customer}, .*; its last day is {last_day}\. {standing(isp, customer)}",
