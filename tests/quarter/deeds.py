@@ -5,6 +5,7 @@ books, and its totals are typed from them: where they differ, a deed fails. Only
 """
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
@@ -14,6 +15,7 @@ from quarter.books import (
     DAYS_TO_PAY,
     FEE,
     ZERO,
+    Bill,
     Customer,
     Device,
     Money,
@@ -264,11 +266,25 @@ def pay(isp: Provider, customer: int, amount: Decimal) -> None:
     paid_on = max(isp.day(-3, 0), month_of(isp.today))
     aimed = isp.chance.choice([None, None, *unpaid]) if len(unpaid) > 1 else None
     again = isp.books.is_recorded(customer, amount, paid_on)
-    number = isp.says(
+    said = isp.says(
         rf"Recorded payment (\d+), {amount} on {paid_on}, of .*", 5, 6, f"customer {customer}", amount, paid_on,
         isp.chance.choice(METHODS), f"R-{isp.number()}", *[aimed.number if aimed else ""] * (len(unpaid) > 1),
-        *["yes"] * again)[1]
-    isp.books.pay(customer, amount, paid_on, aimed).number = int(number)
+        *["yes"] * again)
+    payment = isp.books.pay(customer, amount, paid_on, aimed)
+    payment.number = int(said[1])
+    check_uses(said, payment)
+
+
+def check_uses(said: re.Match[str], money: Money) -> None:
+    """Compare where some money went, or what a refund came from, with what the program says after its sentence."""
+    lines = said.string[said.end():].split("\n\n")[0].splitlines()
+    others = [(use.source if money.kind == "refund" else use.target, use.amount) for use in money.uses]
+    expected = [rf"  (?:Of )?{'bill' if isinstance(other, Bill) else other.kind} {other.number or '[0-9]+'} .* {amount}"
+                for other, amount in others]
+    expected += [rf"  credit +{money.left}"] * bool(money.left)
+    for line in expected:
+        lines.remove(next(shown for shown in lines if re.fullmatch(line, shown, re.IGNORECASE)))
+    assert lines in ([], [""])
 
 
 def pay_all(isp: Provider) -> bool:
@@ -297,9 +313,10 @@ def pay_after_leaving(isp: Provider) -> bool:
 
 def add_credit_note(isp: Provider) -> None:
     customer, amount = isp.customer(), isp.amount("0.50", "30.00")
-    number = isp.says(rf"Recorded credit note (\d+), {amount} .*",
-                      5, 13, f"customer {customer}", amount, "Outage")[1]
-    isp.books.credit_note(customer, amount).number = int(number)
+    said = isp.says(rf"Recorded credit note (\d+), {amount} .*", 5, 13, f"customer {customer}", amount, "Outage")
+    note = isp.books.credit_note(customer, amount)
+    note.number = int(said[1])
+    check_uses(said, note)
 
 
 def write_off(isp: Provider) -> bool:
@@ -311,9 +328,11 @@ def write_off(isp: Provider) -> bool:
     aimed = isp.chance.choice([None, *unpaid]) if len(unpaid) > 1 else None
     most = aimed.due if aimed else isp.books.owed(customer)
     amount = isp.chance.choice([most, isp.amount("0.01", most)])
-    number = isp.says(rf"Recorded write-off (\d+), {amount} .*", 5, 14, f"customer {customer}",
-                      *[aimed.number if aimed else ""] * (len(unpaid) > 1), amount, "Moved away")[1]
-    isp.books.write_off(customer, amount, aimed).number = int(number)
+    said = isp.says(rf"Recorded write-off (\d+), {amount} .*", 5, 14, f"customer {customer}",
+                    *[aimed.number if aimed else ""] * (len(unpaid) > 1), amount, "Moved away")
+    given_up = isp.books.write_off(customer, amount, aimed)
+    given_up.number = int(said[1])
+    check_uses(said, given_up)
     return True
 
 
@@ -325,6 +344,14 @@ def refund_credit(isp: Provider) -> bool:
     return bool(customer)
 
 
+def overpay_and_refund(isp: Provider) -> None:
+    """Take too much, twice, and give a part of it back: of the oldest first."""
+    customer = isp.customer(lambda customer: isp.books.monthly_total(customer) > 5)
+    pay(isp, customer, isp.books.owed(customer) + Decimal("5.00"))
+    pay(isp, customer, Decimal("7.00"))
+    refund(isp, customer, Decimal("3.00"))
+
+
 def refund_payment(isp: Provider) -> bool:
     payment = isp.money("payment", lambda money: money.refunded < money.amount)
     if payment:
@@ -333,9 +360,11 @@ def refund_payment(isp: Provider) -> bool:
 
 
 def refund(isp: Provider, customer: int, amount: Decimal, payment: Money | None = None) -> None:
-    number = isp.says(rf"Recorded refund (\d+), {amount} .*", 5, 15, f"customer {customer}",
-                      payment.number if payment else "", amount, "", "transfer", "")[1]
-    isp.books.refund(customer, amount, payment).number = int(number)
+    said = isp.says(rf"Recorded refund (\d+), {amount} .*", 5, 15, f"customer {customer}",
+                    payment.number if payment else "", amount, "", "transfer", "")
+    given_back = isp.books.refund(customer, amount, payment)
+    given_back.number = int(said[1])
+    check_uses(said, given_back)
 
 
 def void(isp: Provider, kind: str) -> bool:
@@ -356,22 +385,30 @@ def promise(isp: Provider) -> bool:
     return bool(customer)
 
 
-def note_promise(isp: Provider, customer: int) -> None:
+def note_promise(isp: Provider, customer: int, amount: Decimal | None = None) -> None:
     until = isp.day(0, 12)
-    amount = isp.chance.choice([isp.books.owed(customer) or Decimal("9.99"), isp.amount("1.00", "20.00")])
+    amount = amount or isp.chance.choice([isp.books.owed(customer) or Decimal("9.99"), isp.amount("1.00", "20.00")])
     isp.says(rf"Added note \d+ to .*: {amount} promised until {until}\.",
              f"customer {customer}", 11, "Rang at noon", until, amount)
     isp.books.promise(customer, until, amount)
 
 
+def promise_twice(isp: Provider) -> None:
+    """Note two promises of a day, of which what is paid then keeps one."""
+    customer = isp.customer(lambda customer: customer in isp.books.late() and isp.books.owed(customer) > 20)
+    for _ in range(2):
+        note_promise(isp, customer, Decimal("4.00"))
+    pay(isp, customer, Decimal("5.00"))
+
+
 # Who leaves
 
 
-def leave(isp: Provider) -> bool:
+def leave(isp: Provider, last_day: date | None = None) -> bool:
     customer = isp.customer(isp.books.services_of)
     if customer is None:
         return False
-    last_day, devices = isp.day(-8, 8), isp.books.devices_of(customer)
+    last_day, devices = last_day or isp.day(-8, 8), isp.books.devices_of(customer)
     fate = isp.chance.choice(["stock", "stock", "stock", "left"])
     bill = isp.books.close(customer, last_day, fate == "stock")
     isp.says(rf"Closed customer {customer}, .*; its last day is {last_day}\. {standing(isp, customer)}",

@@ -13,7 +13,8 @@ from quarter.provider import Provider
 DECEMBER, JANUARY, FEBRUARY = date(2027, 12, 1), date(2028, 1, 1), date(2028, 2, 1)
 LAST_DAY = date(2028, 2, 29)
 # December's run is undone a day later and made again, January's is late, February's is undone on its own day. The first
-# late fees are charged on the day from which those bills can have one.
+# late fees are charged on the day from which those bills can have one. Somebody tells in February that they left in
+# January, which is billed already.
 PLANNED: dict[date, list[Deed]] = {
     date(2027, 12, 1): [partial(deeds.run_bills, month=DECEMBER)],
     date(2027, 12, 2): [partial(deeds.undo_bills, month=DECEMBER), partial(deeds.run_bills, month=DECEMBER)],
@@ -30,10 +31,13 @@ PLANNED: dict[date, list[Deed]] = {
     date(2028, 1, 25): [partial(deeds.change_price, plan="Telephone", rise="0.49", from_day=date(2028, 2, 10))],
     date(2028, 2, 1): [partial(deeds.run_bills, month=FEBRUARY), partial(deeds.undo_bills, month=FEBRUARY),
                        partial(deeds.run_bills, month=FEBRUARY)],
+    date(2028, 2, 3): [partial(deeds.leave, last_day=date(2028, 1, 28))],
+    date(2028, 2, 10): [deeds.overpay_and_refund],
     date(2028, 2, 14): [partial(deeds.change_price, plan="Fibre 500", rise="5.01", from_day=date(2028, 2, 14),
                                 with_own=True)],
     date(2028, 2, 15): [deeds.erase],
     date(2028, 2, 20): [deeds.charge_late_fees],
+    date(2028, 2, 27): [deeds.promise_twice],
 }
 OFTEN: dict[Deed, float] = {
     deeds.join: 2, deeds.join_twice: 0.5, deeds.merge: 0.5, deeds.add_service: 1.5, deeds.add_site: 0.5,
