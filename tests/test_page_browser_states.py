@@ -58,7 +58,8 @@ PAGES = {
     "aging": "Owed by age", "bills": "Bills", "bills/1": "Bill 1", "payments": "Payments", "payments/1": "Payment 1",
     "payments/2": "Payment 2", "payments/3": "Credit note 3", "equipment": "Equipment", "changes": "Changes",
     "nothing-here": "Not found", "customers/1?tab=notes": "Ada Okafor", "customers/2": "Erased 2",
-    "customers?closed=yes": "Closed customers", "customers?search=nobody": "Customers", "stock": "In stock", "equipment/1/places": "Equipment 1 Router AX3000",
+    "customers?closed=yes": "Closed customers", "customers?search=nobody": "Customers",
+    "stock": "In stock", "equipment/1/places": "Equipment 1 Router AX3000",
 }
 
 
