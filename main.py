@@ -590,7 +590,7 @@ def undo_bills() -> None:
         say(f"No bills of a bill run for {period:%Y-%m}.")
         return
     stay = "stays" if preview["kept"] == 1 else "stay"
-    kept = f"{preview['kept']} {stay}, {screens.why_bills_stay(preview['kept'])}."
+    kept = f"{preview['kept']} {stay}, since {screens.why_bills_stay(preview['kept'])}."
     if preview["removed"]:
         say(f"This removes {text.plural(preview['removed'], 'bill')} of {period:%Y-%m}, over "
             f"{text.show_amount(preview['total'])}{f'; {kept}' if preview['kept'] else '.'}")
@@ -600,8 +600,13 @@ def undo_bills() -> None:
     result = during("Removing bills", lambda: bill_run.undo(period))
     print(f"Removed {text.plural(result['removed'], 'bill')} of {period:%Y-%m}." if result["removed"]
           else "Nothing to remove.")
+    say_kept(result, "bill", screens.why_bills_stay(result["kept"]))
+
+
+def say_kept(result: bill_run.UndoResult, noun: str, why: str) -> None:
+    """Say which bills an undo left, and why."""
     if result["bills"]:
-        say(f"{text.plural(result['kept'], 'bill')} stayed, {screens.why_bills_stay(result['kept'])}"
+        say(f"{text.plural(result['kept'], noun)} stayed, since {why}"
             f"{'; the first are' if result['kept'] > len(result['bills']) else ''}:")
         print(tables.table(screens.KEPT_BILLS, result["bills"]))
 
@@ -635,11 +640,7 @@ def undo_late_fees() -> None:
     result = during("Taking late fees back", lambda: late_fees.undo(day))
     print(f"Took back {text.plural(result['removed'], 'late fee')} of {day}." if result["removed"]
           else "Nothing to take back.")
-    if result["bills"]:
-        were = "it was" if result["kept"] == 1 else "they were"
-        say(f"{text.plural(result['kept'], 'late fee')} stayed, since {were} "
-            f"paid on{'; the first are' if result['kept'] > len(result['bills']) else ''}:")
-        print(tables.table(screens.KEPT_BILLS, result["bills"]))
+    say_kept(result, "late fee", "it was paid on" if result["kept"] == 1 else "they were paid on")
 
 
 @menus.changes

@@ -272,13 +272,17 @@ CREATE FUNCTION bill_unsettled() RETURNS trigger
     LANGUAGE plpgsql
 AS $$
 BEGIN
+    IF OLD.cancelled_on IS NOT NULL THEN
+        RAISE EXCEPTION 'a deleted bill stays so'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'billing_cancelled_for_good';
+    END IF;
     PERFORM unsettle(array_agg(service_id), array_agg(first_day), array_agg(first_day))
     FROM billing_items
     WHERE billing_id = NEW.billing_id AND first_day IS NOT NULL AND service_id IS NOT NULL;
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION bill_unsettled() IS 'Note services that a bill was for which is cancelled.';
+COMMENT ON FUNCTION bill_unsettled() IS 'Note services that a bill was for which is cancelled, and let it be so for good.';
 
 CREATE FUNCTION lines_unsettled() RETURNS trigger
     LANGUAGE plpgsql

@@ -341,6 +341,16 @@ def test_what_a_refund_takes_back_today_was_paid_yesterday(ada, bills, sql):
     assert [owed(ago(day)).get(ada) for day in (30, 1, 0)] == [None, None, 70]
 
 
+def test_a_deleted_bill_stays_so(ada, bills, sql):
+    """Its lines would stand for days that are billed, and it is over nothing."""
+    aged(sql, 30)
+    database.delete_bill(1)
+    for value in ("NULL", "CURRENT_DATE - 1"):
+        with pytest.raises(psycopg2.IntegrityError) as caught:
+            sql(f"UPDATE billing SET cancelled_on = {value} WHERE billing_id = 1")
+        assert caught.value.diag.constraint_name == "billing_cancelled_for_good"
+
+
 def test_a_credit_note_that_a_bill_made_goes_with_the_bill(ada, bills, sql):
     sql("INSERT INTO payments (customer_id, amount, kind, reason, from_bill) "
         "VALUES (%s, 5, 'credit note', 'x', 1)", ada)

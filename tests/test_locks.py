@@ -325,6 +325,22 @@ def test_a_customer_deleted_during_a_bill_run_is_left_out(subscribers, psql, bes
     assert list(due(first).values()) == [Decimal("50.00")]
 
 
+def test_days_that_psql_changes_while_an_account_is_closed_are_billed_once_it_is_open_again(
+    subscribers, sql, psql, beside
+):
+    first, _ = subscribers
+    database.add_service(1, "TV", Decimal("31.00"), PERIOD)
+    database.end_service(3, PERIOD + timedelta(4))
+    held = psql("UPDATE services SET ended_on = %s WHERE service_id = 3", PERIOD + timedelta(14))
+    closing = beside(accounts.close, first, PERIOD + timedelta(19), False)
+    held.commit()
+    closing.result(20)
+    accounts.reopen(first)
+    bill_run.run(NEXT_PERIOD, DUE)
+    assert sql("SELECT sum(days) AS days, sum(amount) AS amount FROM billing_items WHERE service_id = 3") == [
+        {"days": 15, "amount": Decimal("15.00")}]
+
+
 def test_an_undo_during_its_run_removes_what_the_run_bills(subscribers, psql, beside):
     first, second = subscribers
     pay(first, "1.00")

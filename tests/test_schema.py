@@ -245,7 +245,7 @@ def test_a_wrong_phone_number_is_refused(wrong, insert):
     ("customers_closed_range", "customers", {"closed_on": "1999-12-31"}),
     ("customers_erased_closed", "customers", {"erased_on": "2026-01-31"}),
     ("customers_merged_closed", "customers", {"merged_into": 1}),
-    ("customers_merged_into", "customers", {"merged_into": 7, "closed_on": "2026-01-31"}),
+    ("customers_merged_into", "customers", {"merged_into": 70_000, "closed_on": "2026-01-31"}),
     ("services_days_range", "services", {"ended_on": "infinity"}),
     ("services_days_in_order", "services", {"started_on": "2026-01-02", "ended_on": "2026-01-01"}),
     ("service_pauses_service", "service_pauses", {"service_id": 7}),

@@ -929,8 +929,8 @@ def trail(walk: Walk) -> None:
     walk.go("0", "0", "6")
     walk.shot("changes", "6", walk.day(-3), ENTER, ENTER, ENTER)
     walk.stays = True
-    walk.shot("a-change-in-full", "62")
-    walk.shot("a-deleted-row-in-full", "57")
+    walk.shot("a-change-in-full", "63")
+    walk.shot("a-deleted-row-in-full", "58")
     walk.stays = False
     walk.go("0")
     walk.shot("changes-of-nobody", "6", walk.day(-3), ENTER, "nobody", "deleted")

@@ -650,7 +650,8 @@ def final_bill(cur: Cursor, customer_id: int, last_day: date, due_date: date) ->
     """Bill a customer who leaves what is open of all months of their services, or credit it; return the bill's ID.
 
     Their services have ended already, on last_day at the latest. The bill is of no month; None where nothing is open.
-    Where it comes to less than nothing, it is over 0.00, and a credit note has what is too much.
+    Where it comes to less than nothing, it is over 0.00, and a credit note has what is too much. What somebody changes
+    meanwhile stays noted, for an account that is reopened.
     """
     cur.execute(
         f"""
@@ -660,7 +661,10 @@ def final_bill(cur: Cursor, customer_id: int, last_day: date, due_date: date) ->
             FROM account
             RETURNING billing_id, customer_id
         ), {LINES_OF_CREATED}, settled AS (
-            DELETE FROM unsettled_services WHERE service_id IN (SELECT service_id FROM service)
+            DELETE FROM unsettled_services
+            USING noted
+            WHERE unsettled_services.service_id = noted.service_id AND unsettled_services.xmin = noted.version
+              AND noted.service_id IN (SELECT service_id FROM service)
         )
         SELECT billing_id FROM created
         """,  # noqa: S608 (as above)

@@ -207,10 +207,11 @@ def enliven() -> None:
     with transaction() as cur:
         _put_in_stock(cur)
         _age_services(cur, _today(cur))
-    settled = _settled_customers()
-    for customer_id in settled[:2]:
-        accounts.close(customer_id, database.today(), to_stock=True)
-    for customer_id in settled[2:]:
+    punctual = _punctual_customers()
+    last_day = database.today().replace(day=1) - timedelta(days=1)
+    for customer_id in punctual[:2]:
+        accounts.close(customer_id, last_day, to_stock=True)
+    for customer_id in punctual[2:]:
         credits.add_credit_note(customer_id, Decimal(5), "Two days without service", uuid4())
     _note_what_was_said()
 
@@ -254,14 +255,15 @@ def _age_services(cur: Cursor, today: date) -> None:
     )
 
 
-def _settled_customers() -> list[int]:
-    """Return the first three customers who owe nothing and have no credit."""
+def _punctual_customers() -> list[int]:
+    """Return the first three customers who are not late."""
     rows: list[Any] = database.fetch_all(
         """
         SELECT customer_id
         FROM customers
-        WHERE NOT EXISTS (SELECT FROM billing WHERE billing.customer_id = customers.customer_id AND amount_due > 0)
-          AND NOT EXISTS (SELECT FROM customer_credit WHERE customer_credit.customer_id = customers.customer_id)
+        WHERE NOT EXISTS (
+            SELECT FROM billing_status WHERE billing_status.customer_id = customers.customer_id AND is_late
+        )
         ORDER BY customer_id
         LIMIT 3
         """

@@ -89,6 +89,7 @@ RULES = {
     "customer_notes_promise": "A promise is of an amount above 0, and until a day.",
     "customer_notes_range": "A promise is until a day between 2000-01-01 and 2199-12-31.",
     "billing_cancelled_is_empty": "A deleted bill is over nothing.",
+    "billing_cancelled_for_good": "A deleted bill stays so.",
     "billing_late_fee_for": "The bill has a late fee, which is deleted first, or is no longer there.",
     "billing_late_fee_once": "That bill has its late fee already.",
     "billing_items_days": "A line's days are of one month, and as many as it says.",

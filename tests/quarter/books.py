@@ -89,6 +89,8 @@ class Service:
     lines: list[Line] = field(default_factory=list)
 
     def price(self, day: date) -> Decimal:
+        """Return what it costs a month on a day; before its first day, what it will cost on that."""
+        day = max(day, self.start or day)
         return self.prices[max(begin for begin in self.prices if begin <= day)]
 
     def is_paused(self, day: date) -> bool:

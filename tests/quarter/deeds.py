@@ -66,14 +66,16 @@ def add_service_at(isp: Provider, site: Site) -> Service:
 
 
 def join_twice(isp: Provider) -> bool:
-    """Add somebody who is there already, at the same address or at another one."""
+    """Add somebody who is there already, at the same address or at another one, and who promises to pay."""
     known = {customer for pair in isp.doubles for customer in pair}
     first = isp.customer(lambda customer: isp.books.sites_of(customer) and customer not in known)
     if first is None:
         return False
     there = isp.chance.choice(isp.books.sites_of(first)).address
     address = isp.chance.choice([there, f"{isp.number()} Back Lane"])
-    isp.doubles.append((first, add_customer(isp, isp.books.customers[first].name, address, is_known=True)))
+    second = add_customer(isp, isp.books.customers[first].name, address, is_known=True)
+    isp.doubles.append((first, second))
+    note_promise(isp, second)
     return True
 
 
@@ -131,7 +133,7 @@ def pause(isp: Provider) -> bool:
     service = isp.service(lambda service: not service.pauses)
     if service:
         first = isp.day(-10, 15)
-        last = first + timedelta(days=isp.chance.randint(0, 40)) if isp.chance.random() < 0.7 else None
+        last = isp.chance.choice([first, first + timedelta(days=isp.chance.randint(1, 40)), None])
         isp.says(rf"Service {service.number}, .*, is paused .*", 3, 7, f"service {service.number}", first, last or "")
         service.pauses[first] = last
     return bool(service)
@@ -350,12 +352,16 @@ def void(isp: Provider, kind: str) -> bool:
 
 def promise(isp: Provider) -> bool:
     if customer := isp.customer(lambda customer: customer in isp.books.late()):
-        until = isp.day(0, 12)
-        amount = isp.chance.choice([isp.books.owed(customer), isp.amount("1.00", "20.00")])
-        isp.says(rf"Added note \d+ to .*: {amount} promised until {until}\.",
-                 f"customer {customer}", 11, "Rang at noon", until, amount)
-        isp.books.promise(customer, until, amount)
+        note_promise(isp, customer)
     return bool(customer)
+
+
+def note_promise(isp: Provider, customer: int) -> None:
+    until = isp.day(0, 12)
+    amount = isp.chance.choice([isp.books.owed(customer) or Decimal("9.99"), isp.amount("1.00", "20.00")])
+    isp.says(rf"Added note \d+ to .*: {amount} promised until {until}\.",
+             f"customer {customer}", 11, "Rang at noon", until, amount)
+    isp.books.promise(customer, until, amount)
 
 
 # Who leaves

@@ -12,7 +12,8 @@ from quarter.provider import Provider
 
 DECEMBER, JANUARY, FEBRUARY = date(2027, 12, 1), date(2028, 1, 1), date(2028, 2, 1)
 LAST_DAY = date(2028, 2, 29)
-# December's run is undone a day later and made again, January's is late, February's is undone on its own day.
+# December's run is undone a day later and made again, January's is late, February's is undone on its own day. The first
+# late fees are charged on the day from which those bills can have one.
 PLANNED: dict[date, list[Deed]] = {
     date(2027, 12, 1): [partial(deeds.run_bills, month=DECEMBER)],
     date(2027, 12, 2): [partial(deeds.undo_bills, month=DECEMBER), partial(deeds.run_bills, month=DECEMBER)],
@@ -20,8 +21,9 @@ PLANNED: dict[date, list[Deed]] = {
     date(2027, 12, 10): [partial(deeds.change_price, plan="Fibre 100", rise="3.00", from_day=JANUARY)],
     date(2027, 12, 20): [deeds.merge, partial(deeds.change_price, plan="Radio 20", rise="1.11",
                                               from_day=date(2027, 12, 12), with_own=True)],
-    date(2028, 1, 5): [deeds.charge_late_fees, deeds.join_twice],
-    date(2028, 1, 8): [deeds.undo_late_fees],
+    date(2027, 12, 29): [deeds.charge_late_fees],
+    date(2028, 1, 2): [deeds.undo_late_fees],
+    date(2028, 1, 5): [deeds.join_twice],
     date(2028, 1, 9): [deeds.charge_late_fees],
     date(2028, 1, 17): [partial(deeds.run_bills, month=JANUARY)],
     date(2028, 1, 20): [deeds.merge],

@@ -463,8 +463,8 @@ def bill_preview_lines(period: date, due_date: date, today: date, preview: Previ
 
 def why_bills_stay(count: int) -> str:
     """Say why the undo of a bill run leaves bills."""
-    return ("since it was paid on, or its account is closed" if count == 1
-            else "since they were paid on, or their accounts are closed")
+    return ("it was paid on, or its account is closed" if count == 1
+            else "they were paid on, or their accounts are closed")
 
 
 def price_change_lines(change: Change, today: date, preview: PricePreview) -> Iterator[str]:
