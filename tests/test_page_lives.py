@@ -86,6 +86,7 @@ def every_row(visitor, path, **asked):
     seen, totals, cursor = [], [], None
     while not seen or cursor:
         answer = visitor.get(path, params={"limit": 1, **asked, **({"cursor": cursor} if cursor else {})}).json()
+        assert cursor is None or cursor != answer["next"], "the list goes round"
         seen, cursor = [*seen, *answer["rows"]], answer["next"]
         totals.append(answer.get("total"))
     return seen, totals
