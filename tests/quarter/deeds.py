@@ -260,10 +260,10 @@ def undo_late_fees(isp: Provider) -> bool:
 # Money
 
 
-def pay(isp: Provider, customer: int, amount: Decimal) -> None:
-    """Record a payment of some days ago in this month, at times meant for a bill that is not the first due."""
+def pay(isp: Provider, customer: int, amount: Decimal, paid_on: date | None = None) -> None:
+    """Record a payment, of some days ago in this month unless said, at times meant for a bill that is not due first."""
     unpaid = isp.books.unpaid(customer)
-    paid_on = max(isp.day(-3, 0), month_of(isp.today))
+    paid_on = paid_on or max(isp.day(-3, 0), month_of(isp.today))
     aimed = isp.chance.choice([None, None, *unpaid]) if len(unpaid) > 1 else None
     again = isp.books.is_recorded(customer, amount, paid_on)
     said = isp.says(
@@ -398,7 +398,7 @@ def promise_twice(isp: Provider) -> None:
     customer = isp.customer(lambda customer: customer in isp.books.late() and isp.books.owed(customer) > 20)
     for _ in range(2):
         note_promise(isp, customer, Decimal("4.00"))
-    pay(isp, customer, Decimal("5.00"))
+    pay(isp, customer, Decimal("5.00"), isp.today)
 
 
 # Who leaves
