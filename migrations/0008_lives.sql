@@ -1157,7 +1157,8 @@ BEGIN
         WHERE customer_id = ANY (customer_ids) AND amount_due > 0
         WINDOW earlier AS (PARTITION BY customer_id ORDER BY due_date, billing_id)
     ) AS owed USING (customer_id)
-    WHERE least(money.upto, owed.upto) > greatest(money.after, owed.after);
+    WHERE least(money.upto, owed.upto) > greatest(money.after, owed.after)
+    ORDER BY customer_id, money.upto, owed.upto;
 END
 $$;
 COMMENT ON FUNCTION apply_credit(bigint[], bigint) IS 'Spend credit on unpaid bills, of these customers or of all.';
