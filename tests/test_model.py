@@ -38,7 +38,9 @@ class Books(RuleBasedStateMachine):
         self.billed: dict[int, dict[int, Decimal]] = {}
         self.paid: dict[int, dict[int, Decimal]] = {}
         self.services: dict[int, Decimal] = {}
-        self.periods: dict[tuple[int, date], int] = {}
+        self.periods: dict[tuple[int, int], int] = {}
+        self.covered: dict[int, dict[int, set[int]]] = {}
+        self.first: dict[int, int] = {}
 
     def teardown(self) -> None:
         database.disconnect()
@@ -48,7 +50,7 @@ class Books(RuleBasedStateMachine):
     def add_customer(self, cost):
         customer_id = database.add_customer("Somebody", "5550100")
         there_since()
-        self.billed[customer_id], self.paid[customer_id] = {}, {}
+        self.billed[customer_id], self.paid[customer_id], self.covered[customer_id] = {}, {}, {}
         if cost is not None:
             database.add_service(database.add_location(customer_id, "Here"), "Fiber", cost)
             self.services[customer_id] = cost
@@ -86,31 +88,39 @@ class Books(RuleBasedStateMachine):
 
     @rule(month=st.integers(0, 3))
     def bill_run(self, month):
+        """Bill a month, and with it those before it that are open, from the first that was ever billed on."""
         period = date(2026, 6 + month, 1)
         result = bill_run.run(period, period.replace(day=15))
-        new = [customer_id for customer_id in self.services if (customer_id, period) not in self.periods]
-        assert (result["created"], result["skipped"]) == (len(new), len(self.services) - len(new))
-        for customer_id in new:
+        new = [customer_id for customer_id in self.services if (customer_id, month) not in self.periods]
+        open_months = {customer_id: months for customer_id in new if (months := self.open_months(customer_id, month))}
+        assert (result["created"], result["skipped"]) == (len(open_months), len(self.services) - len(new))
+        for customer_id, months in open_months.items():
             bill_id = -next(numbers)
-            self.periods[customer_id, period] = bill_id
-            self.billed[customer_id][bill_id] = self.services[customer_id]
+            self.periods[customer_id, month] = bill_id
+            self.first[customer_id] = min(self.first.get(customer_id, month), month)
+            self.covered[customer_id][bill_id] = months
+            self.billed[customer_id][bill_id] = self.services[customer_id] * len(months)
+
+    def open_months(self, customer_id, month):
+        first = min(self.first.get(customer_id, month), month)
+        return set(range(first, month + 1)).difference(*self.covered[customer_id].values())
 
     @rule(month=st.integers(0, 3))
     def undo_run(self, month):
-        period = date(2026, 6 + month, 1)
-        result = bill_run.undo(period)
+        result = bill_run.undo(date(2026, 6 + month, 1))
         kept = {bill["billing_id"] for bill in result["bills"]}
         owners = {database.get_bill(billing_id)["customer_id"] for billing_id in kept}
-        billed = [customer_id for customer_id, month in self.periods if month == period]
+        billed = [customer_id for customer_id, billed_month in self.periods if billed_month == month]
         assert result["removed"] + result["kept"] == len(billed)
         for customer_id in set(billed) - owners:
-            del self.billed[customer_id][self.periods.pop((customer_id, period))]
+            bill_id = self.periods.pop((customer_id, month))
+            del self.billed[customer_id][bill_id], self.covered[customer_id][bill_id]
 
     @rule(customer_id=consumes(customers))
     def delete_customer(self, customer_id):
         if customer_id in self.billed:
             delete_with_money(customer_id)
-            del self.billed[customer_id], self.paid[customer_id]
+            del self.billed[customer_id], self.paid[customer_id], self.covered[customer_id]
             self.services.pop(customer_id, None)
             self.periods = {key: bill for key, bill in self.periods.items() if key[0] != customer_id}
 

@@ -255,8 +255,10 @@ def test_revenue_fits_and_cuts_nothing(width):
 
 def test_what_a_payment_paid_fits(width):
     bills = [{"billing_id": row["billing_id"], "description": row["description"], "amount": MOST} for row in ROWS]
-    lines = list(screens.payment_lines({"kind": "payment", "bills": bills, "amount_left": MOST, "refunds": [
-        {"payment_id": 9_999_939, "kind": "refund", "paid_on": DAY, "amount": MOST}]}))
+    lines = list(screens.payment_lines({
+        "kind": "payment", "bills": bills, "amount_left": MOST, "voided_on": DAY, "void_reason": ADDRESS,
+        "refunds": [{"payment_id": 9_999_939, "kind": "refund", "paid_on": DAY, "amount": MOST}],
+    }))
     assert_fits(lines, width)
     assert_whole([f"Bill {row['billing_id']}" for row in ROWS] + ["Refund 9999939", str(DAY), str(MOST)], lines)
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import takewhile
 from functools import partial
 
 from quarter.books import (
@@ -34,7 +35,7 @@ def plural(count: int, noun: str) -> str:
 
 
 def standing(isp: Provider, customer: int) -> str:
-    return rf"To pay {isp.books.owed(customer):.2f}, credit {isp.books.credit(customer):.2f}\."
+    return rf"to pay {isp.books.owed(customer):.2f}, credit {isp.books.credit(customer):.2f}\."
 
 
 # Who joins, and what they have
@@ -90,7 +91,7 @@ def merge(isp: Provider) -> bool:
     if isp.books.customers[stays].closed_on or any(isp.books.customers[one].erased for one in pair):
         return False
     isp.books.merge(stays, goes)
-    isp.says(rf"Merged customer {goes} into customer {stays}\. {standing(isp, stays)}",
+    isp.says(rf"Merged customer {goes} into customer {stays}; {standing(isp, stays)}",
              1, 9, f"customer {stays}", f"customer {goes}", "yes")
     return True
 
@@ -277,7 +278,8 @@ def pay(isp: Provider, customer: int, amount: Decimal, paid_on: date | None = No
 
 def check_uses(said: re.Match[str], money: Money) -> None:
     """Compare where some money went, or what a refund came from, with what the program says after its sentence."""
-    lines = said.string[said.end():].split("\n\n")[0].splitlines()
+    after = said.string[said.end():].split("\n\n")[0].splitlines()
+    lines = [*takewhile(lambda line: not re.match(r" *ID |To pay |No unpaid", line), after)]  # and then what is due
     others = [(use.source if money.kind == "refund" else use.target, use.amount) for use in money.uses]
     expected = [rf"  (?:Of )?{'bill' if isinstance(other, Bill) else other.kind} {other.number or '[0-9]+'} .* {amount}"
                 for other, amount in others]
@@ -371,7 +373,7 @@ def void(isp: Provider, kind: str) -> bool:
     wrong = isp.money(kind, lambda money: kind == "refund" or not money.refunded)
     if wrong:
         isp.books.void(wrong)
-        isp.says(rf"Voided {kind} {wrong.number}, .*: typo(?:\n.*)*\n{standing(isp, wrong.customer)}",
+        isp.says(rf"Voided {kind} {wrong.number}, .*: typo(?:\n.*)*\n{standing(isp, wrong.customer).capitalize()}",
                  5, 8, f"payment {wrong.number}", "typo", "yes")
     return bool(wrong)
 
@@ -411,7 +413,7 @@ def leave(isp: Provider, last_day: date | None = None) -> bool:
     last_day, devices = last_day or isp.day(-8, 8), isp.books.devices_of(customer)
     fate = isp.chance.choice(["stock", "stock", "stock", "left"])
     bill = isp.books.close(customer, last_day, fate == "stock")
-    isp.says(rf"Closed customer {customer}, .*; its last day is {last_day}\. {standing(isp, customer)}",
+    isp.says(rf"Closed customer {customer}, .*, with {last_day} as the last day; {standing(isp, customer)}",
              1, 6, f"customer {customer}", last_day, *[fate] * bool(devices), "yes")
     if bill:
         isp.learn_bills()
