@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
-from itertools import takewhile
 from functools import partial
+from itertools import takewhile
 
 from quarter.books import (
     DAYS_TO_PAY,
