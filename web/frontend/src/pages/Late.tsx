@@ -12,13 +12,13 @@ import { lateFooter, orderOf, promiseSaid } from "../words/sentences";
 import { clean } from "../words/text";
 
 const COLUMNS: Column<LateCustomer>[] = [
-  { head: "Customer", wide: 32, sort: "name", cell: (row) => clean(row.name) },
+  { head: "Customer", sort: "name", cell: (row) => clean(row.name) },
   { head: "Phone number", kind: "code", width: 20, spare: 1, cell: (row) => row.phone_number ?? "" },
   { head: "Closed", kind: "day", width: 10, seldom: true, cell: (row) => row.closed_on },
-  { head: "Late", kind: "amount", wide: 0, width: 12, sort: "amount", amount: (row) => row.amount_late },
-  { head: "Oldest due", kind: "day", wide: 0, width: 12, sort: "oldest", spare: 1, cell: (row) => row.oldest_due_date },
-  { head: "Days", kind: "number", wide: 0, width: 6, cell: (row) => <span className="late">{row.days_late}</span> },
-  { head: "Last paid", kind: "day", wide: 0, width: 10, spare: 2, cell: (row) => row.last_payment_date },
+  { head: "Late", kind: "amount", width: 12, sort: "amount", amount: (row) => row.amount_late },
+  { head: "Oldest due", kind: "day", width: 12, sort: "oldest", spare: 1, cell: (row) => row.oldest_due_date },
+  { head: "Days", kind: "number", width: 6, cell: (row) => <span className="late">{row.days_late}</span> },
+  { head: "Last paid", kind: "day", width: 10, spare: 2, cell: (row) => row.last_payment_date },
   { head: "Promise", spare: 1, seldom: true, cell: (row) => row.promise && promiseSaid(row.promise) },
 ];
 
