@@ -1,12 +1,12 @@
 // A credit note: it lowers what is owed without being money, and its key keeps it from counting twice.
 import { useState, type FormEvent } from "react";
-import { send, sentence } from "../api/client";
+import { send } from "../api/client";
 import type { NewCreditNote, Payment, PaymentForm as Form } from "../api/types";
 import { Dialog } from "../parts/Dialog";
 import { Field } from "../parts/Field";
 import { clean } from "../words/text";
-import { Lost, Owed, Recorded, WithForm } from "./Money";
-import { against, inGeneral, useEntry } from "./useEntry";
+import { Foot, Owed, Recorded, WithForm } from "./Money";
+import { against, useEntry } from "./useEntry";
 
 interface Props {
   customerId: number;
@@ -45,13 +45,11 @@ function Entry({ customerId, title, form, onClose }: {
   };
 
   if (note) return <Recorded payment={note} onClose={onClose} />;
-  const lost = outcome?.unknown ?? false;
-  const general = inGeneral(outcome, ["amount", "reason"]);
   return (
     <Dialog title={title} onClose={onClose} busy={busy} wide>
       <div className="beside">
         <form onSubmit={submit} noValidate>
-          <fieldset disabled={lost}>
+          <fieldset disabled={outcome?.unknown ?? false}>
             <Field label="Amount" refusal={against(outcome, "amount")}>
               <input autoFocus className="amount" inputMode="decimal" autoComplete="off" name="amount" maxLength={30}
                 value={typed.amount} onChange={(event) => setTyped({ ...typed, amount: event.target.value })} />
@@ -61,18 +59,8 @@ function Entry({ customerId, title, form, onClose }: {
                 onChange={(event) => setTyped({ ...typed, reason: event.target.value })} />
             </Field>
           </fieldset>
-          {general ? <p className="refusal" role="alert">{sentence(general)}</p> : null}
-          {lost && sent ? (
-            <Lost what="credit note" error={outcome?.error} busy={busy} again={() => void entry.submit(sent)}
-              onClose={onClose} />
-          ) : (
-            <footer>
-              <button type="submit" className="main" disabled={busy}>
-                {busy ? "Recording…" : "Record credit note"}
-              </button>
-              <button type="button" disabled={busy} onClick={onClose}>Cancel</button>
-            </footer>
-          )}
+          <Foot what="credit note" outcome={outcome} fields={["amount", "reason"]} busy={busy}
+            again={() => void (sent && entry.submit(sent))} onClose={onClose} />
         </form>
         <Owed form={form} onPick={(amount) => setTyped({ ...typed, amount })} />
       </div>

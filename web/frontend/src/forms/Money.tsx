@@ -1,4 +1,4 @@
-// What the forms that lower a debt share: what is owed beside them, and the form's own key.
+// What the forms that lower a debt share: what is owed beside them, what stands under them, and the form's own key.
 import { useEffect, useState, type ReactNode } from "react";
 import { get, sentence } from "../api/client";
 import type { Payment, PaymentForm as Form } from "../api/types";
@@ -9,6 +9,8 @@ import { PaymentUses } from "../parts/PaymentUses";
 import { Failed, Loading } from "../parts/State";
 import { billState, capital, recorded } from "../words/sentences";
 import { clean } from "../words/text";
+import { Buttons } from "./Buttons";
+import { inGeneral, type Outcome } from "./useEntry";
 
 /** Ask the server what a form begins with. */
 export function WithForm({ customerId, title, onClose, children }: {
@@ -36,8 +38,30 @@ export function WithForm({ customerId, title, onClose, children }: {
   );
 }
 
+/** What stands under a form: why it was refused, and its buttons; or that its answer was lost, and how to try again. */
+export function Foot({ what, outcome, fields, busy, again, onClose }: {
+  what: string;
+  outcome: Outcome | null;
+  fields: string[];
+  busy: boolean;
+  again: () => void;
+  onClose: () => void;
+}) {
+  const general = inGeneral(outcome, fields);
+  return (
+    <>
+      {general ? <p className="refusal" role="alert">{sentence(general)}</p> : null}
+      {outcome?.unknown ? (
+        <Lost what={what} error={outcome.error} busy={busy} again={again} onClose={onClose} />
+      ) : (
+        <Buttons does={`Record ${what}`} doing="Recording…" busy={busy} onClose={onClose} />
+      )}
+    </>
+  );
+}
+
 /** The answer was lost: the same body with the same key is sent again, which the server knows. */
-export function Lost({ what, error, busy, again, onClose }: {
+function Lost({ what, error, busy, again, onClose }: {
   what: string;
   error: unknown;
   busy: boolean;

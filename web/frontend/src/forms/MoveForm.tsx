@@ -8,6 +8,7 @@ import { Field } from "../parts/Field";
 import { useSettled } from "../parts/hooks";
 import { moved } from "../words/sentences";
 import { clean } from "../words/text";
+import { Buttons } from "./Buttons";
 import { Refusal } from "./RecordForm";
 import { against, useEntry } from "./useEntry";
 
@@ -58,10 +59,7 @@ export function MoveDialog({ device, locations, onClose, onMoved }: {
         )}
         <Refusal outcome={entry.outcome} fields={["location_id"]}
           look="Look where this device is before you move it again." />
-        <footer>
-          <button type="submit" className="main" disabled={entry.busy}>{entry.busy ? "Moving…" : "Move"}</button>
-          <button type="button" disabled={entry.busy} onClick={onClose}>Cancel</button>
-        </footer>
+        <Buttons does="Move" doing="Moving…" busy={entry.busy} onClose={onClose} />
       </form>
     </Dialog>
   );

@@ -6,6 +6,7 @@ import { Dialog } from "../parts/Dialog";
 import { Field } from "../parts/Field";
 import { noted } from "../words/sentences";
 import { isNothing } from "../words/text";
+import { Buttons } from "./Buttons";
 import { Refusal } from "./RecordForm";
 import { against, useEntry } from "./useEntry";
 
@@ -48,10 +49,7 @@ export function NoteDialog({ account, onClose, onSaved }: {
         </Field>
         <Refusal outcome={entry.outcome} fields={FIELDS}
           look="Look whether this note is there before you enter it again." />
-        <footer>
-          <button type="submit" className="main" disabled={entry.busy}>{entry.busy ? "Saving…" : "Add"}</button>
-          <button type="button" disabled={entry.busy} onClick={onClose}>Cancel</button>
-        </footer>
+        <Buttons does="Add" doing="Saving…" busy={entry.busy} onClose={onClose} />
       </form>
     </Dialog>
   );

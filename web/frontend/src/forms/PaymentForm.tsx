@@ -1,14 +1,14 @@
 // Recording a payment: what is owed stands beside the form, and the form's own key keeps it from being paid twice.
 import { useState, type FormEvent } from "react";
-import { send, sentence } from "../api/client";
+import { send } from "../api/client";
 import type { NewPayment, Payment, PaymentForm as Form } from "../api/types";
 import { DayInput } from "../parts/DayInput";
 import { Dialog } from "../parts/Dialog";
 import { Field } from "../parts/Field";
 import { clean } from "../words/text";
-import { Lost, Owed, Recorded, WithForm } from "./Money";
+import { Foot, Owed, Recorded, WithForm } from "./Money";
 import { Asked } from "./RecordForm";
-import { against, inGeneral, useEntry } from "./useEntry";
+import { against, useEntry } from "./useEntry";
 
 interface Props {
   customerId: number;
@@ -64,8 +64,6 @@ function Entry({ customerId, name, form, onClose }: Props & { form: Form }) {
     setTyped({ ...typed, [field]: event.target.value });
 
   if (payment) return <Recorded payment={payment} onClose={onClose} />;
-  const lost = outcome?.unknown ?? false;
-  const general = inGeneral(outcome, FIELDS);
   return (
     <Dialog title={title(name)} onClose={onClose} busy={busy} wide>
       {questions.length > 0 ? (
@@ -74,7 +72,7 @@ function Entry({ customerId, name, form, onClose }: Props & { form: Form }) {
       ) : (
         <div className="beside">
           <form onSubmit={submit} noValidate>
-            <fieldset disabled={lost}>
+            <fieldset disabled={outcome?.unknown ?? false}>
               <Field label="Amount" refusal={against(outcome, "amount")}>
                 <input autoFocus className="amount" inputMode="decimal" autoComplete="off" name="amount" maxLength={30}
                   value={typed.amount} onChange={set("amount")} />
@@ -105,18 +103,8 @@ function Entry({ customerId, name, form, onClose }: Props & { form: Form }) {
                 </select>
               </Field>
             </fieldset>
-            {general ? <p className="refusal" role="alert">{sentence(general)}</p> : null}
-            {lost && sent ? (
-              <Lost what="payment" error={outcome?.error} busy={busy} again={() => void entry.submit(sent)}
-                onClose={onClose} />
-            ) : (
-              <footer>
-                <button type="submit" className="main" disabled={busy}>
-                  {busy ? "Recording…" : "Record payment"}
-                </button>
-                <button type="button" disabled={busy} onClick={onClose}>Cancel</button>
-              </footer>
-            )}
+            <Foot what="payment" outcome={outcome} fields={FIELDS} busy={busy}
+              again={() => void (sent && entry.submit(sent))} onClose={onClose} />
           </form>
           <Owed form={form} onPick={(amount) => setTyped({ ...typed, amount })} />
         </div>

@@ -5,6 +5,7 @@ import type { Question, Values } from "../api/types";
 import { Dialog } from "../parts/Dialog";
 import { Field } from "../parts/Field";
 import { clean } from "../words/text";
+import { Buttons } from "./Buttons";
 import { Known } from "./Known";
 import { said, type FieldSpec, type RecordKind } from "./records";
 import { against, inGeneral, useEntry, type Outcome } from "./useEntry";
@@ -90,10 +91,7 @@ export function RecordForm({ kind, title, path, seen: first, onClose, onSaved }:
           ))}
           <Refusal outcome={outcome} fields={names}
             look={`Look whether this ${kind.noun} is there as you entered it before you enter it again.`} />
-          <footer>
-            <button type="submit" className="main" disabled={busy}>{busy ? "Saving…" : seen ? "Save" : "Add"}</button>
-            <button type="button" disabled={busy} onClick={onClose}>Cancel</button>
-          </footer>
+          <Buttons does={seen ? "Save" : "Add"} doing="Saving…" busy={busy} onClose={onClose} />
         </form>
       )}
     </Dialog>

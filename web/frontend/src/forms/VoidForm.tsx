@@ -6,6 +6,7 @@ import { Field } from "../parts/Field";
 import { PaymentUses } from "../parts/PaymentUses";
 import { paymentName } from "../words/sentences";
 import { clean } from "../words/text";
+import { Buttons } from "./Buttons";
 import { Refusal } from "./RecordForm";
 import { against, useEntry } from "./useEntry";
 
@@ -43,12 +44,7 @@ export function VoidDialog({ payment, onClose, onVoided }: {
         </Field>
         <Refusal outcome={entry.outcome} fields={["reason"]}
           look={`Look whether this ${kind} is void before you void it again.`} />
-        <footer>
-          <button type="submit" className="danger" disabled={entry.busy}>
-            {entry.busy ? "Voiding…" : `Void ${kind}`}
-          </button>
-          <button type="button" disabled={entry.busy} onClick={onClose}>Cancel</button>
-        </footer>
+        <Buttons does={`Void ${kind}`} doing="Voiding…" busy={entry.busy} danger onClose={onClose} />
       </form>
     </Dialog>
   );
