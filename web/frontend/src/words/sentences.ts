@@ -52,9 +52,8 @@ export function howPaid({ kind, method }: PaymentHit | PaymentOfCustomer): strin
   return kind === "refund" ? `refund, ${method}` : kind;
 }
 
-/** Say that a customer is closed, or who they turned out to be; nothing of one whose account is open. */
+/** Say since when a closed account is so, and that the person was erased. */
 export function closedSaid({ closed_on, erased_on }: Account): string {
-  if (!closed_on) return "";
   return `Closed ${closed_on}${erased_on ? `, erased ${erased_on}` : ""}.`;
 }
 
