@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 import database
 from database import MOST_COUNTED, SUGGESTED
 from tracker import accounts, fields, notes, payments, reports, trail, wording
-from tracker.errors import Conflict
+from tracker.errors import RULES, Conflict
 from web.shapes import (
     Address,
     BadInput,
@@ -199,8 +199,7 @@ def add_note(customer_id: Id, new: NewNote) -> Any:
     if not new.note and not until:
         raise BadInput("Enter a note, or what was promised, or both.", "note")
     if bool(until) != bool(new.promised_amount):
-        raise BadInput("A promise is of an amount above 0, and until a day.",
-                       "promised_amount" if until else "promised_until")
+        raise BadInput(RULES["customer_notes_promise"], "promised_amount" if until else "promised_until")
     if (customer := database.get_customer(customer_id))["merged_into"]:
         raise Conflict(accounts.merged(customer))
     return notes.get_note(notes.add_note(customer_id, new.note, until, new.promised_amount))
