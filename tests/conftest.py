@@ -267,3 +267,40 @@ def terminal(uri: str) -> Iterator[Callable[..., pexpect.spawn]]:
             with contextlib.suppress(AssertionError):
                 wait_for(lambda child=child: not child.isalive(), 5)
         child.close(force=True)
+
+
+@pytest.fixture(scope="module")
+def served(place: Any) -> Iterator[Any]:
+    """The page of the books that a module has as its fixture place."""
+    from pages import site
+    with site(place.uri) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, in which a module looks at the page."""
+    from browser import chromium
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def desk(served: Any, browser: Any) -> Any:
+    """What sits people down at a browser on that page."""
+    from browser import open_site
+    return open_site(served, browser)
+
+
+@pytest.fixture
+def ann(desk: Any) -> Iterator[Any]:
+    """Somebody who looks, at a desk."""
+    with desk("ann") as screen:
+        yield screen
+
+
+@pytest.fixture
+def bob(desk: Any) -> Iterator[Any]:
+    """Somebody who may change things, at a desk."""
+    with desk("bob") as screen:
+        yield screen

@@ -202,6 +202,12 @@ class Books:
         return self.sql(f"SELECT pid FROM pg_stat_activity WHERE usename = '{login}' AND datname = 'books'")
 
 
+def empty(uri: str) -> None:
+    """Make books with nothing in them yet."""
+    database.connect(uri)
+    database.disconnect()
+
+
 @contextlib.contextmanager
 def books(filled: Callable[[str], None] = fill) -> Iterator[Books]:
     """Start a server that asks for passwords, with a filled database and its people."""

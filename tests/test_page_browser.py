@@ -10,9 +10,9 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pytest
-from browser import PHONE, at_desk, chromium, open_site
+from browser import PHONE, at_desk
 from conftest import wait_for
-from pages import PASSWORDS, books, embedded_site, site
+from pages import PASSWORDS, books, embedded_site
 from playwright.sync_api import expect
 
 import database
@@ -52,12 +52,6 @@ def provider(uri):
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
 def place(browser):
     with books(provider) as made:
         database.connect(made.of("bob"))
@@ -67,27 +61,9 @@ def place(browser):
 
 
 @pytest.fixture(scope="module")
-def served(place):
-    with site(place.uri) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def desk(served, browser):
-    return open_site(served, browser)
-
-
-@pytest.fixture(scope="module")
 def embedded(browser):
     with embedded_site("--viewer-link") as started:
         yield started
-
-
-@pytest.fixture
-def ann(desk):
-    """Somebody who looks, at a desk."""
-    with desk("ann") as screen:
-        yield screen
 
 
 def money(amount):

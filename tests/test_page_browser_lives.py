@@ -7,9 +7,9 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pytest
-from browser import PHONE, chromium, open_site
+from browser import PHONE
 from conftest import wait_for
-from pages import books, site
+from pages import books
 from playwright.sync_api import expect
 from test_page_browser import choices, facts, money, text
 from test_page_browser_writes import fill, lose_answers, posts, refusal, values
@@ -74,37 +74,11 @@ def money_of(customer_id):
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
 def place(browser):
     with books(provider) as made:
         database.connect(made.uri)
         yield made
         database.disconnect()
-
-
-@pytest.fixture(scope="module")
-def desk(place, browser):
-    with site(place.uri) as served:
-        yield open_site(served, browser)
-
-
-@pytest.fixture
-def ann(desk):
-    """Somebody who looks, at a desk."""
-    with desk("ann") as screen:
-        yield screen
-
-
-@pytest.fixture
-def bob(desk):
-    """Somebody who may change things, at a desk."""
-    with desk("bob") as screen:
-        yield screen
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
-from browser import DESK, NARROW, PHONE, SIDEWAYS, at_desk, chromium, open_site
+from browser import DESK, NARROW, PHONE, SIDEWAYS, at_desk, open_site
 from conftest import PROJECT, wait_for
 from pages import PASSWORDS, Site, books, embedded_site, own_folder, site
 from playwright.sync_api import expect
@@ -64,26 +64,9 @@ PAGES = {
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
 def place(browser):
     with books(provider) as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def served(place):
-    with site(place.uri) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def desk(served, browser):
-    return open_site(served, browser)
 
 
 def heading(screen, name):

@@ -7,9 +7,9 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pytest
-from browser import at_desk, chromium, open_site
+from browser import at_desk
 from conftest import wait_for
-from pages import PASSWORDS, books, site
+from pages import PASSWORDS, books, empty
 from playwright.sync_api import expect
 from test_people import WORD
 
@@ -21,44 +21,15 @@ pytestmark = pytest.mark.slow
 NO_RIGHT = "This login may not do that."
 
 
-def nothing(uri):
-    database.connect(uri)
-    database.disconnect()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as started:
-        yield started
-
-
 @pytest.fixture(scope="module")
 def place(browser):
     """Books of which each test has customers of its own; cara and dora may change things, too."""
-    with books(nothing) as made:
+    with books(empty) as made:
         made.add("cara")
         made.add("dora")
         database.connect(made.uri)
         yield made
         database.disconnect()
-
-
-@pytest.fixture(scope="module")
-def served(place):
-    with site(place.uri) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def desk(served, browser):
-    return open_site(served, browser)
-
-
-@pytest.fixture
-def bob(desk):
-    """Somebody who may change things, at a desk."""
-    with desk("bob") as screen:
-        yield screen
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 from conftest import lines, run_program
-from pages import books, problem, site, together
+from pages import books, empty, problem, together
 
 import database
 from tracker import accounts, credits, notes, payments, reports, stock
@@ -17,24 +17,13 @@ from web.shapes import record
 pytestmark = pytest.mark.slow
 
 
-def nothing(uri):
-    database.connect(uri)
-    database.disconnect()
-
-
 @pytest.fixture(scope="module")
 def place():
     """Books of which each test has customers of its own."""
-    with books(nothing) as made:
+    with books(empty) as made:
         database.connect(made.uri)
         yield made
         database.disconnect()
-
-
-@pytest.fixture(scope="module")
-def served(place):
-    with site(place.uri) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
