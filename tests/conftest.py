@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pexpect
+import psutil
 import psycopg2
 import psycopg2.extensions
 import pytest
@@ -208,6 +209,31 @@ def wait_for(condition: Callable[[], Any], seconds: float = 20) -> Any:
         assert time.monotonic() < patient_until, "waited in vain"
         time.sleep(0.01)
     return found
+
+
+def processes_of(postmaster: int) -> list[psutil.Process]:
+    """Return the processes that a server's postmaster has started; one that ends meanwhile is left out."""
+    return [process for process in psutil.process_iter(["ppid", "cmdline"]) if process.info["ppid"] == postmaster]
+
+
+def title(process: psutil.Process) -> str:
+    """Return what a process of `processes_of` says that it is."""
+    return " ".join(process.info["cmdline"] or ())
+
+
+def kill_server(postmaster: int) -> None:
+    """Kill a server and all its processes, as a power cut would."""
+    os.kill(postmaster, signal.SIGSTOP)  # it starts none now, and none that ends is gone before it is killed
+    for process in [*processes_of(postmaster), psutil.Process(postmaster)]:
+        process.kill()
+    wait_for(lambda: has_ended(postmaster))
+
+
+def has_ended(pid: int) -> bool:
+    """Return whether a process has ended, whether or not somebody has asked how."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    return True
 
 
 def lines(*answers: str) -> str:

@@ -8,11 +8,10 @@ import sys
 from decimal import Decimal
 from uuid import uuid4
 
-import psutil
 import pytest
 from browser import at_desk, chromium
 from clusters import caught_up, cut_off, fail_over, pair
-from conftest import PROJECT, delete_with_money, environment, wait_for
+from conftest import PROJECT, delete_with_money, environment, processes_of, title, wait_for
 from pages import problem, site, together
 from playwright.sync_api import expect
 from test_people import WORD
@@ -127,8 +126,7 @@ def test_ctrl_c_while_the_standby_has_not_confirmed_says_so(servers, uri, termin
     primary.wait_for_standby()
     child = terminal()
     child.expect_exact("Choose: ")
-    receiver, = (child for child in psutil.Process(standby.process.pid).children()
-                 if "walreceiver" in " ".join(child.cmdline()))
+    receiver, = (process for process in processes_of(standby.process.pid) if "walreceiver" in title(process))
     receiver.suspend()
     child.send("1\r1\rBo Li\r124\r")
     wait_for(lambda: primary.sql("SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"))

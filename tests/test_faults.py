@@ -335,7 +335,7 @@ def test_a_payment_is_looked_up_until_the_server_is_back(proxy, sql, monkeypatch
 
 
 KILL_THE_SERVER = """
-import os, sys
+import os, signal, sys
 from pathlib import Path
 import psutil
 import database
@@ -345,7 +345,8 @@ os.environ["ISP_DATA_DIR"] = str(folder)
 database.connect()
 database.add_customer("Ada Okafor", "5550100")
 pid = int(next(folder.glob("postgres-*/postmaster.pid")).read_text().split()[0])
-family = [psutil.Process(pid), *psutil.Process(pid).children()]
+os.kill(pid, signal.SIGSTOP)  # it starts none now, and none that ends is gone before it is killed
+family = [*psutil.Process(pid).children(), psutil.Process(pid)]
 for process in family:
     process.kill()
 psutil.wait_procs(family, timeout=10)

@@ -13,7 +13,18 @@ from pathlib import Path
 import psutil
 import psycopg2
 import pytest
-from conftest import HOLDER, PROJECT, environment, in_memory, named, numbers, run_program, sentence, wait_for
+from conftest import (
+    HOLDER,
+    PROJECT,
+    environment,
+    in_memory,
+    named,
+    numbers,
+    processes_of,
+    run_program,
+    sentence,
+    wait_for,
+)
 
 import database
 
@@ -58,8 +69,10 @@ class Server:
 
     def freeze(self, *pids: int) -> None:
         """Freeze these processes of it, or all."""
-        family = psutil.Process(self.postmaster)
-        self.frozen = list(pids) or [family.pid, *(child.pid for child in family.children())]
+        if not pids:
+            os.kill(self.postmaster, signal.SIGSTOP)  # first: it starts none now, and none that ends is gone
+            pids = (self.postmaster, *(process.pid for process in processes_of(self.postmaster)))
+        self.frozen = list(pids)
         for pid in self.frozen:
             os.kill(pid, signal.SIGSTOP)
         # One that was about to end has: a frozen postmaster does not ask how.

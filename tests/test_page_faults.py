@@ -19,7 +19,7 @@ from uuid import uuid4
 import psutil
 import psycopg2
 import pytest
-from conftest import PROJECT, environment, run_program, sentence, wait_for
+from conftest import PROJECT, environment, kill_server, run_program, sentence, wait_for
 from pages import CHANGED, books, embedded_site, problem, site, together
 from test_faults import LosesCommitReplies
 from test_frozen_server import Server as Frozen
@@ -345,11 +345,7 @@ def test_an_embedded_database_that_died_is_started_again(tmp_path):
         guest = served.guest()
         guest.post("/api/customers", json={"name": "Ada"})
         pid = int(next(served.folder.glob("postgres-*/postmaster.pid")).read_text().split()[0])
-        family = [psutil.Process(pid), *psutil.Process(pid).children()]
-        for process in family:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        wait_for(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+        kill_server(pid)
         answer = wait_for(lambda: (tried := guest.get("/api/customers/1")).status_code == 200 and tried)
         assert answer.json()["name"] == "Ada"
 

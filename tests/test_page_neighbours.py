@@ -1,7 +1,6 @@
 """What others on the same machine, or at other addresses, can do to who uses the page: nothing."""
 from __future__ import annotations
 
-import contextlib
 import socket
 from datetime import date
 from decimal import Decimal
@@ -9,9 +8,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import anyio
-import psutil
 import pytest
-from conftest import wait_for
+from conftest import kill_server, processes_of, title, wait_for
 from pages import CLOCK, books, embedded_site, problem, site
 
 import database
@@ -74,12 +72,8 @@ def test_an_embedded_database_that_died_while_nobody_worked_is_started_again():
         guest = served.guest()
         guest.post("/api/customers", json={"name": "Ada"})
         pid = int(next(served.folder.glob("postgres-*/postmaster.pid")).read_text().split()[0])
-        wait_for(lambda: not any("isp_customer" in " ".join(child.cmdline())
-                                 for child in psutil.Process(pid).children()))
-        for process in [psutil.Process(pid), *psutil.Process(pid).children()]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        wait_for(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+        wait_for(lambda: not any("isp_customer" in title(process) for process in processes_of(pid)))
+        kill_server(pid)
         answer = wait_for(lambda: (tried := guest.get("/api/customers/1")).status_code == 200 and tried)
         assert answer.json()["name"] == "Ada"
 

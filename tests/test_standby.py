@@ -12,7 +12,7 @@ from uuid import uuid4
 import psutil
 import pytest
 from clusters import HBA, alone, caught_up, cut_off, fail_over, pair
-from conftest import in_memory, lines, run_program, wait_for
+from conftest import in_memory, lines, processes_of, run_program, wait_for
 from pages import own_folder, site, together
 
 import database
@@ -340,7 +340,8 @@ def test_a_standby_that_is_away_is_not_waited_for_again_and_again(connect, serve
 @contextlib.contextmanager
 def frozen(server):
     family = psutil.Process(server.process.pid)
-    stopped = [family, *family.children(recursive=True)]
+    family.suspend()  # first: it starts none now, and none that ends is gone
+    stopped = [family, *processes_of(family.pid)]
     for process in stopped:
         process.suspend()
     try:
