@@ -16,7 +16,7 @@ import pytest
 from conftest import lines, sentence, there_since, wait_for
 
 import database
-from tracker import accounts, bill_run, demo, errors, payments, reports
+from tracker import accounts, bill_run, demo, errors, late_fees, payments, prices, reports
 from tracker.transfer import exporting, importing, mapping, source
 from tracker.verify import verify_books
 
@@ -437,6 +437,50 @@ def test_what_is_added_at_the_last_moment_is_not_deleted_with_its_location(db, p
     other.commit()
     assert "changed while you were looking" in str(deletion.exception(20))
     assert db.location_contents(1) != contents
+
+
+@pytest.mark.parametrize("addition", ["service", "equipment"])
+def test_what_is_added_at_the_last_moment_goes_along_with_a_customer_who_is_merged(db, sql, psql, beside, addition):
+    goes, stays = subscribe("Ada Okafor", "A. Okafor")
+    other = psql(ADDITIONS[addition])
+    merging = beside(accounts.merge, stays, goes)
+    other.commit()
+    merging.result(20)
+    kept = sql("SELECT location_id FROM services UNION ALL SELECT location_id FROM equipment")
+    assert [row["location_id"] for row in kept] == [2, 2, 2]
+
+
+def test_a_price_that_psql_changes_meanwhile_is_not_changed_by_what_was_seen_before(subscribers, sql, psql, beside):
+    change = prices.Change("Fibre", Decimal("55.00"), database.today() + timedelta(5))
+    seen = prices.preview(change)
+    other = psql("UPDATE services SET cost = 60 WHERE service_id = 1")
+    changing = beside(prices.change_price, change, seen)
+    other.commit()
+    assert str(changing.exception(20)) == (
+        "Services have changed since: 1 would change now, and the total would be 115.00; nothing was changed.")
+    assert sql("SELECT cost FROM services ORDER BY service_id") == [{"cost": Decimal(60)}, {"cost": Decimal(50)}]
+
+
+def test_a_change_of_a_price_keeps_the_cost_of_today_that_psql_changes_meanwhile(subscribers, sql, psql, beside, typed):
+    other = psql("UPDATE services SET cost = 60 WHERE service_id = 1")
+    changing = beside(typed, "SELECT change_prices('{1}', '{55}', CURRENT_DATE + 5)")
+    other.commit()
+    changing.result(20)
+    assert sql("SELECT cost, last_cost FROM services_today WHERE service_id = 1") == [
+        {"cost": Decimal(60), "last_cost": Decimal(55)}]
+
+
+def test_a_late_fee_that_is_paid_while_it_is_undone_stays(ada, sql, psql, beside, monkeypatch):
+    monkeypatch.setenv("LATE_FEE", "5.00"), monkeypatch.setenv("LATE_FEE_AFTER_DAYS", "14")
+    add_bill(ada, "10.00", days=-30)
+    late_fees.run()
+    session = psql("SELECT FROM customers WHERE customer_id = %s FOR UPDATE", ada)
+    undo = beside(late_fees.undo, database.today())
+    session.cursor().execute("INSERT INTO payments (customer_id, amount) VALUES (%s, 15);"
+                             "SELECT apply_credit(ARRAY[%s]::bigint[], max(payment_id)) FROM payments", (ada, ada))
+    session.commit()
+    assert (undo.result(20)["removed"], undo.result()["kept"], due(ada)) == (0, 1, {})
+    assert verify_books()[1] == []
 
 
 def test_an_import_waits_for_another_and_adds_what_that_did_not(db, sql, psql, beside, tmp_path):
