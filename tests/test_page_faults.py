@@ -30,6 +30,7 @@ from tracker.transfer import exporting
 from tracker.verify import verify_books
 from web import lists
 from web import server as web_server
+from web.sessions import UNUSED_SECONDS
 
 pytestmark = pytest.mark.slow
 
@@ -507,7 +508,7 @@ def test_forty_at_once_on_two_connections_all_get_their_answer(page, bob, place)
     with ThreadPoolExecutor(40) as pool:
         answers = list(pool.map(lambda _: bob.get("/api/overview"), range(80)))
     assert {answer.status_code for answer in answers} == {200}
-    assert len(place.sessions("ben")) <= 2
+    wait_for(lambda: len(place.sessions("ben")) <= 2, UNUSED_SECONDS / 2)  # one that was closed ends by itself
 
 
 def test_who_asks_for_much_at_once_keeps_nobody_else_waiting(place):
