@@ -98,7 +98,7 @@ class Site:
     def end(self, number: int = signal.SIGTERM) -> int:
         """End it by a signal and return its exit code."""
         self.process.send_signal(number)
-        code = self.process.wait(30)
+        code = self.process.wait(90)
         for reader in self._readers:
             reader.join()
         return code
@@ -113,7 +113,7 @@ class Visitor(httpx.Client):
     """Somebody at a browser; what they send carries their cookie, and what writes their token."""
 
     def __init__(self, site: Site, **more: Any) -> None:
-        super().__init__(base_url=site.address, timeout=60, trust_env=False, **more)
+        super().__init__(base_url=site.address, timeout=180, trust_env=False, **more)
         self.token = ""
 
     def request(self, method: str, url: Any, *, headers: Any = None, **more: Any) -> httpx.Response:
