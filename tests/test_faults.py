@@ -333,21 +333,31 @@ def test_a_payment_is_looked_up_until_the_server_is_back(proxy, sql, monkeypatch
 
 
 KILL_THE_SERVER = """
-import os, signal, sys
+import os, signal, sys, time
 from pathlib import Path
 import psutil
 import database
 from tracker import errors
+
+def has_ended(process):
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
 folder = Path(sys.argv[1])
 os.environ["ISP_DATA_DIR"] = str(folder)
 database.connect()
 database.add_customer("Ada Okafor", "5550100")
 pid = int(next(folder.glob("postgres-*/postmaster.pid")).read_text().split()[0])
-os.kill(pid, signal.SIGSTOP)  # it starts none now, and none that ends is gone before it is killed
+os.kill(pid, signal.SIGSTOP)
+while psutil.Process(pid).status() != psutil.STATUS_STOPPED:  # it starts none then, and none that ends is gone
+    time.sleep(0.01)
 family = [*psutil.Process(pid).children(), psutil.Process(pid)]
 for process in family:
     process.kill()
-psutil.wait_procs(family, timeout=10)
+while not all(map(has_ended, family)):
+    time.sleep(0.01)
 """
 
 

@@ -466,7 +466,7 @@ def test_a_list_that_a_standby_breaks_off_before_its_first_row_is_read_from_the_
 
 
 def test_a_report_that_takes_too_long_is_not_begun_again_on_the_primary(connect, monkeypatch):
-    monkeypatch.setenv("DB_STATEMENT_TIMEOUT", "1")
+    monkeypatch.setenv("DB_STATEMENT_TIMEOUT", "3")
     connect()
     monkeypatch.setattr(database, "AWAY_FOR", 3600)
     with database.reporting(), pytest.raises(errors.Busy):
