@@ -636,12 +636,14 @@ def test_the_account_report_as_json(records, run):
     assert [site["address"] for site in account["locations"]] == ["1 Harbour Street", "2 Harbour Street"]
 
 
+# Its own, as the system notes it for what runs in a process now: ru_maxrss has what ran there before, the tests.
 MEASURED = """
-import resource, sys
+import re, sys
 sys.path.insert(0, sys.argv.pop(1))
 import main
 code = main.main(sys.argv[1:])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+with open("/proc/self/status") as status:
+    print(re.search(r"VmHWM:\\s+([0-9]+) kB", status.read())[1], file=sys.stderr)
 sys.exit(code)
 """
 
