@@ -228,10 +228,12 @@ def title(process: psutil.Process) -> str:
 
 def kill_server(postmaster: int) -> None:
     """Kill a server and all its processes, as a power cut would."""
-    os.kill(postmaster, signal.SIGSTOP)  # it starts none now, and none that ends is gone before it is killed
-    for process in [*processes_of(postmaster), psutil.Process(postmaster)]:
+    os.kill(postmaster, signal.SIGSTOP)
+    wait_for(lambda: psutil.Process(postmaster).status() == psutil.STATUS_STOPPED)  # it starts none, and none is gone
+    family = [*processes_of(postmaster), psutil.Process(postmaster)]
+    for process in family:
         process.kill()
-    wait_for(lambda: has_ended(postmaster))
+    wait_for(lambda: all(has_ended(process.pid) for process in family))
 
 
 def has_ended(pid: int) -> bool:
