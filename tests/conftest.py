@@ -287,14 +287,14 @@ def run(uri: str) -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture
 def terminal(uri: str) -> Iterator[Callable[..., pexpect.spawn]]:
-    """Start main.py on a pseudo-terminal of 80 by 24; before is Python that runs before it."""
+    """Start main.py on a pseudo-terminal of 24 lines; before is Python that runs before it."""
     children: list[pexpect.spawn] = []
 
-    def start(*arguments: str, before: str = "", **env: str) -> pexpect.spawn:
+    def start(*arguments: str, columns: int = 80, before: str = "", **env: str) -> pexpect.spawn:
         program = ["-c", changed(before)] if before else [str(PROJECT / "main.py")]
         child = pexpect.spawn(
             sys.executable, [*program, *arguments], env=environment(uri, **{"TERM": "xterm", **env}),
-            dimensions=(24, 80), encoding="utf-8", codec_errors="replace", timeout=60,
+            dimensions=(24, columns), encoding="utf-8", codec_errors="replace", timeout=60,
         )
         child.delaybeforesend = None
         child.delayafterclose = 0

@@ -262,8 +262,7 @@ def test_a_paste_is_one_answer_at_every_question(form, books, script, terminal, 
     way, answers = FORMS[form]
     typed, _ = script(form, 0)
     good = [*typed[:len(way)], *(answer for answer, _, _ in answers)]
-    child = terminal()
-    child.setwinsize(24, 200)
+    child = terminal(columns=200)
     for place, answer in enumerate(good, 1):
         asked = question(child)
         paste(child, PASTE)
@@ -456,10 +455,14 @@ def test_a_program_that_was_stopped_goes_on_where_it_was(terminal, sql):
 def test_a_signal_always_reaches_the_thread_that_reads(terminal):
     child = terminal()
     question(child)
-    blocked = {
-        int(path.parent.name): int(re.findall(r"^SigBlk:\t(\w+)$", path.read_text(), re.MULTILINE)[0], 16)
-        for path in Path(f"/proc/{child.pid}/task").glob("*/status")
-    }
-    assert len(blocked) > 1
+
+    def blocked():
+        return {
+            int(path.parent.name): int(re.findall(r"^SigBlk:\t(\w+)$", path.read_text(), re.MULTILINE)[0], 16)
+            for path in Path(f"/proc/{child.pid}/task").glob("*/status")
+        }
+
+    wait_for(lambda: len(blocked()) > 1)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCONT):
-        assert {thread for thread, mask in blocked.items() if not mask >> (number - 1) & 1} == {child.pid}
+        bit = 1 << number - 1
+        wait_for(lambda bit=bit: [thread for thread, mask in blocked().items() if not mask & bit] == [child.pid])
