@@ -31,7 +31,7 @@ ROWS = f"""(caption) => {{
 }}"""
 DRAWN = f"""() => [...document.querySelectorAll(".list tbody tr[data-index]")].map((row) =>
     [Number(row.dataset.index), [...row.cells].map((cell) => {WORDS})])"""
-PATIENCE = 15_000  # milliseconds, on a machine that has much to do
+PATIENCE = 60_000  # milliseconds, on a machine that has much to do
 expect.set_options(timeout=PATIENCE)
 SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
@@ -44,7 +44,7 @@ def chromium() -> Iterator[Browser]:
         missing = pytest.fail if os.environ.get("PAGE_TESTS") == "required" else pytest.skip
         missing("There is no chromium on this machine to try the page in: apt-get install chromium.")
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=program, args=list(FLAGS))
+        browser = play.chromium.launch(executable_path=program, args=list(FLAGS), timeout=2 * PATIENCE)
         yield browser
         browser.close()
 
@@ -108,7 +108,7 @@ class Screen:
                 return [seen[index] for index in sorted(seen)]
             self.page.mouse.wheel(0, 600)
             with contextlib.suppress(AssertionError):
-                wait_for(lambda before=before: self.page.evaluate("scrollY") != before[0] or not self._reads_on(), 2)
+                wait_for(lambda before=before: self.page.evaluate("scrollY") != before[0] or not self._reads_on(), 20)
 
     def _reads_on(self) -> bool:
         return bool(self.page.evaluate("document.querySelector('.list')?.getAttribute('aria-busy') === 'true'"))

@@ -15,7 +15,7 @@ from conftest import PROJECT, environment, wait_for
 LINES = 24
 # The emulator is so tall that nothing scrolls out of it: what a screen pushed off is still there to compare.
 KEPT_LINES = 3_000
-PATIENCE = 30
+PATIENCE = 60
 MOST_LEVELS = 20  # of menus and questions that 0 leaves
 
 

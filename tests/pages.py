@@ -90,7 +90,7 @@ class Site:
     def end(self, number: int = signal.SIGTERM) -> int:
         """End it by a signal and return its exit code."""
         self.process.send_signal(number)
-        code = self.process.wait(30)
+        code = self.process.wait(60)
         for reader in self._readers:
             reader.join()
         return code
