@@ -321,7 +321,7 @@ def test_what_is_pasted_while_the_program_works_is_one_answer_too(books, termina
     sql("CREATE OR REPLACE VIEW customer_credit AS "
         "SELECT 1::bigint AS customer_id, 0::numeric AS credit FROM pg_advisory_lock_shared(1)")
     sql("SELECT pg_advisory_lock(1)")
-    child = terminal()
+    child = terminal(DB_LOCK_TIMEOUT="60")
     for answer in ("5", "6", "1"):
         question(child)
         child.send(f"{answer}\r")

@@ -81,7 +81,7 @@ def test_the_last_program_out_stops_a_server_that_recovers_from_a_crash(folder, 
     crash_a_backend(uri)
     wait_for(lambda: "was terminated by signal 9" in log_of(folder))
     program.leave()
-    assert not is_running(pid)
+    wait_for(lambda: not is_running(pid))
     assert "immediate shutdown request" not in log_of(folder)
     assert query(run(folder).uri(), "SELECT word FROM noted") == "kept"
 
@@ -94,7 +94,7 @@ def test_a_server_that_is_stuck_in_its_stop_is_ended_and_started_anew_by_the_nex
     note_a_row(embedded.start(folder, SETTINGS))
     stuck = make_stuck(folder)
     assert query(embedded.start(folder, SETTINGS), "SELECT word FROM noted") == "kept"
-    assert not is_running(stuck)
+    wait_for(lambda: not is_running(stuck))
     assert server_pid(folder) != stuck
 
 
@@ -102,7 +102,7 @@ def test_a_server_that_is_stuck_in_its_stop_is_ended_by_the_last_program_out(fol
     note_a_row(embedded.start(folder, SETTINGS))
     stuck = make_stuck(folder)
     embedded.stop()
-    assert not is_running(stuck)
+    wait_for(lambda: not is_running(stuck))
     assert query(embedded.start(folder, SETTINGS), "SELECT word FROM noted") == "kept"
 
 
@@ -117,7 +117,7 @@ def test_a_server_that_was_suspended_goes_on_when_a_program_starts_or_leaves(fol
     suspend(pid, stopped)
     first.leave()
     embedded.stop()
-    assert not is_running(pid)
+    wait_for(lambda: not is_running(pid))
 
 
 def suspend(pid: int, who: str) -> None:
@@ -154,7 +154,7 @@ def test_a_damaged_postmaster_pid_brings_no_second_server_beside_what_is_left_of
     (cluster_of(folder) / "postmaster.pid").write_bytes(b"")
     monkeypatch.setattr(embedded, "IN_USE_PATIENCE", 0.5)
     assert query(embedded.start(folder, SETTINGS), "SELECT word FROM noted") == "kept"
-    assert not any(map(is_running, left))
+    wait_for(lambda: not any(map(is_running, left)))
 
 
 def test_a_program_that_holds_the_lock_and_does_not_go_on_is_named_in_one_sentence(folder, impatient):
@@ -539,7 +539,7 @@ def test_a_signal_while_the_server_is_stopped_ends_the_program_without_a_word(fo
     assert program.returncode == 128 + number
     assert embedded._state(cluster_of(folder)) == "stopping"
     assert query(embedded.start(folder, SETTINGS), "SELECT word FROM noted") == "kept"
-    assert not is_running(pid)
+    wait_for(lambda: not is_running(pid))
 
 
 @pytest.mark.parametrize(("number", "said"),

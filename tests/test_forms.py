@@ -237,7 +237,7 @@ def test_a_new_bill_says_what_credit_paid_of_it(ada, typed, credit, billed, said
 def test_a_new_bill_says_what_credit_paid_of_it_and_not_what_there_was_before(ada, terminal, uri, sql, credit):
     if not credit:
         pay(ada, "5.00")
-    child = terminal()
+    child = terminal(DB_LOCK_TIMEOUT="60")
     open_form(child, "5", "2", "1", "Setup", "12")
     other = psycopg2.connect(uri)
     with other.cursor() as cur:

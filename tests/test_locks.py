@@ -59,6 +59,12 @@ ADDITIONS = {
 MERGE = "UPDATE customers SET closed_on = CURRENT_DATE, merged_into = 2 WHERE customer_id = 1"
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """Let whoever waits do so until a busy machine has come to what the test does next."""
+    monkeypatch.setenv("DB_LOCK_TIMEOUT", "60")
+
+
 @pytest.fixture
 def psql(uri) -> Iterator[Callable[..., psycopg2.extensions.connection]]:
     """Type statements into a session of its own, which holds what they lock until its commit() or rollback()."""
