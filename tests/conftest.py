@@ -22,8 +22,6 @@ import psutil
 import psycopg2
 import psycopg2.extensions
 import pytest
-from hypothesis import HealthCheck
-from hypothesis import settings as examples
 
 import database
 
@@ -38,9 +36,6 @@ os.environ["ISP_DATA_DIR"] = tempfile.mkdtemp(prefix="isp-tests-data-")
 atexit.register(shutil.rmtree, os.environ["ISP_DATA_DIR"])
 # What is started in the background ignores Ctrl-C, and so would the programs that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-# No example is at fault for how long it took: the machine has other things to do.
-examples.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-examples.load_profile("untimed")
 # A question that waits: each is announced by the mark of pastes, which an echoed answer is not. What is typed before,
 # the terminal's own line discipline takes.
 PROMPT = r"\?2004h[^\r\n]*: [^\r\n]*$"
