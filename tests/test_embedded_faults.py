@@ -426,7 +426,9 @@ def test_a_copy_of_a_running_database_starts_beside_it_and_says_so(folder, run, 
     note_a_row(program.uri())
     pid = server_pid(folder)
     copied = folder.with_name("copied")
+    suspend(pid, "postmaster"), suspend(pid, "children")  # no file comes and goes meanwhile
     subprocess.run(["cp", "-r", folder, copied], check=True)
+    embedded._nudge(cluster_of(folder))
     assert query(embedded.start(copied, SETTINGS), "SELECT word FROM noted") == "kept"
     assert f"This database was last used as {cluster_of(folder)} and not closed; " in capfd.readouterr().err
     assert server_pid(folder) == pid != server_pid(copied)
