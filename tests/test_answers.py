@@ -432,6 +432,23 @@ def test_a_terminal_takes_lines_again_when_the_program_has_ended(signal_, uri):
     assert "icanon" in found
 
 
+def stop(child):
+    child.kill(signal.SIGSTOP)
+    wait_for(lambda: Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_end_the_program_does_so_though_a_ctrl_c_comes_with_it(number, terminal):
+    child = terminal()
+    question(child)
+    stop(child)
+    for each in (signal.SIGINT, number, signal.SIGCONT):
+        child.kill(each)
+    child.expect(pexpect.EOF)
+    wait_for(lambda: not child.isalive())
+    assert child.exitstatus == 128 + number
+
+
 def test_a_program_that_was_stopped_goes_on_where_it_was(terminal, sql):
     child = terminal()
     for answer in ("1", "1"):
@@ -440,8 +457,7 @@ def test_a_program_that_was_stopped_goes_on_where_it_was(terminal, sql):
     question(child)
     child.send("Ada")
     child.expect_exact("Ada")
-    child.kill(signal.SIGSTOP)
-    wait_for(lambda: Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    stop(child)
     state = termios.tcgetattr(child.child_fd)
     state[3] |= termios.ICANON | termios.ECHO
     termios.tcsetattr(child.child_fd, termios.TCSANOW, state)
