@@ -33,7 +33,7 @@ DRAWN = f"""() => [...document.querySelectorAll(".list tbody tr[data-index]")].m
     [Number(row.dataset.index), [...row.cells].map((cell) => {WORDS})])"""
 LISTED = "Number(document.querySelector('.list').getAttribute('aria-rowcount')) - 1"  # below 0 while there are more
 MOST_TURNS = 200  # of the wheel
-PATIENCE = 15_000  # milliseconds, on a machine that has much to do
+PATIENCE = 60_000  # milliseconds, on a machine that has much to do
 expect.set_options(timeout=PATIENCE)
 SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
@@ -46,7 +46,7 @@ def chromium() -> Iterator[Browser]:
         missing = pytest.fail if os.environ.get("PAGE_TESTS") == "required" else pytest.skip
         missing("There is no chromium on this machine to try the page in: apt-get install chromium.")
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=program, args=list(FLAGS))
+        browser = play.chromium.launch(executable_path=program, args=list(FLAGS), timeout=2 * PATIENCE)
         yield browser
         browser.close()
 

@@ -281,7 +281,8 @@ def test_what_changes_while_a_run_is_under_way_is_made_good_by_the_next(ada, uri
     customer.cursor().execute("SELECT FROM customers FOR UPDATE")
     run = threading.Thread(target=bill_run.run, args=(NOVEMBER, DUE))
     run.start()
-    wait_for(lambda: sql("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+    wait_for(lambda: sql("SELECT 1 FROM pg_stat_activity "
+                         "WHERE datname = current_database() AND wait_event_type = 'Lock'"))
     database.end_service(1, date(2026, 11, 20))
     customer.rollback()
     run.join()

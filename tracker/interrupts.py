@@ -47,7 +47,7 @@ _reader: int | None = None
 _depth = 0
 _pending: BaseException | None = None
 _must_leave: tuple[float, int] | None = None  # by when, and with which exit code
-_leaving = False
+_leaving = 0  # with this exit code
 
 
 class Connection(psycopg2.extensions.connection):
@@ -126,7 +126,8 @@ def install() -> None:
 
 def _on_signal(number: int, frame: FrameType | None) -> None:
     global _pending
-    stop = KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
+    # A Ctrl-C that is heard on the way out, since both came at once, does not call the program back.
+    stop = KeyboardInterrupt() if number == signal.SIGINT and not _leaving else SystemExit(_leaving or 128 + number)
     if not _depth:
         _raise(stop)
     if not isinstance(_pending, SystemExit):
@@ -136,7 +137,8 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
 def _raise(stop: BaseException) -> None:
     global _pending, _leaving
     _pending = None
-    _leaving = _leaving or isinstance(stop, SystemExit)
+    if isinstance(stop, SystemExit):
+        _leaving = int(stop.code or 0)
     raise stop
 
 
