@@ -518,14 +518,13 @@ def refund() -> None:
     most = most_to_give_back(source) if source else credit
     what = f"of payment {source['payment_id']} can be given back" if source else "is credit"
     amount = ask("Amount", at_most(most, what), shown=text.show_amount(most), default=most)
-    today = database.today()
-    paid_on = ask("Date", fields.past_day(today), shown="today", default=today)
     say(", ".join(f"{i} {method}" for i, method in enumerate(payments.METHODS, 1)))
     method = ask("Method", fields.one_of(payments.METHODS), shown="transfer", default="transfer")
+    say("A refund counts from today; if it was paid out earlier, that day can stand in the reference.")
     reference = ask("Reference", fields.text(100), shown="none")
     source_id = source["payment_id"] if source else None
     say_recorded(save_once(entry_key, lambda: credits.refund(
-        customer_id, amount, paid_on, method, reference, entry_key, source_id)))
+        customer_id, amount, method, reference, entry_key, source_id)))
     if source:
         show_what_is_owed(customer_id)
 

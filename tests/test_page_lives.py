@@ -219,7 +219,7 @@ def test_a_credit_note_is_voided_as_a_payment_is(bob, customer):
 
 def test_what_was_given_back_of_a_payment_stands_with_it_and_with_the_refund(bob, customer):
     paid = payments.record_payment(customer, Decimal(75), ahead(0), "cash", None, uuid4())
-    back = credits.refund(customer, Decimal(5), ahead(0), "transfer", "B-1", uuid4(), paid["payment_id"])
+    back = credits.refund(customer, Decimal(5), "transfer", "B-1", uuid4(), paid["payment_id"])
     answers = [bob.get(f"/api/payments/{row['payment_id']}").json()["refunds"] for row in (paid, back)]
     assert answers == [
         [{"payment_id": back["payment_id"], "kind": "refund", "paid_on": str(ahead(0)), "amount": "5.00"}],
