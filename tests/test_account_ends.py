@@ -8,11 +8,11 @@ from uuid import uuid4
 import psycopg2
 import psycopg2.extras
 import pytest
-from conftest import run_program, there_since
+from conftest import lines, run_program, there_since
 from logins import fill, four_logins, run
 
 import database
-from tracker import accounts, bill_run, errors, payments, reports, trail
+from tracker import accounts, bill_run, errors, notes, payments, reports, trail
 from tracker.verify import verify_books
 
 pytestmark = pytest.mark.slow
@@ -426,6 +426,37 @@ def test_everything_of_the_one_who_goes_is_then_the_others(ada, twins, sql):
         "1 Harbour Street", "1 Harbour Street"]
     assert sums(sql) == before
     assert verify_books()[1] == []
+
+
+@pytest.mark.parametrize(("stays", "goes", "then", "said"), [
+    ((None, None), ("5550101", "a@example.com"), ("5550101", "a@example.com"),
+     "; customer 2 gets the phone number and the e-mail address of customer 3"),
+    (("5550100", None), ("5550101", "a@example.com"), ("5550100", "a@example.com"),
+     "; customer 2 gets the e-mail address of customer 3"),
+    (("5550100", "b@example.com"), ("5550101", "a@example.com"), ("5550100", "b@example.com"), ""),
+    ((None, "b@example.com"), (None, None), (None, "b@example.com"), ""),
+])
+def test_who_stays_gets_the_phone_number_and_email_they_lack(ada, run, stays, goes, then, said):
+    database.update_customer(2, "Bo Li", stays[0] or "", stays[1] or "")
+    database.update_customer(database.add_customer("B. Li", goes[0]), email=goes[1] or "")
+    done = run(answers=lines("1", "9", "2", "3", "yes", "0", "0"))
+    assert f"All that customer 3 has goes to customer 2, for good{said}." in " ".join(done.stdout.split())
+    customer = database.get_customer(2)
+    assert (customer["phone_number"], customer["email"]) == then
+
+
+def test_a_note_of_who_was_merged_is_one_of_who_stays(ada, twins, sql):
+    first, second = (notes.add_note(twins, note) for note in ("rang again", "wrong number"))
+    notes.delete_note(second)
+    deletion = trail.deletions()[0]
+    accounts.merge(2, twins)
+    accounts.merge(ada, 2)
+    trail.restore(deletion)
+    third = notes.add_note(twins, "and again")
+    rows = sql("SELECT customer_note_id, customer_id FROM customer_notes ORDER BY 1")
+    assert [tuple(row.values()) for row in rows] == [(1, ada), (first, ada), (second, ada), (third, ada)]
+    with pytest.raises(errors.Error, match="customer"):
+        notes.add_note(99, "nobody's")
 
 
 def test_bills_of_one_month_stay_two_and_say_whose_they_were(ada, twins, sql):

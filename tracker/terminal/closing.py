@@ -71,7 +71,11 @@ def merge_customers() -> None:
     print(screens.merging_table(merging))
     same = merging["same_addresses"]
     joined = f"; {same} {'address' if same == 1 else 'addresses'} that both have will be one location" if same else ""
-    say(f"All that customer {goes_id} has goes to customer {stays_id}, for good{joined}.")
+    stays, goes = merging["stays"], merging["goes"]
+    lacking = [what for what, has, gets in (("phone number", stays["phone_number"], goes["phone_number"]),
+                                            ("e-mail address", stays["email"], goes["email"])) if gets and not has]
+    taken = f"; customer {stays_id} gets the {' and the '.join(lacking)} of customer {goes_id}" if lacking else ""
+    say(f"All that customer {goes_id} has goes to customer {stays_id}, for good{joined}{taken}.")
     if not confirm("Type yes to merge them:"):
         print("Not merged.")
         return
