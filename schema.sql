@@ -163,6 +163,8 @@ CREATE TABLE customers (
     CONSTRAINT customers_email_form   CHECK (char_length(email) <= 254 AND email ~ '^[^@\s]+@[^@\s]+$'),
     CONSTRAINT customers_closed_range CHECK (closed_on BETWEEN '2000-01-01' AND '2199-12-31'),
     CONSTRAINT customers_erased_closed CHECK (erased_on IS NULL OR closed_on IS NOT NULL),
+    CONSTRAINT customers_erased_stays CHECK (erased_on IS NULL OR name = 'Erased ' || customer_id AND phone_number IS NULL
+                                             AND email IS NULL),
     CONSTRAINT customers_merged_into  FOREIGN KEY (merged_into) REFERENCES customers,
     CONSTRAINT customers_merged_closed CHECK (merged_into IS NULL OR (closed_on IS NOT NULL AND merged_into <> customer_id))
 );

@@ -11,6 +11,9 @@ ALTER TABLE customers ADD CONSTRAINT customers_closed_range CHECK (closed_on BET
 ALTER TABLE customers VALIDATE CONSTRAINT customers_closed_range;
 ALTER TABLE customers ADD CONSTRAINT customers_erased_closed CHECK (erased_on IS NULL OR closed_on IS NOT NULL) NOT VALID;
 ALTER TABLE customers VALIDATE CONSTRAINT customers_erased_closed;
+ALTER TABLE customers ADD CONSTRAINT customers_erased_stays CHECK (erased_on IS NULL OR name = 'Erased ' || customer_id AND phone_number IS NULL
+                                             AND email IS NULL) NOT VALID;
+ALTER TABLE customers VALIDATE CONSTRAINT customers_erased_stays;
 ALTER TABLE customers ADD CONSTRAINT customers_merged_into FOREIGN KEY (merged_into) REFERENCES customers NOT VALID;
 ALTER TABLE customers VALIDATE CONSTRAINT customers_merged_into;
 ALTER TABLE customers ADD CONSTRAINT customers_merged_closed CHECK (merged_into IS NULL OR (closed_on IS NOT NULL AND merged_into <> customer_id)) NOT VALID;

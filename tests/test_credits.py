@@ -521,6 +521,41 @@ def test_the_menus_record_each_show_each_and_void_each(ada, bills, run):
     assert sound()
 
 
+def test_credit_notes_write_offs_and_refunds_are_found_to_be_voided(ada, bills, run):
+    noted, gone = credit_note(ada, 5), write_off(ada, 10)
+    pay(ada, 100)
+    given = refund(ada, 20)
+    for term, payment_id in (("credit note", noted), ("outag", noted), ("Write-Off", gone), ("moved aw", gone),
+                             ("refund", given)):
+        assert [row["payment_id"] for row in payments.find_payments(term).rows] == [payment_id]
+    assert payments.find_payments("payment").rows == []
+    done = run(answers=lines("5", "8", "outag", "typo", "no", "0", "0"))
+    assert "Credit notes, write-offs and refunds are voided here, too.\nPayment (ID or search): " in done.stdout
+    assert "Not voided." in done.stdout
+
+
+def test_a_refund_s_list_has_the_credit_notes_of_which_something_is_left(ada, run):
+    pay(ada, 10), credit_note(ada, 5)
+    spent = credit_note(ada, 7)
+    payments.void_payment(spent, "typo")
+    done = run(answers=lines("5", "15", "1", "2"))
+    assert done.stderr == "Stopped at input line 4: Credit note 2 is given back as credit: press Enter.\n"
+    assert re.findall(r"^ *(\d)  \S+ +\S+  (\D+?) +\S*$", done.stdout, re.MULTILINE) == [
+        ("2", "credit note"), ("1", "cash")]
+
+
+def test_a_deleted_bill_and_one_with_a_late_fee_are_refused_before_anything_is_asked(ada, bills, run, sql):
+    sql("INSERT INTO billing (customer_id, description, due_date, amount_billed, late_fee_for) "
+        "VALUES (%s, 'Late fee', CURRENT_DATE, 5, 1)", ada)
+    done = run(answers=lines("5", "5", "bill 1", "0", "0"))
+    assert done.stderr == "Stopped at input line 3: Bill 1 has a late fee, bill 3, which is deleted first.\n"
+    aged(sql, 30)
+    database.delete_bill(3)
+    for entry in ("4", "5"):
+        done = run(answers=lines("5", entry, "bill 3", "0", "0"))
+        assert done.stderr == f"Stopped at input line 3: Bill 3 was deleted on {ago(0)}.\n"
+
+
 def test_the_forms_take_no_more_than_there_is(ada, bills, run):
     done = run(answers=lines("5", "14", "1", "", "70.01", "0", "0"))
     assert done.stderr == "Stopped at input line 5: Only 70.00 is owed.\n"

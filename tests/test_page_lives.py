@@ -148,6 +148,21 @@ def test_a_note_is_returned_as_it_is_listed(bob, customer):
     assert rows == [{**row, "may_go": True} for row in wire(notes.list_notes(customer))]
 
 
+@pytest.mark.parametrize(("path", "body", "then"), [
+    ("notes", {"promised_until": "+3", "promised_amount": "750"}, ""),
+    ("credit-notes", {"entry_key": str(uuid4()), "amount": "750", "reason": "Outage"}, "; what is left will be credit"),
+])
+def test_far_more_than_is_owed_is_asked_about(bob, customer, path, body, then):
+    asked = problem(bob.post(f"/api/customers/{customer}/{path}", json=body), 409)
+    assert asked["questions"] == [{
+        "kind": "much", "sentence": f"750.00 is ten times what is owed or more{then}.", "customers": [],
+        "payments": []}]
+    assert (notes.count_notes(customer), payments.count_payments(customer)) == (0, 0)
+    written = bob.post(f"/api/customers/{customer}/{path}", json={**body, "confirmed": ["much"]})
+    assert written.status_code == 201
+    assert notes.count_notes(customer) + payments.count_payments(customer) == 1
+
+
 @pytest.mark.parametrize(("body", "field", "said"), [
     ({}, "note", "Enter a note, or what was promised, or both."),
     ({"note": None}, "note", "Enter a note, or what was promised, or both."),

@@ -8,6 +8,7 @@ from tracker.terminal.pick import CUSTOMER, pick
 from tracker.terminal.progress import during
 from tracker.terminal.prompts import ask, confirm, say
 
+LONG_AGO = 31  # days
 DEVICES = {"stock": True, "left": False}
 
 
@@ -20,6 +21,11 @@ def close_account() -> None:
         return
     today = database.today()
     last_day = ask("Last day", fields.day_from(today), shown="today", default=today)
+    if (today - last_day).days > LONG_AGO:
+        say(f"{last_day} is {(today - last_day).days} days ago; what was billed since is credited.")
+        if not confirm("Type yes if that is right:"):
+            print("Not closed.")
+            return
     closing = accounts.preview_closing(customer_id, last_day)
     for line in screens.closing_lines(closing, last_day, accounts.due_date_of_last_bill(today)):
         print(line)
