@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pexpect
 import psutil
 import psycopg2
@@ -24,6 +25,10 @@ import pytest
 
 import database
 
+# How long an example takes is no matter: a machine may have much to do.
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
 PROJECT = Path(__file__).parents[1]
 numbers = itertools.count(1)
 # Where the program writes its log, in this process and in those that it starts: not into the user's own folder.

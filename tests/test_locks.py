@@ -56,6 +56,9 @@ ADDITIONS = {
 }
 
 
+MERGE = "UPDATE customers SET closed_on = CURRENT_DATE, merged_into = 2 WHERE customer_id = 1"
+
+
 @pytest.fixture
 def psql(uri) -> Iterator[Callable[..., psycopg2.extensions.connection]]:
     """Type statements into a session of its own, which holds what they lock until its commit() or rollback()."""
@@ -465,6 +468,26 @@ def test_a_note_that_is_written_while_its_customer_is_merged_goes_along(db, sql,
         {"customer_note_id": first, "customer_id": last}, {"customer_note_id": second, "customer_id": last}]
 
 
+@pytest.mark.parametrize("addition", ["service", "equipment"])
+def test_what_is_added_at_the_last_moment_goes_along_with_a_customer_whom_psql_merges(
+        db, sql, psql, beside, typed, addition):
+    subscribe("Ada Okafor", "A. Okafor")
+    other = psql(ADDITIONS[addition])
+    merging = beside(typed, MERGE)
+    other.commit()
+    merging.result(20)
+    kept = sql("SELECT location_id FROM services UNION ALL SELECT location_id FROM equipment")
+    assert [row["location_id"] for row in kept] == [2, 2, 2]
+
+
+def test_nobody_is_merged_by_psql_into_a_customer_who_is_being_closed(db, psql, beside, typed):
+    subscribe("Ada Okafor", "A. Okafor")
+    closing = psql("UPDATE customers SET closed_on = CURRENT_DATE WHERE customer_id = 2")
+    merging = beside(typed, MERGE)
+    closing.commit()
+    assert merging.exception(20).diag.constraint_name == "customers_merged_into_open"
+
+
 def test_a_price_that_psql_changes_meanwhile_is_not_changed_by_what_was_seen_before(subscribers, sql, psql, beside):
     change = prices.Change("Fibre", Decimal("55.00"), database.today() + timedelta(5))
     seen = prices.preview(change)
@@ -491,6 +514,7 @@ def test_a_late_fee_that_is_paid_while_it_is_undone_stays(ada, sql, psql, beside
     late_fees.run()
     session = psql("SELECT FROM customers WHERE customer_id = %s FOR UPDATE", ada)
     undo = beside(late_fees.undo, database.today())
+    psql("SELECT FROM billing FOR UPDATE NOWAIT").rollback()  # who waits for the account does not hold the fee
     session.cursor().execute("INSERT INTO payments (customer_id, amount) VALUES (%s, 15);"
                              "SELECT apply_credit(ARRAY[%s]::bigint[], max(payment_id)) FROM payments", (ada, ada))
     session.commit()

@@ -512,7 +512,7 @@ def empty(sql):
     sql("SET session_replication_role = origin")
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(names_of_people, st.sampled_from(["=", "+", "'", "''", "@", "-", '"', ",", "\\", ""])),
                 min_size=1, max_size=40))
 def test_whatever_text_the_forms_take_comes_back_from_a_file(db, sql, tmp_path, texts):
