@@ -540,8 +540,8 @@ def test_a_refund_s_list_has_the_credit_notes_of_which_something_is_left(ada, ru
     payments.void_payment(spent, "typo")
     done = run(answers=lines("5", "15", "1", "2"))
     assert done.stderr == "Stopped at input line 4: Credit note 2 is given back as credit: press Enter.\n"
-    assert re.findall(r"^ *(\d)  \S+ +\S+  (\D+?) +\S*$", done.stdout, re.MULTILINE) == [
-        ("2", "credit note"), ("1", "cash")]
+    assert re.findall(r"^ *(\d)  \S+ +\S+  (credit note|cash) .* (\S+)$", done.stdout, re.MULTILINE) == [
+        ("2", "credit note", "5.00"), ("1", "cash", "10.00")]
 
 
 def test_a_deleted_bill_and_one_with_a_late_fee_are_refused_before_anything_is_asked(ada, bills, run, sql):

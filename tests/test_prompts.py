@@ -232,7 +232,7 @@ def test_a_second_answer_that_is_neither_counts_as_no_and_says_so(monkeypatch, c
     monkeypatch.setattr(prompts, "attended", lambda: True)
     monkeypatch.setattr("builtins.input", lambda prompt: "y")
     assert not prompts.confirm("Type it:")
-    assert capsys.readouterr().out == "Type yes in full, or no.\nThat is not yes either, and counts as no.\n"
+    assert capsys.readouterr().err == "Type yes in full, or no.\nThat is not yes either, and counts as no.\n"
 
 
 # Each form: the answers that lead to it, then each question's good answer.
