@@ -261,7 +261,8 @@ def closing(walk: Walk) -> None:
     walk.start()
     walk.go("1")
     walk.sql("UPDATE services SET cost = 0 WHERE service_id = 1")
-    walk.sql("UPDATE services SET cost = 19.90, started_on = '2020-01-01', ended_on = '2020-01-31' WHERE service_id = 2")
+    walk.sql("UPDATE services SET cost = 19.90, started_on = '2020-01-01', ended_on = '2020-01-31' "
+             "WHERE service_id = 2")
     walk.shot("not-closed", "6", "1", ENTER, "left", "no")
     walk.sql("UPDATE services SET cost = 49.90 WHERE service_id = 1")
     walk.sql("UPDATE services SET cost = 9.50, started_on = NULL, ended_on = NULL WHERE service_id = 2")
