@@ -2765,8 +2765,13 @@ def _lock_bill(cur: Cursor, billing_id: int) -> _LockedBill:
     )
     bill = cast(_LockedBill, existing("bill", billing_id, cur.fetchone()))
     if bill["cancelled_on"]:
-        raise Conflict(f"Bill {billing_id} was deleted on {bill['cancelled_on']}.")
+        raise Conflict(deleted(bill))
     return bill
+
+
+def deleted(bill: Bill | _LockedBill) -> str:
+    """Say since when a bill is deleted."""
+    return f"Bill {bill['billing_id']} was deleted on {bill['cancelled_on']}."
 
 
 @retried

@@ -17,6 +17,7 @@ import database
 from database import Bill, Customer, Location, Pause, Service
 from tracker import (
     access,
+    accounts,
     backup,
     bill_run,
     credits,
@@ -59,7 +60,7 @@ from tracker.terminal.forms import (
     change,
     choose_mapping,
     confirm_delete,
-    confirm_odd_payment,
+    confirm_odd,
     confirm_repeated_payment,
     deleted_with,
     file_path,
@@ -187,6 +188,7 @@ def view_closed_customers() -> None:
 @menus.changes
 def update_customer(customer: Customer | None = None) -> None:
     customer = of_whom(customer)
+    accounts.check_known(customer["customer_id"])
     if row := change(CUSTOMER_CHANGES, customer, database.update_customer, customer["customer_id"]):
         say(f"Saved {CUSTOMER.name(row)}.")
 
@@ -431,6 +433,7 @@ def show_bill(bill: Bill) -> None:
 @menus.changes
 def update_bill() -> None:
     bill = pick(BILL)
+    refuse_deleted(bill)
     if row := change(BILL_FIELDS, bill, database.update_bill, bill["billing_id"]):
         if row["due_date"] != bill["due_date"]:
             mind_due_date(row["due_date"])
@@ -438,6 +441,12 @@ def update_bill() -> None:
             f"due {row['due_date']}, {text.show_amount(row['amount_due'])} to pay.")
         if row["amount_paid"] < bill["amount_paid"]:
             say_freed(bill["customer_id"], bill["amount_paid"] - row["amount_paid"])
+
+
+def refuse_deleted(bill: Bill) -> None:
+    """Raise Conflict for a bill that is deleted before anything is asked about it."""
+    if bill["cancelled_on"]:
+        raise errors.Conflict(database.deleted(bill))
 
 
 def say_freed(customer_id: int, freed: Decimal) -> None:
@@ -452,6 +461,9 @@ def say_freed(customer_id: int, freed: Decimal) -> None:
 @menus.changes
 def delete_bill() -> None:
     bill = pick(BILL)
+    refuse_deleted(bill)
+    if fee_id := late_fees.fee_of(bill["billing_id"]):
+        raise errors.Conflict(f"Bill {bill['billing_id']} has a late fee, bill {fee_id}, which is deleted first.")
     if bill["amount_paid"]:
         say(f"The {text.show_amount(bill['amount_paid'])} paid on it goes to other unpaid bills of the customer, "
               "then to credit.")
@@ -476,7 +488,7 @@ def record_payment(customer: Customer | None = None) -> None:
     method = ask("Method", fields.one_of(payments.METHODS), shown="transfer", default="transfer")
     reference = ask("Reference", fields.text(100), shown="none")
     billing_id = ask_aim(bills) if len(bills) > 1 else None
-    if not (confirm_odd_payment(customer_id, paid, paid_on)
+    if not (confirm_odd(payments.slips(customer_id, paid, paid_on))
             and confirm_repeated_payment(customer_id, paid, paid_on, reference)):
         print("Not recorded.")
         return
@@ -494,6 +506,9 @@ def add_credit_note(customer: Customer | None = None) -> None:
     show_what_is_owed(customer_id)
     amount = ask("Amount", fields.positive_amount)
     reason = ask("Reason", fields.text(200))
+    if not confirm_odd(payments.excess(customer_id, amount)):
+        print("Not recorded.")
+        return
     say_recorded(save_once(entry_key, lambda: credits.add_credit_note(customer_id, amount, reason, entry_key)))
 
 
@@ -525,14 +540,13 @@ def refund() -> None:
     most = most_to_give_back(source) if source else credit
     what = f"of payment {source['payment_id']} can be given back" if source else "is credit"
     amount = ask("Amount", at_most(most, what), shown=text.show_amount(most), default=most)
-    today = database.today()
-    paid_on = ask("Date", fields.past_day(today), shown="today", default=today)
     say(", ".join(f"{i} {method}" for i, method in enumerate(payments.METHODS, 1)))
     method = ask("Method", fields.one_of(payments.METHODS), shown="transfer", default="transfer")
+    say("A refund counts from today; if it was paid out earlier, that day can stand in the reference.")
     reference = ask("Reference", fields.text(100), shown="none")
     source_id = source["payment_id"] if source else None
     say_recorded(save_once(entry_key, lambda: credits.refund(
-        customer_id, amount, paid_on, method, reference, entry_key, source_id)))
+        customer_id, amount, method, reference, entry_key, source_id)))
     if source:
         show_what_is_owed(customer_id)
 
@@ -561,6 +575,7 @@ def show_payment(row: Mapping[str, Any]) -> None:
 
 @menus.changes
 def void_payment() -> None:
+    print("Credit notes, write-offs and refunds are voided here, too.")
     payment = pick(PAYMENT)
     if payment["voided_on"]:
         prompts.refuse(f"{payment['kind'].capitalize()} {payment['payment_id']} is void already, "
@@ -662,6 +677,9 @@ def add_note(customer: Customer | None = None) -> None:
         print("Nothing noted.")
         return
     amount = ask_promised_amount(customer["customer_id"]) if until else None
+    if amount and not confirm_odd(payments.excess(customer["customer_id"], amount, promised=True)):
+        print("Nothing noted.")
+        return
     note_id = notes.add_note(customer["customer_id"], note, until, amount)
     promise = f": {text.show_amount(amount)} promised until {until}" if until else ""
     say(f"Added note {note_id} to {customer['name']}{promise}.")

@@ -53,7 +53,7 @@ BEGIN
     END LOOP;
     -- Those that only look have the rights of whoever writes, and look there as well.
     FOREACH function IN ARRAY ARRAY[
-        'payment_voided()', 'fee_goes_first()', 'added_to_account()', 'moved_to_account()'
+        'payment_voided()', 'fee_goes_first()', 'added_to_account()', 'moved_to_account()', 'noted_of_merged()'
     ]::regprocedure[] LOOP
         EXECUTE format('ALTER FUNCTION %s SET search_path = pg_catalog, %s, pg_temp', function, of.schema);
     END LOOP;

@@ -163,6 +163,8 @@ CREATE TABLE customers (
     CONSTRAINT customers_email_form   CHECK (char_length(email) <= 254 AND email ~ '^[^@\s]+@[^@\s]+$'),
     CONSTRAINT customers_closed_range CHECK (closed_on BETWEEN '2000-01-01' AND '2199-12-31'),
     CONSTRAINT customers_erased_closed CHECK (erased_on IS NULL OR closed_on IS NOT NULL),
+    CONSTRAINT customers_erased_stays CHECK (erased_on IS NULL OR name = 'Erased ' || customer_id AND phone_number IS NULL
+                                             AND email IS NULL),
     CONSTRAINT customers_merged_into  FOREIGN KEY (merged_into) REFERENCES customers,
     CONSTRAINT customers_merged_closed CHECK (merged_into IS NULL OR (closed_on IS NOT NULL AND merged_into <> customer_id))
 );
@@ -1502,6 +1504,10 @@ BEGIN
     UPDATE customers SET merged_into = stays WHERE merged_into = goes;
     -- A run of an earlier month is for who was there by its end.
     UPDATE customers SET created_at = OLD.created_at WHERE customer_id = stays AND created_at > OLD.created_at;
+    UPDATE customers
+    SET phone_number = coalesce(phone_number, OLD.phone_number), email = coalesce(email, OLD.email)
+    WHERE customer_id = stays
+      AND (phone_number IS NULL AND OLD.phone_number IS NOT NULL OR email IS NULL AND OLD.email IS NOT NULL);
     PERFORM apply_credit(ARRAY[stays]);
     RETURN NULL;
 END
@@ -1513,6 +1519,29 @@ CREATE TRIGGER customers_merged
     FOR EACH ROW
     WHEN (OLD.merged_into IS DISTINCT FROM NEW.merged_into)
     EXECUTE FUNCTION customer_merged();
+
+-- A note may be written while its customer is merged, and one that was deleted before may come back after it. The keys are
+-- locked as those of a foreign key are, so that a merge under way is waited for, and looked at when it is over.
+CREATE FUNCTION noted_of_merged() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    stays  bigint;
+BEGIN
+    LOOP
+        PERFORM FROM customers WHERE customer_id = NEW.customer_id FOR KEY SHARE;
+        SELECT merged_into INTO stays FROM customers WHERE customer_id = NEW.customer_id;
+        EXIT WHEN stays IS NULL;
+        NEW.customer_id := stays;
+    END LOOP;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION noted_of_merged() IS 'Let a note of one who was merged be a note of the one who stays.';
+
+CREATE TRIGGER customer_notes_of_merged
+    BEFORE INSERT ON customer_notes
+    FOR EACH ROW EXECUTE FUNCTION noted_of_merged();
 
 -- The trail. Records of a range without gaps, as statements mostly make them, need no list.
 CREATE FUNCTION trail_added() RETURNS trigger

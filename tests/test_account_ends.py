@@ -8,11 +8,11 @@ from uuid import uuid4
 import psycopg2
 import psycopg2.extras
 import pytest
-from conftest import run_program, there_since
+from conftest import lines, run_program, there_since
 from logins import fill, four_logins, run
 
 import database
-from tracker import accounts, bill_run, errors, payments, reports, trail
+from tracker import accounts, bill_run, errors, notes, payments, reports, trail
 from tracker.verify import verify_books
 
 pytestmark = pytest.mark.slow
@@ -92,6 +92,34 @@ def test_a_month_before_the_first_that_was_billed_is_not_billed_by_the_last_bill
     assert [(row["first_day"], row["amount"]) for row in lines] == [
         (december, Decimal("-29.90")), (december, Decimal("-9.90")), (None, Decimal("39.80"))]
     assert stands == {"amount_due": Decimal("12.00"), "credit": Decimal(0)}
+
+
+@pytest.mark.parametrize(("billed", "final", "said"), [
+    (False, "26.53", "The last bill is over 26.53, due {due}."),
+    (True, "-13.27", "Nothing more is billed, and 13.27 is credited."),
+    (None, "0.00", "Nothing more is billed."),
+])
+def test_what_the_last_bill_comes_to_is_seen_before(ada, sql, run, billed, final, said):
+    sql("UPDATE services SET started_on = '2026-11-01', cost = CASE WHEN %s THEN 0 ELSE cost END", billed is None)
+    if billed:
+        bill_run.run(date(2026, 11, 1), date(2026, 11, 15))
+    seen = accounts.preview_closing(ada, LAST_DAY)
+    assert seen["final"] == Decimal(final)
+    before = sql("SELECT count(*), max(billing_id) FROM billing")
+    done = run(answers=lines("1", "6", "1", str(LAST_DAY), "stock", "no", "0", "0"))
+    assert said.format(due=database.today() + timedelta(days=14)) in done.stdout.splitlines()
+    assert sql("SELECT count(*), max(billing_id) FROM billing") == before
+    accounts.close(ada, LAST_DAY, True, seen)
+    assert bill_run.to_make_good(1) == []
+
+
+def test_a_last_day_of_long_ago_is_asked_about(ada, run):
+    long_ago = database.today() - timedelta(days=32)
+    done = run(answers=lines("1", "6", "1", str(long_ago), "no", "0", "0"))
+    assert f"{long_ago} is 32 days ago; what was billed since is credited.\n" in done.stdout
+    assert "Not closed." in done.stdout
+    month_ago = database.today() - timedelta(days=31)
+    assert "days ago" not in run(answers=lines("1", "6", "1", str(month_ago), "stock", "no", "0", "0")).stdout
 
 
 def test_devices_may_be_left(ada, sql):
@@ -322,6 +350,17 @@ def test_what_is_left_of_an_erased_person_says_so(known, sql):
     assert payment == {"reference": "Okafor, Erased 1 Erased 1", "void_reason": "not of Erased 1"}
 
 
+def test_an_erased_person_gets_no_name_again(known, sql, run):
+    accounts.erase(known)
+    said = "The customer is erased, and nobody knows any more who that was."
+    for given in ({"name": "Ada"}, {"phone_number": "5550100"}, {"email": "a@example.com"}):
+        with pytest.raises(errors.Conflict) as caught:
+            database.update_customer(known, **given)
+        assert str(caught.value) == said
+    assert run(answers=lines("1", "3", "1", "0", "0")).stderr == f"Stopped at input line 3: {said}\n"
+    assert database.get_customer(known)["name"] == "Erased 1"
+
+
 def test_the_trail_says_who_erased_whom_and_when(known, sql):
     accounts.erase(known)
     change = trail.history_of("customers", known)[0]
@@ -429,6 +468,37 @@ def test_everything_of_the_one_who_goes_is_then_the_others(ada, twins, sql):
     assert verify_books()[1] == []
 
 
+@pytest.mark.parametrize(("stays", "goes", "then", "said"), [
+    ((None, None), ("5550101", "a@example.com"), ("5550101", "a@example.com"),
+     "; customer 2 gets the phone number and the e-mail address of customer 3"),
+    (("5550100", None), ("5550101", "a@example.com"), ("5550100", "a@example.com"),
+     "; customer 2 gets the e-mail address of customer 3"),
+    (("5550100", "b@example.com"), ("5550101", "a@example.com"), ("5550100", "b@example.com"), ""),
+    ((None, "b@example.com"), (None, None), (None, "b@example.com"), ""),
+])
+def test_who_stays_gets_the_phone_number_and_email_they_lack(ada, run, stays, goes, then, said):
+    database.update_customer(2, "Bo Li", stays[0] or "", stays[1] or "")
+    database.update_customer(database.add_customer("B. Li", goes[0]), email=goes[1] or "")
+    done = run(answers=lines("1", "9", "2", "3", "yes", "0", "0"))
+    assert f"All that customer 3 has goes to customer 2, for good{said}." in " ".join(done.stdout.split())
+    customer = database.get_customer(2)
+    assert (customer["phone_number"], customer["email"]) == then
+
+
+def test_a_note_of_who_was_merged_is_one_of_who_stays(ada, twins, sql):
+    first, second = (notes.add_note(twins, note) for note in ("rang again", "wrong number"))
+    notes.delete_note(second)
+    deletion = trail.deletions()[0]
+    accounts.merge(2, twins)
+    accounts.merge(ada, 2)
+    trail.restore(deletion)
+    third = notes.add_note(twins, "and again")
+    rows = sql("SELECT customer_note_id, customer_id FROM customer_notes ORDER BY 1")
+    assert [tuple(row.values()) for row in rows] == [(1, ada), (first, ada), (second, ada), (third, ada)]
+    with pytest.raises(errors.Error, match="customer"):
+        notes.add_note(99, "nobody's")
+
+
 def test_bills_of_one_month_stay_two_and_say_whose_they_were(ada, twins, sql):
     accounts.merge(ada, twins)
     bills = sql("SELECT * FROM billing WHERE period = '2026-09-01' AND customer_id <> 2 ORDER BY billing_id")
@@ -469,6 +539,12 @@ def test_the_one_who_went_is_closed_and_leads_to_the_one_who_stays(ada, twins):
         database.add_location(twins, "1 Quay")
     with pytest.raises(errors.Conflict, match=r"^Customer 3 was merged into customer 1\.$"):
         accounts.reopen(twins)
+
+
+def test_a_statement_is_of_a_customer_by_the_reference_of_a_transfer_too(ada, uri):
+    by_id, by_reference = (run_program(uri, "statement", name, "--from", "2026-01-01") for name in ("1", "C1"))
+    assert by_id.returncode == 0
+    assert by_reference.stdout == by_id.stdout
 
 
 def test_a_statement_of_one_who_was_merged_says_into_whom(ada, twins, uri):

@@ -75,9 +75,9 @@ def work(chance, day, seen):
             customer_id, reports.get_account(customer_id)["amount_due"], day, "transfer", None, uuid4()),
         "credit note": lambda: credits.add_credit_note(customer_id, amount, "outage", uuid4()),
         "write-off": lambda: credits.write_off(customer_id, amount / 10, "moved away", uuid4()),
-        "refund": lambda: credits.refund(customer_id, amount / 4, day, "transfer", None, uuid4()),
+        "refund": lambda: credits.refund(customer_id, amount / 4, "transfer", None, uuid4()),
         "give back": lambda: paid and credits.refund(
-            customer_id, amount / 4, day, "transfer", None, uuid4(), paid["payment_id"]),
+            customer_id, amount / 4, "transfer", None, uuid4(), paid["payment_id"]),
         "void": lambda: paid and payments.void_payment(paid["payment_id"], "typo"),
         "lower": lambda: bill and database.update_bill(bill["billing_id"], amount=round(bill["amount_billed"] / 2, 2)),
         "raise": lambda: bill and database.update_bill(bill["billing_id"], amount=bill["amount_billed"] + amount),

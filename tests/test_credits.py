@@ -45,7 +45,7 @@ def write_off(customer_id, amount, billing_id=None):
 
 
 def refund(customer_id, amount, payment_id=None):
-    return credits.refund(customer_id, Decimal(amount), ago(0), "transfer", None, uuid4(), payment_id)["payment_id"]
+    return credits.refund(customer_id, Decimal(amount), "transfer", None, uuid4(), payment_id)["payment_id"]
 
 
 def due():
@@ -91,7 +91,7 @@ def test_a_credit_note_is_no_payment_received(ada, bills):
 @pytest.mark.parametrize("record", [
     lambda ada, key, amount: credits.add_credit_note(ada, Decimal(amount), "outage", key),
     lambda ada, key, amount: credits.write_off(ada, Decimal(amount), "moved away", key),
-    lambda ada, key, amount: credits.refund(ada, Decimal(amount), ago(0), "cash", "R-1", key, 1),
+    lambda ada, key, amount: credits.refund(ada, Decimal(amount), "cash", "R-1", key, 1),
 ])
 def test_the_same_form_records_once_and_with_other_values_never(ada, bills, sql, record):
     pay(ada, 10)
@@ -134,7 +134,7 @@ def test_no_more_is_written_off_than_is_owed(ada, bills, sql, billing_id, amount
 
 def test_a_refund_takes_the_oldest_credit_of_payments_and_credit_notes(ada):
     first, second = pay(ada, 10, days_ago=3), credit_note(ada, 20)
-    made = credits.refund(ada, Decimal(15), ago(0), "transfer", "R-9", uuid4())
+    made = credits.refund(ada, Decimal(15), "transfer", "R-9", uuid4())
     assert [(part["payment_id"], part["kind"], part["amount"]) for part in made["refunds"]] == [
         (first, "payment", 10), (second, "credit note", 5)]
     assert (payments.credit(ada), made["amount_left"], made["reference"]) == (15, 0, "R-9")
@@ -358,6 +358,46 @@ def test_a_deleted_bill_stays_so(ada, bills, sql):
         assert caught.value.diag.constraint_name == "billing_cancelled_for_good"
 
 
+def test_a_refund_is_of_one_day_in_statement_and_aging(ada, bills, sql):
+    """As of each day: in the statement it raises what is owed, in aging the bills that it takes from are due again."""
+    aged(sql, 30)
+    paid = pay(ada, 70, days_ago=20)
+    refund(ada, 45, paid)
+    assert [(reports.get_statement(ada, ago(40), ago(day))["closing"], owed(ago(day)).get(ada, 0))
+            for day in (30, 21, 20, 1, 0)] == [(70, 70), (70, 70), (0, 0), (0, 0), (45, 45)]
+    assert (reports.monthly_revenue()[-1]["refunded"], sound()) == (45, True)
+
+
+def test_verify_finds_a_refund_of_an_earlier_day_than_what_it_took(ada, bills, sql):
+    paid = pay(ada, 70)
+    aged(sql, 30)
+    given = refund(ada, 70, paid)
+    sql("SET session_replication_role = replica")
+    sql("UPDATE payment_allocations SET released_on = CURRENT_DATE + 1 WHERE released_on = CURRENT_DATE")
+    assert sound()  # whoever released it may have had tomorrow
+    sql("UPDATE payments SET paid_on = CURRENT_DATE - 20 WHERE kind = 'refund'")
+    assert verify_books()[1] == [
+        f"Refund {given}: it is of {ago(20)}, and its allocation 3 counts from {ago(0)}."]
+    sql("UPDATE payment_allocations SET made_on = CURRENT_DATE - 20 WHERE refund_id IS NOT NULL")
+    assert reports.get_statement(ada, ago(40), ago(10))["closing"] != owed(ago(10)).get(ada, 0)
+    assert verify_books()[1] == [
+        f"Payment {paid}: it is over 70.00, and on {ago(20)} its allocations and refunds came to 140.00."]
+    sql("UPDATE payment_allocations SET made_on = CURRENT_DATE - 50 WHERE refund_id IS NOT NULL")
+    sql("UPDATE payments SET paid_on = CURRENT_DATE - 50 WHERE kind = 'refund'")
+    assert verify_books()[1][0] == (
+        f"Refund {given}: it is of {ago(50)}, before payment {paid}, which it gave back, of {ago(30)}.")
+
+
+def test_what_is_given_back_voided_and_given_back_again_is_sound(ada, bills, sql):
+    paid = pay(ada, 75)
+    for days in (30, 10, 5, 0):
+        aged(sql, days)
+        payments.void_payment(refund(ada, 20, paid), "it came back")
+        refund(ada, 5, paid)
+        database.add_bill(ada, "Bill", Decimal(3), ago(0))
+    assert sound()
+
+
 def test_a_credit_note_that_a_bill_made_goes_with_the_bill(ada, bills, sql):
     sql("INSERT INTO payments (customer_id, amount, kind, reason, from_bill) "
         "VALUES (%s, 5, 'credit note', 'x', 1)", ada)
@@ -416,8 +456,7 @@ def test_revenue_has_a_void_and_a_change_in_the_month_in_which_they_were(ada, bi
 def test_what_is_of_tomorrow_elsewhere_may_be_released_today(ada, bills):
     paid = pay(ada, 70, days_ago=-1)
     database.update_bill(1, amount=Decimal(10))
-    payments.void_payment(
-        credits.refund(ada, Decimal(5), ago(-1), "cash", None, uuid4(), paid)["payment_id"], "typo")
+    payments.void_payment(refund(ada, 5, paid), "typo")
     assert sound()
 
 
@@ -467,7 +506,7 @@ def test_verify_finds_what_was_planted(db, ada, sql, damage, finding):
 def test_the_menus_record_each_show_each_and_void_each(ada, bills, run):
     done = run(answers=lines(
         "5", "13", "1", "5", "two days without service", "14", "1", "", "10", "moved away", "6", "1", "20", "", "", "",
-        "", "15", "1", "3", "15", "", "1", "", "8", "4", "typo", "yes", "7", "1", "0", "0"))
+        "", "15", "1", "3", "15", "1", "", "8", "4", "typo", "yes", "7", "1", "0", "0"))
     assert (done.returncode, done.stderr) == (0, "")
     for sentence in (
         "Recorded credit note 1, 5.00 on {}, two days without service, of Ada Okafor.",
@@ -480,6 +519,41 @@ def test_the_menus_record_each_show_each_and_void_each(ada, bills, run):
     assert re.findall(r"^ *\d  \d\S+ +\S+  (refund, cash|transfer|write-off|credit note) ", table, re.MULTILINE) == [
         "refund, cash", "transfer", "write-off", "credit note"]
     assert sound()
+
+
+def test_credit_notes_write_offs_and_refunds_are_found_to_be_voided(ada, bills, run):
+    noted, gone = credit_note(ada, 5), write_off(ada, 10)
+    pay(ada, 100)
+    given = refund(ada, 20)
+    for term, payment_id in (("credit note", noted), ("outag", noted), ("Write-Off", gone), ("moved aw", gone),
+                             ("refund", given)):
+        assert [row["payment_id"] for row in payments.find_payments(term).rows] == [payment_id]
+    assert payments.find_payments("payment").rows == []
+    done = run(answers=lines("5", "8", "outag", "typo", "no", "0", "0"))
+    assert "Credit notes, write-offs and refunds are voided here, too.\nPayment (ID or search): " in done.stdout
+    assert "Not voided." in done.stdout
+
+
+def test_a_refund_s_list_has_the_credit_notes_of_which_something_is_left(ada, run):
+    pay(ada, 10), credit_note(ada, 5)
+    spent = credit_note(ada, 7)
+    payments.void_payment(spent, "typo")
+    done = run(answers=lines("5", "15", "1", "2"))
+    assert done.stderr == "Stopped at input line 4: Credit note 2 is given back as credit: press Enter.\n"
+    assert re.findall(r"^ *(\d)  \S+ +\S+  (credit note|cash) .* (\S+)$", done.stdout, re.MULTILINE) == [
+        ("2", "credit note", "5.00"), ("1", "cash", "10.00")]
+
+
+def test_a_deleted_bill_and_one_with_a_late_fee_are_refused_before_anything_is_asked(ada, bills, run, sql):
+    sql("INSERT INTO billing (customer_id, description, due_date, amount_billed, late_fee_for) "
+        "VALUES (%s, 'Late fee', CURRENT_DATE, 5, 1)", ada)
+    done = run(answers=lines("5", "5", "bill 1", "0", "0"))
+    assert done.stderr == "Stopped at input line 3: Bill 1 has a late fee, bill 3, which is deleted first.\n"
+    aged(sql, 30)
+    database.delete_bill(3)
+    for entry in ("4", "5"):
+        done = run(answers=lines("5", entry, "bill 3", "0", "0"))
+        assert done.stderr == f"Stopped at input line 3: Bill 3 was deleted on {ago(0)}.\n"
 
 
 def test_the_forms_take_no_more_than_there_is(ada, bills, run):

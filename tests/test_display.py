@@ -45,7 +45,7 @@ SCREENS = {
     "in stock": ["4", "7", "1", "stock", "6", "0"], "swap": ["4", "8", "1", "", "new", "New", "", "1"],
     "write off a device": ["4", "9", "1", "yes"],
     "credit note": ["5", "13", "1", "5", "An outage"], "write-off": ["5", "14", "1", "1", "", "Gone"],
-    "refund": ["5", "15", "1", "1", "", "", "", ""], "notes": ["!", "1", "13", ""],
+    "refund": ["5", "15", "1", "1", "", "", ""], "notes": ["!", "1", "13", ""],
 }
 REPORTS = [(name, form) for name in ("late-report", "account-report") for form in ("table", "csv", "json")]
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pytest
+from conftest import lines
 
 import database
 from tracker import errors, payments
@@ -67,6 +68,29 @@ def test_the_monthly_price_counts_where_less_is_owed(ada):
 @pytest.mark.parametrize(("amount", "asked"), [("999.99", []), ("1000.00", ["much"])])
 def test_a_thousand_from_who_owes_nothing_is_doubted(ada, amount, asked):
     assert kinds(ada, amount) == asked
+
+
+@pytest.mark.parametrize(("owed", "amount", "credited", "promised"), [
+    ("20.00", "199.99", [], []),
+    ("20.00", "200", ["200.00 is ten times what is owed or more; what is left will be credit."],
+     ["200.00 is ten times what is owed or more."]),
+    (None, "999.99", [], []),
+    (None, "1000", ["Nothing is owed, and no service is billed; all of the 1000.00 will be credit."],
+     ["Nothing is owed, and no service is billed; 1000.00 is promised."]),
+])
+def test_a_credit_note_and_a_promise_are_doubted_as_a_payment_is(ada, run, owed, amount, credited, promised):
+    if owed:
+        owe(ada, owed)
+    assert [doubt.sentence for doubt in payments.excess(ada, Decimal(amount))] == credited
+    assert [doubt.sentence for doubt in payments.slips(ada, Decimal(amount), ago(0))] == credited
+    assert [doubt.sentence for doubt in payments.excess(ada, Decimal(amount), promised=True)] == promised
+    no = ["no"] * len(credited)
+    note = run(answers=lines("5", "13", "1", amount, "outage", *no, "0", "0")).stdout
+    promise = run(answers=lines("Ada", "11", "", "+3", amount, *no, "0", "0")).stdout
+    for shown, sentences, left in ((note, credited, "Not recorded."), (promise, promised, "Nothing noted.")):
+        assert "".join(f"{said}\n" for said in sentences) in shown
+        assert (left in shown) == bool(sentences)
+    assert payments.count_payments(ada) == (not credited)
 
 
 @pytest.mark.parametrize(("days", "asked"), [(0, []), (364, []), (365, ["long_ago"])])

@@ -16,7 +16,7 @@ import pytest
 from conftest import lines, sentence, there_since, wait_for
 
 import database
-from tracker import accounts, bill_run, demo, errors, late_fees, payments, prices, reports
+from tracker import accounts, bill_run, demo, errors, late_fees, notes, payments, prices, reports
 from tracker.transfer import exporting, importing, mapping, source
 from tracker.verify import verify_books
 
@@ -457,6 +457,21 @@ def test_what_is_added_at_the_last_moment_goes_along_with_a_customer_who_is_merg
     merging.result(60)
     kept = sql("SELECT location_id FROM services UNION ALL SELECT location_id FROM equipment")
     assert [row["location_id"] for row in kept] == [2, 2, 2]
+
+
+def test_a_note_that_is_written_while_its_customer_is_merged_goes_along(db, sql, psql, beside):
+    goes, _ = subscribe("Ada Okafor", "A. Okafor")
+    last = db.add_customer("A. O.", None)
+    merging = psql("UPDATE customers SET merged_into = 2, closed_on = CURRENT_DATE WHERE customer_id = 1")
+    noting = beside(notes.add_note, goes, "rang")
+    merging.commit()
+    first = noting.result(20)
+    merging = psql("UPDATE customers SET merged_into = 3, closed_on = CURRENT_DATE WHERE customer_id = 2")
+    noting = beside(notes.add_note, goes, "rang again")
+    merging.commit()
+    second = noting.result(20)
+    assert sql("SELECT customer_note_id, customer_id FROM customer_notes ORDER BY 1") == [
+        {"customer_note_id": first, "customer_id": last}, {"customer_note_id": second, "customer_id": last}]
 
 
 @pytest.mark.parametrize("addition", ["service", "equipment"])

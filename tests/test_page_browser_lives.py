@@ -66,7 +66,7 @@ def money_of(customer_id):
     paid = payments.record_payment(customer_id, Decimal(10), ahead(0), "cash", "R-1", uuid4())
     credits.add_credit_note(customer_id, Decimal(5), "Outage of 3 November", uuid4())
     credits.write_off(customer_id, Decimal(2), "Small rest", uuid4())
-    credits.refund(customer_id, Decimal(3), ahead(0), "transfer", "B-1", uuid4(), paid["payment_id"])
+    credits.refund(customer_id, Decimal(3), "transfer", "B-1", uuid4(), paid["payment_id"])
     notes.add_note(customer_id, "Called about the outage, and wants to pay by the end of the week. " * 3)
     notes.add_note(customer_id, None, ahead(5), Decimal(50))
     notes.add_note(customer_id, "Was away.")
@@ -483,7 +483,7 @@ def test_a_credit_note_whose_answer_was_lost_is_tried_again_and_counts_once(bob,
 def test_a_credit_note_and_a_refund_are_voided_under_their_own_names(bob, customer, kind, after):
     made = credits.add_credit_note(customer, Decimal(80), "Outage", uuid4())
     if kind == "refund":
-        made = credits.refund(customer, Decimal(5), ahead(0), "cash", None, uuid4())
+        made = credits.refund(customer, Decimal(5), "cash", None, uuid4())
     bob.open(f"payments/{made['payment_id']}")
     bob.button(f"Void {kind}").click()
     form = bob.dialog(f"Void {kind} {made['payment_id']}")

@@ -148,6 +148,21 @@ def test_a_note_is_returned_as_it_is_listed(bob, customer):
     assert rows == [{**row, "may_go": True} for row in wire(notes.list_notes(customer))]
 
 
+@pytest.mark.parametrize(("path", "body", "then"), [
+    ("notes", {"promised_until": "+3", "promised_amount": "750"}, ""),
+    ("credit-notes", {"entry_key": str(uuid4()), "amount": "750", "reason": "Outage"}, "; what is left will be credit"),
+])
+def test_far_more_than_is_owed_is_asked_about(bob, customer, path, body, then):
+    asked = problem(bob.post(f"/api/customers/{customer}/{path}", json=body), 409)
+    assert asked["questions"] == [{
+        "kind": "much", "sentence": f"750.00 is ten times what is owed or more{then}.", "customers": [],
+        "payments": []}]
+    assert (notes.count_notes(customer), payments.count_payments(customer)) == (0, 0)
+    written = bob.post(f"/api/customers/{customer}/{path}", json={**body, "confirmed": ["much"]})
+    assert written.status_code == 201
+    assert notes.count_notes(customer) + payments.count_payments(customer) == 1
+
+
 @pytest.mark.parametrize(("body", "field", "said"), [
     ({}, "note", "Enter a note, or what was promised, or both."),
     ({"note": None}, "note", "Enter a note, or what was promised, or both."),
@@ -219,7 +234,7 @@ def test_a_credit_note_is_voided_as_a_payment_is(bob, customer):
 
 def test_what_was_given_back_of_a_payment_stands_with_it_and_with_the_refund(bob, customer):
     paid = payments.record_payment(customer, Decimal(75), ahead(0), "cash", None, uuid4())
-    back = credits.refund(customer, Decimal(5), ahead(0), "transfer", "B-1", uuid4(), paid["payment_id"])
+    back = credits.refund(customer, Decimal(5), "transfer", "B-1", uuid4(), paid["payment_id"])
     answers = [bob.get(f"/api/payments/{row['payment_id']}").json()["refunds"] for row in (paid, back)]
     assert answers == [
         [{"payment_id": back["payment_id"], "kind": "refund", "paid_on": str(ahead(0)), "amount": "5.00"}],

@@ -228,6 +228,13 @@ def test_a_delete_is_confirmed_by_typing_the_word(wanted, typed, yes, monkeypatc
     assert prompts.confirm("Type it:", wanted) == yes
 
 
+def test_a_second_answer_that_is_neither_counts_as_no_and_says_so(monkeypatch, capsys):
+    monkeypatch.setattr(prompts, "attended", lambda: True)
+    monkeypatch.setattr("builtins.input", lambda prompt: "y")
+    assert not prompts.confirm("Type it:")
+    assert capsys.readouterr().err == "Type yes in full, or no.\nThat is not yes either, and counts as no.\n"
+
+
 # Each form: the answers that lead to it, then each question's good answer.
 FORMS = {
     "add customer": (["1", "1"], ["Ada Okafor", "+44 20 7946 0958"]),

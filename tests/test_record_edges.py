@@ -477,7 +477,7 @@ CALLS = {
     credits: {
         "write_off": (1, Decimal(1), "gone", uuid.UUID(int=5)),
         "add_credit_note": (1, Decimal(100), "outage", uuid.UUID(int=6)),
-        "refund": (1, Decimal(1), DAY, "cash", None, uuid.UUID(int=7)),
+        "refund": (1, Decimal(1), "cash", None, uuid.UUID(int=7)),
     },
     bill_run: {"preview": (MONTH,), "run": (MONTH, TODAY), "preview_undo": (MONTH,), "undo": (MONTH,),
                "latest_runs": (), "preview_accounts": (MONTH, "new"), "preview_lines": (MONTH, True),

@@ -90,7 +90,7 @@ FUNCTIONS = {
         "trail_changed()", "trail_deleted()", "never_emptied()", "services_unsettled()", "pauses_unsettled()",
         "prices_unsettled()", "bill_unsettled()", "lines_unsettled()", "equipment_moved()",
         "fee_goes_first()", "added_to_account()", "moved_to_account()",
-        "customer_merged()", "without_person(jsonb,text,text)",
+        "customer_merged()", "noted_of_merged()", "without_person(jsonb,text,text)",
     ],
 }
 # Those that have the owner's rights, and so look into nothing that others could put anything into.

@@ -244,6 +244,7 @@ def test_a_wrong_phone_number_is_refused(wrong, insert):
     ("customers_email_form", "customers", {"email": "ada @example.net"}),
     ("customers_closed_range", "customers", {"closed_on": "1999-12-31"}),
     ("customers_erased_closed", "customers", {"erased_on": "2026-01-31"}),
+    ("customers_erased_stays", "customers", {"erased_on": "2026-01-31", "closed_on": "2026-01-31"}),
     ("customers_merged_closed", "customers", {"merged_into": 1}),
     ("customers_merged_into", "customers", {"merged_into": 70_000, "closed_on": "2026-01-31"}),
     ("services_days_range", "services", {"ended_on": "infinity"}),

@@ -7,7 +7,7 @@ from typing import TypedDict, cast
 
 import database
 from database import Customer, give_reason, reading, retried, take_turn, transaction
-from tracker import bill_run
+from tracker import bill_run, errors
 from tracker.cursor import Cursor, be_patient
 from tracker.errors import Conflict
 
@@ -37,11 +37,17 @@ class Standing(TypedDict):
     credit: Decimal
 
 
-class Closing(Standing):
+class Contents(Standing):
     """What closing an account on a day would end, and what is there; sums are as of now."""
 
     services: list[ServiceToEnd]
     equipment: list[DeviceThere]
+
+
+class Closing(Contents):
+    """final is what the last bill comes to, or below 0 what is credited."""
+
+    final: Decimal
 
 
 class Side(Customer, Standing):
@@ -77,11 +83,18 @@ def due_date_of_last_bill(today: date) -> date:
 @retried
 def preview_closing(customer_id: int, last_day: date) -> Closing:
     """Return what closing an account would do."""
-    with reading() as cur:
-        return _closing(cur, customer_id, last_day)
+    with database.rehearsal() as cur:
+        return _end(cur, customer_id, last_day)
 
 
-def _closing(cur: Cursor, customer_id: int, last_day: date) -> Closing:
+def _end(cur: Cursor, customer_id: int, last_day: date) -> Closing:
+    """End what an account has, and return what that was and what is left to bill."""
+    contents = _contents(cur, customer_id, last_day)
+    _end_services(cur, customer_id, last_day)
+    return {**contents, "final": bill_run.final_balance(cur, customer_id, last_day)}
+
+
+def _contents(cur: Cursor, customer_id: int, last_day: date) -> Contents:
     values = {"customer_id": customer_id, "last_day": last_day}
     cur.execute(
         """
@@ -135,9 +148,9 @@ def close(customer_id: int, last_day: date, to_stock: bool, seen: Closing | None
         customer = database.lock_account(cur, customer_id)
         if customer["closed_on"]:
             raise Conflict(f"Customer {customer_id} is closed already, since {customer['closed_on']}.")
-        if seen is not None and seen != _closing(cur, customer_id, last_day):
+        ended = _end(cur, customer_id, last_day)
+        if seen not in (None, ended):
             raise Conflict(CHANGED.format("closed"))
-        _end_services(cur, customer_id, last_day)
         if to_stock:
             _take_devices_back(cur, customer_id)
         _bill_the_rest(cur, customer_id, last_day)
@@ -241,6 +254,15 @@ def reopen(customer_id: int) -> None:
 def merged(customer: Customer) -> str:
     """Say whom a customer was merged into."""
     return f"Customer {customer['customer_id']} was merged into customer {customer['merged_into']}."
+
+
+@retried
+def check_known(customer_id: int) -> None:
+    """Raise Conflict where the person was erased, NotFound where there is none."""
+    with reading() as cur:
+        cur.execute("SELECT erased_on FROM customers WHERE customer_id = %(customer_id)s", {"customer_id": customer_id})
+        if database.existing("customer", customer_id, cur.fetchone())["erased_on"]:
+            raise Conflict(errors.RULES["customers_erased_stays"])
 
 
 @retried

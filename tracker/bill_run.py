@@ -646,6 +646,16 @@ def _note_who_is_found_late(cur: Cursor, period: date) -> None:
     )
 
 
+def final_balance(cur: Cursor, customer_id: int, last_day: date) -> Decimal:
+    """Return what final_bill() would come to; what is below 0 it would credit."""
+    cur.execute(
+        f"WITH {CHARGES} SELECT coalesce(sum(balance), 0) AS balance FROM account",  # noqa: S608 (as below)
+        _of_customer(customer_id, last_day.replace(day=1)),
+    )
+    balance: Decimal = cur.row()["balance"]
+    return balance
+
+
 def final_bill(cur: Cursor, customer_id: int, last_day: date, due_date: date) -> int | None:
     """Bill a customer who leaves what is open of all months of their services, or credit it; return the bill's ID.
 

@@ -1,7 +1,6 @@
 """Credit notes, write-offs and refunds: what lowers a debt without being money, and money that is given back."""
 from __future__ import annotations
 
-from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -40,7 +39,6 @@ def write_off(
 def refund(
     customer_id: int,
     amount: Decimal,
-    paid_on: date,
     method: str,
     reference: str | None,
     entry_key: UUID,
@@ -48,11 +46,11 @@ def refund(
 ) -> Payment:
     """Give money back, out of credit, the oldest first, or that of one payment; return the refund as get_payment does.
 
-    Of one payment what is left goes first; then bills that it paid are due again, the latest first. Raise Conflict when
-    there is less credit, or less of that payment, and the rest as record_payment.
+    Of one payment what is left goes first; then bills that it paid are due again, the latest first. It is of today, as
+    what it takes is taken today. Raise Conflict when there is less credit, or less of that payment, and the rest as
+    record_payment.
     """
-    values = _values("refund", customer_id, amount, entry_key, paid_on=paid_on, method=method, reference=reference,
-                     source_id=payment_id)
+    values = _values("refund", customer_id, amount, entry_key, method=method, reference=reference, source_id=payment_id)
     return record(values, _take_credit if payment_id is None else _take_back)
 
 
@@ -88,7 +86,7 @@ def _take_credit(cur: Cursor, refund_id: int, values: Row) -> None:
     cur.execute(
         """
         INSERT INTO payment_allocations (payment_id, refund_id, amount, from_credit, made_on)
-        SELECT payment_id, %(refund_id)s, least(upto, %(amount)s) - (upto - amount_left), true, %(paid_on)s
+        SELECT payment_id, %(refund_id)s, least(upto, %(amount)s) - (upto - amount_left), true, CURRENT_DATE
         FROM (
             SELECT payment_id, amount_left, sum(amount_left) OVER (ORDER BY paid_on, payment_id) AS upto
             FROM payments
@@ -129,7 +127,7 @@ def _take_back(cur: Cursor, refund_id: int, values: Row) -> None:
     cur.execute(
         """
         INSERT INTO payment_allocations (payment_id, refund_id, amount, from_credit, made_on)
-        VALUES (%(source_id)s, %(refund_id)s, %(amount)s, true, %(paid_on)s)
+        VALUES (%(source_id)s, %(refund_id)s, %(amount)s, true, CURRENT_DATE)
         """,
         {**values, "refund_id": refund_id},
     )

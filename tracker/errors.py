@@ -60,6 +60,7 @@ RULES = {
     "customers_email_form": "An e-mail address has one @ between its two parts, no spaces, and at most 254 characters.",
     "customers_closed_range": "An account is closed on a day between 2000-01-01 and 2199-12-31.",
     "customers_erased_closed": "Only a closed account can be erased.",
+    "customers_erased_stays": "The customer is erased, and nobody knows any more who that was.",
     "customers_merged_into": "The customer whom this one was merged into no longer exists, or has others merged in.",
     "customers_erased_settled": "Only a closed account with nothing to pay and no credit can be erased.",
     "customers_merged_for_good": "A customer who was merged into another one stays so.",

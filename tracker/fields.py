@@ -244,6 +244,11 @@ def referred_customer(term: str) -> int | None:
     return int(found[1]) if found else None
 
 
+def customer_id(answer: str) -> int:
+    """Parse a customer's ID, or a reference such as C123."""
+    return referred_customer(answer) or row_id(answer)
+
+
 def is_id(answer: str) -> bool:
     return re.fullmatch(r"[0-9]+", answer, re.ASCII) is not None
 

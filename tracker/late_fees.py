@@ -178,6 +178,16 @@ def _lock_customers(cur: Cursor, fee: settings.LateFee) -> list[int]:
     return ids
 
 
+def fee_of(billing_id: int) -> int | None:
+    """Return the bill that is the late fee for a bill, if there is one."""
+    return fetch_value(
+        """
+        SELECT (SELECT billing_id FROM billing WHERE late_fee_for = %(billing_id)s AND cancelled_on IS NULL) AS fee_id
+        """,
+        billing_id=billing_id,
+    )
+
+
 def last_day() -> date | None:
     """Return the latest day on which late fees were made that are still there; None where there are none."""
     return fetch_value(

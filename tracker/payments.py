@@ -172,15 +172,24 @@ def doubts(customer_id: int, amount: Decimal, paid_on: date, reference: str | No
 
 def slips(customer_id: int, amount: Decimal, paid_on: date) -> list[Doubt]:
     """Return the doubt about what is likely a slip, if any: ten times what is owed, or a day a year ago or more."""
-    account = reports.get_account(customer_id)
-    usual = max(account["amount_due"], account["monthly_total"])
-    paid = text.show_amount(amount)
-    if usual and amount >= 10 * usual:
-        return [Doubt("much", f"{paid} is ten times what is owed or more; what is left will be credit.", [])]
-    if not usual and amount >= MUCH:
-        return [Doubt("much", f"Nothing is owed, and no service is billed; all of the {paid} will be credit.", [])]
+    if doubts := excess(customer_id, amount):
+        return doubts
     if (database.today() - paid_on).days >= LONG_AGO:
         return [Doubt("long_ago", f"{paid_on} is a year ago or more.", [])]
+    return []
+
+
+def excess(customer_id: int, amount: Decimal, *, promised: bool = False) -> list[Doubt]:
+    """Return the doubt about an amount that is paid, credited or only promised, if it is far above what is owed."""
+    account = reports.get_account(customer_id)
+    usual = max(account["amount_due"], account["monthly_total"])
+    shown = text.show_amount(amount)
+    if usual and amount >= 10 * usual:
+        then = "" if promised else "; what is left will be credit"
+        return [Doubt("much", f"{shown} is ten times what is owed or more{then}.", [])]
+    if not usual and amount >= MUCH:
+        then = f"; {shown} is promised" if promised else f"; all of the {shown} will be credit"
+        return [Doubt("much", f"Nothing is owed, and no service is billed{then}.", [])]
     return []
 
 
@@ -393,7 +402,7 @@ def find_by_entry_key(entry_key: UUID) -> Payment | None:
 
 def find_payments(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
     """Return payments, newest first, whose reference begins with term; without such, those where reference, date,
-    amount, method, and the customer's name, phone number and addresses have every word of term.
+    amount, method, kind, reason, and the customer's name, phone number and addresses have every word of term.
     """
     day, amount = _first(fields.day, term), _first(fields.positive_amount if term.isdigit() else _exact_amount, term)
     if re.search(r"[0-9]", term) and not day and not amount:
@@ -415,7 +424,10 @@ def find_payments(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
             UNION ALL
             SELECT payment_id, false FROM payments WHERE amount = %(amount)s AND %(start)s IS NOT NULL
             UNION ALL
-            SELECT payment_id, true FROM payments WHERE reference ILIKE %(inside)s
+            SELECT payment_id, true
+            FROM payments
+            WHERE reference ILIKE %(inside)s
+               OR kind <> 'payment' AND concat_ws(' ', kind, reason) ILIKE %(inside)s
         ), hit AS MATERIALIZED (
             SELECT payments.payment_id
             FROM candidate

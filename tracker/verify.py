@@ -204,6 +204,59 @@ def _wrong_refunds(cur: Cursor) -> list[str]:
     ]
 
 
+def _wrong_days_of_refunds(cur: Cursor) -> list[str]:
+    """Find refunds of another day than what they took, by which a statement would not agree with aging.
+
+    A payment may be of tomorrow, or the day after, to who gives it back in a time zone further west.
+    """
+    cur.execute(
+        """
+        SELECT payment_allocation_id, refund_id, refund.paid_on AS refunded_on, made_on,
+               source.payment_id, source.kind, source.paid_on
+        FROM payment_allocations
+        JOIN payments AS refund ON refund.payment_id = refund_id
+        JOIN payments AS source ON source.payment_id = payment_allocations.payment_id
+        WHERE made_on IS DISTINCT FROM refund.paid_on OR refund.paid_on < source.paid_on - 2
+        ORDER BY payment_allocation_id
+        """
+    )
+    findings = [
+        f"Refund {row['refund_id']}: it is of {row['refunded_on']}, " + (
+            f"before {row['kind']} {row['payment_id']}, which it gave back, of {row['paid_on']}."
+            if row["made_on"] == row["refunded_on"] else
+            f"and its allocation {row['payment_allocation_id']} counts from {row['made_on']}.")
+        for row in cur
+    ]
+    cur.execute(
+        """
+        WITH span AS (
+            SELECT payment_id, payments.amount AS whole, allocation.amount,
+                   coalesce(made_on, paid_on) AS first, released_on - 2 AS until
+            FROM payment_allocations AS allocation
+            JOIN payments USING (payment_id)
+            WHERE payment_id IN (SELECT payment_id FROM payment_allocations WHERE refund_id IS NOT NULL)
+        ), step AS (
+            SELECT payment_id, whole, amount, first AS day FROM span WHERE until IS NULL OR until > first
+            UNION ALL
+            SELECT payment_id, whole, -amount, until FROM span WHERE until > first
+        )
+        SELECT DISTINCT ON (payment_id) payment_id, whole, day, used
+        FROM (
+            SELECT payment_id, whole, day, sum(sum(amount)) OVER (PARTITION BY payment_id ORDER BY day) AS used
+            FROM step
+            GROUP BY payment_id, whole, day
+        ) AS by_day
+        WHERE used > whole
+        ORDER BY payment_id, day
+        """
+    )
+    return findings + [
+        f"Payment {row['payment_id']}: it is over {row['whole']:.2f}, and on {row['day']} its allocations and refunds "
+        f"came to {row['used']:.2f}."
+        for row in cur
+    ]
+
+
 def _wrong_days(cur: Cursor) -> list[str]:
     """Find deleted bills that something still pays, and what was changed before it was there.
 
@@ -330,6 +383,7 @@ CHECKS: dict[str, Callable[[Cursor], list[str]]] = {
     "bills' lines": _wrong_items,
     "payments": _wrong_payments,
     "refunds and write-offs": _wrong_refunds,
+    "days of refunds": _wrong_days_of_refunds,
     "bills that were changed": _wrong_days,
     "whose payments pay whose bills": _wrong_owners,
     "credit": _idle_credit,

@@ -29,6 +29,7 @@ from web.shapes import (
     ShortText,
     Unanswered,
     after,
+    ask_first,
     changed,
     found,
     found_of,
@@ -111,6 +112,7 @@ class NewNote(Input):
     note: Optional[NoteText] = None
     promised_until: Optional[str] = None
     promised_amount: Optional[Payable] = None
+    confirmed: tuple[Literal["much"], ...] = ()
 
 
 @router.get("/customers", response_model=found_of(database.CustomerHit))
@@ -193,7 +195,9 @@ def list_notes(customer_id: Id, asked: Annotated[Place, Query()]) -> Any:
 
 @router.post("/customers/{customer_id}/notes", status_code=201, response_model=shape(notes.Note))
 def add_note(customer_id: Id, new: NewNote) -> Any:
-    """Note what was said with a customer, or what they promised to pay, or both."""
+    """Note what was said with a customer, or what they promised to pay, or both; ask first about a promise of far more
+    than is owed.
+    """
     day = fields.coming_day(database.today())
     until = None if new.promised_until is None else parsed(day, new.promised_until, "promised_until")
     if not new.note and not until:
@@ -202,6 +206,8 @@ def add_note(customer_id: Id, new: NewNote) -> Any:
         raise BadInput(RULES["customer_notes_promise"], "promised_amount" if until else "promised_until")
     if (customer := database.get_customer(customer_id))["merged_into"]:
         raise Conflict(accounts.merged(customer))
+    if new.promised_amount:
+        ask_first(payments.excess(customer_id, new.promised_amount, promised=True), new.confirmed)
     return notes.get_note(notes.add_note(customer_id, new.note, until, new.promised_amount))
 
 

@@ -16,18 +16,16 @@ from web.shapes import (
     Id,
     Input,
     Payable,
-    Question,
     Reason,
     Search,
     ShortText,
-    Unanswered,
     WholeId,
     after,
+    ask_first,
     found,
     found_of,
     page,
     parsed,
-    record,
     shape,
     whole,
 )
@@ -64,6 +62,7 @@ class NewCreditNote(Input):
     entry_key: UUID
     amount: Payable
     reason: Reason
+    confirmed: tuple[Literal["much"], ...] = ()
 
 
 class Void(Input):
@@ -117,26 +116,20 @@ def record_payment(customer_id: Id, new: NewPayment) -> Any:
     """
     paid_on = parsed(fields.past_day(database.today()), new.paid_on, "paid_on")
     if not payments.find_by_entry_key(new.entry_key):
-        ask_first(customer_id, new, paid_on)
+        ask_first(payments.doubts(customer_id, new.amount, paid_on, new.reference), new.confirmed)
     return payments.record_payment(
         customer_id, new.amount, paid_on, new.method, new.reference, new.entry_key, new.billing_id
     )
 
 
-def ask_first(customer_id: int, new: NewPayment, paid_on: Any) -> None:
-    """Raise Unanswered where the payment leaves doubts that are not answered yet."""
-    doubts = payments.doubts(customer_id, new.amount, paid_on, new.reference)
-    questions = [
-        Question(kind=doubt.kind, sentence=doubt.sentence, payments=list(map(record, doubt.payments)))
-        for doubt in doubts if doubt.kind not in new.confirmed
-    ]
-    if questions:
-        raise Unanswered(questions)
-
-
 @router.post("/customers/{customer_id}/credit-notes", status_code=201, response_model=shape(payments.Payment))
 def add_credit_note(customer_id: Id, new: NewCreditNote) -> Any:
-    """Lower what a customer owes without money; sent again with the same entry_key, it returns what it recorded."""
+    """Lower what a customer owes without money, asking first about an amount far above that.
+
+    Sent again with the same entry_key, it returns what it recorded.
+    """
+    if not payments.find_by_entry_key(new.entry_key):
+        ask_first(payments.excess(customer_id, new.amount), new.confirmed)
     return credits.add_credit_note(customer_id, new.amount, new.reason, new.entry_key)
 
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any, ForwardRef, Generic, Optional, TypeVar, Union
 from fastapi import Path
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, create_model
 
-from tracker import fields, notes
+from tracker import fields, notes, payments
 from tracker.errors import Conflict, Error
 
 Row = TypeVar("Row")
@@ -56,6 +56,16 @@ class Unanswered(Conflict):
     def __init__(self, questions: list[Question]) -> None:
         super().__init__(" ".join(question.sentence for question in questions))
         self.questions = questions
+
+
+def ask_first(doubts: list[payments.Doubt], confirmed: tuple[str, ...]) -> None:
+    """Raise Unanswered where doubts are not answered yet."""
+    questions = [
+        Question(kind=doubt.kind, sentence=doubt.sentence, payments=list(map(record, doubt.payments)))
+        for doubt in doubts if doubt.kind not in confirmed
+    ]
+    if questions:
+        raise Unanswered(questions)
 
 
 class Problem(BaseModel):

@@ -363,7 +363,7 @@ def refund_payment(isp: Provider) -> bool:
 
 def refund(isp: Provider, customer: int, amount: Decimal, payment: Money | None = None) -> None:
     said = isp.says(rf"Recorded refund (\d+), {amount} .*", 5, 15, f"customer {customer}",
-                    payment.number if payment else "", amount, "", "transfer", "")
+                    payment.number if payment else "", amount, "transfer", "")
     given_back = isp.books.refund(customer, amount, payment)
     given_back.number = int(said[1])
     check_uses(said, given_back)

@@ -8,6 +8,7 @@ from tracker.terminal.pick import CUSTOMER, pick
 from tracker.terminal.progress import during
 from tracker.terminal.prompts import ask, confirm, say
 
+LONG_AGO = 31  # days
 DEVICES = {"stock": True, "left": False}
 
 
@@ -20,6 +21,11 @@ def close_account() -> None:
         return
     today = database.today()
     last_day = ask("Last day", fields.day_from(today), shown="today", default=today)
+    if (today - last_day).days > LONG_AGO:
+        say(f"{last_day} is {(today - last_day).days} days ago; what was billed since is credited.")
+        if not confirm("Type yes if that is right:"):
+            print("Not closed.")
+            return
     closing = accounts.preview_closing(customer_id, last_day)
     for line in screens.closing_lines(closing, last_day, accounts.due_date_of_last_bill(today)):
         print(line)
@@ -71,7 +77,11 @@ def merge_customers() -> None:
     print(screens.merging_table(merging))
     same = merging["same_addresses"]
     joined = f"; {same} {'address' if same == 1 else 'addresses'} that both have will be one location" if same else ""
-    say(f"All that customer {goes_id} has goes to customer {stays_id}, for good{joined}.")
+    stays, goes = merging["stays"], merging["goes"]
+    lacking = [what for what, has, gets in (("phone number", stays["phone_number"], goes["phone_number"]),
+                                            ("e-mail address", stays["email"], goes["email"])) if gets and not has]
+    taken = f"; customer {stays_id} gets the {' and the '.join(lacking)} of customer {goes_id}" if lacking else ""
+    say(f"All that customer {goes_id} has goes to customer {stays_id}, for good{joined}{taken}.")
     if not confirm("Type yes to merge them:"):
         print("Not merged.")
         return

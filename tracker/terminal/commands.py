@@ -63,7 +63,7 @@ def parser(version: str, run_menus: Command, serve: Command) -> argparse.Argumen
     equipment.add_argument("--model", metavar="NAME", help="who has the equipment of this name, instead")
     add_format(equipment)
     statement = add("statement", statement_command, "one customer's bills and payments over a span of days")
-    statement.add_argument("customer_id", type=argument(fields.row_id), metavar="CUSTOMER_ID")
+    statement.add_argument("customer_id", type=argument(fields.customer_id), metavar="CUSTOMER_ID")
     statement.add_argument("--from", dest="first", type=day, metavar="DATE", required=True)
     statement.add_argument("--to", dest="last", type=day, metavar="DATE", help="today, unless given")
     add_bill_run(add("bill", bill_command, "bill every customer with services for a month, once"))

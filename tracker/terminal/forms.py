@@ -309,7 +309,8 @@ def at_most(most: Decimal, what: str) -> Callable[[str], Decimal]:
 
 def ask_source(customer_id: int, credit: Decimal) -> Payment | None:
     """Show the latest payments, and ask which of them is given back; where there is credit, Enter takes that."""
-    rows = [row for row in payments.list_payments(customer_id) if row["kind"] == "payment" and not row["voided_on"]]
+    rows = [row for row in payments.list_payments(customer_id) if not row["voided_on"]
+            and (row["kind"] == "payment" or (row["kind"] == "credit note" and row["amount_left"]))]
     if rows:
         print(tables.table(screens.PAYMENTS_TO_REFUND, rows))
     if not rows and not credit:
@@ -320,6 +321,8 @@ def ask_source(customer_id: int, credit: Decimal) -> Payment | None:
             payment = payments.get_payment(fields.row_id(answer))
         except errors.NotFound as exc:
             raise ValueError(str(exc)) from None
+        if (payment["customer_id"], payment["kind"]) == (customer_id, "credit note"):
+            raise ValueError(f"Credit note {payment['payment_id']} is given back as credit: press Enter.")
         if (payment["customer_id"], payment["kind"], payment["voided_on"]) != (customer_id, "payment", None):
             raise ValueError(f"Payment {payment['payment_id']} is none of this customer's that counts.")
         if not most_to_give_back(payment):
@@ -336,9 +339,8 @@ def most_to_give_back(payment: Payment) -> Decimal:
     return payment["amount"] - sum((refund["amount"] for refund in payment["refunds"]), Decimal(0))
 
 
-def confirm_odd_payment(customer_id: int, paid: Decimal, paid_on: date) -> bool:
+def confirm_odd(doubts: list[payments.Doubt]) -> bool:
     """Ask again about what is likely a slip; True goes on."""
-    doubts = payments.slips(customer_id, paid, paid_on)
     for doubt in doubts:
         say(doubt.sentence)
     return not doubts or confirm("Type yes if that is right:")

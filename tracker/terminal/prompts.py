@@ -228,7 +228,7 @@ def confirm(question: str, wanted: str = "yes", lists: Mapping[str, Callable[[],
 
     An answer that is one of lists shows that, and asks again.
     """
-    for _ in range(2):
+    for is_last in (False, True):
         answer = _folded(read_line(f"{question} "))
         while lists and answer in lists:
             lists[answer]()
@@ -237,7 +237,8 @@ def confirm(question: str, wanted: str = "yes", lists: Mapping[str, Callable[[],
             return True
         if answer in ("", "n", "no"):
             return False
-        refuse(f"Type {wanted.strip()} in full, or no.")
+        refuse(f"That is not {wanted.strip()} either, and counts as no." if is_last
+               else f"Type {wanted.strip()} in full, or no.")
     return False
 
 

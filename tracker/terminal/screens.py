@@ -199,7 +199,7 @@ def closing_lines(closing: Closing, last_day: date, due_date: date) -> Iterator[
     never_run = [service for service in closing["services"] if service["begins_later"]]
     if ending:
         yield from indented(
-            f"Services that end on {last_day}; what they ran for is billed or credited, due {due_date}:")
+            f"Services that end on {last_day}; what they ran for is billed or credited:")
         yield tables.table(SERVICES_TO_END, ending)
     if never_run:
         yield "Services that would begin later, and never run:"
@@ -209,6 +209,13 @@ def closing_lines(closing: Closing, last_day: date, due_date: date) -> Iterator[
     if closing["equipment"]:
         yield "Devices there:"
         yield tables.table(DEVICES_THERE, closing["equipment"])
+    final = closing["final"]
+    if final > 0:
+        yield f"The last bill is over {show_amount(final)}, due {due_date}."
+    elif final < 0:
+        yield f"Nothing more is billed, and {show_amount(-final)} is credited."
+    else:
+        yield "Nothing more is billed."
     yield f"As of now, {standing(closing)}"
 
 
