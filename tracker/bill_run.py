@@ -299,7 +299,8 @@ class PreviewAccount(TypedDict):
 class PreviewLine(TypedDict):
     customer_id: int
     name: str
-    description: str
+    service: str
+    days: str
     amount: Decimal
 
 
@@ -449,8 +450,12 @@ def preview_lines(period: date, made_good: bool) -> list[PreviewLine]:
     rows: list[Any] = _previewed(
         f"""
         WITH {CHARGES}
-        SELECT customer_id, name, description, amount
+        SELECT customer_id, name, service.description AS service, amount,
+               replace(
+                   substr(charge.description, char_length(service.description || ', ') + 1), ', taken back', ''
+               ) AS days
         FROM charge
+        JOIN service USING (customer_id, service_id)
         JOIN customers USING (customer_id)
         WHERE is_of_month <> %(made_good)s AND (%(made_good)s OR NOT is_whole)
         ORDER BY customer_id, service_id, first_day, days
