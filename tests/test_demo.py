@@ -264,7 +264,7 @@ def test_a_failure_in_the_middle_leaves_nothing(db, sql, monkeypatch):
 
 def test_the_command_fills_an_empty_database_once(run, sql):
     first, second = run("demo"), run("demo")
-    assert (first.returncode, first.stdout) == (0, "Added a made-up provider of 200 customers.\n")
+    assert (first.returncode, first.stdout) == (0, "Added a made-up provider of 200 customers, 2 of them closed.\n")
     assert (second.returncode, second.stdout) == (1, "")
     assert second.stderr.count("\n") == 1
     assert sql("SELECT count(*) AS customers FROM customers") == [{"customers": 200}]

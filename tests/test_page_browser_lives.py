@@ -130,6 +130,14 @@ def test_an_account_says_of_services_when_they_run_rest_and_cost_something_else(
     ])
 
 
+def test_the_tables_of_an_account_fit_a_phone(ann):
+    ann.page.set_viewport_size({"width": 400, "height": 900})
+    ann.open(f"customers/{ADA}")
+    expect(ann.page.get_by_role("table", name="Services and equipment at 1 Harbour Street")).to_be_visible()
+    beyond = "(all) => all.filter((one) => one.getBoundingClientRect().right > innerWidth).map((one) => one.innerText)"
+    assert ann.page.locator("main :is(td, th)").evaluate_all(beyond) == []
+
+
 def test_an_account_says_its_latest_notes_as_the_terminal_does_and_leads_to_the_others(ann):
     account = reports.get_account(ADA)
     ann.open(f"customers/{ADA}")
