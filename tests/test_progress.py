@@ -49,7 +49,7 @@ def read_on(child, *expected):
 def test_verify_says_which_check_of_how_many_runs_and_the_line_goes_when_it_ends(term, uri, db, terminal):
     with held(uri, "billing_items"):
         child = terminal("verify", TERM=term)
-        seen = read_on(child, r"Verifying bills' lines: 2 of 8, 1 s", r"Verifying bills' lines: 2 of 8, 2 s")
+        seen = read_on(child, r"Verifying bills' lines: 2 of 9, 1 s", r"Verifying bills' lines: 2 of 9, 2 s")
     seen += read_on(child, "Everything adds up.\r\n")
     assert screen_of(seen) == ["Checked 0 bills and 0 payments.", "Everything adds up."]
     assert "\x1b" not in seen
