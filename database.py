@@ -2199,13 +2199,14 @@ def update_service(
     service_id: int,
     service_name: str | None = None,
     cost: Decimal | None = None,
+    started_on: date | None = None,
     *,
     seen: Mapping[str, Any] | None = None,
 ) -> ServiceRow:
     """Change what is given and keep the rest; raise as update_customer.
 
     Another cost holds from today until the next change that is to come, and is for all days of a service that has none
-    before today.
+    before today. What was billed of days before another first day, or was not from it on, is made good by the next run.
     """
     with transaction() as cur:
         cur.execute("SELECT FROM services WHERE service_id = %(service_id)s FOR NO KEY UPDATE",
@@ -2215,15 +2216,19 @@ def update_service(
         cur.execute(
             """
             UPDATE services
-            SET service_name = coalesce(%(service_name)s, services.service_name)
+            SET service_name = coalesce(%(service_name)s, services.service_name),
+                started_on = coalesce(%(started_on)s, services.started_on)
             FROM services_today AS today
             WHERE services.service_id = %(service_id)s AND today.service_id = services.service_id
               AND (%(unseen)s OR %(service_name)s IS NULL
                    OR services.service_name IN (%(service_name)s, %(seen_service_name)s))
               AND (%(unseen)s OR %(cost)s IS NULL OR today.cost IN (%(cost)s, %(seen_cost)s))
+              AND (%(unseen)s OR %(started_on)s IS NULL
+                   OR services.started_on = %(started_on)s
+                   OR services.started_on IS NOT DISTINCT FROM %(seen_started_on)s)
             """,
-            {"service_id": service_id, "service_name": service_name, "cost": cost,
-             **_seen(seen, "service_name", "cost")},
+            {"service_id": service_id, "service_name": service_name, "cost": cost, "started_on": started_on,
+             **_seen(seen, "service_name", "cost"), "seen_started_on": seen and seen.get("started_on")},
         )
         if cur.rowcount:
             return _with_cost_from_today(cur, service_id, cost)

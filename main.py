@@ -243,9 +243,12 @@ def add_service(customer: Customer | None = None) -> None:
     cost = replace(SERVICE_FIELDS["cost"], usual=usual)
     service_id, new = fill_in({**SERVICE_FIELDS, "cost": cost, **FIRST_DAY_FIELD}, database.add_service,
                               location["location_id"], service_name=name)
-    start = f"from {new['started_on']}" if new["started_on"] else "which was always there"
-    say(f"Added service {service_id}, {new['service_name']}, at {text.show_amount(new['cost'])} a month, {start}, "
-        f"to {location['address']}.")
+    say(f"Added service {service_id}, {new['service_name']}, at {text.show_amount(new['cost'])} a month, "
+        f"{since(new['started_on'])}, to {location['address']}.")
+
+
+def since(started_on: date | None) -> str:
+    return f"from {started_on}" if started_on else "which was always there"
 
 
 def view_service() -> None:
@@ -263,10 +266,14 @@ def show_service(service: Service) -> None:
 @menus.changes
 def update_service() -> None:
     service = pick(SERVICE)
-    if row := change(SERVICE_FIELDS, service, database.update_service, service["service_id"]):
-        coming = f"; {screens.coming(service['coming_prices'])}" if service["coming_prices"] else ""
+    questions = {**SERVICE_FIELDS, **FIRST_DAY_FIELD}
+    if row := change(questions, service, database.update_service, service["service_id"]):
+        saved = database.get_service(row["service_id"])
+        start = f", {since(saved['started_on'])}" if saved["started_on"] != service["started_on"] else ""
+        coming = f"; {screens.coming(saved['coming_prices'])}" if saved["coming_prices"] else ""
         say(f"Saved service {row['service_id']}, {row['service_name']}, at {text.show_amount(row['cost'])} "
-            f"a month{coming}.")
+            f"a month{start}{coming}.")
+        say_what_next_bill_does(row["service_id"])
 
 
 @menus.changes

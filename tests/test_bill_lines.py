@@ -281,7 +281,8 @@ def test_what_changes_while_a_run_is_under_way_is_made_good_by_the_next(ada, uri
     customer.cursor().execute("SELECT FROM customers FOR UPDATE")
     run = threading.Thread(target=bill_run.run, args=(NOVEMBER, DUE))
     run.start()
-    wait_for(lambda: sql("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+    wait_for(lambda: sql("SELECT 1 FROM pg_stat_activity "
+                         "WHERE datname = current_database() AND wait_event_type = 'Lock'"))
     database.end_service(1, date(2026, 11, 20))
     customer.rollback()
     run.join()
@@ -347,6 +348,30 @@ def test_ending_a_service_says_what_the_next_bill_takes_back(ada, run, sql):
     done = run(answers=lines("3", "6", "1", "2026-11-20", "0", "0"))
     assert "Service 1, Fibre 100, at 1 Harbour Street, of Ada Okafor, ends on 2026-11-20.\n" in done.stdout
     assert f"The next bill has: {FIBRE}, 21 to 30 November 2026, 10 of 30 days, taken back, -10.00.\n" in done.stdout
+
+
+def test_another_first_day_says_what_the_next_bill_makes_good(ada, run, sql):
+    fibre(NOVEMBER)
+    bill_run.run(NOVEMBER, DUE)
+    done = run(answers=lines("3", "3", "1", "", "", "2026-11-12", "0", "0"))
+    assert ("Saved service 1, Fibre 100, at 30.00 a month, from 2026-11-12.\n"
+            f"The next bill has: {FIBRE}, 1 to 11 November 2026, 11 of 30 days, taken back, -11.00.\n") in done.stdout
+    assert sql("SELECT started_on FROM services") == [{"started_on": date(2026, 11, 12)}]
+
+
+def test_a_first_day_after_the_last_one_is_asked_for_again(ada, terminal, sql):
+    fibre(NOVEMBER)
+    database.end_service(1, date(2026, 11, 20))
+    child = terminal()
+    for answer in ("3", "3", "1", "", "", "\x152026-11-21"):
+        child.expect(PROMPT)
+        child.send(f"{answer}\r")
+    child.expect_exact("A service's last day is not before its first.")
+    child.expect(PROMPT)
+    assert "From: " in child.after
+    child.send("\x152026-11-20\r")
+    child.expect(PROMPT)
+    assert sql("SELECT started_on FROM services") == [{"started_on": date(2026, 11, 20)}]
 
 
 def test_pauses_are_added_changed_and_removed(ada, run, sql):

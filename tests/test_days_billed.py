@@ -64,12 +64,12 @@ class Books:
         return self.random.choice(list(self.services)) if self.services else None
 
     def start(self):
-        if (service_id := self.any_service()) and self.services[service_id]["start"]:
+        if service_id := self.any_service():
             service = self.services[service_id]
             day = self.any_day()
             if service["end"] is None or day <= service["end"]:
                 service["start"] = day
-                self.sql("UPDATE services SET started_on = %s WHERE service_id = %s", day, service_id)
+                database.update_service(service_id, started_on=day)
 
     def end(self):
         if service_id := self.any_service():

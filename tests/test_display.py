@@ -30,7 +30,7 @@ SCREENS = {
     "view location": ["2", "2", "1"], "list locations": ["2", "2", ""], "add location": ["2", "1", "1", "New address"],
     "update location": ["2", "3", "1", "New address"], "delete location": ["2", "4", "1", "yes"],
     "view service": ["3", "2", "1"], "list services": ["3", "2", ""], "add service": ["3", "1", "1", "New", "1", ""],
-    "update service": ["3", "3", "1", "", "7"], "delete service": ["3", "4", "1", "yes"],
+    "update service": ["3", "3", "1", "", "7", ""], "delete service": ["3", "4", "1", "yes"],
     "view equipment": ["4", "2", "1"], "list equipment": ["4", "2", ""],
     "add equipment": ["4", "1", "1", "New", "", "1"],
     "update equipment": ["4", "3", "1", "", "", "7"], "delete equipment": ["4", "4", "1", "yes"],

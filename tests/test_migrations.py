@@ -146,7 +146,7 @@ def start(uri: str, *arguments: str, program: Path = PROJECT / "main.py", **env:
 
 def outcome(program: subprocess.Popen[str]) -> tuple[int, str, str]:
     """Wait for a program; return its exit code and what it said."""
-    stdout, stderr = program.communicate(timeout=30)
+    stdout, stderr = program.communicate(timeout=90)
     return program.returncode, stdout, stderr
 
 
@@ -411,7 +411,9 @@ def test_a_login_that_owns_only_some_of_it_is_told_so_and_changes_nothing(clerk,
 def test_four_upgrades_at_the_same_moment_all_succeed_and_each_step_is_done_once(old, psql):
     psql("SELECT pg_advisory_lock(%s)", database.SCHEMA_LOCK)
     programs = [start(old, "upgrade", "--yes") for _ in range(4)]
-    wait_for(lambda: psql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")[0]["count"] == 4)
+    wait_for(lambda: psql("SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database "
+                          "WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted"
+                          )[0]["count"] == 4, 60)
     psql("SELECT pg_advisory_unlock(%s)", database.SCHEMA_LOCK)
     ends = [outcome(program) for program in programs]
     assert {(code, stderr) for code, _, stderr in ends} == {

@@ -145,6 +145,6 @@ class Books(RuleBasedStateMachine):
 def test_any_history_of_payments_bills_and_deletions_keeps_the_books_sound(server_uri, template, admin):
     Books.server_uri, Books.template, Books.admin = server_uri, template, staticmethod(admin)
     run_state_machine_as_test(
-        Books, settings=settings(max_examples=12, stateful_step_count=20, deadline=None, print_blob=True,
+        Books, settings=settings(max_examples=12, stateful_step_count=20, print_blob=True,
                                  suppress_health_check=list(HealthCheck)),
     )

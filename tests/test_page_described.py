@@ -42,7 +42,7 @@ if sys.version_info >= (3, 10):  # before, there is no schemathesis
             case.body["paid_on"] = "yesterday"
 
     @TRIED.parametrize()
-    @settings(max_examples=15, derandomize=True, deadline=None, database=None,
+    @settings(max_examples=15, derandomize=True, database=None,
               phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck))
     def test_every_answer_is_as_the_document_says(case, administrator):
         nearer(case)

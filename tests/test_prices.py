@@ -362,7 +362,7 @@ def test_what_is_to_come_is_said_of_a_service_and_on_its_account(plan, run):
             f"      34.90 from {next_month()}.\n"
             "    Service 5  Telephone                                     monthly       9.50\n") in out
     assert f"Saved service 1, Fibre 100, at 31.00 a month; 34.90 from {next_month()}." in run(
-        answers=lines("3", "3", "1", "", "31", "0", "0")).stdout
+        answers=lines("3", "3", "1", "", "31", "", "0", "0")).stdout
 
 
 def test_a_price_is_changed_by_a_command(plan, run, sql):

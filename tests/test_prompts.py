@@ -235,7 +235,7 @@ FORMS = {
     "add location": (["2", "1"], ["1", "2 Harbour Street"]),
     "update location": (["2", "3"], ["1", "3 Harbour Street"]),
     "add service": (["3", "1"], ["1", "Fibre", "49.90", "2026-11-12"]),
-    "update service": (["3", "3"], ["1", "Cable", "39.90"]),
+    "update service": (["3", "3"], ["1", "Cable", "39.90", "2026-11-12"]),
     "add equipment": (["4", "1"], ["1", "Router", "S-2", "120"]),
     "update equipment": (["4", "3"], ["1", "Modem", "S-3", "20"]),
     "add bill": (["5", "2"], ["1", "Setup", "10", "2030-01-01"]),

@@ -25,6 +25,7 @@ FORMS = {
     "services": (("3", "3"), [
         ("Service name", "Fibre", "service_name", " 500", "Fibre 500"),
         ("Monthly cost", "49.90", "cost", "\x1b[D\x1b[D\x1b[D\x7f8", Decimal("48.90")),
+        ("From", "2026-11-12", "started_on", "\x7f3", date(2026, 11, 13)),
     ]),
     "equipment": (("4", "3"), [
         ("Equipment name", "Router", "equipment_name", "\x15Modem", "Modem"),
@@ -46,7 +47,7 @@ def records(db):
     customer_id = db.add_customer("Ada Okafor", "+44 20 7946 0958")
     db.update_customer(customer_id, email="ada@example.com")
     location_id = db.add_location(customer_id, ADDRESS)
-    db.add_service(location_id, "Fibre", Decimal("49.90"))
+    db.add_service(location_id, "Fibre", Decimal("49.90"), date(2026, 11, 12))
     db.add_equipment(location_id, "Router", "S-1", Decimal(120))
     db.add_bill(customer_id, "Setup", Decimal(30), date(2030, 1, 15))
 
@@ -123,7 +124,7 @@ def test_a_refused_change_stays_on_the_line_to_be_mended(records, terminal, sql)
     child.send("5\r")
     child.expect_exact("Enter an amount such as 49.90")
     child.expect_exact("Monthly cost: 49.905")
-    child.send("\x7f\x7f5\r")
+    child.send("\x7f\x7f5\r\r")
     child.expect_exact("Saved")
     assert sql("SELECT cost FROM services") == [{"cost": Decimal("49.95")}]
 
@@ -147,13 +148,13 @@ THEIRS = {
     "name": "Theirs", "phone_number": "555 0777", "email": "theirs@example.com", "address": "Theirs",
     "service_name": "Theirs",
     "cost": Decimal("7.77"), "equipment_name": "Theirs", "serial_number": "T-7", "description": "Theirs",
-    "amount_billed": Decimal("77.70"), "due_date": date(2030, 7, 7),
+    "amount_billed": Decimal("77.70"), "due_date": date(2030, 7, 7), "started_on": date(2026, 7, 7),
 }
 MINE = {
     "name": "Mine", "phone_number": "555 0888", "email": "mine@example.com", "address": "Mine", "service_name": "Mine",
     "cost": Decimal("8.88"),
     "equipment_name": "Mine", "serial_number": "M-8", "description": "Mine", "amount_billed": Decimal("88.80"),
-    "due_date": date(2030, 8, 8),
+    "due_date": date(2030, 8, 8), "started_on": date(2026, 8, 8),
 }
 TAKEN = pytest.mark.parametrize(("answer", "kept"), [("yes", MINE), ("no", THEIRS)])
 EACH_FIELD = pytest.mark.parametrize(("table", "column"), FIELDS, ids=[f"{table}-{column}" for table, column in FIELDS])
@@ -205,7 +206,7 @@ def test_what_both_changed_to_the_same_is_not_asked_about(records, terminal, sql
     open_update(child, "services")
     child.expect_exact("Service name: Fibre")
     sql("UPDATE services SET service_name = 'Cable'")
-    child.send("\x15Cable\r\r")
+    child.send("\x15Cable\r\r\r")
     child.expect_exact("Saved service 1, Cable")
 
 
@@ -215,7 +216,7 @@ def test_what_is_changed_again_while_the_question_stands_is_asked_about_again(re
     child.expect_exact("Service name: Fibre")
     for theirs in ("Theirs", "Theirs again"):
         sql("UPDATE services SET service_name = %s", theirs)
-        child.send("\x15Mine\r\r" if theirs == "Theirs" else "yes\r")
+        child.send("\x15Mine\r\r\r" if theirs == "Theirs" else "yes\r")
         child.expect_exact(f"Meanwhile somebody changed Service name to {theirs}.")
     child.expect_exact("overwrite that:")
     child.send("yes\r")
@@ -238,9 +239,9 @@ def test_a_script_ends_where_somebody_changed_the_same_and_no_yes_follows(record
     program.stdin.flush()
     said = ""
     while not said.endswith("Name [Ada Okafor]: "):
-        said += program.stdout.read(1)
+        said += program.stdout.read(1) or pytest.fail(f"It ended after {said}")
     sql("UPDATE customers SET name = 'Theirs'")
-    said, complained = program.communicate(lines("Mine", "", "", "5", "1"), timeout=20)
+    said, complained = program.communicate(lines("Mine", "", "", "5", "1"), timeout=60)
     assert "Meanwhile somebody changed Name to Theirs." in said
     assert complained.startswith("Stopped at input line 7: Type yes in full, or no.")
     assert sql("SELECT name FROM customers") == [{"name": "Theirs"}]

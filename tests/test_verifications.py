@@ -165,7 +165,10 @@ def test_a_verify_that_is_interrupted_notes_nothing(books, sql, uri, terminal):
     held = psycopg2.connect(uri)
     held.cursor().execute("LOCK TABLE payment_allocations IN ACCESS EXCLUSIVE MODE")
     child = terminal("verify")
-    wait_for(lambda: sql("SELECT pid FROM pg_locks WHERE relation = 'payment_allocations'::regclass AND NOT granted"))
+    # Copies of the template, of which there are others on the server, have their tables under the same numbers.
+    wait_for(lambda: sql("SELECT pid FROM pg_locks JOIN pg_database ON pg_database.oid = database "
+                         "WHERE datname = current_database() AND relation = 'payment_allocations'::regclass "
+                         "AND NOT granted"))
     child.sendintr()
     child.expect(pexpect.EOF)
     child.close()

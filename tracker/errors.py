@@ -126,6 +126,8 @@ FIELDS = {
     "services_name_length": "service_name",
     "services_name_nfc": "service_name",
     "services_cost_not_negative": "cost",
+    "services_days_range": "started_on",
+    "services_days_in_order": "started_on",
     "equipment_name_length": "equipment_name",
     "equipment_name_nfc": "equipment_name",
     "equipment_serial_length": "serial_number",

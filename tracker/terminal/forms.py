@@ -147,6 +147,13 @@ class FirstDay(Field):
     def ask(self) -> Any:
         return ask(self.label, self.parse, shown="today", default=database.today())
 
+    def edit(self, present: Any) -> Any:
+        return edit(self.label, fields.day_from(database.today()), self.show(present))
+
+
+def show_first_day(day: date | None) -> str:
+    return text.show_day(day) or "always"
+
 
 def first_day(answer: str) -> date | None:
     day: date | None = fields.either("always", fields.day_from(database.today()), None)(answer)
@@ -170,7 +177,7 @@ SERVICE_FIELDS: Fields = {
     "service_name": Field("Service name", fields.text(100), "service_name"),
     "cost": Field("Monthly cost", fields.amount, "cost", text.show_amount),
 }
-FIRST_DAY_FIELD: Fields = {"started_on": FirstDay("From", first_day, "started_on", text.show_day)}
+FIRST_DAY_FIELD: Fields = {"started_on": FirstDay("From", first_day, "started_on", show_first_day)}
 EQUIPMENT_FIELDS: Fields = {
     "equipment_name": Field("Equipment name", fields.text(100), "equipment_name"),
     "serial_number": Field("Serial number", fields.text(100), "serial_number", optional=True),
