@@ -617,7 +617,7 @@ def test_who_was_merged_is_erased_with_the_one_who_stayed(ada, twins, sql):
 
 CALLS = {
     "preview_closing": (1, LAST_DAY), "close": (2, LAST_DAY, True), "reopen": (2,), "preview_merge": (1, 3),
-    "merge": (1, 3), "check_erasure": (4,), "erase": (4,),
+    "merge": (1, 3), "check_known": (4,), "check_erasure": (4,), "erase": (4,),
 }
 
 

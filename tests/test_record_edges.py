@@ -468,7 +468,8 @@ CALLS = {
     },
     payments: {
         "unpaid_bills": (1,), "credit": (1,), "same_payments": (1, Decimal(4), DAY),
-        "payments_with_reference": ("R-1", []), "doubts": (1, Decimal(4), DAY, "R-1"), "slips": (1, Decimal(4), DAY),
+        "payments_with_reference": ("R-1", []), "doubts": (1, Decimal(4), DAY, "R-1"), "excess": (1, Decimal(4)),
+        "slips": (1, Decimal(4), DAY),
         "repeats": (1, Decimal(4), DAY, "R-1"), "latest_payments": (), "payments_on": (DAY,),
         "get_payment": (1,),
         "find_by_entry_key": (uuid.UUID(int=1),), "find_payments": ("ada",), "list_payments": (1,),
@@ -503,7 +504,8 @@ CALLS = {
     },
     # 4 is closed already, and 5 has nothing
     accounts: {
-        "reopen": (4,), "preview_closing": (4, TODAY), "close": (4, TODAY, True), "check_erasure": (4,), "erase": (4,),
+        "reopen": (4,), "preview_closing": (4, TODAY), "close": (4, TODAY, True), "check_known": (1,),
+        "check_erasure": (4,), "erase": (4,),
         "preview_merge": (1, 5), "merge": (1, 5),
     },
     trail: {
@@ -517,14 +519,14 @@ CALLS = {
     "deletions": {"delete_bill": (2,), "delete_service": (1,), "delete_equipment": (1,), "delete_location": (1,),
                   "delete_customer": (3,)},
     # a bill that has a late fee could not be deleted
-    late_fees: {"preview": (), "list_charged": (), "run": (), "last_day": (), "preview_undo": (TODAY,),
+    late_fees: {"preview": (), "list_charged": (), "run": (), "last_day": (), "fee_of": (1,), "preview_undo": (TODAY,),
                 "undo": (TODAY,)},
 }
 NOT_IN_ONE_GO = {"connect", "disconnect", "transaction", "reading", "streaming", "be_patient", "retried", "search",
                  "rehearsal", "outside_transactions", "fetch_one", "fetch_all", "fetch_value", "write_one", "stream",
                  "write_value", "only", "existing", "apply_credit", "sum_late", "sum_aged", "verify", "verify_books",
                  "default_due_date", "customer_in", "contents_in", "lock_account", "why_kept", "cancel_bills",
-                 "final_bill",
+                 "final_bill", "final_balance", "deleted",
                  "plan_upgrade", "upgrade", "too_large", "take_turn", "give_reason", "is_embedded",
                  "take", "thin", "read", "refuse", "restore", "check", "login_to", "target", "close_idle", "can_undo",
                  "years_kept", "acting_as", "sign_in", "reporting", "reports_source", "remember", "news", "forget_news",
