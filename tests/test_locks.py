@@ -465,11 +465,11 @@ def test_a_note_that_is_written_while_its_customer_is_merged_goes_along(db, sql,
     merging = psql("UPDATE customers SET merged_into = 2, closed_on = CURRENT_DATE WHERE customer_id = 1")
     noting = beside(notes.add_note, goes, "rang")
     merging.commit()
-    first = noting.result(20)
+    first = noting.result(60)
     merging = psql("UPDATE customers SET merged_into = 3, closed_on = CURRENT_DATE WHERE customer_id = 2")
     noting = beside(notes.add_note, goes, "rang again")
     merging.commit()
-    second = noting.result(20)
+    second = noting.result(60)
     assert sql("SELECT customer_note_id, customer_id FROM customer_notes ORDER BY 1") == [
         {"customer_note_id": first, "customer_id": last}, {"customer_note_id": second, "customer_id": last}]
 
