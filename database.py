@@ -2205,7 +2205,7 @@ def update_service(
 ) -> ServiceRow:
     """Change what is given and keep the rest; raise as update_customer.
 
-    Another cost holds from today until the next change that is to come, and is for all days of a service that has none
+    Another cost holds from today until the next change that is to come, and is for all days of a service that had none
     before today. What was billed of days before another first day, or was not from it on, is made good by the next run.
     """
     with transaction() as cur:
@@ -2216,8 +2216,7 @@ def update_service(
         cur.execute(
             """
             UPDATE services
-            SET service_name = coalesce(%(service_name)s, services.service_name),
-                started_on = coalesce(%(started_on)s, services.started_on)
+            SET service_name = coalesce(%(service_name)s, services.service_name)
             FROM services_today AS today
             WHERE services.service_id = %(service_id)s AND today.service_id = services.service_id
               AND (%(unseen)s OR %(service_name)s IS NULL
@@ -2231,14 +2230,20 @@ def update_service(
              **_seen(seen, "service_name", "cost"), "seen_started_on": seen and seen.get("started_on")},
         )
         if cur.rowcount:
-            return _with_cost_from_today(cur, service_id, cost)
+            return _with_cost_and_first_day(cur, service_id, cost, started_on)
     raise Changed(get_service(service_id))
 
 
-def _with_cost_from_today(cur: Cursor, service_id: int, cost: Decimal | None) -> ServiceRow:
+def _with_cost_and_first_day(
+    cur: Cursor, service_id: int, cost: Decimal | None, started_on: date | None
+) -> ServiceRow:
+    """Change the cost first: days that a service only has by another first day never had the cost of before."""
     if cost is not None:
         cur.execute("SELECT change_prices(ARRAY[%(service_id)s]::bigint[], ARRAY[%(cost)s], CURRENT_DATE)",
                     {"service_id": service_id, "cost": cost})
+    if started_on is not None:
+        cur.execute("UPDATE services SET started_on = %(started_on)s WHERE service_id = %(service_id)s",
+                    {"service_id": service_id, "started_on": started_on})
     cur.execute(
         """
         SELECT service_id, location_id, service_name, cost

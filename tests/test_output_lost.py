@@ -39,8 +39,8 @@ def send(main):
     signal.pthread_kill(threading.get_ident(), int(sys.argv[1]))
 
 interrupts.install()
-threading.Thread(target=send, args=(threading.get_native_id(),), daemon=True).start()
 try:
+    threading.Thread(target=send, args=(threading.get_native_id(),), daemon=True).start()
     os.read(0, 1)
 except BaseException as exc:
     print(repr(exc))

@@ -249,6 +249,16 @@ def test_an_updated_cost_holds_from_today_or_for_all_days_where_there_are_none_b
     assert changes(sql) == [(1, today(), OLD)][:noted]
 
 
+@pytest.mark.parametrize(("started", "noted"), [
+    (None, False), ("CURRENT_DATE + 5", False), ("CURRENT_DATE", False), ("CURRENT_DATE - 1", True),
+])
+def test_days_that_another_first_day_adds_have_the_cost_that_is_entered_with_it(plan, sql, started, noted):
+    sql(f"UPDATE services SET started_on = {started or 'NULL'} WHERE service_id = 1")
+    plan.update_service(1, cost=Decimal(31), started_on=today() - timedelta(days=20))
+    assert changes(sql) == [(1, today(), OLD)][:noted]
+    assert plan.get_service(1)["started_on"] == today() - timedelta(days=20)
+
+
 def test_an_updated_cost_leaves_the_changes_that_are_to_come(plan):
     prices.change_price(raised())
     assert plan.update_service(1, cost=Decimal(31))["cost"] == Decimal(31)
