@@ -299,7 +299,7 @@ def _inserted(cur: Cursor, values: Row) -> int | None:
 
 
 def _earlier(cur: Cursor, values: Row) -> int:
-    """Return what the same form recorded before; a credit note may have been of the day before."""
+    """Return what the same form recorded before; what is of today may have been of the day before."""
     cur.execute(
         """
         SELECT payment_id
