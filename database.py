@@ -2199,11 +2199,12 @@ def update_service(
     service_id: int,
     service_name: str | None = None,
     cost: Decimal | None = None,
-    started_on: date | None = None,
+    started_on: date | Literal[""] | None = None,
     *,
     seen: Mapping[str, Any] | None = None,
 ) -> ServiceRow:
-    """Change what is given and keep the rest; raise as update_customer.
+    """Change what is given and keep the rest; an empty first day is that of one that was always there; raise as
+    update_customer.
 
     Another cost holds from today until the next change that is to come, and is for all days of a service that had none
     before today. What was billed of days before another first day, or was not from it on, is made good by the next run.
@@ -2223,7 +2224,7 @@ def update_service(
                    OR services.service_name IN (%(service_name)s, %(seen_service_name)s))
               AND (%(unseen)s OR %(cost)s IS NULL OR today.cost IN (%(cost)s, %(seen_cost)s))
               AND (%(unseen)s OR %(started_on)s IS NULL
-                   OR services.started_on = %(started_on)s
+                   OR services.started_on IS NOT DISTINCT FROM nullif(%(started_on)s::text, '')::date
                    OR services.started_on IS NOT DISTINCT FROM %(seen_started_on)s)
             """,
             {"service_id": service_id, "service_name": service_name, "cost": cost, "started_on": started_on,
@@ -2235,7 +2236,7 @@ def update_service(
 
 
 def _with_cost_and_first_day(
-    cur: Cursor, service_id: int, cost: Decimal | None, started_on: date | None
+    cur: Cursor, service_id: int, cost: Decimal | None, started_on: date | Literal[""] | None
 ) -> ServiceRow:
     """Change the cost first: days that a service only has by another first day never had the cost of before."""
     if cost is not None:
@@ -2243,7 +2244,7 @@ def _with_cost_and_first_day(
                     {"service_id": service_id, "cost": cost})
     if started_on is not None:
         cur.execute("UPDATE services SET started_on = %(started_on)s WHERE service_id = %(service_id)s",
-                    {"service_id": service_id, "started_on": started_on})
+                    {"service_id": service_id, "started_on": started_on or None})
     cur.execute(
         """
         SELECT service_id, location_id, service_name, cost

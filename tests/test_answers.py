@@ -54,7 +54,7 @@ FORMS = {
         ("2026-11-12", "someday", "Enter a date")]),
     "update service": (["3", "3"], [
         ("1", "77", "There is no service 77."), ("Cable", LONG, "Enter 1 to 100"), ("9.50", "free", "Enter an"),
-        ("2026-11-12", "always", "Enter a date")]),
+        ("2026-11-12", "soon", "Enter a date")]),
     "end service": (["3", "6"], [("1", "77", "There is no service 77."), ("today", "never", "Enter a date")]),
     "pause service": (["3", "7"], [
         ("1", "77", "There is no service 77."), ("today", "soon", "Enter a date"),

@@ -359,6 +359,16 @@ def test_another_first_day_says_what_the_next_bill_makes_good(ada, run, sql):
     assert sql("SELECT started_on FROM services") == [{"started_on": date(2026, 11, 12)}]
 
 
+def test_a_first_day_can_be_taken_away_again(ada, run, sql):
+    fibre(None)
+    bill_run.run(NOVEMBER, DUE)
+    for day, said in (("2026-11-12", "from 2026-11-12"), ("always", "which was always there")):
+        done = run(answers=lines("3", "3", "1", "", "", day, "0", "0"))
+        assert f"Saved service 1, Fibre 100, at 30.00 a month, {said}.\n" in done.stdout
+    assert sql("SELECT started_on FROM services") == [{"started_on": None}]
+    assert bill_run.to_make_good(1) == []
+
+
 def test_a_first_day_after_the_last_one_is_asked_for_again(ada, terminal, sql):
     fibre(NOVEMBER)
     database.end_service(1, date(2026, 11, 20))

@@ -557,6 +557,19 @@ FIELDS = [
 ]
 
 
+@pytest.mark.parametrize("before", [None, date(2026, 11, 1)])
+def test_another_first_day_is_undone_by_its_line(ada, sql, before):
+    sql("UPDATE services SET started_on = %s WHERE service_id = 2", before)
+    database.update_service(2, started_on=date(2026, 11, 12))
+    change = last_change("services", 2)
+    assert trail.can_undo(change)
+    trail.undo(change)
+    assert sql("SELECT started_on FROM services WHERE service_id = 2") == [{"started_on": before}]
+    database.update_service(2, started_on=date(2026, 11, 13))
+    with pytest.raises(errors.Changed):
+        trail.undo(change)
+
+
 def last_change(table, record_id):
     return trail.history_of(table, record_id)[0]
 

@@ -475,7 +475,7 @@ def restore(deletion: Deletion, without_taken_serials: bool = False) -> None:
 UPDATES = {
     "customers": (database.update_customer, {"name": "name", "phone_number": "phone_number", "email": "email"}),
     "locations": (database.update_location, {"address": "address"}),
-    "services": (database.update_service, {"service_name": "service_name", "cost": "cost"}),
+    "services": (database.update_service, {"service_name": "service_name", "cost": "cost", "started_on": "started_on"}),
     "equipment": (database.update_equipment,
                   {"equipment_name": "equipment_name", "serial_number": "serial_number", "cost": "cost"}),
     "billing": (database.update_bill,
@@ -516,7 +516,7 @@ def _check_that_no_price_is_to_come(service_id: int) -> None:
 
 
 def _from_json(column: str, value: Any) -> Any:
-    return date.fromisoformat(value) if column == "due_date" and value else value
+    return date.fromisoformat(value) if column in ("due_date", "started_on") and value else value
 
 
 def years_kept() -> int:

@@ -148,7 +148,7 @@ class FirstDay(Field):
         return ask(self.label, self.parse, shown="today", default=database.today())
 
     def edit(self, present: Any) -> Any:
-        return edit(self.label, fields.day_from(database.today()), self.show(present))
+        return edit(self.label, fields.either("always", fields.day_from(database.today()), ""), self.show(present))
 
 
 def show_first_day(day: date | None) -> str:
