@@ -159,7 +159,7 @@ class ServiceRow(TypedDict):
 
 
 class ServiceHit(ServiceRow):
-    """standing says that it does not run today, and why, or that it will end; None where it goes on."""
+    """standing says that it does not run today, and why, or that it will rest or end; None where it goes on."""
 
     customer_id: int
     name: str
@@ -2432,6 +2432,30 @@ def find_equipment(term: str, skip: int = 0, limit: int = MOST_HITS, *, in_stock
         LIMIT %(limit)s
         """,
         term, skip, limit, own_text=True, in_stock=in_stock,
+    )
+
+
+def find_unplaced(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
+    """Return equipment in stock, then what is written off, that has this serial number or a part of it."""
+    return search(
+        """
+        WITH hit AS MATERIALIZED (
+            SELECT equipment_id
+            FROM equipment
+            WHERE (serial_key(serial_number) LIKE %(serial)s OR serial_number ILIKE %(inside)s) AND location_id IS NULL
+            LIMIT %(most)s
+        )
+        SELECT equipment_id, location_id, NULL::bigint AS customer_id, NULL AS name, NULL AS address, equipment_name,
+               serial_number, cost, retired_on,
+               CASE WHEN retired_on IS NULL THEN 'in stock' ELSE 'written off' END AS place,
+               (SELECT count(*) FROM hit) AS hits
+        FROM hit
+        JOIN equipment USING (equipment_id)
+        ORDER BY retired_on NULLS FIRST, equipment_id
+        OFFSET %(skip)s
+        LIMIT %(limit)s
+        """,
+        term, skip, limit,
     )
 
 

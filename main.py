@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from types import TracebackType
@@ -112,13 +113,13 @@ class Menu(NamedTuple):
 
 
 def find_customer(answer: str) -> None:
-    """Open the account that an answer at the main menu leads to, or show the device in stock of that serial number.
+    """Open the account that an answer at the main menu leads to, or show what is at no location by its serial number.
 
     A name that nobody has may be a new customer's.
     """
-    device = devices.unplaced(answer)
-    if device and leads_nowhere(CUSTOMER, answer):
-        devices.show_device(say_record(EQUIPMENT, device))
+    found = devices.unplaced(answer)
+    if found.total and leads_nowhere(CUSTOMER, answer):
+        devices.show_unplaced(answer, found)
         return
     while not (customer := look_up(CUSTOMER, answer)):
         if not menus.may_run(add_customer) or not may_be_new(answer):
@@ -240,9 +241,10 @@ def delete_location() -> None:
 @menus.changes
 def add_service(customer: Customer | None = None) -> None:
     location = location_of(customer)
-    name = pricing.ask_service_name()
-    service_id, new = fill_in({**SERVICE_FIELDS, **FIRST_DAY_FIELD}, database.add_service, location["location_id"],
-                              service_name=name)
+    name, usual = pricing.ask_service_name()
+    cost = replace(SERVICE_FIELDS["cost"], usual=usual)
+    service_id, new = fill_in({**SERVICE_FIELDS, "cost": cost, **FIRST_DAY_FIELD}, database.add_service,
+                              location["location_id"], service_name=name)
     say(f"Added service {service_id}, {new['service_name']}, at {text.show_amount(new['cost'])} a month, "
         f"{since(new['started_on'])}, to {location['address']}.")
 
@@ -300,8 +302,8 @@ def end_service() -> None:
     day = fields.day_from(today)
     if start:
         day = not_before(start, day, f"The last day cannot be before the first, {start}.")
-    ended_on = ask("Last day", fields.either("none", day, None), shown="today" if default == today else str(default),
-                   default=default)
+    ended_on = ask("Last day, or none" if last else "Last day", fields.either("none", day, None),
+                   shown="today" if default == today else str(default), default=default)
     if ended_on == last:
         print("Nothing saved.")
         return

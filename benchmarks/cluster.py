@@ -30,6 +30,13 @@ def wait_for(condition: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
+def _has_ended(process: psutil.Process) -> bool:
+    """Tell whether a process has ended, whether or not somebody has asked how."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    return True
+
+
 class Server:
     """A PostgreSQL from the binaries that come along."""
 
@@ -83,12 +90,15 @@ class Server:
         wait_for(lambda: self.sql("SELECT pid FROM pg_stat_replication WHERE sync_state = 'sync'"))
 
     def kill(self) -> None:
-        """End it as a power cut would."""
-        family = psutil.Process(self.process.pid)
-        for process in [family, *family.children()]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        self.process.wait(20)
+        """End it as a power cut would, all of it: while any of it runs, none can be started in its place."""
+        postmaster = psutil.Process(self.process.pid)
+        postmaster.suspend()
+        wait_for(lambda: postmaster.status() == psutil.STATUS_STOPPED)  # it starts none, and none that ends is gone
+        family = [*postmaster.children(), postmaster]
+        for process in family:
+            process.kill()
+        self.process.wait(PATIENCE)
+        wait_for(lambda: all(_has_ended(process) for process in family))
 
     def remove(self) -> None:
         """Remove its data, once it has ended, and the piece of System V memory that a killed server leaves: a machine

@@ -7,6 +7,7 @@ have said of each that it is.
 from __future__ import annotations
 
 import argparse
+import functools
 import random
 import subprocess
 import sys
@@ -116,6 +117,8 @@ def drill(promotions: int, synchronous: bool) -> Drill:
                 standby.follow(primary, AT_ONCE)
             begin = time.monotonic()
             wait_for(lambda: len(saved_since(writers, begin)) > BETWEEN)
+            for writer in writers:  # which says at its next payment what of the last ones is lost
+                wait_for(functools.partial(saved_since, [writer], begin))
         finally:
             for writer in writers:
                 writer.end()

@@ -399,18 +399,26 @@ COMMENT ON VIEW changing_prices IS 'The prices of today of those services whose 
 CREATE VIEW services_today AS
 SELECT services.service_id, location_id, service_name, service_name_folded, started_on, ended_on,
        coalesce(next.cost_before, services.cost) AS cost, next.from_day AS changes_on, services.cost AS last_cost,
-       (started_on > CURRENT_DATE OR ended_on < CURRENT_DATE OR pause.service_id IS NOT NULL) IS NOT TRUE AS runs,
+       (started_on > CURRENT_DATE OR ended_on < CURRENT_DATE OR pause.first_day <= CURRENT_DATE) IS NOT TRUE AS runs,
        CASE
            WHEN ended_on < CURRENT_DATE THEN 'ended ' || ended_on
-           WHEN started_on > CURRENT_DATE THEN 'from ' || started_on
-           WHEN pause.service_id IS NOT NULL THEN 'paused' || coalesce(' to ' || pause.last_day, '')
-           WHEN ended_on IS NOT NULL THEN 'ends ' || ended_on
+           ELSE nullif(concat_ws(
+               ', ',
+               CASE WHEN started_on > CURRENT_DATE THEN 'from ' || started_on || coalesce(' to ' || ended_on, '') END,
+               CASE WHEN pause.first_day <= CURRENT_DATE THEN 'paused' ELSE 'paused from ' || pause.first_day END
+                   || coalesce(' to ' || pause.last_day, ''),
+               CASE WHEN started_on > CURRENT_DATE THEN NULL ELSE 'ends ' || ended_on END
+           ), '')
        END AS standing
 FROM services
-LEFT JOIN service_pauses AS pause
-       ON pause.service_id = services.service_id
-      AND pause.first_day <= CURRENT_DATE
-      AND coalesce(pause.last_day, 'infinity') >= CURRENT_DATE
+LEFT JOIN LATERAL (
+    SELECT first_day, last_day
+    FROM service_pauses
+    WHERE service_pauses.service_id = services.service_id
+      AND coalesce(last_day, 'infinity') >= CURRENT_DATE AND first_day <= coalesce(ended_on, 'infinity')
+    ORDER BY first_day
+    LIMIT 1
+) AS pause ON true
 LEFT JOIN LATERAL (
     SELECT from_day, cost_before
     FROM price_changes
@@ -422,19 +430,20 @@ COMMENT ON VIEW services_today IS 'Each service at the price that it has today.'
 COMMENT ON COLUMN services_today.cost IS 'The monthly charge of today.';
 COMMENT ON COLUMN services_today.changes_on IS 'The first day of the next charge; NULL where none is to come.';
 COMMENT ON COLUMN services_today.runs IS 'Whether this is a day to bill: it has begun, has not ended, and is not paused.';
-COMMENT ON COLUMN services_today.standing IS 'That in words where it does not run, or will end; NULL where it goes on.';
+COMMENT ON COLUMN services_today.standing IS
+    'That in words where it does not run, or will rest or end: paused from 2027-01-01, ends 2027-03-31; NULL where it goes on.';
 COMMENT ON COLUMN services_today.last_cost IS 'The monthly charge when all changes have come.';
 
 CREATE VIEW coming_prices AS
 SELECT service_id, from_day, cost
 FROM (
     SELECT service_id, from_day, cost_before,
-           lead(cost_before, 1, cost) OVER (PARTITION BY service_id ORDER BY from_day) AS cost
+           lead(cost_before, 1, cost) OVER (PARTITION BY service_id ORDER BY from_day) AS cost, ended_on
     FROM price_changes
     JOIN services USING (service_id)
     WHERE from_day > CURRENT_DATE
 ) AS change
-WHERE cost <> cost_before;
+WHERE cost <> cost_before AND (from_day > ended_on) IS NOT TRUE;
 COMMENT ON VIEW coming_prices IS 'The prices that services will have, and from which day.';
 
 -- The price on every day before first_day stays, and so does that from the next change on. A service has no days before

@@ -31,7 +31,9 @@ ROWS = f"""(caption) => {{
 }}"""
 DRAWN = f"""() => [...document.querySelectorAll(".list tbody tr[data-index]")].map((row) =>
     [Number(row.dataset.index), [...row.cells].map((cell) => {WORDS})])"""
-PATIENCE = 15_000  # milliseconds, on a machine that has much to do
+LISTED = "Number(document.querySelector('.list').getAttribute('aria-rowcount')) - 1"  # below 0 while there are more
+MOST_TURNS = 200  # of the wheel
+PATIENCE = 60_000  # milliseconds, on a machine that has much to do
 expect.set_options(timeout=PATIENCE)
 SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
@@ -44,7 +46,7 @@ def chromium() -> Iterator[Browser]:
         missing = pytest.fail if os.environ.get("PAGE_TESTS") == "required" else pytest.skip
         missing("There is no chromium on this machine to try the page in: apt-get install chromium.")
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=program, args=list(FLAGS))
+        browser = play.chromium.launch(executable_path=program, args=list(FLAGS), timeout=2 * PATIENCE)
         yield browser
         browser.close()
 
@@ -101,17 +103,15 @@ class Screen:
         """Return all rows of a long list, of which few are drawn at a time, by scrolling to its end."""
         seen: dict[int, list[str]] = {}
         wait_for(lambda: self.table(caption))
-        while True:
-            seen.update(self.page.evaluate(DRAWN))
-            before = self.page.evaluate("[scrollY, document.documentElement.scrollHeight]")
-            if before[0] + self.page.viewport_size["height"] >= before[1] - 1 and not self._reads_on():
+        for _ in range(MOST_TURNS):
+            drawn = dict(self.page.evaluate(DRAWN))
+            seen.update(drawn)
+            if len(seen) == self.page.evaluate(LISTED):
                 return [seen[index] for index in sorted(seen)]
             self.page.mouse.wheel(0, 600)
-            with contextlib.suppress(AssertionError):
-                wait_for(lambda before=before: self.page.evaluate("scrollY") != before[0] or not self._reads_on(), 2)
-
-    def _reads_on(self) -> bool:
-        return bool(self.page.evaluate("document.querySelector('.list')?.getAttribute('aria-busy') === 'true'"))
+            with contextlib.suppress(AssertionError):  # it may read on, or have drawn other rows before
+                wait_for(lambda drawn=drawn: dict(self.page.evaluate(DRAWN)).keys() != drawn.keys(), 2)
+        raise AssertionError(f"{len(seen)} rows of {self.page.evaluate(LISTED)}")
 
     def figures(self) -> dict[str, str]:
         """Return the figures at the head of a page by their names."""

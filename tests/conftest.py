@@ -207,7 +207,7 @@ def rewritten(uri: str, sql: Callable[..., list[dict[str, Any]]]) -> Callable[..
     return rewrite
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 20) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 60) -> Any:
     """Return what the condition gives as soon as it is true."""
     patient_until = time.monotonic() + seconds
     while not (found := condition()):
@@ -228,10 +228,12 @@ def title(process: psutil.Process) -> str:
 
 def kill_server(postmaster: int) -> None:
     """Kill a server and all its processes, as a power cut would."""
-    os.kill(postmaster, signal.SIGSTOP)  # it starts none now, and none that ends is gone before it is killed
-    for process in [*processes_of(postmaster), psutil.Process(postmaster)]:
+    os.kill(postmaster, signal.SIGSTOP)
+    wait_for(lambda: psutil.Process(postmaster).status() == psutil.STATUS_STOPPED)  # it starts none, and none is gone
+    family = [*processes_of(postmaster), psutil.Process(postmaster)]
+    for process in family:
         process.kill()
-    wait_for(lambda: has_ended(postmaster))
+    wait_for(lambda: all(has_ended(process.pid) for process in family))
 
 
 def has_ended(pid: int) -> bool:
@@ -259,12 +261,21 @@ def environment(uri: str, **more: str) -> dict[str, str]:
     return {**kept, "DATABASE_URI": uri, **more}
 
 
+def changed(lines_of_its_own: str) -> str:
+    """Return a program that runs main.py after some lines of its own, which change what a test cannot wait for."""
+    return f"import sys\nsys.path.insert(0, {str(PROJECT)!r})\nimport main\n{lines_of_its_own}\nmain.start()"
+
+
+# The program on its own server says nothing of how long that takes to start or stop on a busy machine.
+UNHURRIED = changed("from tracker import embedded\nembedded.NOTE_AFTER = 600")
+
+
 def run_program(uri: str, *arguments: str, answers: str | bytes = "", **env: str) -> subprocess.CompletedProcess[str]:
-    """Run main.py with arguments and piped answers; its output as text."""
+    """Run main.py with arguments and piped answers, on its own server where uri is empty; its output as text."""
     typed = answers.encode() if isinstance(answers, str) else answers
     done = subprocess.run(
-        [sys.executable, str(PROJECT / "main.py"), *arguments],
-        input=typed, capture_output=True, env=environment(uri, **env), timeout=60, check=False,
+        [sys.executable, *([str(PROJECT / "main.py")] if uri else ["-c", UNHURRIED]), *arguments],
+        input=typed, capture_output=True, env=environment(uri, **env), timeout=180, check=False,
     )
     done.stdout, done.stderr = done.stdout.decode(), done.stderr.decode()
     return done
@@ -278,13 +289,14 @@ def run(uri: str) -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture
 def terminal(uri: str) -> Iterator[Callable[..., pexpect.spawn]]:
-    """Start main.py on a pseudo-terminal of 80 by 24."""
+    """Start main.py on a pseudo-terminal of 24 lines; before is Python that runs before it."""
     children: list[pexpect.spawn] = []
 
-    def start(*arguments: str, **env: str) -> pexpect.spawn:
+    def start(*arguments: str, columns: int = 80, before: str = "", **env: str) -> pexpect.spawn:
+        program = ["-c", changed(before)] if before else [str(PROJECT / "main.py")]
         child = pexpect.spawn(
-            sys.executable, [str(PROJECT / "main.py"), *arguments], env=environment(uri, **{"TERM": "xterm", **env}),
-            dimensions=(24, 80), encoding="utf-8", codec_errors="replace", timeout=15,
+            sys.executable, [*program, *arguments], env=environment(uri, **{"TERM": "xterm", **env}),
+            dimensions=(24, columns), encoding="utf-8", codec_errors="replace", timeout=60,
         )
         child.delaybeforesend = None
         child.delayafterclose = 0
@@ -296,8 +308,11 @@ def terminal(uri: str) -> Iterator[Callable[..., pexpect.spawn]]:
         if child.isalive():
             child.kill(signal.SIGHUP)  # as a terminal that is closed does: killed, it would not say what it covered
             with contextlib.suppress(AssertionError):
-                wait_for(lambda child=child: not child.isalive(), 5)
-        child.close(force=True)
+                wait_for(lambda child=child: not child.isalive(), 20)
+        if child.isalive():
+            child.kill(signal.SIGKILL)
+            wait_for(lambda child=child: not child.isalive())
+        child.close()
 
 
 @pytest.fixture(scope="module")

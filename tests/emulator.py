@@ -15,7 +15,8 @@ from conftest import PROJECT, environment, wait_for
 LINES = 24
 # The emulator is so tall that nothing scrolls out of it: what a screen pushed off is still there to compare.
 KEPT_LINES = 3_000
-PATIENCE = 30
+PATIENCE = 90
+ASKED = "\x1b[?2004h"  # before each question, and not when one is drawn anew for a key
 MOST_LEVELS = 20  # of menus and questions that 0 leaves
 
 
@@ -38,6 +39,7 @@ class Terminal:
         )
         self._child.delaybeforesend = None
         self._child.delayafterclose = 0
+        self._unread = ""
         self.wait()
 
     def type(self, *answers: str | Callable[[], object]) -> None:
@@ -67,7 +69,7 @@ class Terminal:
                     return
                 self._unread += text
                 self._stream.feed(text)
-            if is_asking and "\n" in self._unread and (self._unread.endswith(": ") or self._waits_for_an_edit()):
+            if is_asking and ASKED in self._unread and (self._unread.endswith(": ") or self._waits_for_an_edit()):
                 return
             assert time.monotonic() < patient_until, f"no question in {self.last_lines()}"
 

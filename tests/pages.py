@@ -28,14 +28,15 @@ READY = "Ctrl-C stops it."
 # Runs the program after some lines of its own, which change what a test cannot wait for.
 CHANGED = "{}\nimport sys, main\nsys.exit(main.main_to_the_end())"
 
-# Sessions with a clock that stands in a file, by how many seconds it is fast; and connections that are closed at once.
+# Sessions with a clock that goes as a file says, so that nothing passes while a test works; and connections that are
+# closed at once.
 CLOCK = """
-import os, time
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from web import app, sessions
 clock = Path(os.environ["CLOCK"])
-sessions.time = SimpleNamespace(monotonic=lambda: time.monotonic() + float(clock.read_text()))
+sessions.time = SimpleNamespace(monotonic=lambda: float(clock.read_text()))
 sessions.UNUSED_SECONDS, app.TIDY_EVERY = 0, 0.05
 """
 
@@ -84,13 +85,20 @@ class Site:
         return self.visitor().sign_in(login=login, password=password or PASSWORDS[login])
 
     def guest(self, place: int = 0) -> Visitor:
-        """Return whoever came by a link."""
-        return self.visitor().sign_in(key=self.key(place))
+        """Return whoever came by a link, once the next one is here."""
+        return self.come_by(self.key(place))
+
+    def come_by(self, key: str) -> Visitor:
+        """Return whoever came by the link with that secret, once the next one is here."""
+        before = len(self.links)
+        visitor = self.visitor().sign_in(key=key)
+        wait_for(lambda: len(self.links) > before)
+        return visitor
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """End it by a signal and return its exit code."""
         self.process.send_signal(number)
-        code = self.process.wait(30)
+        code = self.process.wait(90)
         for reader in self._readers:
             reader.join()
         return code
@@ -105,7 +113,7 @@ class Visitor(httpx.Client):
     """Somebody at a browser; what they send carries their cookie, and what writes their token."""
 
     def __init__(self, site: Site, **more: Any) -> None:
-        super().__init__(base_url=site.address, timeout=60, trust_env=False, **more)
+        super().__init__(base_url=site.address, timeout=180, trust_env=False, **more)
         self.token = ""
 
     def request(self, method: str, url: Any, *, headers: Any = None, **more: Any) -> httpx.Response:

@@ -235,7 +235,7 @@ def test_ctrl_c_ends_a_script_and_not_one_action_of_it(books, uri, sql):
     wait_for(lambda: sql("SELECT 1 FROM pg_stat_activity "
                          "WHERE datname = current_database() AND wait_event = 'PgSleep'"))
     os.kill(program.pid, signal.SIGINT)
-    said, complained = program.communicate(timeout=20)
+    said, complained = program.communicate(timeout=60)
     assert program.returncode == 130
     assert "Cancelled, nothing changed." in said
     assert re.fullmatch(r"(Cancelled\.\n)?", complained)
@@ -263,8 +263,7 @@ def test_a_paste_is_one_answer_at_every_question(form, books, script, terminal, 
     way, answers = FORMS[form]
     typed, _ = script(form, 0)
     good = [*typed[:len(way)], *(answer for answer, _, _ in answers)]
-    child = terminal()
-    child.setwinsize(24, 200)
+    child = terminal(columns=200)
     for place, answer in enumerate(good, 1):
         asked = question(child)
         paste(child, PASTE)
@@ -321,14 +320,16 @@ def test_a_paste_goes_in_where_the_cursor_is_and_can_be_edited(terminal, sql):
 
 def test_what_is_pasted_while_the_program_works_is_one_answer_too(books, terminal, sql):
     sql("CREATE OR REPLACE VIEW customer_credit AS "
-        "SELECT 1::bigint AS customer_id, 0::numeric AS credit FROM pg_sleep(1)")
-    child = terminal()
+        "SELECT 1::bigint AS customer_id, 0::numeric AS credit FROM pg_advisory_lock_shared(1)")
+    sql("SELECT pg_advisory_lock(1)")
+    child = terminal(DB_LOCK_TIMEOUT="60")
     for answer in ("5", "6", "1"):
         question(child)
         child.send(f"{answer}\r")
     wait_for(lambda: sql("SELECT 1 FROM pg_stat_activity "
-                         "WHERE datname = current_database() AND wait_event = 'PgSleep'"))
+                         "WHERE datname = current_database() AND wait_event = 'advisory'"))
     paste(child, "1\n\n1\n\nyes\n")
+    sql("SELECT pg_advisory_unlock(1)")
     assert question(child) == "Amount"
     child.expect_exact("Enter an amount such as 49.90")
     assert question(child) == "Amount"
@@ -341,7 +342,7 @@ def test_a_paste_of_a_hundred_thousand_characters_is_one_refused_answer(terminal
         question(child)
         child.send(f"{answer}\r")
     question(child)
-    child.timeout = 60
+    child.timeout = 120
     sender = threading.Thread(target=paste, args=(child, "é line\n" * 14_300))
     sender.start()
     child.expect_exact("That is too long: use at most 200 characters.")
@@ -365,15 +366,25 @@ def test_escape_sequences_within_a_paste_are_neither_keys_nor_sent_back(terminal
     assert question(child) == "Name"
 
 
+# Says when Ctrl-C has been heard; then patient with the rest of a paste, where one is to come.
+FORGETS = """
+from tracker.terminal import editor
+forget = editor._Keyboard.forget
+editor._Keyboard.forget = lambda keyboard: (print("forgets what was typed ahead", flush=True), forget(keyboard))
+"""
+
+
 @pytest.mark.parametrize("after", ["", "rest\n1\n4\n1\nyes\n\x1b[201~"], ids=["the rest is lost", "the rest comes"])
 def test_ctrl_c_leaves_a_paste_that_is_under_way_and_its_rest_chooses_nothing(after, books, terminal, sql):
-    child = terminal()
+    child = terminal(before=f"{FORGETS}editor.PASTE_PAUSE = 60" if after else FORGETS)
     for answer in ("1", "1"):
         question(child)
         child.send(f"{answer}\r")
     question(child)
-    child.send("\x1b[200~begun\n")
+    child.send("A\x1b[200~begun\n")
+    child.expect_exact("A")  # it has read that: Ctrl-C drops what it has not
     child.sendintr()
+    child.expect_exact("forgets what was typed ahead")
     child.send(after)
     child.expect_exact("Cancelled, nothing changed.")
     assert question(child) == "Choose"
@@ -412,7 +423,7 @@ def test_the_terminal_is_left_as_it_was_found(end, terminal):
 @pytest.mark.parametrize("signal_", [signal.SIGTERM, signal.SIGINT])
 def test_a_terminal_takes_lines_again_when_the_program_has_ended(signal_, uri):
     child = pexpect.spawn("sh", ["-c", f"stty -a; {sys.executable} {PROJECT}/main.py; echo; stty -a"],
-                          env=environment(uri, TERM="xterm"), encoding="utf-8", timeout=15)
+                          env=environment(uri, TERM="xterm"), encoding="utf-8", timeout=60)
     child.expect_exact(ASKED)
     found = child.before.partition("ISP Customer")[0].split()
     children = Path(f"/proc/{child.pid}/task/{child.pid}/children")
@@ -420,6 +431,23 @@ def test_a_terminal_takes_lines_again_when_the_program_has_ended(signal_, uri):
     child.expect(pexpect.EOF)
     assert child.before.split()[-len(found):] == found
     assert "icanon" in found
+
+
+def stop(child):
+    child.kill(signal.SIGSTOP)
+    wait_for(lambda: Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_end_the_program_does_so_though_a_ctrl_c_comes_with_it(number, terminal):
+    child = terminal()
+    question(child)
+    stop(child)
+    for each in (signal.SIGINT, number, signal.SIGCONT):
+        child.kill(each)
+    child.expect(pexpect.EOF)
+    wait_for(lambda: not child.isalive())
+    assert child.exitstatus == 128 + number
 
 
 def test_a_program_that_was_stopped_goes_on_where_it_was(terminal, sql):
@@ -430,8 +458,7 @@ def test_a_program_that_was_stopped_goes_on_where_it_was(terminal, sql):
     question(child)
     child.send("Ada")
     child.expect_exact("Ada")
-    child.kill(signal.SIGSTOP)
-    wait_for(lambda: Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    stop(child)
     state = termios.tcgetattr(child.child_fd)
     state[3] |= termios.ICANON | termios.ECHO
     termios.tcsetattr(child.child_fd, termios.TCSANOW, state)
@@ -445,10 +472,14 @@ def test_a_program_that_was_stopped_goes_on_where_it_was(terminal, sql):
 def test_a_signal_always_reaches_the_thread_that_reads(terminal):
     child = terminal()
     question(child)
-    blocked = {
-        int(path.parent.name): int(re.findall(r"^SigBlk:\t(\w+)$", path.read_text(), re.MULTILINE)[0], 16)
-        for path in Path(f"/proc/{child.pid}/task").glob("*/status")
-    }
-    assert len(blocked) > 1
+
+    def blocked():
+        return {
+            int(path.parent.name): int(re.findall(r"^SigBlk:\t(\w+)$", path.read_text(), re.MULTILINE)[0], 16)
+            for path in Path(f"/proc/{child.pid}/task").glob("*/status")
+        }
+
+    wait_for(lambda: len(blocked()) > 1)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCONT):
-        assert {thread for thread, mask in blocked.items() if not mask >> (number - 1) & 1} == {child.pid}
+        bit = 1 << number - 1
+        wait_for(lambda bit=bit: [thread for thread, mask in blocked().items() if not mask & bit] == [child.pid])

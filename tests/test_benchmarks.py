@@ -1,6 +1,7 @@
 """That the benchmarks measure what they say: the same statements, every action, every line of the table. No timing."""
 from __future__ import annotations
 
+import shutil
 import tempfile
 from decimal import Decimal
 from pathlib import Path
@@ -103,14 +104,23 @@ def test_each_peer_has_its_line_and_a_missed_goal_its_mark():
     assert "! " not in third
 
 
+@pytest.fixture
+def temporary(monkeypatch):
+    """A folder of the test's own for what is temporary, which the server's user can reach."""
+    folder = Path(tempfile.mkdtemp(prefix="isp-drill-"))
+    folder.chmod(0o755)
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield folder
+    shutil.rmtree(folder)
+
+
 @pytest.mark.parametrize("commits", ["synchronous", "asynchronous"])
-def test_the_drill_of_promotions_counts_what_was_saved_and_cleans_up(commits):
-    before = set(Path(tempfile.gettempdir()).glob("isp-servers-*"))
+def test_the_drill_of_promotions_counts_what_was_saved_and_cleans_up(commits, temporary):
     done = failover.drill(2, commits == "synchronous")
     assert done.promotions == len(done.first) == 2
     assert done.acknowledged > 3 * failover.BETWEEN
     assert done.is_good(commits == "synchronous")
-    assert set(Path(tempfile.gettempdir()).glob("isp-servers-*")) == before
+    assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize(("found", "told", "doubled", "findings", "synchronous", "good"), [

@@ -281,7 +281,8 @@ def test_what_changes_while_a_run_is_under_way_is_made_good_by_the_next(ada, uri
     customer.cursor().execute("SELECT FROM customers FOR UPDATE")
     run = threading.Thread(target=bill_run.run, args=(NOVEMBER, DUE))
     run.start()
-    wait_for(lambda: sql("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+    wait_for(lambda: sql("SELECT 1 FROM pg_stat_activity "
+                         "WHERE datname = current_database() AND wait_event_type = 'Lock'"))
     database.end_service(1, date(2026, 11, 20))
     customer.rollback()
     run.join()
@@ -328,7 +329,11 @@ def test_the_lists_of_a_preview_open_before_its_total_is_typed(ada, terminal, sq
     child.expect(PROMPT)
     said = " ".join(child.before.split())
     assert "To look at a list, type its number: 1 with another amount, 2 part of the month, 3 made good." in said
-    for digit, shown in (("1", "30.00 11.00"), ("2", "11 to 31 December, 21 of 31 da… 21.00"), ("3", "-10.00")):
+    for digit, shown in (
+        ("1", "1 Ada Okafor 30.00 11.00"),
+        ("2", "1 Ada Okafor Phone, 1 Harbour Stre… 11 to 31 December, 21 of 31 days 21.00"),
+        ("3", "1 Ada Okafor Fibre 100, 1 Har… 21 to 30 November 2026, 10 of 30 days -10.00"),
+    ):
         child.send(f"{digit}\r")
         child.expect(PROMPT)
         assert shown in " ".join(child.before.split())
@@ -423,11 +428,37 @@ def test_a_service_that_begins_later_ends_on_its_first_day_at_the_earliest(ada, 
     ("INSERT INTO service_pauses (service_id, first_day, last_day) VALUES (1, CURRENT_DATE - 1, CURRENT_DATE + 1)",
      "paused to {tomorrow}", "0.00"),
     ("UPDATE services SET ended_on = CURRENT_DATE + 1", "ends {tomorrow}", "30.00"),
+    ("UPDATE services SET started_on = CURRENT_DATE + 1, ended_on = CURRENT_DATE + 2", "from {tomorrow} to {after}",
+     "0.00"),
+    ("INSERT INTO service_pauses (service_id, first_day) VALUES (1, CURRENT_DATE + 1)", "paused from {tomorrow}",
+     "30.00"),
+    ("INSERT INTO service_pauses (service_id, first_day, last_day) VALUES (1, CURRENT_DATE + 1, CURRENT_DATE + 2)",
+     "paused from {tomorrow} to {after}", "30.00"),
+    ("INSERT INTO service_pauses (service_id, first_day, last_day) VALUES (1, CURRENT_DATE - 3, CURRENT_DATE - 1), "
+     "(1, CURRENT_DATE, CURRENT_DATE), (1, CURRENT_DATE + 2, NULL); UPDATE services SET ended_on = CURRENT_DATE + 2",
+     "paused to {today}, ends {after}", "0.00"),
+    ("INSERT INTO service_pauses (service_id, first_day) VALUES (1, CURRENT_DATE); "
+     "UPDATE services SET ended_on = CURRENT_DATE + 1", "paused, ends {tomorrow}", "0.00"),
+    ("INSERT INTO service_pauses (service_id, first_day) VALUES (1, CURRENT_DATE + 2); "
+     "UPDATE services SET ended_on = CURRENT_DATE + 1", "ends {tomorrow}", "30.00"),
+    ("INSERT INTO service_pauses (service_id, first_day) VALUES (1, CURRENT_DATE + 2); "
+     "UPDATE services SET started_on = CURRENT_DATE + 1", "from {tomorrow}, paused from {after}", "0.00"),
+    ("INSERT INTO service_pauses (service_id, first_day) VALUES (1, CURRENT_DATE - 9); "
+     "UPDATE services SET ended_on = CURRENT_DATE - 1", "ended {yesterday}", "0.00"),
 ])
 def test_an_account_marks_what_does_not_run_and_does_not_count_it(ada, run, sql, change, standing, monthly):
     fibre()
     sql(change)
-    days = sql("SELECT (CURRENT_DATE - 1)::text AS yesterday, (CURRENT_DATE + 1)::text AS tomorrow")[0]
+    days = sql("SELECT (CURRENT_DATE - 1)::text AS yesterday, CURRENT_DATE::text AS today,"
+               " (CURRENT_DATE + 1)::text AS tomorrow, (CURRENT_DATE + 2)::text AS after")[0]
     screen = run(answers=lines("1", "2", "1", "0", "0")).stdout
-    assert f"Service 1  Fibre 100, {standing.format(**days)} " in screen
+    shown = " ".join(screen[screen.index("Service 1"):screen.index("No unpaid")].split())
+    assert shown.replace(" monthly 30.00", "") == f"Service 1 Fibre 100, {standing.format(**days)}"
     assert f"Monthly total {monthly}," in screen
+
+
+def test_the_form_that_ends_a_service_says_how_one_that_ends_goes_on(ada, run, sql):
+    fibre()
+    assert "\nLast day [today]: 2099-01-01\n" in run(answers=lines("3", "6", "1", "2099-01-01", "0", "0")).stdout
+    assert "\nLast day, or none [2099-01-01]: none\n" in run(answers=lines("3", "6", "1", "none", "0", "0")).stdout
+    assert sql("SELECT ended_on FROM services") == [{"ended_on": None}]

@@ -5,14 +5,14 @@ import csv
 import io
 import json
 import os
-from datetime import timedelta, timezone
+from datetime import date, timedelta, timezone
 from decimal import Decimal
 
 import psycopg2.extensions
 import pytest
 from conftest import lines, sentence
 
-from tracker import wording
+from tracker import bill_run, wording
 from tracker.terminal import history
 
 pytestmark = pytest.mark.slow
@@ -103,6 +103,21 @@ def test_a_deletion_is_brought_back_by_piped_answers(changed, run, sql):
     assert "Brought back equipment 1, Router, at location 1.\n" in done.stdout
     assert sql("SELECT equipment_id, equipment_name FROM equipment") == [
         {"equipment_id": 1, "equipment_name": "Router"}]
+
+
+def test_of_many_obstacles_the_first_ten_are_said_and_how_many_more(db, run, sql):
+    sql("INSERT INTO customers (name, created_at) SELECT 'C ' || n, '2020-01-01' FROM generate_series(1, 12) AS n")
+    sql("INSERT INTO locations (customer_id, address) SELECT customer_id, '1 Quay' FROM customers")
+    sql("INSERT INTO services (location_id, service_name, cost) SELECT location_id, 'Fibre', 20 FROM locations")
+    bill_run.run(date(2026, 10, 1), date(2026, 10, 15))
+    bill_run.undo(date(2026, 10, 1))
+    bill_run.run(date(2026, 10, 1), date(2026, 10, 15))
+    done = run(answers=lines("8", "4", "1", "0", "0"))
+    said = done.stdout.splitlines()
+    first = said.index("The customer has another bill for that month by now, bill 13, October 2026.")
+    assert said[first:first + 11] == [
+        *(f"The customer has another bill for that month by now, bill {bill}, October 2026." for bill in range(13, 23)),
+        "And 2 more like these."]
 
 
 def test_a_moment_is_shown_in_the_zone_of_whoever_looks():

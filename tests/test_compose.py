@@ -556,7 +556,7 @@ def test_sigterm_ends_the_service_between_backups(folder):
         wait_for(lambda: list(folder.iterdir()))
         time.sleep(0.2)
         service.send_signal(signal.SIGTERM)
-        assert service.wait(timeout=10) == 0
+        assert service.wait(timeout=60) == 0
 
 
 def test_sigterm_ends_a_backup_under_way_and_then_the_service(folder):
@@ -564,5 +564,5 @@ def test_sigterm_ends_a_backup_under_way_and_then_the_service(folder):
     with serving(folder) as service:
         wait_for((folder.parent / "begun").exists)
         service.send_signal(signal.SIGTERM)
-        assert service.wait(timeout=10) == 0
+        assert service.wait(timeout=60) == 0
     assert (folder.parent / "told").exists()

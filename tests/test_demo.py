@@ -1,13 +1,13 @@
 """What the made-up provider holds, and that its sums are those that the triggers would have stored."""
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
 
 import database
-from tracker import demo, errors
+from tracker import bill_run, demo, errors, prices
 from tracker.verify import verify_books
 
 pytestmark = pytest.mark.slow
@@ -205,6 +205,23 @@ def test_a_few_of_the_customers_live_on_and_the_books_tie(db, sql):
     assert verify_books()[1] == []
 
 
+def test_the_next_bill_run_makes_good_what_changes_in_a_month_that_is_billed(db, sql):
+    demo.fill(20)
+    today = database.today()
+    this_month = today.replace(day=1)
+    next_month = (this_month + timedelta(days=32)).replace(day=1)
+    days = (next_month - this_month).days
+    nothing_special = bill_run.preview(next_month)
+    assert [nothing_special[part] for part in ("customers", "changed", "prorated", "made_good")] == [20, 0, 0, 0]
+    plan = prices.find_plans().rows[0]
+    prices.change_price(prices.Change(plan["service_name"], plan["cost"] + days, this_month))
+    seen = bill_run.preview(next_month)
+    assert (seen["made_good"], seen["made_good_amount"]) == (2 * plan["services"], days * plan["services"])
+    assert sql("SELECT DISTINCT period - first_day AS first, days, last_day - first_day + 1 - days AS rest"
+               " FROM billing JOIN billing_items USING (billing_id) WHERE period = %s", this_month) == [
+        {"first": 0, "days": days, "rest": 0}]
+
+
 def test_the_same_seed_leads_the_same_lives(db, sql, empty_uri):
     demo.fill(60, seed=5)
     demo.enliven()
@@ -247,7 +264,7 @@ def test_a_failure_in_the_middle_leaves_nothing(db, sql, monkeypatch):
 
 def test_the_command_fills_an_empty_database_once(run, sql):
     first, second = run("demo"), run("demo")
-    assert (first.returncode, first.stdout) == (0, "Added a made-up provider of 200 customers.\n")
+    assert (first.returncode, first.stdout) == (0, "Added a made-up provider of 200 customers, 2 of them closed.\n")
     assert (second.returncode, second.stdout) == (1, "")
     assert second.stderr.count("\n") == 1
     assert sql("SELECT count(*) AS customers FROM customers") == [{"customers": 200}]

@@ -27,9 +27,10 @@ pytestmark = pytest.mark.slow
 ROOT = os.geteuid() == 0
 SETTINGS = ["fsync=off"]
 PROGRAM = """
-import os, sys
+import os, sys, time
 from pathlib import Path
 from tracker import embedded
+{}
 if sys.argv[2]:
     os.setgroups([])
     os.setgid(int(sys.argv[2]))
@@ -40,13 +41,14 @@ sys.stdin.read()
 
 
 class Program:
-    """A program of its own that uses the database until it is told to leave."""
+    """A program of its own that uses the database until it is told to leave; before is Python that runs first."""
 
-    def __init__(self, folder: Path, uid: str = "", path: Path | None = None, **environment: str) -> None:
+    def __init__(self, folder: Path, uid: str = "", path: Path | None = None, before: str = "",
+                 **environment: str) -> None:
         home = Path(embedded.__file__).parents[1]
         search = os.pathsep.join(map(str, [home, *([path] if path else []), *filter(None, sys.path)]))
         self.process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(folder), uid], text=True,
+            [sys.executable, "-c", PROGRAM.format(before), str(folder), uid], text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": search, **environment})
 
@@ -57,7 +59,7 @@ class Program:
 
     def leave(self) -> str:
         """End the program in the ordinary way; return what it printed after its URI, and complained of."""
-        rest, complaints = self.process.communicate(timeout=30)
+        rest, complaints = self.process.communicate(timeout=60)
         assert self.process.returncode == 0, complaints
         return rest + complaints
 
@@ -160,7 +162,7 @@ def kill_server(folder: Path, *, and_children: bool = True) -> None:
 
 
 def eventually(condition) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -192,7 +194,7 @@ def test_two_programs_share_a_server_and_the_last_one_out_stops_it(folder, run):
     assert query(uri, "SELECT 1") == 1
     assert server_pid(folder) == pid
     second.leave()
-    assert not is_running(pid)
+    eventually(lambda: not is_running(pid))
     assert "database system is shut down" in (folder / "server.log").read_text().splitlines()[-1]
 
 
@@ -202,7 +204,7 @@ def test_a_killed_program_does_not_keep_the_server_from_being_stopped(folder, ru
     pid = server_pid(folder)
     killed.kill()
     other.leave()
-    assert not is_running(pid)
+    eventually(lambda: not is_running(pid))
 
 
 def test_the_server_of_a_killed_program_is_joined_and_then_stopped(folder, run):
@@ -214,7 +216,7 @@ def test_the_server_of_a_killed_program_is_joined_and_then_stopped(folder, run):
     assert query(second.uri(), "SELECT word FROM noted") == "kept"
     assert server_pid(folder) == pid
     second.leave()
-    assert not is_running(pid)
+    eventually(lambda: not is_running(pid))
 
 
 @pytest.mark.parametrize("and_children", [True, False])
@@ -227,7 +229,7 @@ def test_a_killed_server_is_recovered_by_the_next_start(folder, run, and_childre
     assert query(second.uri(), "SELECT word FROM noted") == "kept"
     pid = server_pid(folder)
     second.leave()
-    assert not is_running(pid)
+    eventually(lambda: not is_running(pid))
 
 
 def test_a_program_that_lost_its_server_can_start_it_again(folder):
@@ -237,7 +239,7 @@ def test_a_program_that_lost_its_server_can_start_it_again(folder):
     pid = server_pid(folder)
     embedded.stop()
     embedded.stop()
-    assert not is_running(pid)
+    eventually(lambda: not is_running(pid))
 
 
 def test_the_next_start_waits_for_what_is_left_of_a_killed_server(folder, run):
@@ -259,7 +261,7 @@ def stranger_with_the_pid_of_the_server(folder: Path, *, same_user: bool):
     kill_server(folder)
     pid_file = cluster_of(folder) / "postmaster.pid"
     user = {"user": pid_file.stat().st_uid} if same_user and ROOT else {}
-    stranger = subprocess.Popen(["sleep", "60"], cwd="/", **user)
+    stranger = subprocess.Popen(["sleep", "600"], cwd="/", **user)
     try:
         lines = pid_file.read_text().splitlines()
         pid_file.write_text("\n".join([str(stranger.pid), *lines[1:], ""]))
@@ -286,9 +288,13 @@ def test_leaving_a_dead_server_does_not_signal_the_stranger_that_has_its_pid(fol
         program.leave()
 
 
+NEVER_DONE = "Path.rename = lambda *_: time.sleep(600)"  # which comes last of a creation
+SILENT = "embedded.NOTE_AFTER = 600"  # however long a busy machine takes to start and stop a server
+
+
 @pytest.mark.parametrize("moment", ["", "base/5/PG_VERSION"])
 def test_a_program_killed_during_the_first_creation_leaves_nothing_half_made(empty, run, moment):
-    killed = run(empty)
+    killed = run(empty, before=NEVER_DONE)
     eventually(lambda: list(empty.glob(f"postgres-*.new/{moment}")))
     killed.kill()
     assert not list(empty.glob("postgres-[0-9][0-9]"))
@@ -302,7 +308,7 @@ def test_six_programs_at_once_make_one_database_and_share_one_server(empty, run)
     pid = server_pid(empty)
     for program in programs:
         program.leave()
-    assert not is_running(pid)
+    eventually(lambda: not is_running(pid))
 
 
 @pytest.mark.parametrize("name", ["my isp's data", 'a, "b" $c é%20', "long" * 40])
@@ -318,7 +324,7 @@ def test_any_name_of_the_data_folder_will_do(empty, made, run, name):
     assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
     pid = server_pid(folder)
     program.leave()
-    assert not is_running(pid)
+    eventually(lambda: not is_running(pid))
     assert sockets == cluster_of(folder) or not sockets.exists()
 
 
@@ -368,7 +374,7 @@ def test_programs_that_start_at_once_make_one_system_user():
         for _ in range(12)
     ]
     try:
-        found = {program.communicate(timeout=60)[0].strip() for program in programs}
+        found = {program.communicate(timeout=120)[0].strip() for program in programs}
         assert found == {str(pwd.getpwnam(name).pw_uid) if ROOT else "None"}
     finally:
         if ROOT:
@@ -440,7 +446,7 @@ def test_a_server_that_was_started_by_hand_is_not_taken_for_a_stale_one(folder, 
         embedded.start(folder, SETTINGS)
     assert by_hand.poll() is None
     by_hand.send_signal(signal.SIGINT)
-    assert by_hand.wait(timeout=15) == 0
+    assert by_hand.wait(timeout=60) == 0
 
 
 def test_no_tcp_port_is_listened_on(folder, run):
@@ -466,7 +472,7 @@ def test_a_server_is_not_left_behind_when_its_start_is_interrupted(folder, monke
     monkeypatch.setattr(embedded, "_is_ready", lambda cluster: signal.raise_signal(signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
         embedded.start(folder, SETTINGS)
-    spawned[0].wait(timeout=15)
+    spawned[0].wait(timeout=60)
 
 
 def test_a_file_in_the_place_of_the_data_folder_is_refused_in_one_sentence(empty):
@@ -476,12 +482,12 @@ def test_a_file_in_the_place_of_the_data_folder_is_refused_in_one_sentence(empty
 
 
 def test_nothing_is_printed_when_a_database_is_created_started_or_joined(empty, run):
-    creator = run(empty)
+    creator = run(empty, before=SILENT)
     creator.uri()
-    joiner = run(empty)
+    joiner = run(empty, before=SILENT)
     joiner.uri()
     assert creator.leave() + joiner.leave() == ""
-    starter = run(empty)
+    starter = run(empty, before=SILENT)
     starter.uri()
     assert starter.leave() == ""
 
@@ -539,6 +545,6 @@ def test_the_trail_of_the_embedded_database_notes_whose_session_of_the_system_it
     env.pop("DATABASE_URI", None)
     for command, answers in (("", "1\n1\nBo Li\n123\n0\n0\n"), ("changes", "")):
         done = subprocess.run([sys.executable, PROJECT / "main.py", *command.split()], env=env, input=answers,
-                              capture_output=True, text=True, timeout=60, check=True)
+                              capture_output=True, text=True, timeout=180, check=True)
     user = "ada" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name  # which anybody could set without sudo
     assert re.search(rf"\d\d:\d\d {user}: added customer 1, Bo Li$", done.stdout, re.MULTILINE)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import ipaddress
 import os
 import re
 import shutil
@@ -18,7 +19,7 @@ import psycopg2
 import psycopg2.extensions
 import pytest
 import test_embedded
-from conftest import PROJECT, environment, wait_for
+from conftest import PROJECT, UNHURRIED, environment, wait_for
 from test_embedded import (
     ROOT,
     SETTINGS,
@@ -41,7 +42,7 @@ empty, made, folder, run = test_embedded.empty, test_embedded.made, test_embedde
 @pytest.fixture
 def impatient(monkeypatch):
     """Let waits in which nothing moves end soon."""
-    monkeypatch.setattr(embedded, "PATIENCE", 1.0)
+    monkeypatch.setattr(embedded, "PATIENCE", 3.0)  # a server that starts on a busy machine may not seem to move
     monkeypatch.setattr(embedded, "RECOVERY_PATIENCE", 0.5)
     monkeypatch.setattr(embedded, "ANSWER_PATIENCE", 0.2)
     monkeypatch.setattr(embedded, "STOP_PATIENCE", dict.fromkeys(embedded.STOP_PATIENCE, 3.0))
@@ -62,10 +63,9 @@ def make_stuck(folder: Path) -> int:
     """Ask a server to stop while it recovers from a crash, as program 1.0.0 did; return its process, which stays."""
     for _ in range(20):
         uri, pid = embedded.start(folder, SETTINGS), server_pid(folder)
-        before = log_of(folder).count("redo starts at")
+        before = log_of(folder).count("reinitializing")
         crash_a_backend(uri)
-        wait_for(lambda before=before: log_of(folder).count("reinitializing") and (
-            log_of(folder).count("redo starts at") > before or log_of(folder).rstrip().endswith("reinitializing")))
+        wait_for(lambda before=before: log_of(folder).count("reinitializing") > before)
         os.kill(pid, signal.SIGINT)
         with contextlib.suppress(AssertionError):
             wait_for(lambda pid=pid: not is_running(pid), 1.5)
@@ -81,7 +81,7 @@ def test_the_last_program_out_stops_a_server_that_recovers_from_a_crash(folder, 
     crash_a_backend(uri)
     wait_for(lambda: "was terminated by signal 9" in log_of(folder))
     program.leave()
-    assert not is_running(pid)
+    wait_for(lambda: not is_running(pid))
     assert "immediate shutdown request" not in log_of(folder)
     assert query(run(folder).uri(), "SELECT word FROM noted") == "kept"
 
@@ -94,7 +94,7 @@ def test_a_server_that_is_stuck_in_its_stop_is_ended_and_started_anew_by_the_nex
     note_a_row(embedded.start(folder, SETTINGS))
     stuck = make_stuck(folder)
     assert query(embedded.start(folder, SETTINGS), "SELECT word FROM noted") == "kept"
-    assert not is_running(stuck)
+    wait_for(lambda: not is_running(stuck))
     assert server_pid(folder) != stuck
 
 
@@ -102,7 +102,7 @@ def test_a_server_that_is_stuck_in_its_stop_is_ended_by_the_last_program_out(fol
     note_a_row(embedded.start(folder, SETTINGS))
     stuck = make_stuck(folder)
     embedded.stop()
-    assert not is_running(stuck)
+    wait_for(lambda: not is_running(stuck))
     assert query(embedded.start(folder, SETTINGS), "SELECT word FROM noted") == "kept"
 
 
@@ -117,13 +117,14 @@ def test_a_server_that_was_suspended_goes_on_when_a_program_starts_or_leaves(fol
     suspend(pid, stopped)
     first.leave()
     embedded.stop()
-    assert not is_running(pid)
+    wait_for(lambda: not is_running(pid))
 
 
 def suspend(pid: int, who: str) -> None:
     named = "" if who == "children" else who
     for victim in [pid] if who == "postmaster" else [child for child in children(pid) if named in ps("args", child)]:
-        os.kill(victim, signal.SIGSTOP)
+        with contextlib.suppress(ProcessLookupError):  # that of a session that has ended may end meanwhile
+            os.kill(victim, signal.SIGSTOP)
 
 
 @pytest.fixture
@@ -153,7 +154,7 @@ def test_a_damaged_postmaster_pid_brings_no_second_server_beside_what_is_left_of
     (cluster_of(folder) / "postmaster.pid").write_bytes(b"")
     monkeypatch.setattr(embedded, "IN_USE_PATIENCE", 0.5)
     assert query(embedded.start(folder, SETTINGS), "SELECT word FROM noted") == "kept"
-    assert not any(map(is_running, left))
+    wait_for(lambda: not any(map(is_running, left)))
 
 
 def test_a_program_that_holds_the_lock_and_does_not_go_on_is_named_in_one_sentence(folder, impatient):
@@ -171,15 +172,15 @@ def test_a_program_that_holds_the_lock_and_does_not_go_on_is_named_in_one_senten
 
 
 def test_whoever_waits_for_a_program_that_does_go_on_is_patient(folder, impatient, monkeypatch):
-    monkeypatch.setattr(embedded, "PATIENCE", 2.0)
+    monkeypatch.setattr(embedded, "PATIENCE", 4.0)
     holder = subprocess.Popen(
         [sys.executable, "-c", "import sys, time; from pathlib import Path; from tracker import embedded\n"
          "with embedded._alone(Path(sys.argv[1])):\n"
          "    print(flush=True)\n"
-         "    embedded._wait(lambda: False, '', 6)", str(folder)], cwd=PROJECT, stdout=subprocess.PIPE)
+         "    embedded._wait(lambda: False, '', 8)", str(folder)], cwd=PROJECT, stdout=subprocess.PIPE)
     holder.stdout.readline()
     assert query(embedded.start(folder, SETTINGS), "SELECT 1") == 1
-    assert holder.wait(timeout=15) == 0
+    assert holder.wait(timeout=60) == 0
 
 
 def test_a_program_that_keeps_the_database_in_use_for_itself_is_not_waited_for_without_end(folder, impatient):
@@ -200,7 +201,7 @@ def test_a_listener_that_is_no_server_is_neither_waited_for_without_end_nor_sign
         with pytest.raises(errors.ServerError, match=r"neither answers nor ends; end it [^\n]*\.$"):
             embedded.start(folder, SETTINGS)
         embedded.stop()
-        assert stranger.communicate("still there\n", timeout=15)[0] == "still there\n"
+        assert stranger.communicate("still there\n", timeout=60)[0] == "still there\n"
     finally:
         stranger.kill()
         stranger.communicate()
@@ -235,8 +236,8 @@ def mount(place: Path, size: str, *options: str) -> None:
 
 
 def run_main(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, str(PROJECT / "main.py"), *arguments], text=True, capture_output=True,
-                          env=environment("", ISP_DATA_DIR=str(folder), **more), timeout=60, check=False,
+    return subprocess.run([sys.executable, "-c", UNHURRIED, *arguments], text=True, capture_output=True,
+                          env=environment("", ISP_DATA_DIR=str(folder), **more), timeout=180, check=False,
                           stdin=subprocess.DEVNULL)
 
 
@@ -267,7 +268,7 @@ def test_full_shared_memory_is_not_called_a_full_disk():
 def test_a_path_from_wherever_the_program_is_started_is_refused_in_one_sentence(tmp_path):
     for path in ("data", "./data", "../data", ".", " ", "data/"):
         done = subprocess.run([sys.executable, str(PROJECT / "main.py"), "verify"], capture_output=True, text=True,
-                              env=environment("", ISP_DATA_DIR=path), cwd=tmp_path, timeout=60, check=False)
+                              env=environment("", ISP_DATA_DIR=path), cwd=tmp_path, timeout=180, check=False)
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr == (f"The data folder {path} would be another one wherever the program is started; "
                                "set ISP_DATA_DIR to a whole path, such as /srv/isp-customer-tracker.\n")
@@ -337,7 +338,7 @@ def test_a_program_that_joins_a_server_started_in_another_zone_has_its_own_today
 
 
 def test_the_setting_decides_over_the_machine_s_zone(folder):
-    done = subprocess.run([sys.executable, str(PROJECT / "main.py")], input="8\n2\n0\n0\n", text=True, timeout=60,
+    done = subprocess.run([sys.executable, str(PROJECT / "main.py")], input="8\n2\n0\n0\n", text=True, timeout=180,
                           env=environment("", ISP_DATA_DIR=str(folder), TZ=EAST, TIMEZONE=WEST), capture_output=True,
                           check=False)
     assert f", in {WEST}\n" in done.stdout
@@ -385,7 +386,9 @@ def test_an_offset_is_a_zone_that_the_server_takes(folder, monkeypatch):
 
 
 @pytest.mark.parametrize("path", ["", "base/1/PG_VERSION"])
-def test_a_copy_that_belongs_to_somebody_else_is_given_to_the_server_s_user_or_explained(folder, path, capfd):
+def test_a_copy_that_belongs_to_somebody_else_is_given_to_the_server_s_user_or_explained(
+        folder, path, capfd, monkeypatch):
+    monkeypatch.setattr(embedded, "NOTE_AFTER", 600)
     cluster = cluster_of(folder)
     cluster.chmod(0o755)
     if ROOT:
@@ -423,7 +426,9 @@ def test_a_copy_of_a_running_database_starts_beside_it_and_says_so(folder, run, 
     note_a_row(program.uri())
     pid = server_pid(folder)
     copied = folder.with_name("copied")
+    suspend(pid, "postmaster"), suspend(pid, "children")  # no file comes and goes meanwhile
     subprocess.run(["cp", "-r", folder, copied], check=True)
+    embedded._nudge(cluster_of(folder))
     assert query(embedded.start(copied, SETTINGS), "SELECT word FROM noted") == "kept"
     assert f"This database was last used as {cluster_of(folder)} and not closed; " in capfd.readouterr().err
     assert server_pid(folder) == pid != server_pid(copied)
@@ -458,21 +463,24 @@ def test_the_environment_of_other_databases_does_not_reach_the_embedded_one(fold
     assert report.returncode == 0
 
 
+PORT = 25432  # which no machine gives away by chance
+
+
 @contextlib.contextmanager
-def started_by_hand(folder: Path, sockets: Path):
+def started_by_hand(folder: Path, sockets: Path, host: str):
     """Start a data folder's server without the program, with the files beside its data alone to say who may connect."""
     cluster = cluster_of(folder)
     user = {"user": cluster.stat().st_uid} if ROOT else {}
     server = subprocess.Popen(
-        [embedded.binaries() / "postgres", "-D", cluster, "-c", "listen_addresses=localhost", "-k", sockets,
-         "-c", "port=54329", "-c", "fsync=off", "-c", "unix_socket_permissions=0777"],
+        [embedded.binaries() / "postgres", "-D", cluster, "-c", f"listen_addresses={host}", "-k", sockets,
+         "-c", f"port={PORT}", "-c", "fsync=off", "-c", "unix_socket_permissions=0777"],
         cwd="/", stderr=subprocess.DEVNULL, **user)
     wait_for(lambda: embedded._state(cluster) == "ready")
     try:
         yield
     finally:
         server.send_signal(signal.SIGINT)
-        server.wait(timeout=15)
+        server.wait(timeout=60)
 
 
 @pytest.mark.parametrize("from_1_0_0", [True, False])
@@ -487,11 +495,12 @@ def test_a_server_started_by_hand_lets_its_owner_in_through_the_socket_and_nobod
     sockets = folder.parent
     if ROOT:
         sockets.chmod(0o777)
-    with started_by_hand(folder, sockets):
-        uri = f"postgresql://postgres@/isp_customer_tracker?host={sockets}&port=54329"
+    host = str(ipaddress.ip_address("127.0.0.0") + os.getpid())  # of this process alone, as the port is not
+    with started_by_hand(folder, sockets, host):
+        uri = f"postgresql://postgres@/isp_customer_tracker?host={sockets}&port={PORT}"
         assert query(uri, "SELECT 1") == 1
         with pytest.raises(psycopg2.OperationalError, match=r"no pg_hba\.conf entry"):
-            psycopg2.connect("postgresql://postgres@localhost:54329/isp_customer_tracker")
+            psycopg2.connect(f"postgresql://postgres@{host}:{PORT}/isp_customer_tracker")
         if ROOT:
             stranger = subprocess.run([embedded.binaries() / "psql", uri, "-c", "SELECT 1"], user="nobody", cwd="/",
                                       capture_output=True, text=True, check=False)
@@ -515,7 +524,9 @@ def leaving(folder: Path) -> subprocess.Popen[str]:
     suspend(server_pid(folder), "checkpointer")
     program.stdin.write("0\n")
     program.stdin.flush()
-    assert program.stderr.readline() == "Stopping the database...\n"
+    while (said := program.stderr.readline()) == "Starting the database...\n":  # on a busy machine
+        pass
+    assert said == "Stopping the database...\n"
     return program
 
 
@@ -526,11 +537,11 @@ def test_a_signal_while_the_server_is_stopped_ends_the_program_without_a_word(fo
     program = leaving(folder)
     pid = server_pid(folder)
     program.send_signal(number)
-    assert program.communicate(timeout=15)[1] == ""
+    assert program.communicate(timeout=60)[1] == ""
     assert program.returncode == 128 + number
     assert embedded._state(cluster_of(folder)) == "stopping"
     assert query(embedded.start(folder, SETTINGS), "SELECT word FROM noted") == "kept"
-    assert not is_running(pid)
+    wait_for(lambda: not is_running(pid))
 
 
 @pytest.mark.parametrize(("number", "said"),
@@ -543,7 +554,7 @@ def test_a_signal_while_the_server_is_started_ends_the_program_in_one_sentence(f
                                    env=environment("", ISP_DATA_DIR=str(folder)))
         assert program.stderr.readline() == "Waiting for another program to start or stop the database...\n"
         program.send_signal(number)
-        assert program.communicate(timeout=15) == ("", said)
+        assert program.communicate(timeout=60) == ("", said)
     assert program.returncode == 128 + number
 
 

@@ -87,7 +87,7 @@ def test_payments_go_on_after_a_failover_and_none_is_there_twice(commits, server
     said = [key for writer in writers for key in acknowledged(writer, 20)]
     fail_over(primary, standby)
     promoted_with, = standby.sql("SELECT count(*) FROM payments")
-    wait_for(lambda: standby.sql("SELECT count(*) FROM payments")[0] > (promoted_with[0] + 20,))
+    wait_for(lambda: standby.sql("SELECT count(*) FROM payments")[0] > (promoted_with[0] + 20,), 120)
     for writer in writers:
         writer.terminate()
         said += re.findall(r"^saved (.+)$", writer.communicate()[0], re.MULTILINE)

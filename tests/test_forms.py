@@ -8,14 +8,12 @@ from uuid import uuid4
 
 import psycopg2
 import pytest
-from conftest import lines, sentence, there_since, wait_for
+from conftest import PROMPT, lines, sentence, there_since, wait_for
 
 import database
 from tracker import bill_run, payments
 
 pytestmark = pytest.mark.slow
-
-PROMPT = r": $"
 
 
 def ago(days):
@@ -207,7 +205,7 @@ def test_a_long_list_is_turned_over_without_a_gap_when_rows_are_equal(crowd, ter
     open_form(child, *way)
     seen, last = [], 0
     while last < 45:
-        first, last, total = map(int, re.search(r"Rows (\d+) to (\d+) of (\d+)  \(", child.before).groups())
+        first, last, total = map(int, re.search(r"Rows (\d+) to (\d+) of (\d+)  \(", child.after).groups())
         seen += re.findall(r"^ *(\d+)  (?!customers)", child.before, re.MULTILINE)
         assert (first, last, total) == (len(seen) - (last - first), len(seen), 45)
         if last < 45:
@@ -239,7 +237,7 @@ def test_a_new_bill_says_what_credit_paid_of_it(ada, typed, credit, billed, said
 def test_a_new_bill_says_what_credit_paid_of_it_and_not_what_there_was_before(ada, terminal, uri, sql, credit):
     if not credit:
         pay(ada, "5.00")
-    child = terminal()
+    child = terminal(DB_LOCK_TIMEOUT="60")
     open_form(child, "5", "2", "1", "Setup", "12")
     other = psycopg2.connect(uri)
     with other.cursor() as cur:

@@ -32,7 +32,7 @@ def isp_tracker(tmp_path: Path, uri: str) -> Callable[..., subprocess.CompletedP
         return subprocess.run(
             [sys.executable, "-c", "from isp_tracker.tracker.installed import start; start()", *arguments],
             input=answers, cwd=tmp_path, env=environment(uri, PYTHONPATH=str(packages)), text=True, capture_output=True,
-            timeout=60, check=False,
+            timeout=180, check=False,
         )
 
     return run

@@ -11,7 +11,7 @@ import pytest
 from conftest import lines, wait_for
 
 import database
-from tracker import errors, late_fees, notes, payments
+from tracker import bill_run, errors, late_fees, notes, payments
 from tracker.verify import verify_books
 
 pytestmark = pytest.mark.slow
@@ -224,6 +224,29 @@ def test_a_bill_is_not_deleted_before_its_fee(ada, bill, db, sql, issued):
     db.delete_bill(late + 1)
     db.delete_bill(late)
     assert sql("SELECT sum(amount_due) FROM billing")[0]["sum"] in (None, 0)
+
+
+def test_a_bill_run_with_late_fees_is_not_undone_and_it_is_said_which_bills_have_one(ada, db, sql):
+    month = ahead(-70).replace(day=1)
+    for _ in range(6):
+        db.add_location(db.add_customer("Bo Li", None), "1 Quay")
+    db.add_location(ada, "2 Quay")
+    sql("INSERT INTO services (location_id, service_name, cost) SELECT location_id, 'Fibre', 20 FROM locations")
+    sql("UPDATE customers SET created_at = '2020-01-01'")
+    bill_run.run(month, month + timedelta(days=14))
+    first = sql("SELECT min(billing_id) AS id FROM billing")[0]["id"]
+    assert late_fees.run()["created"] == 7
+    names = {row["billing_id"]: row["name"] for row in sql(
+        "SELECT billing_id, name FROM billing JOIN customers USING (customer_id)")}
+    before = sql("SELECT * FROM billing ORDER BY billing_id")
+    with pytest.raises(errors.Conflict) as refused:
+        bill_run.undo(month)
+    named = ", ".join(f"bill {first + n} of {names[first + n]}" for n in range(5))
+    assert str(refused.value) == (
+        f"Late fees are deleted before their bills, and nothing was removed. These have one: {named}, and 2 more.")
+    assert sql("SELECT * FROM billing ORDER BY billing_id") == before
+    late_fees.undo(ahead(0))
+    assert bill_run.undo(month)["removed"] == 7
 
 
 @pytest.mark.parametrize(("amount", "days"), [

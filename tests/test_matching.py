@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import threading
 
 import psycopg2
@@ -161,7 +162,8 @@ def test_a_price_that_somebody_is_changing_is_waited_for_and_not_overwritten(uri
     other.cursor().execute("UPDATE services SET cost = 25")
     thread = threading.Thread(target=try_it)
     thread.start()
-    wait_for(lambda: sql("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FOR UPDATE%'"))
+    wait_for(lambda: sql("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() "
+                         "AND wait_event_type = 'Lock' AND query LIKE '%FOR UPDATE%'"))
     other.commit()
     thread.join()
     other.close()
@@ -445,13 +447,14 @@ def test_statistics_that_are_about_right_are_left_alone(db, sql, file):
 
 def test_a_login_that_may_not_analyse_can_check_and_import(db, sql, file, uri):
     load(file(*(f"Ada {i},+44 20 7{i:07},,,,,," for i in range(2_000))))
-    sql("CREATE ROLE isp_test_clerk LOGIN")
+    clerk = f"isp_clerk_{os.getpid()}"
+    sql(f"CREATE ROLE {clerk} LOGIN")
     try:
-        sql("GRANT isp_admin TO isp_test_clerk")
+        sql(f"GRANT isp_admin TO {clerk}")
         db.disconnect()
-        db.connect(psycopg2.extensions.make_dsn(uri, user="isp_test_clerk"))
+        db.connect(psycopg2.extensions.make_dsn(uri, user=clerk))
         assert load(file("Bo,555 0101,,,,,,")).new.customers == 1
     finally:
         db.disconnect()
-        sql("DROP OWNED BY isp_test_clerk")
-        sql("DROP ROLE isp_test_clerk")
+        sql(f"DROP OWNED BY {clerk}")
+        sql(f"DROP ROLE {clerk}")

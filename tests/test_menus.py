@@ -13,7 +13,7 @@ from decimal import Decimal
 
 import pexpect
 import pytest
-from conftest import PROJECT, environment, lines, run_program, sentence
+from conftest import PROJECT, PROMPT, environment, lines, run_program, sentence
 
 import database
 
@@ -207,8 +207,11 @@ def test_deleting_a_customer_without_bills_wants_yes_and_counts_what_goes(record
 def test_a_delete_is_refused_when_more_would_go_than_was_shown(kind, records, terminal, sql):
     sql("DELETE FROM billing")
     child = terminal()
-    child.send(f"{entry(kind, 'delete')[0]}\r4\r1\r")
-    child.expect_exact("to delete")
+    for answer in (*entry(kind, "delete"), "1"):
+        child.expect(PROMPT)
+        child.send(f"{answer}\r")
+    child.expect(PROMPT)
+    assert child.after.endswith("to delete: ")
     sql("INSERT INTO services (location_id, service_name, cost) VALUES (1, 'Telephone', 5)")
     child.send("yes\r")
     child.expect_exact("changed while you were looking; nothing was deleted.")
@@ -239,8 +242,9 @@ def test_an_unknown_id_and_a_search_without_a_hit_get_a_sentence_and_the_questio
             child.send(f"{answer}\r")
             child.expect_exact(said)
         child.expect_exact(question)
+        child.expect(": $")
         child.sendintr()
-        child.expect_exact("Choose: ")
+        child.expect(PROMPT)
         child.send("0\r")
 
 
@@ -264,11 +268,18 @@ def test_several_hits_are_picked_by_number(run, sql):
 def test_a_number_that_is_not_listed_is_asked_for_again(terminal, sql):
     sql("INSERT INTO customers (name, phone_number) VALUES ('Bo Berg', '123'), ('Al Berg', '456')")
     child = terminal()
-    child.send("1\r3\rberg\r3\r")
+    for answer in ("1", "3", "berg", "3"):
+        child.expect(PROMPT)
+        child.send(f"{answer}\r")
     child.expect_exact("Type one of these: number picks, Enter, 0 or q back.")
+    child.expect(PROMPT)
     child.send("2\r")
-    child.expect_exact("Name: Bo Berg")
-    child.send("\x15New name\r\r\r")
+    child.expect(PROMPT)
+    assert child.after.endswith("Name: Bo Berg")
+    child.send("\x15New name\r")
+    for _ in range(2):
+        child.expect(PROMPT)
+        child.send("\r")
     child.expect_exact("Saved customer 1, New name, 123.")
 
 
@@ -300,8 +311,11 @@ def test_a_broken_rule_is_one_sentence(way, said, records, run):
 
 def test_a_record_deleted_meanwhile_is_one_sentence(records, sql, terminal):
     child = terminal()
-    child.send("3\r3\r1\r")
-    child.expect_exact("Service name: Fibre")
+    for answer in ("3", "3", "1"):
+        child.expect(PROMPT)
+        child.send(f"{answer}\r")
+    child.expect(PROMPT)
+    assert child.after.endswith("Service name: Fibre")
     sql("DELETE FROM services")
     child.send("\x15Cable\r\r")
     child.expect_exact("There is no service 1.\r\n\r\nManage Services")
@@ -374,9 +388,9 @@ def test_leaving_a_form_at_its_last_question_writes_nothing(key, kind, records, 
     tables = {name: sql(f"SELECT * FROM {name}") for name in TABLES.values()}
     child = terminal()
     for answer in [*entry(kind, "add"), *KINDS[kind][2][:-1]]:
-        child.expect(r": $")
+        child.expect(PROMPT)
         child.send(f"{answer}\r")
-    child.expect(r": $")
+    child.expect(PROMPT)
     child.send(key)
     child.expect_exact("Cancelled, nothing changed.")
     child.expect_exact("Choose: ")
@@ -386,8 +400,11 @@ def test_leaving_a_form_at_its_last_question_writes_nothing(key, kind, records, 
 @pytest.mark.parametrize("key", ["\x03", "\x04"], ids=["ctrl-c", "ctrl-d"])
 def test_leaving_a_delete_deletes_nothing(key, records, sql, terminal):
     child = terminal()
-    child.send("3\r4\r1\r")
-    child.expect_exact("Type yes to delete: ")
+    for answer in ("3", "4", "1"):
+        child.expect(PROMPT)
+        child.send(f"{answer}\r")
+    child.expect(PROMPT)
+    assert child.after.endswith("Type yes to delete: ")
     child.send(key)
     child.expect_exact("Cancelled, nothing changed.")
     assert count(sql, "service") == 1
@@ -396,13 +413,13 @@ def test_leaving_a_delete_deletes_nothing(key, records, sql, terminal):
 @pytest.mark.parametrize("key", ["\x03", "\x04"], ids=["ctrl-c", "ctrl-d"])
 def test_leaving_a_menu_goes_back_and_at_the_top_ends_with_0(key, terminal):
     child = terminal()
-    child.expect_exact("Choose: ")
+    child.expect(PROMPT)
     child.send("2\r")
-    child.expect_exact("Manage Locations")
-    child.expect_exact("Choose: ")
+    child.expect(PROMPT)
+    assert "Manage Locations" in child.before
     child.send(key)
-    child.expect_exact("Main menu")
-    child.expect_exact("Choose: ")
+    child.expect(PROMPT)
+    assert "Main menu" in child.before
     child.send(key)
     child.expect(pexpect.EOF)
     assert child.wait() == 0
@@ -418,8 +435,11 @@ def test_on_a_terminal_a_wrong_answer_does_not_spoil_the_exit_code(terminal):
 @pytest.mark.parametrize(("ending", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_the_program_at_a_prompt(ending, code, terminal):
     child = terminal()
-    child.send("1\r1\r")
-    child.expect_exact("Name: ")
+    for answer in ("1", "1"):
+        child.expect(PROMPT)
+        child.send(f"{answer}\r")
+    child.expect(PROMPT)
+    assert child.after.endswith("Name: ")
     child.kill(ending)
     child.expect(pexpect.EOF)
     assert child.wait() == code
@@ -432,11 +452,9 @@ def test_a_signal_ends_the_program_at_a_prompt(ending, code, terminal):
 ])
 def test_the_arrow_keys_edit_the_line(keys, name, sql, terminal):
     child = terminal()
-    child.send("1\r1\r")
-    child.expect_exact("Name: ")
-    child.send(f"{keys}\r")
-    child.expect_exact("Phone number")
-    child.send("123\r")
+    for answer in ("1", "1", keys, "123"):
+        child.expect(PROMPT)
+        child.send(f"{answer}\r")
     child.expect_exact("Added customer 1")
     assert sql("SELECT name FROM customers") == [{"name": name}]
 
@@ -572,7 +590,7 @@ def test_the_late_report_as_json(late, run):
 def test_a_report_runs_with_a_standard_stream_closed(closed, late, uri):
     command = f'exec {closed}>&-; exec "$0" "$@"'
     done = subprocess.run(["sh", "-c", command, sys.executable, PROJECT / "main.py", "late-report"],
-                          env=environment(uri), capture_output=True, timeout=60, check=False)
+                          env=environment(uri), capture_output=True, timeout=180, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"2 customers late" in done.stdout
 
@@ -618,19 +636,21 @@ def test_the_account_report_as_json(records, run):
     assert [site["address"] for site in account["locations"]] == ["1 Harbour Street", "2 Harbour Street"]
 
 
+# Its own, as the system notes it for what runs in a process now: ru_maxrss has what ran there before, the tests.
 MEASURED = """
-import resource, sys
+import re, sys
 sys.path.insert(0, sys.argv.pop(1))
 import main
 code = main.main(sys.argv[1:])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+with open("/proc/self/status") as status:
+    print(re.search(r"VmHWM:\\s+([0-9]+) kB", status.read())[1], file=sys.stderr)
 sys.exit(code)
 """
 
 
 def peak_kilobytes(uri: str, *arguments: str) -> int:
     done = subprocess.run([sys.executable, "-c", MEASURED, str(PROJECT), *arguments], env=environment(uri),
-                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=True, timeout=60)
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=True, timeout=180)
     return int(done.stderr)
 
 

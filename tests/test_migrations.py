@@ -4,6 +4,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import itertools
 import os
 import re
 import resource
@@ -38,6 +39,7 @@ NEWEST = migrate.program_version()
 REFUSAL = (f"The database is at version 1 and this program needs version {NEWEST}: "
            "run python main.py upgrade, which brings it there.\n")
 GATE = 77
+COMMIT = 0
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Sql = Callable[..., "list[dict[str, Any]]"]
 
@@ -146,7 +148,7 @@ def start(uri: str, *arguments: str, program: Path = PROJECT / "main.py", **env:
 
 def outcome(program: subprocess.Popen[str]) -> tuple[int, str, str]:
     """Wait for a program; return its exit code and what it said."""
-    stdout, stderr = program.communicate(timeout=30)
+    stdout, stderr = program.communicate(timeout=90)
     return program.returncode, stdout, stderr
 
 
@@ -411,7 +413,9 @@ def test_a_login_that_owns_only_some_of_it_is_told_so_and_changes_nothing(clerk,
 def test_four_upgrades_at_the_same_moment_all_succeed_and_each_step_is_done_once(old, psql):
     psql("SELECT pg_advisory_lock(%s)", database.SCHEMA_LOCK)
     programs = [start(old, "upgrade", "--yes") for _ in range(4)]
-    wait_for(lambda: psql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")[0]["count"] == 4)
+    wait_for(lambda: psql("SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database "
+                          "WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted"
+                          )[0]["count"] == 4, 60)
     psql("SELECT pg_advisory_unlock(%s)", database.SCHEMA_LOCK)
     ends = [outcome(program) for program in programs]
     assert {(code, stderr) for code, _, stderr in ends} == {
@@ -482,37 +486,40 @@ def test_a_lost_migration_is_missed_before_anything_is_done(make_program, old):
 
 @pytest.fixture
 def gate(old: str, psql: Sql) -> Iterator[Callable[[int], None]]:
-    """Make an upgrade stop before the statement of that number, comments left out, at its record, or at its COMMIT,
-    which come last.
+    """Make an upgrade stop before a migration's statement of that number, comments left out, at its record where it has
+    fewer, or for COMMIT at that.
     """
     psql(f"""
         CREATE SCHEMA gate;
         CREATE SEQUENCE gate.steps;
         CREATE TABLE gate.closed (step integer);
         INSERT INTO gate.closed VALUES (0);
-        CREATE FUNCTION gate.pass() RETURNS void LANGUAGE plpgsql AS $$
+        CREATE FUNCTION gate.on_command() RETURNS event_trigger LANGUAGE plpgsql AS $$
         BEGIN
-            IF nextval('gate.steps') = (SELECT step FROM gate.closed) THEN
+            IF tg_tag <> 'COMMENT' AND nextval('gate.steps') = (SELECT step FROM gate.closed) THEN
                 PERFORM pg_advisory_lock({GATE});
             END IF;
         END
         $$;
-        CREATE FUNCTION gate.on_command() RETURNS event_trigger LANGUAGE plpgsql AS $$
+        CREATE FUNCTION gate.on_record() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
-            IF tg_tag <> 'COMMENT' THEN
-                PERFORM gate.pass();
+            IF nextval('gate.steps') <= (SELECT step FROM gate.closed) THEN
+                PERFORM pg_advisory_lock({GATE});
             END IF;
-        END
-        $$;
-        CREATE FUNCTION gate.on_row() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN
-            PERFORM gate.pass();
             RETURN NEW;
         END
         $$;
-        CREATE TRIGGER gate_record BEFORE INSERT ON schema_version FOR EACH ROW EXECUTE FUNCTION gate.on_row();
+        CREATE FUNCTION gate.on_commit() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF (SELECT step FROM gate.closed) = {COMMIT} THEN
+                PERFORM pg_advisory_lock({GATE});
+            END IF;
+            RETURN NEW;
+        END
+        $$;
+        CREATE TRIGGER gate_record BEFORE INSERT ON schema_version FOR EACH ROW EXECUTE FUNCTION gate.on_record();
         CREATE CONSTRAINT TRIGGER gate_commit AFTER INSERT ON schema_version DEFERRABLE INITIALLY DEFERRED
-            FOR EACH ROW EXECUTE FUNCTION gate.on_row();
+            FOR EACH ROW EXECUTE FUNCTION gate.on_commit();
         CREATE EVENT TRIGGER gate ON ddl_command_start EXECUTE FUNCTION gate.on_command();
         SELECT pg_advisory_lock({GATE});
     """)
@@ -540,20 +547,27 @@ def open_gate(psql: Sql) -> None:
     psql("SELECT pg_advisory_lock(%s)", GATE)
 
 
+def killed_at(step: int, gate: Callable[[int], None], uri: str, psql: Sql) -> None:
+    gate(step)
+    upgrade = start(uri, "upgrade", "--yes")
+    wait_for(lambda: is_stopped(psql))
+    upgrade.kill()
+    upgrade.communicate()
+    open_gate(psql)
+
+
 def test_an_upgrade_killed_at_any_statement_leaves_all_or_nothing_and_can_be_run_again(gate, old, psql):
-    before, kept, ends = objects(old), rows(old), []
-    while not ends or ends[-1] != NEWEST:
-        gate(max(1, ends.count(ends[-1]) + (ends[-1] == 1)) if ends else 1)
-        upgrade = start(old, "upgrade", "--yes")
-        wait_for(functools.partial(is_stopped, psql))
-        upgrade.kill()
-        upgrade.communicate()
-        open_gate(psql)
-        ends.append(versions(old)[-1])
-        if ends[-1] == 1:
+    kept = rows(old)
+    for version in range(1, NEWEST):
+        before = objects(old)
+        for step in itertools.count(1, 9):  # what an earlier one would have kept, a later one sees
+            killed_at(step, gate, old, psql)
+            assert versions(old)[-1] == version
             assert differences(before, objects(old)) == []
-    assert len(ends) > 30
-    assert ends[-2:] == [NEWEST - 1, NEWEST]
+            if psql("SELECT last_value FROM gate.steps")[0]["last_value"] < step:
+                break  # at the record, which comes last
+        killed_at(COMMIT, gate, old, psql)
+        assert versions(old)[-1] == version + 1
     assert rows(old) == kept
     assert outcome(start(old, "upgrade")) == (0, f"Already at version {NEWEST}.\n", "")
 

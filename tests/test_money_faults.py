@@ -115,7 +115,8 @@ def test_a_run_waits_for_a_deletion_and_leaves_out_only_who_is_gone(ada, uri, sq
     results = []
     run = threading.Thread(target=lambda: results.append(bill_run.run(MONTH, DUE, Decimal("15.00"))))
     run.start()
-    wait_for(lambda: sql("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+    wait_for(lambda: sql("SELECT 1 FROM pg_stat_activity "
+                         "WHERE wait_event_type = 'Lock' AND datname = current_database()"))
     getattr(deletion, end)()
     run.join()
     deletion.close()

@@ -26,6 +26,26 @@ PRINTS = [
     ["bill", "--period", "2026-12", "--dry-run"], ["--help"], ["--version"],
 ]
 
+# Where a signal comes when Python has looked for signals, and the system does not wait for a key yet: it is as if
+# another thread had got it.
+BETWEEN = """
+import os, signal, sys, threading
+from pathlib import Path
+from tracker import interrupts
+
+def send(main):
+    while Path(f"/proc/self/task/{main}/stat").read_text().rpartition(")")[2].split()[0] != "S":
+        pass
+    signal.pthread_kill(threading.get_ident(), int(sys.argv[1]))
+
+interrupts.install()
+threading.Thread(target=send, args=(threading.get_native_id(),), daemon=True).start()
+try:
+    os.read(0, 1)
+except BaseException as exc:
+    print(repr(exc))
+"""
+
 
 @pytest.fixture
 def customers(sql):
@@ -39,7 +59,7 @@ def customers(sql):
 def shell(uri, redirection, *arguments, unbuffered=""):
     command = ["sh", "-c", f'exec "$0" "$@" {redirection}', sys.executable, PROJECT / "main.py", *arguments]
     return subprocess.run(command, env=environment(uri, PYTHONUNBUFFERED=unbuffered), stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=60, check=False)
+                          capture_output=True, text=True, timeout=180, check=False)
 
 
 @pytest.mark.parametrize("much", [False, True])
@@ -67,7 +87,7 @@ def test_a_closed_standard_output_is_one_sentence(arguments, uri, db):
 def test_a_menu_on_a_full_standard_output_is_one_sentence(uri):
     with open("/dev/full", "w") as full:
         done = subprocess.run([sys.executable, PROJECT / "main.py"], env=environment(uri), input="1\n2\n\n0\n0\n",
-                              stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+                              stdout=full, stderr=subprocess.PIPE, text=True, timeout=180, check=False)
     assert (done.stderr, done.returncode) == (f"{FULL}\n", 1)
 
 
@@ -95,11 +115,12 @@ def test_complaints_that_nobody_can_hear_change_no_exit_code(redirection, uri):
 
 @pytest.mark.parametrize("arguments", PRINTS, ids=" ".join)
 def test_a_reader_that_leaves_is_no_fault(arguments, uri, customers):
-    child = subprocess.Popen([sys.executable, PROJECT / "main.py", *arguments], env=environment(uri),
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    child.stdout.close()
-    assert child.stderr.read() == b""
-    assert child.wait(20) == 1
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as pipe:
+        done = subprocess.run([sys.executable, PROJECT / "main.py", *arguments], env=environment(uri), stdout=pipe,
+                              stderr=subprocess.PIPE, timeout=180, check=False)
+    assert (done.stderr, done.returncode) == (b"", 1)
 
 
 def kill_while_copying(sql, way):
@@ -114,7 +135,7 @@ def test_a_server_that_dies_during_an_exports_copy_is_one_sentence(uri, customer
     child = subprocess.Popen([sys.executable, PROJECT / "main.py", "export", "accounts"], env=environment(uri),
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     kill_while_copying(sql, "terminate")
-    _, complaints = child.communicate(timeout=20)
+    _, complaints = child.communicate(timeout=90)
     assert (sentence(complaints), child.returncode) == (LOST.format("not everything was read"), 2)
 
 
@@ -125,7 +146,7 @@ def test_a_server_that_dies_during_an_imports_copy_is_one_sentence(uri, sql, tmp
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     for _ in range(4):  # as often as it tries
         kill_while_copying(sql, "terminate")
-    _, complaints = child.communicate(timeout=20)
+    _, complaints = child.communicate(timeout=90)
     assert (sentence(complaints), child.returncode) == (LOST.format("nothing was written"), 2)
     assert sql("SELECT customer_id FROM customers") == []
 
@@ -139,8 +160,18 @@ def test_a_signal_to_end_at_a_prompt_is_one_sentence(number, uri):
     while "Added customer" not in child.stdout.readline():
         pass
     child.send_signal(number)
-    _, complaints = child.communicate(timeout=20)
+    _, complaints = child.communicate(timeout=90)
     assert (complaints, child.returncode) == ("Stopped; what was saved before that stays.\n", 128 + number)
+
+
+@pytest.mark.parametrize(("number", "raised"), [
+    (signal.SIGINT, "KeyboardInterrupt()"), (signal.SIGTERM, "SystemExit(143)"), (signal.SIGHUP, "SystemExit(129)"),
+])
+def test_a_signal_that_comes_just_before_a_key_is_waited_for_ends_the_wait(number, raised):
+    with subprocess.Popen([sys.executable, "-c", BETWEEN, str(int(number))], cwd=PROJECT, text=True,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        wait_for(lambda: child.poll() is not None)  # before its input ends
+        assert child.stdout.read() == f"{raised}\n"
 
 
 @pytest.mark.parametrize("arguments", [["export", "accounts"], ["account-report", "--format", "csv"]])
@@ -149,5 +180,5 @@ def test_a_signal_to_end_reaches_a_program_whose_reader_does_not_read(arguments,
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     child.stdout.read(1)
     child.terminate()
-    assert child.wait(20) == 128 + signal.SIGTERM
+    assert child.wait(90) == 128 + signal.SIGTERM
     child.communicate()

@@ -88,6 +88,12 @@ def hold(held):
     return keep
 
 
+def let_go(screen, held):
+    """Let a request go on that is kept back, once the browser has come to it."""
+    wait_for(lambda: held or screen.page.evaluate("0"))  # which also lets the browser tell of it
+    held.pop().continue_()
+
+
 # States
 
 
@@ -97,7 +103,7 @@ def test_a_page_that_is_awaited_says_so(desk):
         screen.page.route("**/api/late?**", hold(held))
         screen.open("late")
         expect(screen.page.get_by_role("status").filter(has_text="Loading…")).to_be_visible()
-        held.pop().continue_()
+        let_go(screen, held)
         expect(screen.page.get_by_role("link", name="Ada Okafor")).to_be_visible()
         expect(screen.page.get_by_text("Loading…")).to_have_count(0)
 
@@ -109,7 +115,7 @@ def test_a_day_that_is_being_typed_is_left_alone_by_the_answer_that_arrives(desk
         screen.open("late")
         day = screen.page.get_by_label("As of")
         day.press_sequentially("yest")
-        wait_for(lambda: held).pop().continue_()
+        let_go(screen, held)
         expect(screen.page.get_by_role("link", name="Ada Okafor")).to_be_visible()
         expect(day).to_have_value("yest")
         day.press_sequentially("erday")
@@ -130,8 +136,7 @@ def test_a_search_that_is_awaited_says_so_and_offers_no_old_hits(desk):
         screen.page.keyboard.type("x")
         expect(screen.page.get_by_text("Searching…")).to_be_visible()
         expect(hits).to_have_count(0)
-        wait_for(lambda: held or screen.page.evaluate("0"))
-        held.pop().continue_()
+        let_go(screen, held)
         expect(screen.page.get_by_text(NOBODY)).to_be_visible()
 
 
@@ -213,7 +218,7 @@ def test_without_a_network_the_page_keeps_what_it_shows_and_says_that_it_may_be_
         screen.page.get_by_role("link", name="Late", exact=True).click()
         expect(screen.page.get_by_role("link", name="Ada Okafor")).to_be_visible()
         screen.page.context.set_offline(False)
-        screen.button("Try again").click()
+        screen.page.locator(".offline").get_by_role("button", name="Try again").click()  # the list is old by then, too
         expect(screen.page.get_by_text("No answer from the server")).to_have_count(0)
         screen.page.get_by_role("link", name="Bills").click()
         expect(screen.page.get_by_role("table", name="Bills")).to_be_visible()
@@ -686,6 +691,7 @@ def test_the_keyboard_alone_finds_a_customer_records_a_payment_and_voids_it(desk
         screen.page.keyboard.press("ArrowDown")
         screen.page.keyboard.press("ArrowDown")
         screen.page.keyboard.press("Enter")
+        expect(heading(screen, "Payments")).to_be_visible()  # on the account before it are rows with that amount, too
         row = screen.page.get_by_role("row").filter(has_text="1.23")
         expect(row).to_be_visible()
         number = row.get_by_role("rowheader").inner_text()
@@ -694,6 +700,7 @@ def test_the_keyboard_alone_finds_a_customer_records_a_payment_and_voids_it(desk
         expect(heading(screen, f"Payment {number}")).to_be_visible()
         tab_to(screen, "Void payment")
         screen.page.keyboard.press("Enter")
+        expect(screen.page.get_by_label("Reason")).to_be_focused()
         screen.page.keyboard.type("tried by keyboard")
         screen.page.keyboard.press("Enter")
         expect(screen.page.get_by_text(re.compile(f"^Voided payment {number}, 1.23"))).to_be_visible()
@@ -731,7 +738,7 @@ def test_nothing_moves_for_who_wants_no_motion(desk):
         screen.open("late")
         expect(screen.page.get_by_text("Loading…")).to_be_attached()
         assert screen.page.evaluate(moves) == []
-        held.pop().continue_()
+        let_go(screen, held)
         settled(screen, "customers/1", "Ada Okafor")
         screen.button("Record payment").click()
         expect(screen.page.get_by_label("Amount")).to_be_visible()

@@ -99,10 +99,12 @@ def refusal(form, label):
     field = form.get_by_label(label)
     expect(field).to_have_attribute("aria-invalid", "true")
     expect(field).to_be_focused()
-    said = form.page.locator(f"[id='{field.get_attribute('aria-describedby')}']")
-    below, box = said.bounding_box(), field.bounding_box()
-    assert 0 <= below["y"] - box["y"] - box["height"] < 10
-    return said.inner_text()
+    said, below = field.evaluate("""(field) => {
+        const said = document.getElementById(field.getAttribute("aria-describedby"));
+        return [said.innerText, said.getBoundingClientRect().top - field.getBoundingClientRect().bottom];
+    }""")
+    assert 0 <= below < 10
+    return said
 
 
 def posts(screen):

@@ -419,7 +419,7 @@ def place_of(page):
 
 def raw(page, method, path, body=None, headers=None):
     """Send a path as it stands, which a client would tidy up."""
-    with contextlib.closing(http.client.HTTPConnection(*place_of(page), timeout=30)) as connection:
+    with contextlib.closing(http.client.HTTPConnection(*place_of(page), timeout=180)) as connection:
         connection.putrequest(method, path, skip_host=False)
         for name, value in (headers or {}).items():
             connection.putheader(name, value)

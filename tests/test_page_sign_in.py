@@ -11,7 +11,10 @@ import httpx
 import pytest
 from conftest import wait_for
 from pages import CLOCK, PASSWORDS, books, embedded_site, problem, site, together
+from pooler import free_port
 from test_people import WORD
+
+from web.sessions import UNUSED_SECONDS
 
 pytestmark = pytest.mark.slow
 
@@ -22,16 +25,16 @@ WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 
 
 class Clock:
-    """A clock of sessions that is put forward rather than waited for."""
+    """A clock of sessions that is put forward rather than waited for, and stands otherwise."""
 
     def __init__(self, folder):
-        self.path, self.fast = folder / "clock", 0.0
+        self.path, self.now = folder / "clock", 0.0
         self.forward(0)
 
     def forward(self, seconds):
-        self.fast += seconds
+        self.now += seconds
         part = self.path.with_suffix(".part")
-        part.write_text(str(self.fast))
+        part.write_text(str(self.now))
         part.replace(self.path)
 
 
@@ -129,7 +132,7 @@ def test_a_login_that_is_let_in_without_a_password_is_refused(page, place, visit
     assert visitor.who() is None
 
 
-def test_a_login_that_the_system_vouches_for_is_refused(page, place, visitor):
+def test_a_login_that_the_system_vouches_for_is_refused(page, place, visitor, clock):
     user = pwd.getpwuid(os.getuid()).pw_name
     rules = place.server.folder / "data" / "pg_hba.conf"
     before = rules.read_text()
@@ -138,15 +141,16 @@ def test_a_login_that_the_system_vouches_for_is_refused(page, place, visitor):
         rules.write_text(f'local all "{user}" peer\n{before}')
         place.sql("SELECT pg_reload_conf()")
         wait_for(lambda: place.sql("SELECT 1 FROM pg_hba_file_rules WHERE auth_method = 'peer'"))
-        said = wait_for(lambda: _peer(visitor, user))
+        said = wait_for(lambda: _peer(visitor, user, clock))
         assert "set scram-sha-256 in its pg_hba.conf" in said["error"]
     finally:
         rules.write_text(before)
         place.sql(f'SELECT pg_reload_conf(); DROP OWNED BY "{user}"; DROP ROLE "{user}"')
 
 
-def _peer(visitor, user):
+def _peer(visitor, user, clock):
     """Return what is said once the server has read its new rules."""
+    clock.forward(60)  # a try before that is a wrong one
     answer = visitor.try_to_sign_in(login=user, password="whatever else")
     return problem(answer, 403) if answer.status_code == 403 else None
 
@@ -374,9 +378,9 @@ def test_two_servers_at_two_ports_do_not_sign_each_other_out(page, place):
 
 
 def test_a_server_that_was_started_again_knows_nobody(place):
-    with site(place.uri) as before:
+    port = str(free_port())
+    with site(place.uri, "--port", port) as before:
         person = before.person("bob")
-        port = before.address.rstrip("/").rpartition(":")[2]
     with site(place.uri, "--port", port):
         problem(person.get("/api/customers/1"), 401)
         assert person.who() is None
@@ -398,7 +402,7 @@ def test_a_person_s_statements_run_as_that_person(page, place):
 
 def test_the_program_s_own_connections_are_closed_while_it_serves(page, place):
     page.person("bob").get("/api/overview")
-    assert place.sessions("isp") == []
+    wait_for(lambda: place.sessions("isp") == [])
 
 
 def test_many_sessions_of_a_person_share_their_few_connections(place):
@@ -407,7 +411,7 @@ def test_many_sessions_of_a_person_share_their_few_connections(place):
         for person in sessions:
             assert person.get("/api/overview").status_code == 200
         assert sessions[0].delete("/api/session").status_code == 204
-        assert 1 <= len(place.sessions("bob")) <= 2
+        wait_for(lambda: 1 <= len(place.sessions("bob")) <= 2, UNUSED_SECONDS / 2)  # one that was closed ends by itself
         assert sessions[1].get("/api/overview").status_code == 200
 
 
@@ -444,7 +448,7 @@ def test_a_link_works_once_and_the_next_one_is_printed(embedded):
     first = embedded.key(0)
     embedded.guest(0)
     problem(embedded.visitor().try_to_sign_in(key=first), 401)
-    wait_for(lambda: len(embedded.links) == 3)
+    assert len(embedded.links) == 3
     assert embedded.guest(-1).who()["name"] == "administrator"
 
 
@@ -456,7 +460,6 @@ def test_a_key_that_was_never_printed_opens_nothing(embedded, key):
 
 
 def last_key(served, name):
-    wait_for(lambda: served.output.endswith("\n"))
     *_, link = re.findall(r"To look\S* .*(http\S+)" if name == "viewer" else r"(?:The page:|Used. The next:) (http\S+)",
                           served.output)
     return link.partition("#key=")[2]
@@ -465,25 +468,25 @@ def last_key(served, name):
 def test_wrong_keys_keep_nobody_with_the_right_one_waiting(embedded):
     for _ in range(8):
         problem(embedded.visitor().try_to_sign_in(key="wrong"), 401)
-    embedded.visitor().sign_in(key=last_key(embedded, "viewer"))
+    embedded.come_by(last_key(embedded, "viewer"))
 
 
 def test_whoever_opens_a_link_that_was_used_stays_signed_in(embedded):
-    guest = embedded.visitor().sign_in(key=last_key(embedded, "viewer"))
+    guest = embedded.come_by(last_key(embedded, "viewer"))
     problem(guest.try_to_sign_in(key="used"), 401)
     assert guest.who()["name"] == "viewer"
 
 
 def test_the_viewer_s_link_may_look_and_not_change(embedded):
-    viewer = embedded.visitor().sign_in(key=last_key(embedded, "viewer"))
+    viewer = embedded.come_by(last_key(embedded, "viewer"))
     assert viewer.get("/api/overview").status_code == 200
     assert (viewer.who()["may_change"], viewer.who()["why_not"]) == (False, "this link may look, not change")
     assert problem(viewer.post("/api/customers", json={"name": "New"}), 403)["error"] == "This login may not do that."
 
 
 def test_the_two_links_leave_each_other_alone(embedded):
-    viewer = embedded.visitor().sign_in(key=last_key(embedded, "viewer"))
-    administrator = embedded.visitor().sign_in(key=last_key(embedded, "administrator"))
+    viewer = embedded.come_by(last_key(embedded, "viewer"))
+    administrator = embedded.come_by(last_key(embedded, "administrator"))
     assert viewer.delete("/api/session").status_code == 204
     assert administrator.get("/api/customers").status_code == 200
     problem(viewer.get("/api/customers"), 401)

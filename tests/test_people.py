@@ -263,8 +263,9 @@ def test_no_log_and_no_screen_has_a_password(people, books, cluster, session, te
     passwords = {"carl": WORD, "ann": OTHER, "dora": WORD, "eve": made.stdout.strip()}
     for login, password in passwords.items():
         session(login, password)
-    servers, programs = read(cluster.folder / "data/log/all.log"), read(tmp_path / "program.log")
-    assert servers.count("SCRAM-SHA-256$4096:") >= len(passwords)
+    log = cluster.folder / "data/log/all.log"
+    wait_for(lambda: read(log).count("SCRAM-SHA-256$4096:") >= len(passwords))  # a process of its own writes it
+    servers, programs = read(log), read(tmp_path / "program.log")
     for text in (servers, programs, seen.getvalue(), done.stdout, done.stderr, made.stderr):
         assert [password for password in passwords.values() if password in text] == []
 

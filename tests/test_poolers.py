@@ -14,7 +14,7 @@ import psycopg2.extensions
 import pytest
 import walks
 from clusters import caught_up, fail_over
-from conftest import PROJECT, environment, lines, run_program, sentence, wait_for
+from conftest import PROJECT, PROMPT, environment, lines, run_program, sentence, wait_for
 from pages import books, problem, site
 from pooler import pooler
 from test_failover import WRITER, servers  # noqa: F401
@@ -194,26 +194,35 @@ def test_ctrl_c_cancels_a_query_through_a_pooler_and_the_menu_goes_on(pooled, sq
         "RETURNS TABLE (customer_id bigint, by_number boolean) "
         "LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); END $$")
     child = terminal(DATABASE_URI=pooled, DB_STATEMENT_TIMEOUT="90")
-    child.send("1\r3\rAda\r")
+    for answer in ("1", "3", "Ada"):
+        child.expect(PROMPT)
+        child.send(f"{answer}\r")
     asleep = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
     wait_for(lambda: sql(asleep))
     child.sendintr()
     child.expect_exact("Cancelled, nothing changed.")
     assert sql(asleep) == []
-    child.send("1\rBo Li\r5550101\r")
+    for answer in ("1", "Bo Li", "5550101"):
+        child.expect(PROMPT)
+        child.send(f"{answer}\r")
     child.expect_exact("Added customer 1, Bo Li.")
 
 
 def test_the_menu_goes_on_after_the_pooler_was_restarted_between_two_actions(before, pooled, terminal):
     child = terminal(DATABASE_URI=pooled)
-    child.send("1\r1\rAda Okafor\r5550100\r")
+    for answer in ("1", "1", "Ada Okafor", "5550100"):
+        child.expect(PROMPT)
+        child.send(f"{answer}\r")
     child.expect_exact("Added customer 1, Ada Okafor.")
-    child.expect_exact("Choose: ")
+    child.expect(PROMPT)
     before.end()
-    child.send("2\r\r")
+    child.send("2\r")
     child.expect_exact("The database cannot be reached now; try again in a moment.")
+    child.expect(PROMPT)
     before.start()
-    child.send("2\r\r")
+    child.send("2\r")
+    child.expect(PROMPT)
+    child.send("\r")
     child.expect_exact("5550100")
 
 
@@ -253,10 +262,10 @@ def test_a_pooler_that_takes_no_more_clients_is_one_sentence(uri):
         f"The server at 127.0.0.1, port {before.port} has no connection to spare; try again in a moment.")
 
 
-@pytest.mark.parametrize("waits", [1, 120], ids=["the pooler gives up", "the program gives up"])
+@pytest.mark.parametrize("waits", [3, 120], ids=["the pooler gives up", "the program gives up"])
 def test_a_pooler_whose_sessions_are_all_in_use_is_one_sentence(waits, uri):
     with pooler(uri, default_pool_size=1, query_wait_timeout=waits) as before, neighbours(before.uri(uri), 1):
-        done = run_program(before.uri(uri), "verify", DB_CONNECT_TIMEOUT="3")
+        done = run_program(before.uri(uri), "verify", DB_CONNECT_TIMEOUT="6")
     assert done.returncode == 2
     assert sentence(done.stderr) == (
         f"The server at 127.0.0.1, port {before.port} has no connection to spare; try again in a moment.")
@@ -293,7 +302,7 @@ def people():
     with books() as made:
         made.sql(LOOKUP)
         with pooler(made.uri, '"pooler" "pool-word"\n', auth_type="scram-sha-256", auth_user="pooler",
-                    query_wait_timeout=2,
+                    query_wait_timeout=5,
                     auth_query="SELECT * FROM pooler.password_of($1)") as before:
             made.pooled = before.uri(made.uri, password="owner-word")
             yield made

@@ -218,6 +218,16 @@ def test_a_price_is_shown_and_summed_from_its_day_on(plan, sql):
     assert reports.get_account(1)["monthly_total"] == Decimal("44.40")
 
 
+def test_a_price_that_comes_when_a_service_has_ended_is_not_to_come(plan, sql):
+    prices.change_price(raised())
+    prices.change_price(raised(next_month() + timedelta(days=40), Decimal(40)))
+    sql("UPDATE services SET ended_on = %s WHERE service_id = 1", next_month() + timedelta(days=9))
+    assert [price["cost"] for price in plan.get_service(1)["coming_prices"]] == [NEW]
+    sql("UPDATE services SET ended_on = CURRENT_DATE - 1 WHERE service_id = 1")
+    assert plan.get_service(1)["coming_prices"] == []
+    assert reports.get_account(1)["locations"][0]["services"][0]["coming_prices"] == []
+
+
 def test_ended_services_are_in_no_sum(plan, sql):
     sql("UPDATE services SET ended_on = CURRENT_DATE - 1 WHERE service_id = 1")
     assert reports.get_account(1)["monthly_total"] == Decimal("9.50")
@@ -426,6 +436,22 @@ def test_a_name_that_is_nearly_or_partly_one_in_use_is_asked_about(plan, termina
     assert asked in after_name
     typed(terminal, answer, "no", "10", "")
     assert names(sql) == sorted([taken, answer])
+
+
+@pytest.mark.parametrize(("answers", "cost"), [
+    (("FIBRE-100", "", ""), "29.90"), (("Fiber 100", "yes", "", ""), "29.90"), (("fib", "yes", "", ""), "29.90"),
+    (("Fibre 100", "x", "", ""), "29.90"), (("Fibre 100", "31", ""), "31.00"),
+])
+def test_what_a_name_in_use_usually_costs_is_offered(plan, terminal, sql, answers, cost):
+    child, asked = terminal(), []
+    for answer in ("3", "1", "1", *answers, ""):
+        child.expect(PROMPT)
+        asked.append(child.after)
+        child.send(f"{answer}\r")
+    child.expect(PROMPT)
+    assert {question for question in asked if "Monthly" in question} == {"?2004hMonthly cost [29.90]: "}
+    assert sql("SELECT service_name, cost FROM services WHERE service_id > 5") == [
+        {"service_name": "Fibre 100", "cost": Decimal(cost)}]
 
 
 @pytest.mark.parametrize("answer", ["Fibre 200", "Cable", "Fibre 100 Business"])

@@ -49,7 +49,10 @@ def read_on(child, *expected):
 def test_verify_says_which_check_of_how_many_runs_and_the_line_goes_when_it_ends(term, uri, db, terminal):
     with held(uri, "billing_items"):
         child = terminal("verify", TERM=term)
-        seen = read_on(child, r"Verifying bills' lines: 2 of 8, 1 s", r"Verifying bills' lines: 2 of 8, 2 s")
+        seen = read_on(child, r"Verifying bills' lines: 2 of 10, ([0-9]+) s")
+        seconds = int(child.match[1])
+        seen += read_on(child, rf"Verifying bills' lines: 2 of 10, (?!{seconds} )([0-9]+) s")
+        assert int(child.match[1]) > seconds >= 1
     seen += read_on(child, "Everything adds up.\r\n")
     assert screen_of(seen) == ["Checked 0 bills and 0 payments.", "Everything adds up."]
     assert "\x1b" not in seen
@@ -62,7 +65,7 @@ def test_verify_says_which_check_of_how_many_runs_and_the_line_goes_when_it_ends
 def test_a_signal_leaves_a_clean_line(ends, said, uri, db, terminal):
     with held(uri, "billing_items"):
         child = terminal("verify")
-        seen = read_on(child, r"2 of 8, [0-9]+ s *\r")
+        seen = read_on(child, r"2 of 10, [0-9]+ s *\r")
         child.kill(ends)
         child.expect_exact(pexpect.EOF)
         seen += child.before
@@ -72,7 +75,7 @@ def test_a_signal_leaves_a_clean_line(ends, said, uri, db, terminal):
 def test_an_error_stands_on_a_clean_line(uri, db, sql, terminal):
     with held(uri, "billing_items"):
         child = terminal("verify")
-        seen = read_on(child, r"2 of 8, [0-9]+ s *\r")
+        seen = read_on(child, r"2 of 10, [0-9]+ s *\r")
         sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE wait_event_type = 'Lock' AND datname = current_database()")
         child.expect_exact(pexpect.EOF)
@@ -93,16 +96,16 @@ def test_where_standard_error_is_no_terminal_nothing_is_said(uri, db, sql, tmp_p
 
 
 @pytest.mark.parametrize(("command", "table", "shown"), [
-    (["aging-report"], "billing", "Adding up what is owed… 1 s"),
-    (["revenue-report"], "services", "Adding up… 1 s"),
-    (["bill", "--period", "2026-11", "--yes"], "services", "Adding up… 1 s"),
-    (["export", "bills", "bills.csv"], "billing", "Exporting… 1 s"),
+    (["aging-report"], "billing", "Adding up what is owed… [0-9]+ s"),
+    (["revenue-report"], "services", "Adding up… [0-9]+ s"),
+    (["bill", "--period", "2026-11", "--yes"], "services", "Adding up… [0-9]+ s"),
+    (["export", "bills", "bills.csv"], "billing", "Exporting… [0-9]+ s"),
 ])
 def test_every_long_command_says_that_it_goes_on(command, table, shown, uri, db, terminal, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with held(uri, table):
         child = terminal(*command)
-        child.expect_exact(shown)
+        child.expect(shown)
 
 
 def test_a_bill_run_says_that_it_goes_on(uri, db, terminal):
@@ -112,7 +115,7 @@ def test_a_bill_run_says_that_it_goes_on(uri, db, terminal):
     child.expect_exact("to bill: ")
     with held(uri, "billing_items"):
         child.sendline("5.00")
-        seen = read_on(child, "Billing… 1 s")
+        seen = read_on(child, "Billing… [0-9]+ s")
     seen += read_on(child, r"Created 1[^\r]*\r\n")
     assert screen_of(seen)[-1].startswith("Created 1, skipped 0")
 

@@ -457,6 +457,7 @@ CALLS = {
         "get_location": (1,), "list_locations": (), "find_locations": ("ada",), "location_contents": (1,),
         "get_service": (1,), "list_services": (), "find_services": ("ada",),
         "get_equipment": (1,), "list_equipment": (), "find_equipment": ("ada",), "serial_holder": ("S-1",),
+        "find_unplaced": ("S-1",),
         "get_bill": (1,), "list_bills": (), "find_bills": ("ada",),
         "add_customer": ("Bo", "123"), "update_customer": (1, "Ada"),
         "add_location": (1, "2 Quay"), "update_location": (1, "3 Quay"), "add_service": (1, "TV", Decimal(1)),

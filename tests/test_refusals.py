@@ -60,8 +60,7 @@ def test_the_field_that_is_refused_is_asked_for_again_and_the_others_are_kept(re
     answers, sentence, question, better, said = REFUSALS[refusal]
     if sentence == WRITTEN_OFF:
         credits.write_off(1, Decimal(5), "gone", uuid4())
-    child = terminal()
-    child.setwinsize(24, 200)
+    child = terminal(columns=200)
     answer_all(child, answers)
     child.expect_exact(sentence)
     child.expect_exact(question)
@@ -89,8 +88,7 @@ def test_a_rule_that_the_parser_does_not_know_asks_for_its_field_again(rule, rec
     answers, question = RULES[rule]
     table = rule.partition("_")[0]
     sql(f"ALTER TABLE {table} DROP CONSTRAINT {rule}, ADD CONSTRAINT {rule} CHECK (false) NOT VALID")
-    child = terminal()
-    child.setwinsize(24, 200)
+    child = terminal(columns=200)
     answer_all(child, answers)
     child.expect_exact(errors.RULES[rule][:60])
     child.expect_exact(f"{question}: ")
@@ -128,8 +126,7 @@ def test_a_short_yes_is_asked_about_once_more_and_loses_no_form(form, typed, rec
     (tmp_path / "in.csv").write_text("name,phone\nDi,5550199\n")
     answers, question, said = YES_QUESTIONS[form]
     files = {"{file}": str(tmp_path / "out.csv"), "{import}": str(tmp_path / "in.csv")}
-    child = terminal()
-    child.setwinsize(24, 200)
+    child = terminal(columns=200)
     answer_all(child, [files.get(answer, answer) for answer in answers])
     child.expect_exact(question)
     child.send(f"{typed}\r")

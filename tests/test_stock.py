@@ -279,6 +279,32 @@ def test_a_serial_number_at_the_main_menu_finds_what_is_at_nobodys(devices, run,
     assert after(run(answers=lines("SN-101", "0")).stdout, "Find customer")[0] == "Equipment 1, Router, written off."
 
 
+@pytest.mark.parametrize("part", ["sn10", "SN-1", "n-102"])
+def test_a_part_of_a_serial_number_at_the_main_menu_finds_what_is_at_nobodys(part, devices, run, sql):
+    stock.write_off(device(3))
+    sql("UPDATE equipment SET serial_number = 'SN-1029' WHERE equipment_id = 3")
+    sql("UPDATE equipment SET serial_number = 'X-' || equipment_id WHERE equipment_id IN (1, 5)")
+    hits = ["#  Equipment  Serial number   Worth  Address      Customer",
+            "-  ---------  -------------  ------  -----------  --------",
+            "1  Router     SN-102         100.00  in stock",
+            "2  Antenna    SN-1029         80.00  written off"]
+    done = run(answers=lines(part, "2", "0"))
+    said = after(done.stdout, "Find customer")
+    assert (done.returncode, done.stderr, said[:4]) == (0, "", hits)
+    assert said[5] == "Equipment 3, Antenna, written off."
+    assert after(run(answers=lines("sn-102", "0")).stdout, "Find customer")[0] == "Equipment 4, Router, in stock."
+    assert after(run(answers=lines("029", "0")).stdout, "Find customer")[0] == "Equipment 3, Antenna, written off."
+
+
+def test_two_characters_at_the_main_menu_are_no_part_of_a_serial_number(devices, run, sql):
+    sql("UPDATE equipment SET serial_number = 'Z9' WHERE equipment_id = 4")
+    sql("UPDATE equipment SET serial_number = 'ZZ9Z' WHERE equipment_id = 5")
+    assert after(run(answers=lines("z9", "0")).stdout, "Find customer")[0] == "Equipment 4, Router, in stock."
+    done = run(answers=lines("9z", "0"))
+    assert done.stderr == ("Stopped at input line 1: No customer matches 9z. Try a shorter part of a name, phone "
+                           "number, address or serial number.\n")
+
+
 @pytest.mark.parametrize("answer", ["9", "sn-101", "Ada"])
 def test_a_customer_comes_before_a_device_in_stock_of_that_serial_number(answer, devices, run, sql):
     for _ in range(7):

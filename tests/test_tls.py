@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import psycopg2.extensions
 import pytest
-from conftest import lines, run_program, sentence, wait_for
+from conftest import PROMPT, lines, run_program, sentence, wait_for
 from pages import books, problem, site
 from pooler import pooler
 from test_people import OTHER
@@ -94,7 +94,9 @@ def test_ctrl_c_cancels_a_query_over_tls(served, roots, uri, sql, terminal):
         "LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); END $$")
     with served() as before:
         child = terminal(DATABASE_URI=checked(before, uri, roots.ours.root), DB_STATEMENT_TIMEOUT="90")
-        child.send("1\r3\rAda\r")
+        for answer in ("1", "3", "Ada"):
+            child.expect(PROMPT)
+            child.send(f"{answer}\r")
         wait_for(lambda: sql("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' "
                              "AND datname = current_database()"))
         child.sendintr()

@@ -16,7 +16,7 @@ import pytest
 from conftest import PROJECT, delete_with_money, there_since, wait_for
 
 import database
-from tracker import bill_run, errors, payments, trail
+from tracker import accounts, bill_run, errors, payments, prices, trail, wording
 from tracker.verify import verify_books
 
 pytestmark = pytest.mark.slow
@@ -362,6 +362,48 @@ def test_a_month_whose_other_bill_is_deleted_is_free(ada, sql):
     assert trail.obstacles(trail.deletions()[0]) == []
     undo_last()
     assert verify_books()[1] == []
+
+
+@pytest.mark.parametrize("deleted", [2, 1])
+def test_of_two_bills_of_a_month_that_a_merge_brought_together_neither_is_in_the_others_way(ada, sql, deleted):
+    """Bill 1 was that of the one who went, and keeps a place of its own for the month."""
+    accounts.merge(2, 1)
+    assert sql("SELECT billing_id, merged_from FROM billing WHERE period = '2026-09-01' ORDER BY 1") == [
+        {"billing_id": 1, "merged_from": 1}, {"billing_id": 2, "merged_from": None}]
+    before = everything(sql)
+    database.delete_bill(deleted)
+    assert trail.obstacles(trail.deletions()[0]) == []
+    undo_last()
+    assert [row["billing_id"] for row in everything(sql)["billing"]] == [row["billing_id"] for row in before["billing"]]
+    assert verify_books()[1] == []
+
+
+def test_nothing_of_one_who_was_merged_is_offered(ada, sql):
+    """Neither a location that the merge made one with that of the other, nor one that was deleted before it."""
+    database.add_location(1, "1 harbour street")
+    database.delete_location(1)
+    accounts.merge(2, 1)
+    assert sql("SELECT count(*) FROM trail WHERE kind = 'deleted' AND table_name = 'locations'") == [{"count": 2}]
+    assert trail.deletions() == []
+
+
+def test_a_price_that_was_taken_back_is_no_deletion_to_undo(ada, sql):
+    service, = sql("SELECT service_id, cost FROM services WHERE service_name = 'DSL'")
+    for cost in (Decimal("24.95"), service["cost"]):
+        prices.change_price(prices.Change("DSL", cost, date(2099, 1, 1)))
+    assert sql("SELECT count(*) FROM trail WHERE kind = 'deleted' AND table_name = 'price_changes'") == [{"count": 1}]
+    assert trail.deletions() == []
+    before = everything(sql)
+    prices.change_price(prices.Change("DSL", Decimal("24.95"), date(2099, 1, 1)))
+    raised = everything(sql)
+    database.delete_service(service["service_id"])
+    assert trail.deletions()[0]["counts"] == {"services": 1, "price_changes": 1}
+    undo_last()
+    assert everything(sql) == raised != before
+
+
+def test_several_changes_of_price_are_counted_as_such():
+    assert [wording.noun("price_changes", count) for count in (1, 12)] == ["change of price", "12 changes of price"]
 
 
 @pytest.mark.parametrize("written", ["SN-2", "sn 2", "S.N.2"])

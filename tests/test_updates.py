@@ -239,9 +239,9 @@ def test_a_script_ends_where_somebody_changed_the_same_and_no_yes_follows(record
     program.stdin.flush()
     said = ""
     while not said.endswith("Name [Ada Okafor]: "):
-        said += program.stdout.read(1)
+        said += program.stdout.read(1) or pytest.fail(f"It ended after {said}")
     sql("UPDATE customers SET name = 'Theirs'")
-    said, complained = program.communicate(lines("Mine", "", "", "5", "1"), timeout=20)
+    said, complained = program.communicate(lines("Mine", "", "", "5", "1"), timeout=60)
     assert "Meanwhile somebody changed Name to Theirs." in said
     assert complained.startswith("Stopped at input line 7: Type yes in full, or no.")
     assert sql("SELECT name FROM customers") == [{"name": "Theirs"}]

@@ -1,17 +1,17 @@
 """What verify found is noted where its login may note it, and not a word is said of that."""
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from decimal import Decimal
 
 import pexpect
 import psycopg2
 import pytest
-from conftest import lines, run_program, wait_for
+from conftest import lines, run_program, there_since, wait_for
 from logins import four_logins, name_of, run
 
 import database
-from tracker import errors, verify
+from tracker import bill_run, errors, verify
 
 pytestmark = pytest.mark.slow
 
@@ -49,6 +49,56 @@ def test_a_verify_is_noted_with_who_when_and_what_it_looked_at(books, sql):
         "verified_at": row["verified_at"], "person": "postgres", "bills": 1, "payments": 0, "findings": 0,
         "first_finding": None}
     assert (row["person"], row["login"]) == ("postgres", "postgres")
+
+
+@pytest.fixture
+def billed(db, sql):
+    """A service of Ada's that is billed for November and December, by the day, without an overlap."""
+    location_id = db.add_location(db.add_customer("Ada Okafor", None), "1 Harbour Street")
+    db.add_service(location_id, "Fibre", Decimal(30), date(2026, 11, 1))
+    there_since()
+    for month in (11, 12):
+        bill_run.run(date(2026, month, 1), date(2026, 12, 15))
+    return sql
+
+
+def spoil(sql, *added):
+    """Add lines of days to bill 1, over nothing: the first day, the last, and 1 or -1 for billed or taken back."""
+    for first, last, sign in added:
+        sql("INSERT INTO billing_items"
+            " (billing_id, service_id, description, amount, first_day, last_day, days, monthly_cost)"
+            " VALUES (1, 1, 'Days', 0, %s, %s, %s * (%s::date - %s::date + 1), 0)", first, last, sign, last, first)
+
+
+@pytest.mark.parametrize(("added", "day"), [
+    ([("2026-11-20", "2026-11-30", 1)], "2026-11-20"),
+    ([("2026-12-31", "2026-12-31", 1)], "2026-12-31"),
+    ([("2026-11-01", "2026-11-30", -1), ("2026-12-02", "2026-12-31", 1)], "2026-12-02"),
+    ([("2026-11-01", "2026-11-10", -1), ("2026-12-01", "2026-12-10", 1)], "2026-12-01"),
+    ([("2026-11-11", "2026-11-12", -1), ("2026-11-14", "2026-11-15", 1)], "2026-11-14"),
+    ([("2027-01-05", "2027-01-05", 1), ("2027-02-05", "2027-02-09", 1), ("2027-02-09", "2027-02-12", 1)], "2027-02-09"),
+])
+def test_a_day_of_a_service_that_is_billed_twice_is_found(billed, added, day):
+    spoil(billed, *added)
+    assert verify.verify_books()[1] == [
+        f"Service 1: {day} is on two lines of its bills, which do not cancel each other."]
+
+
+@pytest.mark.parametrize("added", [
+    [], [("2026-11-20", "2026-11-30", -1), ("2026-11-20", "2026-11-30", 1)], [("2026-11-20", "2026-11-30", -1)],
+    [("2027-01-05", "2027-01-20", 1), ("2027-01-21", "2027-01-31", 1), ("2027-03-01", "2027-03-31", 1)],
+])
+def test_days_that_are_taken_back_and_billed_again_or_left_out_are_no_finding(billed, added):
+    spoil(billed, *added)
+    assert verify.verify_books()[1] == []
+
+
+def test_days_of_a_bill_that_is_deleted_are_billed_once(billed):
+    billed("UPDATE billing SET issued_on = issued_on - 1 WHERE billing_id = 2")
+    database.delete_bill(2)
+    bill_run.run(date(2026, 12, 1), date(2026, 12, 15))
+    assert billed("SELECT count(*) FROM billing_items WHERE first_day = '2026-12-01'") == [{"count": 2}]
+    assert verify.verify_books()[1] == []
 
 
 def test_the_findings_are_counted_and_the_first_is_kept(books, sql):
@@ -115,7 +165,10 @@ def test_a_verify_that_is_interrupted_notes_nothing(books, sql, uri, terminal):
     held = psycopg2.connect(uri)
     held.cursor().execute("LOCK TABLE payment_allocations IN ACCESS EXCLUSIVE MODE")
     child = terminal("verify")
-    wait_for(lambda: sql("SELECT pid FROM pg_locks WHERE relation = 'payment_allocations'::regclass AND NOT granted"))
+    # Copies of the template, of which there are others on the server, have their tables under the same numbers.
+    wait_for(lambda: sql("SELECT pid FROM pg_locks JOIN pg_database ON pg_database.oid = database "
+                         "WHERE datname = current_database() AND relation = 'payment_allocations'::regclass "
+                         "AND NOT granted"))
     child.sendintr()
     child.expect(pexpect.EOF)
     child.close()

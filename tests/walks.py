@@ -326,7 +326,7 @@ def services(walk: Walk) -> None:
     walk.shot("one-long", "2", "service 5")
     walk.shot("no-such-id", "2", "999", "nothing", CTRL_D)
     walk.shot("add", "1", "location 2", "Television", "12", "always")
-    walk.shot("add-refused", "1", "location 2", ENTER, "x" * 101, "Television", ENTER, "-1", "1.999", "12,50",
+    walk.shot("add-refused", "1", "location 2", ENTER, "x" * 101, "Cable", ENTER, "-1", "1.999", "12,50",
               "12345678901", "12", "soon", CTRL_D)
     walk.shot("update", "3", "1", instead("Fibre 1000"), instead("59.9"), ENTER)
     walk.shot("update-kept", "3", "1", ENTER, ENTER, ENTER)

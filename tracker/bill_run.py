@@ -12,6 +12,7 @@ from tracker.fields import FIRST_DAY
 
 SHOWN_KEPT = 100
 SHOWN_TOO_LARGE = 10
+SHOWN_WITH_FEES = 5
 SHOWN_IN_PREVIEW = 1000
 LARGEST = Decimal("9999999999.99")  # as money_amount has it
 DAYS_TO_PAY = 14
@@ -299,7 +300,8 @@ class PreviewAccount(TypedDict):
 class PreviewLine(TypedDict):
     customer_id: int
     name: str
-    description: str
+    service: str
+    days: str
     amount: Decimal
 
 
@@ -449,8 +451,12 @@ def preview_lines(period: date, made_good: bool) -> list[PreviewLine]:
     rows: list[Any] = _previewed(
         f"""
         WITH {CHARGES}
-        SELECT customer_id, name, description, amount
+        SELECT customer_id, name, service.description AS service, amount,
+               replace(
+                   substr(charge.description, char_length(service.description || ', ') + 1), ', taken back', ''
+               ) AS days
         FROM charge
+        JOIN service USING (customer_id, service_id)
         JOIN customers USING (customer_id)
         WHERE is_of_month <> %(made_good)s AND (%(made_good)s OR NOT is_whole)
         ORDER BY customer_id, service_id, first_day, days
@@ -782,6 +788,7 @@ def undo(period: date) -> UndoResult:
             {"period": period},
         )
         ids: list[int] = cur.row()["ids"]
+        _refuse_with_late_fees(cur, ids)
         cancel_bills(cur, ids)
         cur.execute(
             """
@@ -797,6 +804,28 @@ def undo(period: date) -> UndoResult:
         )
         bills: list[Any] = cur.fetchall()
         return {"removed": len(ids), "kept": bills[0]["kept"] if bills else 0, "bills": bills}
+
+
+def _refuse_with_late_fees(cur: Cursor, ids: list[int]) -> None:
+    """Raise Conflict where bills have late fees, which would be of nothing, and name the first SHOWN_WITH_FEES."""
+    cur.execute(
+        """
+        SELECT bill.billing_id, name, count(*) OVER () AS bills
+        FROM billing AS fee
+        JOIN billing AS bill ON bill.billing_id = fee.late_fee_for
+        JOIN customers ON customers.customer_id = bill.customer_id
+        WHERE fee.late_fee_for = ANY (%(ids)s) AND fee.cancelled_on IS NULL
+        ORDER BY bill.billing_id
+        LIMIT %(limit)s
+        """,
+        {"ids": ids, "limit": SHOWN_WITH_FEES},
+    )
+    if not (rows := cur.fetchall()):
+        return
+    more = rows[0]["bills"] - len(rows)
+    named = ", ".join(f"bill {row['billing_id']} of {row['name']}" for row in rows)
+    raise Conflict(f"Late fees are deleted before their bills, and nothing was removed. These have one: {named}"
+                   f"{f', and {more} more' if more else ''}.")
 
 
 def _lock_period(cur: Cursor, period: date) -> None:

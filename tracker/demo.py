@@ -607,6 +607,7 @@ def _plan_month(cur: Cursor, values: dict[str, Any]) -> None:
 
 
 def _insert_bills(cur: Cursor, values: dict[str, Any]) -> None:
+    """Bill a whole month, by the day as a bill run does: what changes afterwards, the next run makes good."""
     cur.execute(
         """
         INSERT INTO billing (billing_id, customer_id, description, period, issued_on, due_date, amount_billed,
@@ -616,9 +617,11 @@ def _insert_bills(cur: Cursor, values: dict[str, Any]) -> None:
                %(due_date)s, amount, paid, paid_on
         FROM month_bill;
 
-        INSERT INTO billing_items (billing_id, service_id, description, amount)
-        SELECT %(before)s + customer_id, service_id, description, amount
+        INSERT INTO billing_items (billing_id, service_id, description, amount, first_day, last_day, days, monthly_cost)
+        SELECT %(before)s + customer_id, service_id, description, amount, %(period)s, next_month - 1,
+               next_month - %(period)s, amount
         FROM bill_line
+        CROSS JOIN (SELECT (%(period)s::date + interval '1 month')::date AS next_month) AS month
         """,
         values,
     )

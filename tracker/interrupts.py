@@ -8,6 +8,9 @@ the watcher gives the connection up: it closes the socket on this side, which en
 While a connection is lent out, the handler only notes the signal; it is raised at the next statement or row, or when
 the connection is back. Raised at any moment, it could strike inside the bookkeeping that gives the connection back, and
 inside a COMMIT that then succeeds.
+
+A signal that comes in the moment before a key is waited for does not end that wait: Python has looked for signals, and
+the system does not wait yet. So the watcher nudges the main thread after each, by a signal that means nothing.
 """
 from __future__ import annotations
 
@@ -28,7 +31,9 @@ import psycopg2.extras
 import psycopg2.pool
 
 _WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_NUDGE, NUDGES = signal.SIGURG, 3
 TICK = 0.5  # seconds; all of these are
+NUDGE_EVERY = 0.05
 CANCEL_PATIENCE = 2.0  # that the server has to follow the first signal before another gives the connection up
 LEAVE_WITHIN = 6.0  # that the main thread has to begin to leave
 LOOK_EVERY = 5.0  # between looks at a statement that takes long
@@ -42,7 +47,7 @@ _reader: int | None = None
 _depth = 0
 _pending: BaseException | None = None
 _must_leave: tuple[float, int] | None = None  # by when, and with which exit code
-_leaving = False
+_leaving = 0  # with this exit code
 
 
 class Connection(psycopg2.extensions.connection):
@@ -115,12 +120,14 @@ def install() -> None:
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     for number in _WATCHED:
         signal.signal(number, _on_signal)
+    signal.signal(_NUDGE, lambda number, frame: None)
     threading.Thread(target=_watch, args=(_reader,), daemon=True).start()
 
 
 def _on_signal(number: int, frame: FrameType | None) -> None:
     global _pending
-    stop = KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
+    # A Ctrl-C that is heard on the way out, since both came at once, does not call the program back.
+    stop = KeyboardInterrupt() if number == signal.SIGINT and not _leaving else SystemExit(_leaving or 128 + number)
     if not _depth:
         _raise(stop)
     if not isinstance(_pending, SystemExit):
@@ -130,18 +137,25 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
 def _raise(stop: BaseException) -> None:
     global _pending, _leaving
     _pending = None
-    _leaving = _leaving or isinstance(stop, SystemExit)
+    if isinstance(stop, SystemExit):
+        _leaving = int(stop.code or 0)
     raise stop
 
 
 def _watch(reader: int) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are to interrupt the main thread's reads
+    nudges = 0
     while True:
-        select.select([reader], [], [], TICK)
+        came = select.select([reader], [], [], NUDGE_EVERY if nudges else TICK)[0]
         with _running_lock:
-            for number in _arrived(reader):
-                if number in _WATCHED:
-                    _hear(number)
+            heard = [number for number in _arrived(reader) if number in _WATCHED]
+            for number in heard:
+                _hear(number)
+        if heard:
+            nudges = NUDGES
+        elif nudges and not came:
+            nudges -= 1
+            signal.pthread_kill(threading.main_thread().ident or 0, _NUDGE)
         for conn, since in list(_waits.items()):
             _look_after(conn, since)
         if _must_leave and not _leaving and time.monotonic() > _must_leave[0]:

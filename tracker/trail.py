@@ -26,6 +26,7 @@ KEYS = {
 
 KEYS_AS_JSON = json.dumps(KEYS)
 DETAILS = ("billing_items", "payment_allocations", "equipment_moves")  # which go with their bills, payments, devices
+NOT_ALONE = (*DETAILS, "price_changes")  # taken back by itself that is another price, and no row that somebody misses
 
 
 class Change(TypedDict):
@@ -341,7 +342,7 @@ def count_changes(wanted: Wanted) -> int:
 
 
 def deletions(limit: int = MOST_DELETIONS) -> list[Deletion]:
-    """Return the last transactions that deleted records, newest first."""
+    """Return the last transactions that deleted records, newest first, but for what was of one who is merged by now."""
     return fetch_all(
         """
         WITH latest AS MATERIALIZED (
@@ -383,9 +384,14 @@ def deletions(limit: int = MOST_DELETIONS) -> list[Deletion]:
         CROSS JOIN LATERAL (
             SELECT (first.old -> 0 ->> (%(keys)s::jsonb ->> top.table_name))::bigint AS lost_id
         ) AS lost
+        WHERE top.table_name = 'customer_notes' OR NOT EXISTS (
+            SELECT
+            FROM customers
+            WHERE customer_id = (first.old -> 0 ->> 'customer_id')::bigint AND merged_into IS NOT NULL
+        )
         ORDER BY top.changed_at DESC, top.transaction_id DESC
         """,
-        limit=limit, tables=list(KEYS), named=[table for table in KEYS if table not in DETAILS],
+        limit=limit, tables=list(KEYS), named=[table for table in KEYS if table not in NOT_ALONE],
         keys=KEYS_AS_JSON,
     )
 

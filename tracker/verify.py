@@ -143,6 +143,44 @@ def _wrong_items(cur: Cursor) -> list[str]:
     ]
 
 
+def _days_billed_twice(cur: Cursor) -> list[str]:
+    """Find services that have a day on two lines, of bills that count, which do not cancel each other.
+
+    One whose lines are as long as the time from the first of them to the last, and lie in the middle of it as one line
+    would, has each day once; only the others are looked at day by day, which would take long for all.
+    """
+    cur.execute(
+        """
+        WITH line AS NOT MATERIALIZED (
+            SELECT service_id, first_day, last_day, days,
+                   days * (first_day - '2000-01-01'::date + (last_day - '2000-01-01'::date)) AS middle
+            FROM billing_items
+            WHERE days IS NOT NULL
+              AND NOT EXISTS (
+                  SELECT FROM billing
+                  WHERE billing.billing_id = billing_items.billing_id AND cancelled_on IS NOT NULL
+              )
+        ), uneven AS MATERIALIZED (
+            SELECT service_id
+            FROM line
+            GROUP BY service_id
+            HAVING sum(days) <> max(last_day) - min(first_day) + 1
+                OR sum(middle) <> (max(last_day) - min(first_day) + 1)
+                                * (min(first_day) - '2000-01-01'::date + (max(last_day) - '2000-01-01'::date))
+        ), counted AS (
+            SELECT service_id, day, sum(sum(step)) OVER (PARTITION BY service_id ORDER BY day) AS times
+            FROM line
+            JOIN uneven USING (service_id)
+            CROSS JOIN LATERAL (VALUES (first_day, sign(days)), (last_day + 1, -sign(days))) AS edge (day, step)
+            GROUP BY service_id, day
+        )
+        SELECT service_id, min(day) AS day FROM counted WHERE times > 1 GROUP BY service_id ORDER BY service_id
+        """
+    )
+    return [f"Service {row['service_id']}: {row['day']} is on two lines of its bills, which do not cancel each other."
+            for row in cur]
+
+
 def _wrong_payments(cur: Cursor) -> list[str]:
     cur.execute(
         """
@@ -381,6 +419,7 @@ def _wrong_totals(cur: Cursor) -> list[str]:
 CHECKS: dict[str, Callable[[Cursor], list[str]]] = {
     "bills": _wrong_bills,
     "bills' lines": _wrong_items,
+    "days of services": _days_billed_twice,
     "payments": _wrong_payments,
     "refunds and write-offs": _wrong_refunds,
     "days of refunds": _wrong_days_of_refunds,

@@ -38,7 +38,9 @@ def noun(table: str, count: int = 1) -> str:
     name = NOUNS.get(table, table)
     if count == 1:
         return name
-    return f"{count} equipment" if table == "equipment" else plural(count, name)
+    if table == "price_changes":
+        return f"{count} changes of price"
+    return plural(count, name)
 
 
 def record_name(table: str, record_id: object, record: Row | None) -> str:

@@ -642,7 +642,8 @@ def demo_command(arguments: argparse.Namespace) -> int:
     check_may_change()
     during("Making customers up", lambda: demo.fill(demo.DEMO_CUSTOMERS))
     during("Letting them live", demo.enliven)
-    say(f"Added a made-up provider of {demo.DEMO_CUSTOMERS} customers.")
+    say(f"Added a made-up provider of {demo.DEMO_CUSTOMERS} customers, {database.count_closed_customers()} of them "
+        "closed.")
     return 0
 
 

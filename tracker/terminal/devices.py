@@ -4,16 +4,17 @@ from __future__ import annotations
 import functools
 
 import database
-from database import Equipment
+from database import Equipment, Hits
 from tracker import fields, stock, text
 from tracker.terminal import menus, prompts, screens, tables
 from tracker.terminal.forms import EQUIPMENT_FIELDS, fill_in, view
 from tracker.terminal.paging import browse
-from tracker.terminal.pick import EQUIPMENT, LOCATION, STOCKED, pick, pick_or
+from tracker.terminal.pick import EQUIPMENT, LOCATION, STOCKED, pick, pick_hit, pick_or, say_record
 from tracker.terminal.prompts import ask, confirm, say
 from tracker.terminal.tables import Row
 
 FATES = ("stock", "written off")
+SHORTEST_PART = 3  # of a serial number
 
 
 def view_equipment() -> None:
@@ -27,10 +28,21 @@ def show_device(device: Equipment) -> None:
         print(line)
 
 
-def unplaced(serial_number: str) -> Equipment | None:
-    """Return the device of a serial number, if it stands at no location."""
-    device = database.serial_holder(serial_number)
-    return device if device and device["location_id"] is None else None
+def unplaced(answer: str) -> Hits:
+    """Find what stands at no location by its serial number, or where nothing has that, by a part of one."""
+    device = database.serial_holder(answer)
+    if device or len(answer) < SHORTEST_PART:
+        rows = [device] if device and device["location_id"] is None else []
+        return Hits(rows, len(rows))
+    return database.find_unplaced(answer)
+
+
+def show_unplaced(answer: str, found: Hits) -> None:
+    """Show the device that unplaced() found, or of several the one that is picked."""
+    hits = functools.partial(database.find_unplaced, answer)
+    device = found.rows[0] if found.total == 1 else pick_hit(EQUIPMENT, hits)
+    if device:
+        show_device(say_record(EQUIPMENT, device))
 
 
 def open_device(row: Row) -> None:

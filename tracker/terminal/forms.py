@@ -115,7 +115,10 @@ def add_location_to(customer: Customer) -> int:
 
 @dataclass(frozen=True)
 class Field:
-    """One question of a form: its label and parser, the record's column, how that is shown, whether it may be empty."""
+    """One question of a form: its label and parser, the record's column, how that is shown, whether it may be empty.
+
+    usual is what Enter means for a new record.
+    """
 
     label: str
     parse: Callable[[str], Any]
@@ -123,8 +126,11 @@ class Field:
     show: Callable[[Any], str] = text.clean
     optional: bool = False
     line_break: str = " "
+    usual: Any = None
 
     def ask(self) -> Any:
+        if self.usual is not None:
+            return ask(self.label, self.parse, shown=self.show(self.usual), default=self.usual)
         if self.optional:
             return ask(self.label, self.parse, shown="none")
         return ask(self.label, self.parse, line_break=self.line_break)

@@ -36,6 +36,7 @@ DELETIONS = [
     words("With", "along"),
 ]
 LOOKED_THROUGH = 100  # deletions, for those that are not back
+MOST_OBSTACLES = 10
 CHANGE_KEYS = [
     "trail_id", "changed_at", "login", "person", "program", "transaction_id", "reason", "table_name", "kind", "ids",
     "row_count", "old", "new",
@@ -267,8 +268,10 @@ def bring_back(deletion: Deletion) -> bool:
     """Say what stands in the way of undoing a deletion; undo it if that is little and wanted, and return whether."""
     what = deleted_name(deletion)
     found = trail.obstacles(deletion)
-    for obstacle in found:
+    for obstacle in found[:MOST_OBSTACLES]:
         say(OBSTACLES[obstacle.kind](obstacle))
+    if len(found) > MOST_OBSTACLES:
+        print(f"And {len(found) - MOST_OBSTACLES} more like these.")
     if any(obstacle.kind != "serial" for obstacle in found):
         prompts.refuse("Nothing was brought back.")
         return False

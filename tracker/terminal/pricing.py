@@ -5,6 +5,7 @@ import difflib
 import functools
 import re
 from datetime import timedelta
+from decimal import Decimal
 
 import database
 from tracker import errors, fields, prices, text
@@ -26,8 +27,9 @@ def has(plan: Row) -> str:
     return f"{text.plural(plan['services'], 'service')} {'has' if plan['services'] == 1 else 'have'}"
 
 
-def ask_service_name() -> str:
-    """Ask what a new service is called: on a terminal a name in use is offered where the answer is likely one.
+def ask_service_name() -> tuple[str, Decimal | None]:
+    """Ask what a new service is called, and return that with what it usually costs: on a terminal a name in use is
+    offered where the answer is likely one.
 
     Piped, the answer is what a script means, and an odd one is only pointed out.
     """
@@ -36,23 +38,23 @@ def ask_service_name() -> str:
     if not prompts.attended():
         if not named.plan and (plan := misspelt(named)):
             prompts.note(f"{answer} is nearly {PLAN.name(plan)}.")
-        return answer
-    return named.plan["service_name"] if named.plan else choose_name(answer, named)
+        return answer, None
+    plan = named.plan or choose_plan(answer, named)
+    return (plan["service_name"], plan["cost"]) if plan else (answer, None)
 
 
-def choose_name(answer: str, named: prices.Named) -> str:
-    """Return the name in use that was meant, or the answer where none was."""
+def choose_plan(answer: str, named: prices.Named) -> Plan | None:
+    """Return the name in use that was meant, if one was."""
     words = named.folded.split()
     fitting = [plan for plan in named.plans if all(word in plan["folded"] for word in words)]
     if len(fitting) > 1:
         say(f"Names in use with {answer} in them; Enter keeps {answer}:")
-        picked = pick_hit(PLAN, among(fitting))
-        return picked["service_name"] if picked else answer
+        return pick_hit(PLAN, among(fitting))
     if plan := fitting[0] if fitting else misspelt(named):
         say(f"{'A part of' if fitting else 'Nearly'} {PLAN.name(plan)}.")
         if confirm("Type yes to take that name:"):
-            return plan["service_name"]
-    return answer
+            return plan
+    return None
 
 
 def misspelt(named: prices.Named) -> Plan | None:

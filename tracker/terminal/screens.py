@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from decimal import Decimal
@@ -79,7 +80,8 @@ TO_MERGE = [
 LOCATIONS = [numbers("ID", "location_id"), words("Address", "address"), words("Customer", "name")]
 SERVICES = [
     numbers("ID", "service_id"), words("Service", "service_name"), amounts("Monthly", "cost"),
-    codes("Standing", "standing", spare=1), words("Address", "address"), words("Customer", "name"),
+    codes("Standing", "standing", spare=1)._replace(of=lambda row: in_brief(row["standing"])),
+    words("Address", "address"), words("Customer", "name"),
 ]
 SERVICE_FIELDS = [
     *(column._replace(seldom=column.key == "standing") for column in SERVICES),
@@ -149,7 +151,8 @@ NEW_BILLS = [numbers("ID", "customer_id"), words("Customer", "name"), amounts("B
 GONE_BILLS = [numbers("ID", "customer_id"), words("Customer", "name"), amounts("Billed before", "amount_before")]
 CHANGED_BILLS = [*GONE_BILLS, amounts("Now", "amount")]
 PREVIEW_LINES = [
-    numbers("ID", "customer_id"), words("Customer", "name"), words("Line", "description"), amounts("Amount", "amount"),
+    numbers("ID", "customer_id"), words("Customer", "name"), words("Service", "service"), codes("Days", "days"),
+    amounts("Amount", "amount"),
 ]
 PAUSES = [numbers("ID", "service_pause_id"), dates("First day", "first_day"), dates("Last day", "last_day")]
 RECURRING = [words("Service", "service_name"), numbers("Services", "services"), amounts("Monthly", "monthly")]
@@ -246,6 +249,11 @@ def location_lines(site: Site) -> Iterator[str]:
         yield from spread(clean(left), f"worth {show_amount(device['cost']):>10}", 4)
     if not site["services"] and not site["equipment"]:
         yield "    No services, no equipment."
+
+
+def in_brief(standing: str | None) -> str:
+    """Return of how a service stands what a list has room for: up to its first day, as paused from 2027-01-01."""
+    return re.sub("(?<=[0-9]) .*", "", (standing or "").partition(", ")[0])
 
 
 def span(first: date, last: date | None) -> str:

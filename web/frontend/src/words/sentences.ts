@@ -80,13 +80,11 @@ export function noted(note: Note, name: string): string {
 }
 
 /** Say since when a service runs, whether it rests or ends, and what it will cost; nothing of one that goes on. */
-export function serviceSaid({ started_on, ended_on, standing, coming_prices }: SiteService): string[] {
+export function serviceSaid({ started_on, standing, coming_prices }: SiteService): string[] {
   const begins = standing?.startsWith("from");
-  const ends = standing?.startsWith("end");
   const prices = coming_prices.map(({ cost, from_day }) => `${showAmount(cost)} from ${from_day}`);
   return [
-    started_on && !begins ? `since ${started_on}` : "", standing ?? "", ended_on && !ends ? `ends ${ended_on}` : "",
-    ...prices,
+    started_on && !begins ? `since ${started_on}` : "", ...(standing ?? "").split(", "), ...prices,
   ].filter(Boolean);
 }
 
