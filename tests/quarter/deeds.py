@@ -163,7 +163,7 @@ def change_own_price(isp: Provider) -> bool:
     if service:
         cost = max(service.price(isp.today) + isp.chance.choice([-1, 1]) * isp.amount("0.01", "4.00"), ZERO)
         isp.says(rf"Saved service {service.number}, {service.name}, at {cost} a month.*\.",
-                 3, 3, f"service {service.number}", "", cost)
+                 3, 3, f"service {service.number}", "", cost, "")
         service.prices[isp.today] = cost
     return bool(service)
 
