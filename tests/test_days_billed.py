@@ -66,10 +66,18 @@ class Books:
     def start(self):
         if service_id := self.any_service():
             service = self.services[service_id]
-            day = self.any_day()
-            if service["end"] is None or day <= service["end"]:
+            day = self.random.choice([None, self.any_day(), self.any_day()])
+            if day is None or service["end"] is None or day <= service["end"]:
                 service["start"] = day
-                database.update_service(service_id, started_on=day)
+                database.update_service(service_id, started_on=day or "")
+                if day is None and (first := self.first_line(service_id)):
+                    service["first_run"] = min(service["first_run"] or first, first)
+
+    def first_line(self, service_id):
+        """From the first month that is billed on, a service stays billed of which it is said that it was always there."""
+        return self.sql("SELECT date_trunc('month', min(first_day))::date AS month FROM billing_items"
+                        " JOIN billing USING (billing_id) WHERE service_id = %s AND cancelled_on IS NULL",
+                        service_id)[0]["month"]
 
     def end(self):
         if service_id := self.any_service():
