@@ -48,7 +48,7 @@ ACTIONS = [
     Action("update location", "23", lambda at, n: [f"location {at.location_id}", f"{n} Newer Street"]),
     Action("delete location", "24", lambda at, n: [f"location {at.location_id}", "yes"]),
     Action("add service", "31", lambda at, n: [f"location {at.location_id}", "Fibre 300", "39.90", ""]),
-    Action("update service", "33", lambda at, n: [f"service {at.service_id}", f"Fibre {n}", "29.90"]),
+    Action("update service", "33", lambda at, n: [f"service {at.service_id}", f"Fibre {n}", "29.90", ""]),
     Action("delete service", "34", lambda at, n: [f"service {at.service_id}", "yes"]),
     Action("add equipment", "41",
            lambda at, n: [f"location {at.location_id}", "Router AX3000", f"BENCH-{n}", "89.00"]),

@@ -74,7 +74,7 @@ class Books:
                     service["first_run"] = min(service["first_run"] or first, first)
 
     def first_line(self, service_id):
-        """From the first month that is billed on, a service stays billed of which it is said that it was always there."""
+        """The month from which on a service stays billed that is said to have been always there."""
         return self.sql("SELECT date_trunc('month', min(first_day))::date AS month FROM billing_items"
                         " JOIN billing USING (billing_id) WHERE service_id = %s AND cancelled_on IS NULL",
                         service_id)[0]["month"]

@@ -27,7 +27,7 @@ KINDS = {
     "equipment": ("4", "12345", ["1", "Antenna", "S-77", "80"]),
     "bill": ("5", "23456", ["1", "Repair", "15.25", "2030-05-31"]),
 }
-QUESTIONS_OF_A_CHANGE = {"customer": 3, "location": 1, "service": 2, "equipment": 3, "bill": 3}
+QUESTIONS_OF_A_CHANGE = {"customer": 3, "location": 1, "service": 3, "equipment": 3, "bill": 3}
 TABLES = {
     "customer": "customers", "location": "locations", "service": "services", "equipment": "equipment",
     "bill": "billing",
@@ -124,8 +124,9 @@ def test_enter_keeps_what_is_there_on_update(kind, records, run, sql):
     ("customer", ["", "555 0199", ""], "phone_number", "555 0199"),
     ("customer", ["", "", "ada@example.org"], "email", "ada@example.org"),
     ("location", ["3 Harbour Street"], "address", "3 Harbour Street"),
-    ("service", ["Cable", ""], "service_name", "Cable"),
-    ("service", ["", "39.90"], "cost", Decimal("39.90")),
+    ("service", ["Cable", "", ""], "service_name", "Cable"),
+    ("service", ["", "39.90", ""], "cost", Decimal("39.90")),
+    ("service", ["", "", "2026-11-12"], "started_on", date(2026, 11, 12)),
     ("equipment", ["Modem", "", ""], "equipment_name", "Modem"),
     ("equipment", ["", "S-2", ""], "serial_number", "S-2"),
     ("equipment", ["", "-", ""], "serial_number", None),
@@ -317,7 +318,7 @@ def test_a_record_deleted_meanwhile_is_one_sentence(records, sql, terminal):
     child.expect(PROMPT)
     assert child.after.endswith("Service name: Fibre")
     sql("DELETE FROM services")
-    child.send("\x15Cable\r\r")
+    child.send("\x15Cable\r\r\r")
     child.expect_exact("There is no service 1.\r\n\r\nManage Services")
 
 

@@ -80,10 +80,11 @@ WRITES = {
     ("POST", "/api/payments/1/void"): ({"reason": "typo"}, {"reason": TEXT}),
     ("POST", "/api/customers/1/credit-notes"): (
         {"entry_key": NEW_KEY, "amount": "5.00", "reason": "Outage"},
-        {"entry_key": KEY, "amount": MONEY, "reason": TEXT}),
+        {"entry_key": KEY, "amount": MONEY, "reason": TEXT, "confirmed": ANSWERS}),
     ("POST", "/api/customers/1/notes"): (
         {"note": "Called.", "promised_until": "tomorrow", "promised_amount": "5.00"},
-        {"note": NOTE, "promised_until": COMING, "promised_amount": [value for value in MONEY if value is not None]}),
+        {"note": NOTE, "promised_until": COMING, "promised_amount": [value for value in MONEY if value is not None],
+         "confirmed": ANSWERS}),
     ("POST", "/api/equipment/1/move"): (
         {"location_id": None, "seen": {"location_id": 1, "retired_on": None}}, {"location_id": ID}),
 }
@@ -383,8 +384,9 @@ def test_what_may_be_left_out_in_the_database_may_be_null_in_every_answer(place)
         if isinstance(record, type) and hasattr(record, "__total__") and record.__module__ == module.__name__
         for name, kind in record.__annotations__.items() if name in empty
     ]
-    # other bills have no month, those of a bill run have; what a transfer is to name is made of the customer's ID
-    never = [("Run", "period"), ("LateCustomer", "reference")]
+    # other bills have no month, those of a bill run have; what a transfer is to name is made of the customer's ID, and
+    # what is said of the days of a line to come, of the days
+    never = [("Run", "period"), ("LateCustomer", "reference"), ("PreviewLine", "days")]
     assert [field for *field, kind in declared if "None" not in kind and tuple(field) not in never] == []
 
 

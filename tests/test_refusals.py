@@ -101,7 +101,7 @@ def test_each_rule_about_one_field_names_a_field_of_a_form():
     names = {name for fields in (forms.CUSTOMER_CHANGES, forms.LOCATION_FIELDS, forms.SERVICE_FIELDS,
                                  forms.EQUIPMENT_FIELDS, forms.BILL_FIELDS) for name in fields}
     assert set(errors.FIELDS) <= set(errors.RULES)
-    assert set(errors.FIELDS.values()) == names - {"due_date"} | {"first_day"}  # of a pause
+    assert set(errors.FIELDS.values()) == names - {"due_date"} | {"started_on", "first_day"}  # of a service, of a pause
 
 
 YES_QUESTIONS = {

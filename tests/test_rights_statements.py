@@ -25,7 +25,7 @@ from tracker.verify import verify_books
 pytestmark = pytest.mark.slow
 
 WRITES = re.compile("add_|update_|delete_|record_|void_|run$|undo$|restore$|thin$|move$|write_off$|swap_|refund$|"
-                    "change_price$|end_|pause_|close$|reopen$|erase$|merge$")
+                    "change_price$|end_|pause_|close$|preview_closing$|reopen$|erase$|merge$")
 FILE = "name,phone,address,service,monthly cost,equipment,serial,worth\nEve Moss,5550199,9 Quay,Fibre,5,Router,S-9,10\n"
 
 
