@@ -464,9 +464,8 @@ def test_the_menu_exports_everything_and_imports_it(exported, uri, other, tmp_pa
 
 def test_books_that_do_not_add_up_are_imported_as_they_are_and_said(exported, uri, other, tmp_path):
     database.connect(uri)
-    with database.transaction() as cur:
-        with bulk.without_triggers(cur, ["billing"]):
-            cur.execute("UPDATE billing SET amount_paid = 0 WHERE billing_id = 1")
+    with database.transaction() as cur, bulk.without_triggers(cur, ["billing"]):
+        cur.execute("UPDATE billing SET amount_paid = 0 WHERE billing_id = 1")
     everything.export(exported, overwrite=True)
     database.disconnect()
     done = run_program(other, "import-everything", str(exported))
