@@ -1414,10 +1414,10 @@ def _patterns(term: str, own_text: bool) -> Iterator[Row]:
 
     words are LIKE patterns that find a name or address by an index, own_words those of the record's own text; what they
     find must match each of every, regular expressions, where that is not None. Numbers are found however they are
-    written: a phone number by its last digits or its first, a serial number by its beginning, an account number by the
-    whole of it or a beginning with a digit. What no index serves comes last: one or two characters inside a word, digits
-    inside a number, and what stands inside a reference, a serial or account number or the changed description of a
-    monthly bill.
+    written: a phone number by its last digits or its first, a serial number by its beginning, an account number whole
+    or by a beginning with a digit. What no index serves comes last: one or two characters inside a word, digits inside
+    a number, and what stands inside a reference, a serial or account number or the changed description of a monthly
+    bill.
     """
     term = unicodedata.normalize("NFC", term)
     folds = _folds(term)
@@ -1901,7 +1901,7 @@ def similar_customers(name: str, phone_number: str | None) -> list[Customer]:
     )
 
 
-def update_customer(
+def update_customer(  # noqa: PLR0913 (each is a column)
     customer_id: int,
     name: str | None = None,
     phone_number: str | None = None,
@@ -1915,47 +1915,43 @@ def update_customer(
     seen is the record as it was shown. Raise NotFound, Conflict when a value breaks a rule or is another customer's
     account number, and Changed when somebody has changed meanwhile what is given.
     """
-    try:
-        return _update_customer(customer_id, name, phone_number, email, account_number, seen)
-    except Conflict as exc:
-        holder = account_holder(account_number) if exc.field == "account_number" and account_number else None
-        if holder is None or holder["customer_id"] == customer_id:
-            raise
-        raise Conflict(f"Customer {holder['customer_id']} has account number {holder['account_number']}.",
-                       exc.field) from exc
-
-
-def _update_customer(
-    customer_id: int,
-    name: str | None,
-    phone_number: str | None,
-    email: str | None,
-    account_number: str | None,
-    seen: Mapping[str, Any] | None,
-) -> Customer:
-    row: Customer | None = write_one(
-        """
-        UPDATE customers
-        SET name = coalesce(%(name)s, name),
-            phone_number = nullif(coalesce(%(phone_number)s, phone_number), ''),
-            email = nullif(coalesce(%(email)s, email), ''),
-            account_number = nullif(coalesce(%(account_number)s, account_number), '')
-        WHERE customer_id = %(customer_id)s
-          AND (%(unseen)s OR %(name)s IS NULL OR name IN (%(name)s, %(seen_name)s))
-          AND (%(unseen)s OR %(phone_number)s IS NULL
-               OR coalesce(phone_number, '') IN (%(phone_number)s, coalesce(%(seen_phone_number)s, '')))
-          AND (%(unseen)s OR %(email)s IS NULL
-               OR coalesce(email, '') IN (%(email)s, coalesce(%(seen_email)s, '')))
-          AND (%(unseen)s OR %(account_number)s IS NULL
-               OR coalesce(account_number, '') IN (%(account_number)s, coalesce(%(seen_account_number)s, '')))
-        RETURNING customer_id, name, phone_number, email, account_number, closed_on, merged_into
-        """,
-        customer_id=customer_id, name=name, phone_number=phone_number, email=email,
-        account_number=account_number, **_seen(seen, "name", "phone_number", "email", "account_number"),
-    )
+    with _naming_account_holder(account_number):
+        row: Customer | None = write_one(
+            """
+            UPDATE customers
+            SET name = coalesce(%(name)s, name),
+                phone_number = nullif(coalesce(%(phone_number)s, phone_number), ''),
+                email = nullif(coalesce(%(email)s, email), ''),
+                account_number = nullif(coalesce(%(account_number)s, account_number), '')
+            WHERE customer_id = %(customer_id)s
+              AND (%(unseen)s OR %(name)s IS NULL OR name IN (%(name)s, %(seen_name)s))
+              AND (%(unseen)s OR %(phone_number)s IS NULL
+                   OR coalesce(phone_number, '') IN (%(phone_number)s, coalesce(%(seen_phone_number)s, '')))
+              AND (%(unseen)s OR %(email)s IS NULL
+                   OR coalesce(email, '') IN (%(email)s, coalesce(%(seen_email)s, '')))
+              AND (%(unseen)s OR %(account_number)s IS NULL
+                   OR coalesce(account_number, '') IN (%(account_number)s, coalesce(%(seen_account_number)s, '')))
+            RETURNING customer_id, name, phone_number, email, account_number, closed_on, merged_into
+            """,
+            customer_id=customer_id, name=name, phone_number=phone_number, email=email,
+            account_number=account_number, **_seen(seen, "name", "phone_number", "email", "account_number"),
+        )
     if row is None:
         raise Changed(get_customer(customer_id))
     return row
+
+
+@contextlib.contextmanager
+def _naming_account_holder(account_number: str | None) -> Iterator[None]:
+    """Say who has an account number that is refused because somebody has it."""
+    try:
+        yield
+    except Conflict as exc:
+        holder = account_holder(account_number) if exc.field == "account_number" and account_number else None
+        if holder is None:
+            raise
+        raise Conflict(f"Customer {holder['customer_id']} has account number {holder['account_number']}.",
+                       exc.field) from exc
 
 
 def _seen(row: Mapping[str, Any] | None, *columns: str) -> Row:
