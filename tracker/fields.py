@@ -80,6 +80,11 @@ def email(answer: str) -> str:
     return value
 
 
+def account_number(answer: str) -> str:
+    """Parse a provider's own number for a customer, which may have letters and signs."""
+    return text(LONGEST_ACCOUNT_NUMBER)(answer)
+
+
 def phone_like(term: str) -> str | None:
     """Return a search term as a phone number, if it may be a part of one: three digits or more, and no letters."""
     number = EXTENSION.sub("", _plain_phone(term[:100]))

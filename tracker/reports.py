@@ -52,6 +52,7 @@ class LateCustomer(TypedDict):
     days_late: int
     last_payment_date: date | None
     email: str | None
+    account_number: str | None
     reference: str
     promise: Promise | None
 
@@ -131,6 +132,7 @@ class Account(TypedDict):
     name: str
     phone_number: str | None
     email: str | None
+    account_number: str | None
     closed_on: date | None
     erased_on: date | None
     merged_into: int | None
@@ -206,6 +208,7 @@ class Statement(TypedDict):
     customer_id: int
     name: str
     phone_number: str | None
+    account_number: str | None
     opening: Decimal
     closing: Decimal
     entries: list[StatementEntry]
@@ -228,6 +231,10 @@ MEANT = {
             SELECT customer_id, true AS is_meant
             FROM customers
             WHERE name_folded ~ %(word)s AND name_folded ~ ALL (%(others)s)
+            UNION
+            SELECT customer_id, true
+            FROM customers
+            WHERE lower(account_number) LIKE %(account)s
         ) AS meant USING (customer_id)
         WHERE coalesce(is_meant, false) AND coalesce(amount, 0) > 0
     """,
@@ -236,6 +243,10 @@ MEANT = {
             SELECT customer_id, true AS is_meant
             FROM customers
             WHERE name_folded ~ %(word)s AND name_folded ~ ALL (%(others)s)
+            UNION
+            SELECT customer_id, true
+            FROM customers
+            WHERE lower(account_number) LIKE %(account)s
             UNION
             SELECT customer_id, true
             FROM customers
@@ -295,7 +306,7 @@ def _asked(
     if search and search.strip():
         patterns = customer_patterns(search)
         first, *others = patterns["words"] or [None]
-        values.update(word=first, others=others, phones=patterns["phones"])
+        values.update(word=first, others=others, phones=patterns["phones"], account=patterns["account"])
         meant = "by name or number" if patterns["phones"] else "by name"
     return _Asked(LATE["on a day" if as_of else "today"], MEANT[meant], ORDERS[sort], values)
 
@@ -385,7 +396,7 @@ def _late_customers(cur: Cursor, asked: _Asked) -> None:
                   AND CASE WHEN %(as_of)s::date < CURRENT_DATE
                       THEN paid_on <= %(as_of)s AND (voided_on IS NULL OR voided_on > %(as_of)s)
                       ELSE voided_at IS NULL END) AS last_payment_date,
-               email, 'C' || customer_id AS reference,
+               email, account_number, 'C' || customer_id AS reference,
                CASE WHEN coalesce(%(as_of)s::date, CURRENT_DATE) = CURRENT_DATE
                THEN ({PROMISE_OF.format("page")}) END AS promise
         FROM page
@@ -430,8 +441,9 @@ def _accounts(
 ) -> None:
     cur.execute(
         f"""
-        SELECT customer.customer_id, customer.name, customer.phone_number, customer.email, customer.closed_on,
-               customer.erased_on, customer.merged_into, customer.created_at::date AS customer_since,
+        SELECT customer.customer_id, customer.name, customer.phone_number, customer.email, customer.account_number,
+               customer.closed_on, customer.erased_on, customer.merged_into,
+               customer.created_at::date               AS customer_since,
                coalesce(site.locations, '[]')          AS locations,
                coalesce(site.monthly_total, 0)         AS monthly_total,
                coalesce(unpaid.bills, '[]')            AS unpaid_bills,
@@ -760,7 +772,7 @@ def get_statement(customer_id: int, first: date, last: date) -> Statement:
             FROM payments
             WHERE customer_id = %(customer_id)s AND voided_on IS NOT NULL
         )
-        SELECT customer_id, name, phone_number,
+        SELECT customer_id, name, phone_number, account_number,
                (SELECT coalesce(sum(amount), 0) FROM entry WHERE day < %(first)s)  AS opening,
                (SELECT coalesce(sum(amount), 0) FROM entry WHERE day <= until)     AS closing,
                (SELECT coalesce(json_agg(json_build_object(

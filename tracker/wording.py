@@ -28,8 +28,10 @@ LABELS = {
 }
 AMOUNTS = ("cost", "amount", "amount_billed", "amount_paid", "amount_allocated", "amount_left", "amount_due",
            "promised_amount")
-COLUMNS = ("name", "phone_number", "email", "address", "service_name", "equipment_name", "serial_number", "cost",
-           "description", "amount_billed", "due_date")  # as forms ask for them; the trail has no order
+COLUMNS = (  # as forms ask for them; the trail has no order
+    "name", "phone_number", "email", "account_number", "address", "service_name", "equipment_name", "serial_number",
+    "cost", "description", "amount_billed", "due_date",
+)
 FOLLOWS = ("serial_repeat", "voided_on", "void_reason")  # from a change that the line tells
 
 

@@ -171,7 +171,11 @@ CUSTOMER_FIELDS: Fields = {
     "name": Field("Name", fields.text(200), "name"),
     "phone_number": Field("Phone number", fields.phone, "phone_number", optional=True),
 }
-CUSTOMER_CHANGES: Fields = {**CUSTOMER_FIELDS, "email": Field("E-mail", fields.email, "email", optional=True)}
+CUSTOMER_CHANGES: Fields = {
+    **CUSTOMER_FIELDS,
+    "email": Field("E-mail", fields.email, "email", optional=True),
+    "account_number": Field("Account number", fields.account_number, "account_number", optional=True),
+}
 LOCATION_FIELDS: Fields = {"address": Field("Address", fields.text(300), "address", line_break=", ")}
 SERVICE_FIELDS: Fields = {
     "service_name": Field("Service name", fields.text(100), "service_name"),

@@ -60,7 +60,8 @@ CLOSED = dates("Closed", "closed_on")._replace(seldom=True)
 DELETED = dates("Deleted", "cancelled_on")._replace(seldom=True)
 CUSTOMERS = [
     numbers("ID", "customer_id"), words("Name", "name"), codes("Phone number", "phone_number"),
-    words("E-mail", "email")._replace(spare=1, seldom=True), CLOSED,
+    words("E-mail", "email")._replace(spare=1, seldom=True),
+    codes("Account number", "account_number", spare=2)._replace(seldom=True), CLOSED,
 ]
 CUSTOMER_HITS = [*CUSTOMERS, words("Address", "address")]
 SERVICES_TO_END = [
@@ -72,10 +73,10 @@ DEVICES_THERE = [
 ]
 TO_MERGE = [
     numbers("ID", "customer_id"), words("Name", "name"), codes("Phone number", "phone_number"),
-    words("E-mail", "email")._replace(seldom=True), CLOSED, numbers("Locations", "locations"),
-    numbers("Services", "services"), numbers("Equipment", "equipment"), numbers("Notes", "notes"),
-    numbers("Bills", "bills"), numbers("Payments", "payments"), amounts("To pay", "amount_due"),
-    amounts("Credit", "credit"),
+    words("E-mail", "email")._replace(seldom=True), codes("Account number", "account_number")._replace(seldom=True),
+    CLOSED, numbers("Locations", "locations"), numbers("Services", "services"), numbers("Equipment", "equipment"),
+    numbers("Notes", "notes"), numbers("Bills", "bills"), numbers("Payments", "payments"),
+    amounts("To pay", "amount_due"), amounts("Credit", "credit"),
 ]
 LOCATIONS = [numbers("ID", "location_id"), words("Address", "address"), words("Customer", "name")]
 SERVICES = [
@@ -185,6 +186,8 @@ def account_head(row: Account) -> Iterator[str]:
     yield from spread(name, clean(row["phone_number"]), left_style=BOLD)
     if row["email"]:
         yield from indented(f"E-mail {clean(row['email'])}", 2)
+    if row["account_number"]:
+        yield from indented(f"Account number {clean(row['account_number'])}", 2)
     if row["closed_on"]:
         erased = f", erased {row['erased_on']}" if row["erased_on"] else ""
         yield from map(bold, indented(f"Closed {row['closed_on']}{erased}", 2))
@@ -558,6 +561,8 @@ def statement_lines(statement: Statement, first: date, last: date) -> Iterator[s
     """Yield a statement as lines for paper: opening balance, bills with lines, payments, voids, closing balance."""
     yield from spread(f"Statement from {first} to {last}", f"Customer {statement['customer_id']}", left_style=BOLD)
     yield from spread(clean(statement["name"]), clean(statement["phone_number"]))
+    if statement["account_number"]:
+        yield from spread("", clean(f"Account number {statement['account_number']}"))
     yield ""
     balance = statement["opening"]
     lines = _balance_lines(statement)

@@ -122,7 +122,8 @@ def _export_accounts(file: Any, closed: bool = False) -> int:
     """
     return _copy(
         f"""
-        SELECT customer_id, {_safe('name')}, {_safe('phone_number')}, {_safe('email')}, {_safe('address')},
+        SELECT customer_id, {_safe('account_number')}, {_safe('name')}, {_safe('phone_number')}, {_safe('email')},
+               {_safe('address')},
                service_id, {_safe('service_name')}, service_cost,
                equipment_id, {_safe('equipment_name')}, {_safe('serial_number')}, equipment_cost
                {', closed_on' if closed else ''}
@@ -185,7 +186,7 @@ def export_late(
     It has all that a reminder needs, for a mail merge.
     """
     columns = ["customer_id", "name", "phone_number", "amount_late", "oldest_due_date", "days_late",
-               "last_payment_date", "email", "reference", "promise", "closed_on"]
+               "last_payment_date", "email", "reference", "promise", "closed_on", "account_number"]
     return _write_rows(file, columns, (
         {**row, "promise": text.show_promise(row["promise"]) or None}
         for row in reports.stream_late_customers(as_of, sort, search)
