@@ -73,14 +73,13 @@ from tracker.terminal.forms import (
     not_before,
     of_whom,
     of_whom_open,
-    save_once,
-    save_payment,
     show_fields,
     show_what_is_owed,
     view,
 )
 from tracker.terminal.menus import AccountMenu, run_account
 from tracker.terminal.paging import LEAVE, browse, show_lines
+from tracker.terminal.paying import save_once, save_payment, say_paid
 from tracker.terminal.pick import (
     BILL,
     CUSTOMER,
@@ -494,10 +493,7 @@ def record_payment(customer: Customer | None = None) -> None:
             and confirm_repeated_payment(customer_id, paid, paid_on, reference)):
         print("Not recorded.")
         return
-    payment = save_payment(customer_id, paid, paid_on, method, reference, entry_key, billing_id)
-    say(f"Recorded payment {payment['payment_id']}, {text.show_amount(paid)} on {paid_on}, of {payment['name']}.")
-    for line in screens.payment_lines(payment):
-        print(line)
+    say_paid(save_payment(customer_id, paid, paid_on, method, reference, entry_key, billing_id))
 
 
 @menus.changes
@@ -726,6 +722,14 @@ def aging_report() -> None:
     commands.show_aging(as_of, titled=True, opens=open_account)
 
 
+def payments_received() -> None:
+    today = database.today()
+    first = ask("From", fields.past_day(today), shown="today", default=today)
+    last = today if first == today else ask("To", not_before(first, fields.past_day(today)), shown="today",
+                                            default=today)
+    commands.show_payments_received(first, last, show_payment)
+
+
 def late_customers() -> None:
     commands.show_late(open_account)
 
@@ -858,6 +862,7 @@ REPORTING_MENU = Menu("Reporting", {
     "5": ("Revenue by date of issue", lambda: commands.show_revenue("issue")),
     "6": ("Changes", history.changes_menu),
     "7": ("Equipment by model", lambda: commands.show_models(devices.open_device)),
+    "8": ("Payments received", payments_received),
 })
 ADMINISTRATION_MENU = Menu("Administration", {
     "1": ("Verify that the money adds up", commands.show_verification),

@@ -152,10 +152,10 @@ def is_derived(column: str) -> bool:
 
 
 def how_paid(row: Mapping[str, Any]) -> str:
-    """Say what a payment is, or by which method money came or went: cash; credit note; refund, cash."""
+    """Say what a payment is, or by which method money came or went: cash; credit note; refund, cash; void, cash."""
     if row["kind"] == "payment":
         return str(row["method"])
-    return f"refund, {row['method']}" if row["kind"] == "refund" else str(row["kind"])
+    return str(row["kind"]) if row["kind"] in ("credit note", "write-off") else f"{row['kind']}, {row['method']}"
 
 
 def payment_name(row: Mapping[str, Any]) -> str:

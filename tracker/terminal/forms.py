@@ -1,14 +1,12 @@
 """The parts that forms of main.py share: lists and single records, deletions, payments, imports."""
 from __future__ import annotations
 
-import functools
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import database
 from database import Customer, Location
@@ -34,10 +32,6 @@ from tracker.terminal.tables import Row
 from tracker.transfer import mapping as mappings
 from tracker.transfer import source as sources
 
-if TYPE_CHECKING:
-    from uuid import UUID
-
-LOOK_UP_SECONDS = 60
 Value = TypeVar("Value")
 
 
@@ -364,48 +358,6 @@ def confirm_repeated_payment(customer_id: int, paid: Decimal, paid_on: date, ref
         columns = screens.SAME_PAYMENTS if doubt.kind == "repeated" else screens.REFERRED_PAYMENTS
         print(tables.table(columns, doubt.payments))
     return not doubts or confirm("Type yes to record another one:")
-
-
-def save_payment(
-    customer_id: int,
-    amount: Decimal,
-    paid_on: date,
-    method: str,
-    reference: str | None,
-    entry_key: UUID,
-    billing_id: int | None = None,
-) -> Payment:
-    """Record a payment as save_once does."""
-    return save_once(entry_key, functools.partial(
-        payments.record_payment, customer_id, amount, paid_on, method, reference, entry_key, billing_id
-    ))
-
-
-def save_once(entry_key: UUID, save: Callable[[], Payment]) -> Payment:
-    """Record money; when the reply is lost, look it up by its entry key, which can never be used twice."""
-    try:
-        return save()
-    except errors.OutcomeUnknown:
-        say("The connection was lost while saving and the outcome is unknown; looking it up.")
-    if payment := look_up_saved_payment(entry_key):
-        print("It had been saved.")
-        return payment
-    print("It had not been saved; saving it now.")
-    return save()
-
-
-def look_up_saved_payment(entry_key: UUID) -> Payment | None:
-    """Look a payment up by its entry key, until there is an answer; after LOOK_UP_SECONDS the last try begins."""
-    patient_until = time.monotonic() + LOOK_UP_SECONDS
-    while True:
-        try:
-            return payments.find_by_entry_key(entry_key)
-        except errors.Error:  # whatever kept this from being answered, the payment may have been saved
-            if time.monotonic() > patient_until:
-                break
-            time.sleep(1)
-    raise errors.Unavailable("The server is away, and whether this was saved is unknown: "
-                             "look at View payments before you enter it again.")
 
 
 def file_path(answer: str) -> Path:

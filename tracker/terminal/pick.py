@@ -15,6 +15,7 @@ from tracker.terminal.prompts import ask, say
 from tracker.terminal.tables import Row, numbers
 
 Record = TypeVar("Record", bound=Mapping[str, Any])
+LEAST_DIGITS = 3  # of a number that no record has, for it to be searched
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,17 @@ def look_up(kind: Kind[Record], answer: str) -> Record | None:
     return _choose_hit(kind, answer, functools.partial(kind.find, answer))
 
 
+def customers_meant(answer: str) -> Hits:
+    """Return the customer whose ID an answer is, else all whom a search finds, as look_up() leads to them."""
+    if not fields.is_id(answer) or answer.startswith("0"):
+        return database.find_customers(answer, 0, database.MOST_COUNTED)
+    rows = [row for row in database.find_customers(f"C{answer}", 0, database.MOST_COUNTED).rows
+            if row["customer_id"] == int(answer)]
+    if rows or len(answer) < LEAST_DIGITS:
+        return Hits(rows, len(rows))
+    return database.find_customers(answer[:20], 0, database.MOST_COUNTED)
+
+
 def _existing(kind: Kind[Record], number: str) -> Record | None:
     try:
         return kind.get(fields.row_id(number))
@@ -213,7 +225,7 @@ def _by_part_of_number(kind: Kind[Record], number: str) -> Record | None:
     """Return the record that is picked among what digits find that are no ID; None after saying that they find none."""
     missing = f"There is no {kind.noun} {number}."
     hits = functools.partial(kind.find, number[:20])
-    if len(number) >= 3 and (found := hits(0, _page_size())).total:
+    if len(number) >= LEAST_DIGITS and (found := hits(0, _page_size())).total:
         say(f"{missing} These match:")
         return pick_hit(kind, hits, found)
     prompts.refuse(f"{missing} Enter another ID, or part of a name, phone number or address.")

@@ -24,6 +24,7 @@ from tracker.reports import (
     LateTotal,
     MonthlyRevenue,
     OpenBill,
+    Received,
     RecurringRevenue,
     SettledBill,
     Site,
@@ -144,6 +145,18 @@ PAYMENT_HITS = [
 ]
 SAME_PAYMENTS = [column for column in PAYMENT_HITS if column.key not in ("name", "voided_on")]
 REFERRED_PAYMENTS = [column for column in PAYMENT_HITS if column.key != "voided_on"]
+RECEIVED = [
+    numbers("ID", "payment_id"), dates("Day", "day"), words("Customer", "name"), amounts("Amount", "amount"), METHOD,
+    words("Reference", "reference"), words("Because", "reason")._replace(seldom=True),
+]
+RECEIVED_KEYS = ["payment_id", "day", "customer_id", "name", "kind", "amount", "method", "reference", "reason"]
+RECEIVED_BY_METHOD = [
+    words("Method", "method"), numbers("Payments", "payments"), amounts("Received", "received"),
+]
+TAKEN_BACK = [
+    amounts("Voided", "voided")._replace(seldom=True), amounts("Refunded", "refunded")._replace(seldom=True),
+    amounts("Total", "total"),
+]
 KEPT_BILLS = [
     numbers("ID", "billing_id"), words("Customer", "name"), amounts("Billed", "amount_billed"),
     amounts("Paid", "amount_paid"), dates("Last payment", "last_payment_date", spare=1),
@@ -431,6 +444,21 @@ def payment_lines(payment: Payment) -> Iterator[str]:
         yield from spread("Credit", show_amount(payment["amount_left"]), 2)
     if payment["voided_on"]:
         yield from indented(clean(f"Void since {payment['voided_on']}: {payment['void_reason']}"), 2)
+
+
+def on_days(first: date, last: date) -> str:
+    return f"on {first}" if first == last else f"from {first} to {last}"
+
+
+def received_lines(received: Received) -> Iterator[str]:
+    """Yield what came in on a span of days, by method, and where there was any, what was taken back of it."""
+    rows = received["methods"]
+    keys = [column.key for column in (*RECEIVED_BY_METHOD, *TAKEN_BACK)[1:]]
+    total = {"method": "Total", **{key: sum(row[key] for row in rows) for key in keys}}  # type: ignore[literal-required]
+    columns = [*RECEIVED_BY_METHOD, *(TAKEN_BACK if any(row["total"] != row["received"] for row in rows) else [])]
+    yield bold(f"Payments received {on_days(received['first'], received['last'])}")
+    yield from tables.table(columns, [*rows, total], totals=1).split("\n")
+    yield ""
 
 
 def late_footer(total: LateTotal) -> str:
