@@ -55,6 +55,7 @@ from tracker.terminal.forms import (
     SERVICE_FIELDS,
     add_location_to,
     ask_aim,
+    ask_form,
     ask_import_file,
     ask_source,
     at_most,
@@ -781,19 +782,35 @@ def import_accounts() -> None:
 def exporter(what: str, named: str) -> Callable[[], None]:
     """Make the action that exports what to a file that is asked for."""
     def export() -> None:
-        path = ask("CSV file", file_path)
+        path, form = ask("CSV file", file_path), ask_form()
         try:
             with Progress("Exporting") as progress:
-                count = exporting.export(what, path, progress=progress)
+                count = exporting.export(what, path, False, progress, form)
         except errors.FileExists as exc:
             if not confirm(text.clean(f"{exc} Type yes to replace it:")):
                 print("Not exported.")
                 return
             with Progress("Exporting") as progress:
-                count = exporting.export(what, path, True, progress)
+                count = exporting.export(what, path, True, progress, form)
         say(f"Exported {text.plural(count, named)} to {path}.")
 
     return export
+
+
+def export_everything() -> None:
+    path = ask("File to write (.zip)", file_path)
+    try:
+        commands.export_everything(path, False)
+    except errors.FileExists as exc:
+        if confirm(text.clean(f"{exc} Type yes to replace it:")):
+            commands.export_everything(path, True)
+        else:
+            print("Not exported.")
+
+
+@menus.changes
+def import_everything() -> None:
+    commands.import_everything(ask("File to read (.zip)", file_path))
 
 
 CUSTOMERS_MENU = Menu("Manage Customers", {
@@ -877,6 +894,8 @@ TRANSFER_MENU = Menu("Import & Export", {
     "3": ("Export bills", exporter("bills", "bill")),
     "4": ("Export payments", exporter("payments", "payment")),
     "5": ("Export customers late on payments", exporter("late", "customer")),
+    "6": ("Export everything", export_everything),
+    "7": ("Import everything into an empty database", import_everything),
 })
 MAIN_MENU = Menu("Main menu", {
     "1": ("Manage Customers", CUSTOMERS_MENU),

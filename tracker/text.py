@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -77,3 +78,20 @@ def is_risky(cell: str) -> bool:
 def spreadsheet_safe(cell: str) -> str:
     """Put an apostrophe before what is risky, so that taking one away gives the text back."""
     return "'" + cell if is_risky(cell) else cell
+
+
+def csv_line(cells: Iterable[Any], delimiter: str = ",", decimal: str = ".") -> str:
+    """Join cells into a line of CSV in which every text is quoted, so that no program takes a sign in it for another
+    column; numbers and days are not, and nothing at all is nothing.
+    """
+    return delimiter.join(_csv_cell(cell, decimal) for cell in cells) + "\n"
+
+
+def _csv_cell(value: Any, decimal: str) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Decimal):
+        return show_amount(value).replace(".", decimal)
+    if isinstance(value, (int, date)):  # also a truth, and a moment
+        return str(value)
+    return '"' + str(value).replace('"', '""') + '"'

@@ -32,7 +32,7 @@ from tracker.terminal import backups, history, paging, paying, people, pick, pro
 from tracker.terminal.progress import Progress, during
 from tracker.terminal.prompts import confirm, say
 from tracker.terminal.tables import Row, numbers, words
-from tracker.transfer import exporting, importing
+from tracker.transfer import everything, exporting, importing
 from tracker.transfer import mapping as mappings
 from tracker.transfer import source as sources
 from tracker.verify import verify
@@ -90,6 +90,11 @@ def parser(version: str, run_menus: Command, serve: Command) -> argparse.Argumen
     add_late_fees(add("late-fees", late_fees_command, "charge the late fee for each bill that is late for long, once"))
     add_import(add("import", import_command, "add customers with sites, services and equipment from a CSV file"))
     add_export(add("export", export_command, "write accounts, bills, payments or late customers as CSV"))
+    whole = add("export-everything", export_everything_command, "write all the books, as CSV files in a .zip")
+    whole.add_argument("file", type=Path, metavar="FILE")
+    whole.add_argument("--yes", action="store_true", help="replace a file that exists")
+    add("import-everything", import_everything_command, "fill an empty database from such a file").add_argument(
+        "file", type=Path, metavar="FILE")
     add_wanted(add("changes", changes_command, "who changed what, newest first"))
     add("thin-trail", thin_command, "delete what of the trail is older than TRAIL_YEARS; for the tables' owner")
     add_people(add("people", people.list_command, "who may look at the records or change them, and changing that"))
@@ -195,6 +200,13 @@ def add_export(command: argparse.ArgumentParser) -> None:
     command.add_argument("what", choices=exporting.EXPORTS)
     command.add_argument("file", nargs="?", default="", metavar="FILE", help="else standard output")
     command.add_argument("--yes", action="store_true", help="replace a file that exists")
+    forms = command.add_mutually_exclusive_group()
+    for option, form, summary in (
+        ("--excel", exporting.EXCEL, "for an Excel that writes 9,90: semicolons, decimal commas and a mark of UTF-8"),
+        ("--excel-point", exporting.EXCEL_POINT, "for an Excel that writes 9.90: a mark of UTF-8"),
+        ("--raw", exporting.RAW, "for programs: no apostrophe before what a spreadsheet would run as a formula"),
+    ):
+        forms.add_argument(option, dest="form", action="store_const", const=form, default=exporting.PLAIN, help=summary)
 
 
 def add_page(command: argparse.ArgumentParser) -> None:
@@ -804,17 +816,50 @@ def export_command(arguments: argparse.Namespace) -> int:
     if arguments.file not in ("", "-"):
         try:
             with Progress("Exporting") as progress:
-                exporting.export(arguments.what, Path(arguments.file), arguments.yes, progress)
+                exporting.export(arguments.what, Path(arguments.file), arguments.yes, progress, arguments.form)
         except errors.FileExists as exc:
             prompts.complain(f"{exc} Give --yes to replace it.")
             return 1
     elif sys.stdout.isatty():
-        exporting.export_to(arguments.what, exporting.Cleaned(sys.stdout))
+        exporting.export_to(arguments.what, exporting.Cleaned(sys.stdout), arguments.form._replace(has_mark=False))
     else:
         sys.stdout.flush()
-        exporting.export_to(arguments.what, sys.stdout.buffer)
+        exporting.export_to(arguments.what, sys.stdout.buffer, arguments.form)
         sys.stdout.flush()
     return 0
+
+
+def export_everything_command(arguments: argparse.Namespace) -> int:
+    try:
+        export_everything(arguments.file, arguments.yes)
+    except errors.FileExists as exc:
+        prompts.complain(f"{exc} Give --yes to replace it.")
+        return 1
+    return 0
+
+
+def export_everything(path: Path, overwrite: bool) -> None:
+    with Progress("Exporting") as progress:
+        rows = everything.export(path, overwrite, progress)
+    say(f"Exported everything, {books(rows)}, to {path}.")
+
+
+def import_everything_command(arguments: argparse.Namespace) -> int:
+    check_may_change()
+    return 1 if import_everything(arguments.file) else 0
+
+
+def import_everything(path: Path) -> list[str]:
+    """Fill an empty database, verify it, and return the findings."""
+    with Progress("Importing") as progress:
+        rows = everything.load(path, progress)
+    say(f"Imported everything, {books(rows)}.")
+    return show_verification()
+
+
+def books(rows: Mapping[str, int]) -> str:
+    return (f"{text.plural(rows['customers'], 'customer')}, {text.plural(rows['billing'], 'bill')} and "
+            f"{text.plural(rows['payments'], 'payment')}")
 
 
 def show_mapping(source: sources.Source, mapping: mappings.Mapping) -> None:

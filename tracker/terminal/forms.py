@@ -29,6 +29,7 @@ from tracker.terminal.pick import (
 )
 from tracker.terminal.prompts import ask, confirm, edit, say
 from tracker.terminal.tables import Row
+from tracker.transfer import exporting
 from tracker.transfer import mapping as mappings
 from tracker.transfer import source as sources
 
@@ -367,6 +368,14 @@ def file_path(answer: str) -> Path:
         return Path(answer).expanduser()
     except RuntimeError:
         raise ValueError("There is no such home folder.") from None
+
+
+def ask_form() -> exporting.Form:
+    """Ask which Excel an export is for; piped, nobody, so that a script goes on after it as it did before."""
+    if not prompts.attended():
+        return exporting.PLAIN
+    forms = {"comma": exporting.EXCEL, "point": exporting.EXCEL_POINT}
+    return ask("For Excel, comma (9,90) or point (9.90)", fields.choice(forms), shown="no", default=exporting.PLAIN)
 
 
 def folder_path(answer: str) -> Path:
