@@ -74,14 +74,13 @@ from tracker.terminal.forms import (
     not_before,
     of_whom,
     of_whom_open,
-    save_once,
-    save_payment,
     show_fields,
     show_what_is_owed,
     view,
 )
 from tracker.terminal.menus import AccountMenu, run_account
 from tracker.terminal.paging import LEAVE, browse, show_lines
+from tracker.terminal.paying import save_once, save_payment, say_paid
 from tracker.terminal.pick import (
     BILL,
     CUSTOMER,
@@ -495,10 +494,7 @@ def record_payment(customer: Customer | None = None) -> None:
             and confirm_repeated_payment(customer_id, paid, paid_on, reference)):
         print("Not recorded.")
         return
-    payment = save_payment(customer_id, paid, paid_on, method, reference, entry_key, billing_id)
-    say(f"Recorded payment {payment['payment_id']}, {text.show_amount(paid)} on {paid_on}, of {payment['name']}.")
-    for line in screens.payment_lines(payment):
-        print(line)
+    say_paid(save_payment(customer_id, paid, paid_on, method, reference, entry_key, billing_id))
 
 
 @menus.changes
@@ -727,6 +723,14 @@ def aging_report() -> None:
     commands.show_aging(as_of, titled=True, opens=open_account)
 
 
+def payments_received() -> None:
+    today = database.today()
+    first = ask("From", fields.past_day(today), shown="today", default=today)
+    last = today if first == today else ask("To", not_before(first, fields.past_day(today)), shown="today",
+                                            default=today)
+    commands.show_payments_received(first, last, show_payment)
+
+
 def late_customers() -> None:
     commands.show_late(open_account)
 
@@ -770,6 +774,7 @@ def back_up() -> None:
 def import_accounts() -> None:
     """Import a CSV file whose columns, once shown, may be changed."""
     source = ask_import_file()
+    commands.say_layout(source)
     mapping = choose_mapping(source)
     if outcome := commands.check_import(source, mapping):
         commands.import_confirmed(source, mapping, outcome)
@@ -875,6 +880,7 @@ REPORTING_MENU = Menu("Reporting", {
     "5": ("Revenue by date of issue", lambda: commands.show_revenue("issue")),
     "6": ("Changes", history.changes_menu),
     "7": ("Equipment by model", lambda: commands.show_models(devices.open_device)),
+    "8": ("Payments received", payments_received),
 })
 ADMINISTRATION_MENU = Menu("Administration", {
     "1": ("Verify that the money adds up", commands.show_verification),

@@ -159,7 +159,7 @@ def _export_accounts(file: Any, form: Form, closed: bool = False) -> int:
     """
     return _copy(
         f"""
-        SELECT customer_id, name, phone_number, email, address,
+        SELECT customer_id, account_number, name, phone_number, email, address,
                service_id, service_name, service_cost,
                equipment_id, equipment_name, serial_number, equipment_cost
                {', closed_on' if closed else ''}
@@ -222,7 +222,7 @@ def export_late(
     It has all that a reminder needs, for a mail merge.
     """
     columns = ["customer_id", "name", "phone_number", "amount_late", "oldest_due_date", "days_late",
-               "last_payment_date", "email", "reference", "promise", "closed_on"]
+               "last_payment_date", "email", "reference", "promise", "closed_on", "account_number"]
     return _write_rows(file, form, columns, (
         {**row, "promise": text.show_promise(row["promise"]) or None}
         for row in reports.stream_late_customers(as_of, sort, search)
