@@ -446,6 +446,7 @@ CREATE TABLE bank_lines (
 COMMENT ON TABLE bank_lines IS 'The lines of the bank''s files by which money came.';
 COMMENT ON COLUMN bank_lines.key IS 'Of the bank''s own ID, or the day, amount, payer and reference: the same line has the same.';
 COMMENT ON COLUMN bank_lines.booked_on IS 'The day on which the bank booked it.';
+COMMENT ON COLUMN bank_lines.amount IS 'How much came, always above 0.';
 COMMENT ON COLUMN bank_lines.amount_booked IS 'The sum of its payments that are not void; kept by triggers.';
 COMMENT ON COLUMN bank_lines.payer_account IS 'The account that it came from, as the bank writes it.';
 COMMENT ON COLUMN bank_lines.reference IS 'What the payer wrote.';
@@ -658,12 +659,11 @@ CREATE INDEX billing_period                ON billing USING brin (period) WITH (
 -- Lines arrive in the order of their months, too.
 CREATE INDEX billing_items_first_day       ON billing_items USING brin (first_day) WITH (pages_per_range = 32);
 CREATE INDEX payments_paid_on              ON payments USING brin (paid_on) WITH (pages_per_range = 32);
-CREATE UNIQUE INDEX bank_formats_name_once ON bank_formats (lower(name));
-CREATE INDEX bank_lines_open ON bank_lines (booked_on, bank_line_id)
+CREATE UNIQUE INDEX bank_formats_name_once  ON bank_formats (lower(name));
+CREATE INDEX bank_lines_open               ON bank_lines (booked_on, bank_line_id)
     WHERE amount_booked < amount AND set_aside_on IS NULL;
-CREATE INDEX bank_lines_reference ON bank_lines (folded(reference)) WHERE reference IS NOT NULL;
-CREATE INDEX bank_lines_payer_account ON bank_lines (payer_account) WHERE payer_account IS NOT NULL;
-CREATE INDEX payments_bank_line ON payments (bank_line_id) WHERE bank_line_id IS NOT NULL;
+CREATE INDEX bank_lines_payer_account      ON bank_lines (payer_account) WHERE payer_account IS NOT NULL;
+CREATE INDEX payments_bank_line            ON payments (bank_line_id) WHERE bank_line_id IS NOT NULL;
 CREATE INDEX payments_voided_on            ON payments (voided_on) WHERE voided_on IS NOT NULL;
 CREATE INDEX price_changes_from_day        ON price_changes USING brin (from_day) WITH (pages_per_range = 32);
 -- What was owed on a past day was paid after it, or not yet.

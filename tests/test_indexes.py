@@ -159,6 +159,8 @@ QUESTIONS = {
                         trail.deletions],
     "trail_ids": [lambda: trail.history_of("customers", 30), lambda: trail.count_history_of("customers", 30),
                   lambda: trail.history_of_customer(30), lambda: trail.count_history_of_customer(30), trail.deletions],
+    "bank_lines_open": [booking.count_open, booking.next_open],
+    "payments_bank_line": [lambda: booking.count_payments(30)],
     "trail_parent_ids": [lambda: trail.history_of_customer(30), lambda: trail.count_history_of_customer(30)],
 }
 

@@ -1,19 +1,21 @@
-"""The bank's file at the terminal: what an import of it would book, and the list of lines that somebody decides on."""
+"""The lines of the bank at the terminal: the form that imports them, and the list of those that somebody decides on."""
 from __future__ import annotations
 
-import argparse
 import functools
-from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import NamedTuple
+
+import database
 from tracker import errors, fields, payments, text
-from tracker.terminal import forms, menus, prompts, screens, tables
+from tracker.terminal import bank_files, forms, menus, prompts, screens, tables
 from tracker.terminal.pick import CUSTOMER, look_up, pick
 from tracker.terminal.progress import Progress
 from tracker.terminal.prompts import ask, confirm, say
-from tracker.terminal.tables import Row, amounts, numbers, words
-from tracker.transfer import booking
-from tracker.transfer.booking import Candidate, OpenLine, Outcome
+from tracker.terminal.tables import Row
+from tracker.transfer import bank, booking
+from tracker.transfer.bank_formats import HEADERS, Format
+from tracker.transfer.booking import Candidate, OpenLine
 
 KEYS = ("Enter or a digit books a line; a name or C with an ID finds another customer; s splits it, n is not to book, "
         "l leaves it for later, u undoes the last, q leaves.")
@@ -27,29 +29,75 @@ class Decision(NamedTuple):
     payment_id: int | None
 
 
-def outcome_lines(outcome: Outcome) -> Iterator[str]:
-    """Yield what an import of a bank's file would do, or did, as a table and sentences."""
-    rows: list[Row] = [
-        {"what": what, "lines": total.lines, "amount": total.amount}
-        for what, total in (("To book", outcome.booked), ("To decide on", outcome.open),
-                            ("There already", outcome.known), ("Money that went out", outcome.debits))
-        if total.lines or what == "To book"
-    ]
-    yield tables.table([words("", "what"), numbers("Lines", "lines"), amounts("Amount", "amount")], rows)
-    for line in outcome.returned[:booking.MOST_TOLD]:
-        yield (f"Went back: {text.show_amount(-line.amount)} of {line.booked_on}, {line.payer or 'no name'}, "
-               f"{line.reference or 'no reference'}; void that payment if it is recorded.")
-    if (more := len(outcome.returned) - booking.MOST_TOLD) > 0:
-        yield f"And {text.plural(more, 'other')} went back."
+@menus.changes
+def import_payments() -> None:
+    """Import a bank's file that is asked for, once what it would book is shown; then go on with what is open."""
+    banks = booking.formats()
+    path = ask("File of the bank", forms.file_path)
+    name = ask("Bank", fields.text(50), shown=", ".join(banks) or "the file tells") if banks else None
+    file, asked = _opened(path, (name and booking.get_format(name)) or Format())
+    if file is None:
+        return
+    with Progress("Checking the file") as progress:
+        outcome = booking.check(file, progress)
+    bank_files.say_file(file)
+    bank_files.say_outcome(outcome)
+    if not bank_files.is_worth(outcome) or not confirm(bank_files.question(outcome)):
+        return
+    with Progress("Booking") as progress:
+        done = booking.load(file, outcome, progress)
+    bank_files.say_done(done)
+    if asked or name:
+        _remember(name, file)
+    if done.open.lines:
+        decide()
 
 
-def say_outcome(outcome: Outcome) -> None:
-    for line in outcome_lines(outcome):
-        print(line) if "\n" in line else say(line)
-    for number, reason in list(outcome.rejects.items())[:booking.MOST_TOLD]:
-        prompts.complain(f"Line {number}: {reason}")
-    if outcome.rejects:
-        prompts.complain(f"{text.plural(len(outcome.rejects), 'line')} could not be read.")
+def _opened(path: Path, layout: Format) -> tuple[bank.BankFile | None, bool]:
+    """Open a bank's file, asking what it does not tell; return whether anything was asked, too."""
+    asked = False
+    while True:
+        try:
+            return bank.open_bank_file(path, layout, database.today()), asked
+        except errors.UnclearDates as exc:
+            say(str(exc))
+            orders = tuple(order.casefold() for order in exc.readings)
+            say(", ".join(f"{i} {reading}" for i, reading in enumerate(exc.readings.values(), 1)))
+            layout = layout._replace(days=ask("Which", fields.one_of(orders)).upper())
+        except errors.UnclearDecimals as exc:
+            say(str(exc))
+            say("1 comma, 2 point")
+            sign = ask("Which", fields.one_of(("comma", "point")))
+            layout = layout._replace(decimal="," if sign == "comma" else ".")
+        except errors.UnclearMapping as exc:
+            prompts.refuse(str(exc))
+            field, header = ask(f"Which column (such as {exc.example}; 0 to leave)", _choice) or ("", "")
+            if not field:
+                return None, asked
+            layout = layout._replace(columns={**layout.columns, field: (header,)})
+        except errors.BadFile as exc:
+            prompts.refuse(str(exc))
+            return None, asked
+        asked = True
+
+
+def _choice(answer: str) -> tuple[str, str] | None:
+    """Parse field=Header, or 0 for none."""
+    if answer == "0":
+        return None
+    field, equals, header = answer.partition("=")
+    if not equals or field.strip() not in HEADERS or not header.strip():
+        raise ValueError(f"Write it as amount=Header; the fields are {', '.join(HEADERS)}.")
+    return field.strip(), header.strip()
+
+
+def _remember(name: str | None, file: bank.BankFile) -> None:
+    if not file.table:
+        return
+    kept = name or ask("Remember how this bank writes, as", fields.text(50), shown="no")
+    if kept:
+        booking.remember_format(kept, file.layout)
+        say(f"Remembered as {kept}.")
 
 
 @menus.changes

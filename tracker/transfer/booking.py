@@ -1,8 +1,8 @@
 """The lines of a bank's file as payments: each is matched with the customer it is of, and pays their bills.
 
-A line is certain where its reference names one customer, and nothing speaks against it: it is booked by the import. The
-others are kept open, and are worked off one by one. What a line is known by (its key) is kept for good, so that the same
-line never pays twice. A check and an import are the same statements, in a transaction that is taken back or committed.
+A line is certain where its reference names one customer, and nothing speaks against it: an import books it. The others
+are kept open, until somebody decides on them. All are kept for good, with the key that the same line has whenever it comes
+again, so that it never pays twice. A check looks at the file and the records as an import does, and writes nothing.
 Nothing here prints or asks.
 """
 from __future__ import annotations
@@ -18,10 +18,14 @@ from uuid import UUID, uuid5
 import psycopg2
 
 import database
-from database import fetch_all, fetch_value, reading, retried, transaction
+from database import fetch_all, fetch_value, retried, transaction
 from tracker import errors, interrupts, payments
 from tracker.cursor import Cursor, be_patient
-from tracker.transfer.bank import BankFile, BankLine
+from tracker.payments import Payment
+from tracker.transfer import bank
+from tracker.transfer.bank import BankFile
+from tracker.transfer.bank_formats import Format, from_json, to_json
+from tracker.transfer.bank_lines import BankLine
 from tracker.transfer.lines import Progress, silent
 from tracker.transfer.references import Clue, clues
 
@@ -47,6 +51,7 @@ class Outcome(NamedTuple):
     """What an import of a bank's file books and leaves open; known lines are there already, whatever became of them.
 
     debits are money that went out, which is skipped; returned are those by which a payment went back to the customer.
+    rejects are lines that cannot be read, left_out those that are no booking, each with why.
     """
 
     first_day: date | None
@@ -57,6 +62,7 @@ class Outcome(NamedTuple):
     debits: Sum
     returned: tuple[BankLine, ...]
     rejects: dict[int, str]
+    left_out: dict[int, str]
 
 
 class OpenLine(TypedDict):
@@ -124,7 +130,7 @@ def _compare(cur: Cursor, file: BankFile, progress: Progress) -> Outcome:
         progress(what, next(steps), STEPS)
 
     step("Reading the file")
-    lines, rejects = file.read()
+    lines = list(bank.lines(file))
     step("Reading the references")
     _stage(cur, [line for line in lines if line.amount > 0])
     known = _take_known(cur)
@@ -136,7 +142,8 @@ def _compare(cur: Cursor, file: BankFile, progress: Progress) -> Outcome:
     debits = [line for line in lines if line.amount < 0]
     days = [line.booked_on for line in lines]
     return Outcome(min(days, default=None), max(days, default=None), booked, left, known, _sum(debits),
-                   tuple(line for line in debits if line.is_returned), rejects)
+                   tuple(line for line in lines if line.returned and line.amount < 0),
+                   dict(file.rejects), dict(file.left_out))
 
 
 def _sum(lines: list[BankLine]) -> Sum:
@@ -472,13 +479,13 @@ def candidates(line: OpenLine) -> list[Candidate]:
         cur.execute(
             """
             WITH owing AS (
-                SELECT customer_id
-                FROM (SELECT DISTINCT customer_id FROM billing WHERE amount_due > 0 AND amount_due = %(amount)s) AS owing
+                SELECT DISTINCT customer_id
+                FROM billing
                 JOIN customers USING (customer_id)
-                WHERE string_to_array(name_folded, ' ') && ARRAY(
-                    SELECT word
-                    FROM unnest(string_to_array(folded(concat_ws(' ', %(payer)s::text, %(reference)s::text)), ' ')) AS word
-                    WHERE char_length(word) >= 4)
+                CROSS JOIN folded(concat_ws(' ', %(payer)s::text, %(reference)s::text)) AS written
+                WHERE amount_due > 0 AND amount_due = %(amount)s
+                  AND string_to_array(name_folded, ' ') && ARRAY(
+                      SELECT word FROM unnest(string_to_array(written, ' ')) AS word WHERE char_length(word) >= 4)
                 LIMIT %(most)s
             ), reason AS (
                 SELECT customer_id, billing_id, kind, is_sure FROM bank_matches
@@ -498,7 +505,8 @@ def candidates(line: OpenLine) -> list[Candidate]:
             FROM candidate
             JOIN customers USING (customer_id)
             CROSS JOIN LATERAL (
-                SELECT coalesce(sum(amount_due), 0) AS amount_due, coalesce(bool_or(amount_due = %(amount)s), false) AS one
+                SELECT coalesce(sum(amount_due), 0)                       AS amount_due,
+                       coalesce(bool_or(amount_due = %(amount)s), false)  AS has_bill
                 FROM billing
                 WHERE billing.customer_id = candidate.customer_id AND amount_due > 0
             ) AS owed
@@ -508,7 +516,8 @@ def candidates(line: OpenLine) -> list[Candidate]:
                 JOIN services_today USING (location_id)
                 WHERE locations.customer_id = candidate.customer_id
             ) AS billed
-            ORDER BY is_sure DESC, reasons DESC, one OR amount_due = %(amount)s DESC, closed_on NULLS FIRST, customer_id
+            ORDER BY is_sure DESC, reasons DESC, (has_bill OR amount_due = %(amount)s) DESC,
+                     closed_on DESC NULLS FIRST, customer_id
             LIMIT %(most)s
             """,
             {**line, "amount": line["amount_left"], "similar": similar, "most": MOST_CANDIDATES},
@@ -526,7 +535,7 @@ def entry_key(line: OpenLine, nth: int) -> UUID:
     return uuid5(line["key"], str(nth))
 
 
-def book(line: OpenLine, customer_id: int, amount: Decimal, nth: int, billing_id: int | None = None) -> payments.Payment:
+def book(line: OpenLine, customer_id: int, amount: Decimal, nth: int, billing_id: int | None = None) -> Payment:
     """Record that a customer paid a line, or amount of it, and return the payment as record_payment does.
 
     nth is as in entry_key. Raise Conflict where somebody else decided otherwise, and the rest as record_payment.
@@ -564,13 +573,18 @@ def take_back(bank_line_id: int) -> None:
     )
 
 
-def formats() -> dict[str, dict[str, Any]]:
+def formats() -> dict[str, Format]:
     """Return how banks write their files, by name."""
-    return {row["name"]: row["format"] for row in
-            fetch_all("SELECT name, format FROM bank_formats ORDER BY lower(name)")}
+    rows: list[dict[str, Any]] = fetch_all("SELECT name, format FROM bank_formats ORDER BY lower(name)")
+    return {row["name"]: from_json(row["format"]) for row in rows}
 
 
-def remember_format(name: str, written: dict[str, Any]) -> None:
+def get_format(name: str) -> Format | None:
+    """Return how a bank writes its files, whatever the case of its name; None for a bank that is not known yet."""
+    return next((layout for known, layout in formats().items() if known.casefold() == name.casefold()), None)
+
+
+def remember_format(name: str, layout: Format) -> None:
     """Keep how a bank writes its files under a name, in place of what was kept there."""
     database.write_one(
         """
@@ -580,5 +594,5 @@ def remember_format(name: str, written: dict[str, Any]) -> None:
         SET format = excluded.format, changed_at = now(), changed_by = acting_person()
         RETURNING bank_format_id
         """,
-        name=name, format=json.dumps(written),
+        name=name, format=json.dumps(to_json(layout)),
     )
