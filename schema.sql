@@ -158,9 +158,8 @@ CREATE TABLE customers (
     CONSTRAINT customers_name_length   CHECK (char_length(name) <= 200 AND name ~ '\S'),
     CONSTRAINT customers_name_nfc      CHECK (name IS NFC NORMALIZED),
     CONSTRAINT customers_phone_form    CHECK (phone_number ~* '^[0-9 +().\-/]+([ ,;]*(extension|ext\.?|x|#|wewn\.?|wew\.?|interno|int\.?|poste|durchwahl|dw\.?|ramal) ?[0-9]{1,6})?$'
-                                              AND char_length(phone_number) >= 3 AND char_length(phone_number) <= 32
-                                              AND char_length(regexp_replace(phone_number, '[ ,;]*[a-z#].*|[^0-9]', '', 'gi')) >= 3
-                                              AND char_length(regexp_replace(phone_number, '[ ,;]*[a-z#].*|[^0-9]', '', 'gi')) <= 15),
+                                              AND phone_number ~* '^([^0-9a-z#]*[0-9]){3,15}[^0-9a-z#]*([a-z#]|$)'
+                                              AND char_length(phone_number) <= 32),
     CONSTRAINT customers_email_form    CHECK (char_length(email) <= 254 AND email ~ '^[^@\s]+@[^@\s]+$'),
     CONSTRAINT customers_closed_range  CHECK (closed_on BETWEEN '2000-01-01' AND '2199-12-31'),
     CONSTRAINT customers_erased_closed CHECK (erased_on IS NULL OR closed_on IS NOT NULL),

@@ -9,9 +9,8 @@ ALTER TABLE customers ADD CONSTRAINT customers_erased_stays CHECK (erased_on IS 
 ALTER TABLE customers VALIDATE CONSTRAINT customers_erased_stays;
 ALTER TABLE customers DROP CONSTRAINT customers_phone_form;
 ALTER TABLE customers ADD CONSTRAINT customers_phone_form CHECK (phone_number ~* '^[0-9 +().\-/]+([ ,;]*(extension|ext\.?|x|#|wewn\.?|wew\.?|interno|int\.?|poste|durchwahl|dw\.?|ramal) ?[0-9]{1,6})?$'
-    AND char_length(phone_number) >= 3 AND char_length(phone_number) <= 32
-    AND char_length(regexp_replace(phone_number, '[ ,;]*[a-z#].*|[^0-9]', '', 'gi')) >= 3
-    AND char_length(regexp_replace(phone_number, '[ ,;]*[a-z#].*|[^0-9]', '', 'gi')) <= 15) NOT VALID;
+    AND phone_number ~* '^([^0-9a-z#]*[0-9]){3,15}[^0-9a-z#]*([a-z#]|$)'
+    AND char_length(phone_number) <= 32) NOT VALID;
 ALTER TABLE customers VALIDATE CONSTRAINT customers_phone_form;
 COMMENT ON COLUMN customers.account_number IS
     'The provider''s own number for the customer, or that of an older system, unique whatever its case; NULL for none.';

@@ -440,7 +440,7 @@ def find_payments(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
             HAVING %(every)s::text[] IS NULL OR bool_or(by_number)
                 OR concat_ws(' ', folded(concat_ws(' ', reference, paid_on, amount::numeric(12,2), method)),
                                     folded(concat_ws(' ', kind, reason)),
-                                    name_folded, translate(phone_number, ' +().-/', ''),
+                                    name_folded, translate(phone_number, ' +().-/', ''), folded(account_number),
                                     (SELECT string_agg(address_folded, ' ')
                                      FROM locations
                                      WHERE locations.customer_id = customers.customer_id)) ~ ALL (%(every)s)
