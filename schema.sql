@@ -658,6 +658,7 @@ CREATE INDEX billing_period                ON billing USING brin (period) WITH (
 -- Lines arrive in the order of their months, too.
 CREATE INDEX billing_items_first_day       ON billing_items USING brin (first_day) WITH (pages_per_range = 32);
 CREATE INDEX payments_paid_on              ON payments USING brin (paid_on) WITH (pages_per_range = 32);
+CREATE INDEX customers_account_number_key ON customers (serial_key(account_number)) WHERE account_number IS NOT NULL;
 CREATE UNIQUE INDEX bank_formats_name_once  ON bank_formats (lower(name));
 CREATE INDEX bank_lines_open               ON bank_lines (booked_on, bank_line_id)
     WHERE amount_booked < amount AND set_aside_on IS NULL;

@@ -482,6 +482,7 @@ ALTER TABLE payments
 ALTER TABLE payments VALIDATE CONSTRAINT payments_bank_line;
 COMMENT ON COLUMN payments.bank_line_id IS 'The line of the bank''s file that it came by; NULL for one that was typed.';
 
+CREATE INDEX customers_account_number_key ON customers (serial_key(account_number)) WHERE account_number IS NOT NULL;
 CREATE UNIQUE INDEX bank_formats_name_once ON bank_formats (lower(name));
 CREATE INDEX bank_lines_open ON bank_lines (booked_on, bank_line_id)
     WHERE amount_booked < amount AND set_aside_on IS NULL;

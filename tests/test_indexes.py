@@ -14,6 +14,7 @@ from conftest import named
 
 import database
 from tracker import access, backup, bill_run, demo, notes, payments, reports, stock, trail, verify
+from tracker.transfer import booking
 
 pytestmark = pytest.mark.slow
 

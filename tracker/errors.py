@@ -471,6 +471,20 @@ class UnclearPrices(BadFile):
         self.plans = plans
 
 
+class UnclearDates(BadFile):
+    """Several orders fit every date of the file; readings has an example of each: DMY, MDY or YMD and what it says."""
+
+    def __init__(self, written: str, readings: Mapping[str, str]) -> None:
+        super().__init__(f"The dates do not show whether day or month comes first: {written} may be "
+                         f"{' or '.join(readings.values())}.")
+        self.written = written
+        self.readings = dict(readings)
+
+
+class UnclearDecimals(BadFile):
+    """The amounts do not tell, or tell differently, whether a comma or a point stands before the cents."""
+
+
 class FileExists(BadFile):
     http_status = 409
 

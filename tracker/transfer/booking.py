@@ -27,7 +27,7 @@ from tracker.transfer.bank import BankFile
 from tracker.transfer.bank_formats import Format, from_json, to_json
 from tracker.transfer.bank_lines import BankLine
 from tracker.transfer.lines import Progress, silent
-from tracker.transfer.references import Clue, clues
+from tracker.transfer.references import Said, said_in
 
 MOST_TOLD = 5  # of what went back, and of the rejects
 MOST_CANDIDATES = 9  # a digit each
@@ -191,15 +191,20 @@ def _make_tables(cur: Cursor) -> None:
 
 
 def _stage_clues(cur: Cursor, references: Iterable[tuple[int, str | None]]) -> None:
-    found: Iterator[tuple[int, Clue]] = (
-        (line, clue) for line, reference in references for clue in clues(reference or "")
-    )
     psycopg2.extras.execute_values(
         cur,
         "INSERT INTO bank_clues (line, kind, value, is_labelled) VALUES %s",
-        [(line, clue.kind, clue.value, clue.is_labelled) for line, clue in found],
+        [(line, *clue) for line, reference in references if reference for clue in _clues(said_in(reference))],
         page_size=CHUNK,
     )
+
+
+def _clues(said: Said) -> Iterator[tuple[str, str, bool]]:
+    """Yield what a reference names: its kind, its value, and whether a word for such a number stands before it."""
+    yield from (("bill", str(number), True) for number in said.bills)
+    yield from (("customer number", str(number), True) for number in said.customer_ids)
+    yield from (("account number", number, True) for number in said.accounts)
+    yield from (("account number", number, False) for number in said.tokens)
 
 
 def _take_known(cur: Cursor) -> Sum:
@@ -231,8 +236,8 @@ def _match(cur: Cursor) -> None:
         SELECT line, kind, coalesce(merged_into, customer_id) AS customer_id, NULL::bigint AS billing_id,
                is_labelled OR value ~ '[a-z]' AND value ~ '[0-9]' AND char_length(value) >= 4 AS is_plain
         FROM bank_clues
-        JOIN customers ON lower(account_number) = value
-        WHERE kind = 'account number' AND erased_on IS NULL
+        JOIN customers ON serial_key(account_number) = serial_key(value)
+        WHERE kind = 'account number' AND account_number IS NOT NULL AND erased_on IS NULL
         UNION ALL
         SELECT line, kind, coalesce(merged_into, customer_id), NULL, false
         FROM bank_clues
