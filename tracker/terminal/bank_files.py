@@ -46,6 +46,7 @@ def import_payments_command(arguments: argparse.Namespace) -> int:
                 outcome = booking.load(file, outcome, progress)
     if not arguments.dry_run:
         say_done(outcome)
+        say_open()
         if arguments.bank and file.table:
             booking.remember_format(arguments.bank, file.layout)
     return 1 if outcome.rejects or outcome.open.lines else 0
@@ -68,9 +69,10 @@ def say_file(file: bank.BankFile) -> None:
     if not file.table:
         say(f"The file is {file.kind}.")
         return
-    columns = ", ".join(f"{field} {' + '.join(headers)}" for field, headers in file.layout.columns.items())
-    where = f", header on line {file.header_line}" if file.header_line > 1 else ""
-    say(f"A CSV{where}: {columns}.")
+    where = f"The header is on line {file.header_line}; " if file.header_line > 1 else ""
+    columns = ", ".join(f"{field.replace('_', ' ')} {' + '.join(headers)}" for field, headers in
+                        file.layout.columns.items())
+    say(f"{where}{'c' if where else 'C'}olumns: {columns}.")
 
 
 def outcome_rows(outcome: Outcome) -> list[Row]:
@@ -119,6 +121,10 @@ def question(outcome: Outcome) -> str:
 
 def say_done(outcome: Outcome) -> None:
     say(f"Booked {text.plural(outcome.booked.lines, 'payment')}, {text.show_amount(outcome.booked.amount)}.")
-    left = booking.count_open()
-    if left.lines:
-        say(f"{text.plural(left.lines, 'line')} of the bank to decide on: Billing, Bank lines to decide on.")
+
+
+def say_open() -> None:
+    """Say what of all files is not decided on yet, and where that is done."""
+    if (left := booking.count_open()).lines:
+        say(f"{text.plural(left.lines, 'line')} of the bank to decide on, {text.show_amount(left.amount)}: "
+            "Billing, Bank lines to decide on.")

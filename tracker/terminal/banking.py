@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import database
 from tracker import errors, fields, payments, text
-from tracker.terminal import bank_files, forms, menus, prompts, screens, tables
+from tracker.terminal import bank_files, forms, menus, paying, prompts, screens, tables
 from tracker.terminal.pick import CUSTOMER, look_up, pick
 from tracker.terminal.progress import Progress
 from tracker.terminal.prompts import ask, confirm, say
@@ -49,7 +49,7 @@ def import_payments() -> None:
     bank_files.say_done(done)
     if asked or name:
         _remember(name, file)
-    if done.open.lines:
+    if booking.count_open().lines:
         decide()
 
 
@@ -153,12 +153,11 @@ def _answer(line: OpenLine, found: list[Candidate], decided: list[Decision]) -> 
             raise ValueError("Nothing was decided on yet.")
         return answer.casefold() if answer.casefold() in keys else fields.text(300)(answer)
 
-    likely = [i for i, candidate in enumerate(found, 1) if candidate["is_sure"]] or [1]
-    is_plain = len(found) > 0 and len(likely) == 1 and not line["doubt"] and (
-        found[likely[0] - 1]["is_sure"] or (len(found) == 1 and found[0]["amount_due"] == line["amount_left"]))
-    if is_plain:
-        return ask("Whose", parse, shown=str(likely[0]), default=str(likely[0]))
-    return ask("Whose", parse)
+    sure = [str(i) for i, candidate in enumerate(found, 1) if candidate["is_sure"]]
+    likely = sure or [str(i) for i, candidate in enumerate(found, 1) if candidate["is_owed"] and candidate["reasons"] > 1]
+    if line["doubt"] or len(likely) != 1:
+        return ask("Whose", parse)
+    return ask("Whose", parse, shown=likely[0], default=likely[0])
 
 
 def _done(line: OpenLine, found: list[Candidate], answer: str, decided: list[Decision]) -> bool:
@@ -198,7 +197,7 @@ def _book(
     line: OpenLine, customer_id: int, amount: Decimal, billing_id: int | None, decided: list[Decision]
 ) -> None:
     nth = booking.count_payments(line["bank_line_id"])
-    payment = forms.save_once(booking.entry_key(line, nth), functools.partial(
+    payment = paying.save_once(booking.entry_key(line, nth), functools.partial(
         booking.book, line, customer_id, amount, nth, billing_id))
     decided.append(Decision(line["bank_line_id"], payment["payment_id"]))
     say(f"Recorded payment {payment['payment_id']}, {text.show_amount(amount)} on {payment['paid_on']}, "

@@ -92,9 +92,7 @@ def parser(version: str, run_menus: Command, serve: Command) -> argparse.Argumen
     add_import(add("import", import_command, "add customers with sites, services and equipment from a CSV file"))
     add_bank(add("import-payments", import_payments_command, "book the payments of a bank's file, CSV or camt.053"))
     add_export(add("export", export_command, "write accounts, bills, payments or late customers as CSV"))
-    whole = add("export-everything", export_everything_command, "write all the books, as CSV files in a .zip")
-    whole.add_argument("file", type=Path, metavar="FILE")
-    whole.add_argument("--yes", action="store_true", help="replace a file that exists")
+    add_whole(add("export-everything", export_everything_command, "write all the books, as CSV files in a .zip"))
     add("import-everything", import_everything_command, "fill an empty database from such a file").add_argument(
         "file", type=Path, metavar="FILE")
     add_wanted(add("changes", changes_command, "who changed what, newest first"))
@@ -304,6 +302,11 @@ def until(answer: str) -> str:
         return "none"
     day(answer)
     return answer
+
+
+def add_whole(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", type=Path, metavar="FILE")
+    command.add_argument("--yes", action="store_true", help="replace a file that exists")
 
 
 def add_bank(command: argparse.ArgumentParser) -> None:

@@ -1,8 +1,8 @@
 """The lines of a bank's file as payments: each is matched with the customer it is of, and pays their bills.
 
 A line is certain where its reference names one customer, and nothing speaks against it: an import books it. The others
-are kept open, until somebody decides on them. All are kept for good, with the key that the same line has whenever it comes
-again, so that it never pays twice. A check looks at the file and the records as an import does, and writes nothing.
+are kept open, until somebody decides on them. All are kept for good, each with its key, which the same line has when it
+comes again: it never pays twice. A check looks at the file and the records as an import does, and writes nothing.
 Nothing here prints or asks.
 """
 from __future__ import annotations
@@ -82,17 +82,18 @@ class OpenLine(TypedDict):
 class Candidate(TypedDict):
     """A customer whose payment a line may be, and why; billing_id is the bill that the reference names.
 
-    is_sure is whether an import would book it.
+    is_sure is whether an import would book it, is_owed whether they owe this amount, on a bill or in all.
     """
 
     customer_id: int
     name: str
-    account_number: str | None
     amount_due: Decimal
     monthly_total: Decimal
     billing_id: int | None
     why: str
+    reasons: int
     is_sure: bool
+    is_owed: bool
 
 
 @retried
@@ -249,13 +250,14 @@ def _match(cur: Cursor) -> None:
         JOIN billing ON billing_id = value::bigint
         WHERE kind = 'bill' AND cancelled_on IS NULL
         UNION ALL
-        SELECT DISTINCT line, 'reference', payments.customer_id, NULL::bigint, bank_incoming.reference ~ '[0-9]{5}'
+        SELECT DISTINCT bank_incoming.line, 'reference', payments.customer_id, NULL::bigint,
+                        bank_incoming.reference ~ '[0-9]{5}'
         FROM bank_incoming
         JOIN payments ON folded(payments.reference) = folded(left(bank_incoming.reference, 100))
         WHERE bank_incoming.reference IS NOT NULL AND folded(bank_incoming.reference) <> ''
-          AND voided_at IS NULL AND kind = 'payment'
+          AND voided_at IS NULL AND payments.kind = 'payment'
         UNION ALL
-        SELECT DISTINCT line, 'account of the payer', payments.customer_id, NULL::bigint, false
+        SELECT DISTINCT bank_incoming.line, 'account of the payer', payments.customer_id, NULL::bigint, false
         FROM bank_incoming
         JOIN bank_lines USING (payer_account)
         JOIN payments USING (bank_line_id)
@@ -506,7 +508,8 @@ def candidates(line: OpenLine) -> list[Candidate]:
                 FROM reason
                 GROUP BY customer_id
             )
-            SELECT customer_id, name, account_number, amount_due, monthly_total, billing_id, why, is_sure
+            SELECT customer_id, name, amount_due, monthly_total, billing_id, why, reasons, is_sure,
+                   has_bill OR amount_due = %(amount)s AS is_owed
             FROM candidate
             JOIN customers USING (customer_id)
             CROSS JOIN LATERAL (
@@ -521,8 +524,7 @@ def candidates(line: OpenLine) -> list[Candidate]:
                 JOIN services_today USING (location_id)
                 WHERE locations.customer_id = candidate.customer_id
             ) AS billed
-            ORDER BY is_sure DESC, reasons DESC, (has_bill OR amount_due = %(amount)s) DESC,
-                     closed_on DESC NULLS FIRST, customer_id
+            ORDER BY is_sure DESC, reasons DESC, is_owed DESC, closed_on DESC NULLS FIRST, customer_id
             LIMIT %(most)s
             """,
             {**line, "amount": line["amount_left"], "similar": similar, "most": MOST_CANDIDATES},
