@@ -154,7 +154,8 @@ def _answer(line: OpenLine, found: list[Candidate], decided: list[Decision]) -> 
         return answer.casefold() if answer.casefold() in keys else fields.text(300)(answer)
 
     sure = [str(i) for i, candidate in enumerate(found, 1) if candidate["is_sure"]]
-    likely = sure or [str(i) for i, candidate in enumerate(found, 1) if candidate["is_owed"] and candidate["reasons"] > 1]
+    likely = sure or [str(i) for i, candidate in enumerate(found, 1)
+                      if candidate["is_owed"] and candidate["reasons"] > 1]
     if line["doubt"] or len(likely) != 1:
         return ask("Whose", parse)
     return ask("Whose", parse, shown=likely[0], default=likely[0])
