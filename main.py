@@ -39,6 +39,7 @@ from tracker.terminal import (
     devices,
     history,
     menus,
+    outcomes,
     people,
     pricing,
     prompts,
@@ -770,8 +771,14 @@ def import_accounts() -> None:
     """Import a CSV file whose columns, once shown, may be changed."""
     source = ask_import_file()
     mapping = choose_mapping(source)
-    if outcome := commands.check_import(source, mapping):
-        commands.import_confirmed(source, mapping, outcome)
+    if outcome := outcomes.check_import(source, mapping):
+        outcomes.import_confirmed(source, mapping, outcome, ask_balance_date)
+
+
+def ask_balance_date() -> date:
+    """Ask for the day of opening balances."""
+    today = database.today()
+    return ask("Day of the opening balances", fields.day_from(today), shown=str(today), default=today)
 
 
 def exporter(what: str, named: str) -> Callable[[], None]:

@@ -69,22 +69,39 @@ def _money(cell: str) -> str:
     return str(fields.amount(_value(cell)))
 
 
+def _balance(cell: str) -> str:
+    return str(fields.balance(_value(cell)))
+
+
+def _status(cell: str) -> str:
+    value = _value(cell).casefold()
+    if value not in ("", "active", "paused", "closed"):
+        raise ValueError("Enter active, paused or closed.")
+    return value
+
+
 def _or(nothing: str, parse: Callable[[str], str]) -> Callable[[str], str]:
     return lambda cell: parse(cell) if _value(cell) else nothing
 
 
-def _parsers() -> dict[str, Callable[[str], str]]:
+def _parsers(is_named: bool) -> dict[str, Callable[[str], str]]:
     """Return each field's parser; those whose values repeat remember them."""
     remember = functools.lru_cache(maxsize=10_000)
     return {
         "customer_id": _or("", _text(100)),
-        "name": _text(200),
+        "account_number": _or("", _text(50)),
+        "name": _text(200) if is_named else _or("", _text(200)),
         "phone_number": _or("", _phone),
         "email": _or("", _email),
+        "notes": _or("", _text(2000)),
+        "customer_status": _status,
+        "balance": _or(NOTHING, _balance),
         "address": _or(NOTHING, _text(300)),
         "service_id": _or("", _text(100)),
         "service_name": remember(_or(NOTHING, _text(100))),
         "service_cost": remember(_or(NOTHING, _money)),
+        "service_status": _status,
+        "service_end": _or(NOTHING, lambda cell: str(fields.day(_value(cell)))),
         "equipment_id": _or("", _text(100)),
         "equipment_name": remember(_or(NOTHING, _text(100))),
         "serial_number": _or(NOTHING, _text(100)),
@@ -116,7 +133,7 @@ class Rows:
 
     def _columns_and_parsers(self) -> list[tuple[int, Callable[[str], str]]]:
         """Return the column and the parser of each field; joined columns follow the file's own."""
-        parsers, places = _parsers(), itertools.count(self._width)
+        parsers, places = _parsers(not {"customer_id", "account_number"} & set(self._mapping)), itertools.count(self._width)
         return [(next(places) if len(columns) > 1 else columns[0], parsers[field])
                 for field, columns in self._mapping.items()]
 
@@ -188,8 +205,6 @@ class Rows:
                 return f"{name} has no {cost}."
             if cost in there and name not in there:
                 return f"{cost} has no {name}."
-            if name in there and "address" not in there:
-                return f"{name} has no address."
         if "serial_number" in there and "equipment_name" not in there:
             return "serial_number has no equipment_name."
         return ""

@@ -17,16 +17,22 @@ NUMBERS = (("service_id", "service_name"), ("equipment_id", "equipment_name"))
 # The fields of an import, each with the headers that mean it: in small letters, without spaces and signs.
 SYNONYMS = {
     "customer_id": "customerid",
+    "account_number": "accountnumber accountno account",
     "name": "name customer customername client clientname fullname subscriber subscribername accountname",
     "phone_number": "phonenumber phone phoneno mobile mobileno mobilenumber mobilephone cell cellphone cellnumber tel "
                     "telno telephone telephoneno telephonenumber contactnumber contactno msisdn gsm",
     "email": "email emailaddress mail mailaddress contactemail",
+    "notes": "notes note comments",
+    "customer_status": "customerstatus",
+    "balance": "balance",
     "address": "address street streetaddress siteaddress serviceaddress installationaddress customeraddress location "
                "site premises",
     "service_id": "serviceid",
     "service_name": "servicename service plan planname package packagename tariff product subscription bundle",
     "service_cost": "servicecost monthlyfee monthlycost monthlycharge monthlyprice monthlyrate price fee planprice "
                     "plancost packageprice packagecost serviceprice servicefee",
+    "service_status": "servicestatus",
+    "service_end": "serviceend",
     "equipment_id": "equipmentid",
     "equipment_name": "equipmentname equipment device devicename devicemodel router modem cpe hardware",
     "serial_number": "serialnumber serial serialno sn deviceserial routerserial",
@@ -100,8 +106,9 @@ def _words(header: str) -> str:
 
 
 def _check_complete(mapping: Mapping, chosen: Mapping) -> None:
+    is_keyed = "name" not in mapping and {"customer_id", "account_number"} & set(mapping)
     for field in REQUIRED:
-        if field not in mapping and (field == "name" or field not in chosen):
+        if field not in mapping and not is_keyed and (field == "name" or field not in chosen):
             raise UnclearMapping(f"No column looks like {field}.", f"{field}=Header")
     if "serial_number" in mapping and "equipment_name" not in mapping:
         raise UnclearMapping("There is a column for serial_number but none for equipment_name.", "serial_number=")
