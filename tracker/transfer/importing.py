@@ -25,7 +25,7 @@ from tracker.transfer.changes import CHANGED_SINCE, Changes
 from tracker.transfer.lines import Progress, Rows, silent
 from tracker.transfer.mapping import Mapping
 from tracker.transfer.people import Alike
-from tracker.transfer.rejects import put_rejects, rejects_path, settled, write_rejects
+from tracker.transfer.rejects import is_rejects, put_rejects, rejects_path, settled, write_rejects
 from tracker.transfer.source import Source
 
 MOST_TOLD = 3  # of the repeats
@@ -48,8 +48,8 @@ class Repeat(NamedTuple):
 class Statuses(NamedTuple):
     """How many of what is new does not arrive as active, and whose status the administrator should see to.
 
-    paused_without are new customers who are paused and have no service that could be; closed_here_open are those who are
-    closed in the file and open here, and first_open the first line, ID and name of them.
+    paused_without are new customers who are paused and have no service that could be; closed_here_open are those who
+    are closed in the file and open here, and first_open the first line, ID and name of them.
     """
 
     closed: int = 0
@@ -106,6 +106,9 @@ class Terms(NamedTuple):
     total: Decimal | None = None
 
 
+USUAL = Terms()
+
+
 def _refresh_statistics() -> None:
     """Let the server look anew at the tables that an import is compared with, where a fifth of the rows came or went:
     on stale statistics it reads a whole table for each line.
@@ -143,7 +146,7 @@ def load(
     mapping: Mapping,
     confirmed: Outcome | None = None,
     progress: Progress = silent,
-    terms: Terms = Terms(),
+    terms: Terms = USUAL,
 ) -> Outcome:
     """Import a file's good lines, all of them or none, and write the others to a file beside it, named in the outcome.
 
@@ -196,7 +199,7 @@ def _compare(cur: Cursor, source: Source, mapping: Mapping, progress: Progress, 
     """Read the file into temporary tables, and find what of it is stored already."""
     rows = _stage(cur, source, mapping, progress)
     rejects = dict(rows.rejects)
-    steps = _steps(mapping, hold_alike)
+    steps = _steps(mapping, is_rejects(source), hold_alike)
     for number, (what, step) in enumerate(steps, 1):
         progress(f"Comparing {what}", number, len(steps) + 1)
         rejects.update(step(cur) or {})
@@ -207,14 +210,16 @@ def _compare(cur: Cursor, source: Source, mapping: Mapping, progress: Progress, 
 Step = Callable[[Cursor], "dict[int, str] | None"]
 
 
-def _steps(mapping: Mapping, hold_alike: bool) -> list[tuple[str, Step]]:
+def _steps(mapping: Mapping, is_part: bool, hold_alike: bool) -> list[tuple[str, Step]]:
     """Return what is done one after the other, in words, each step of a few hundred thousand lines in a second or two;
-    each may take lines out, and says why.
+    each may take lines out, and says why. is_part tells a file that has only some lines of customers, as rejects do.
     """
     numbered = "customer_id" in mapping or "account_number" in mapping
     steps: list[tuple[str, Step | None]] = [
+        ("line with line", people.find_ways),
         ("names", people.find_spellings),
         ("persons", people.find_persons),
+        ("persons", people.place_lines),
         ("persons", people.reject_contradictions if numbered else None),
         ("account numbers", people.find_known),
         ("customers", people.find_stored),
@@ -223,7 +228,7 @@ def _steps(mapping: Mapping, hold_alike: bool) -> list[tuple[str, Step]]:
         ("customers", lambda cur: people.know_the_rest(cur, numbered)),
         ("customers", people.reject_closed_and_unknown),
         ("addresses", contents.spell_sites_as_stored),
-        ("addresses", contents.find_moves),
+        ("addresses", lambda cur: contents.find_moves(cur, not is_part)),
         ("addresses", contents.find_missing_addresses),
         ("serial numbers", contents.reject_serials_elsewhere if "serial_number" in mapping else None),
         ("serial numbers", contents.reject_serials_repeated if "serial_number" in mapping else None),
@@ -289,7 +294,8 @@ def _outcome(cur: Cursor, mapping: Mapping, rejects: dict[int, str], hidden: int
     new, present = _tallies(cur, changed)
     alike, first_alike = people.first_alike(cur)
     return _find_repeats(cur, Outcome(
-        new, present, rejects, hidden, changed, notes, _find_statuses(cur), opening, alike=alike, first_alike=first_alike,
+        new, present, rejects, hidden, changed, notes, _find_statuses(cur), opening,
+        alike=alike, first_alike=first_alike,
     ))
 
 
@@ -325,7 +331,9 @@ def _find_statuses(cur: Cursor) -> Statuses:
     cur.execute(
         """
         SELECT count(*) FILTER (WHERE status = 'closed' AND customer_id IS NULL) AS closed,
-               (SELECT count(*) FROM import_services WHERE service_id IS NULL AND is_paused AND NOT has_ended) AS paused,
+               (SELECT count(*)
+                FROM import_services
+                WHERE service_id IS NULL AND is_paused AND NOT has_ended) AS paused,
                (SELECT count(*) FROM import_services WHERE service_id IS NULL AND has_ended) AS ended,
                count(*) FILTER (WHERE status = 'paused' AND customer_id IS NULL AND NOT EXISTS (
                    SELECT

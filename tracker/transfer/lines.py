@@ -133,7 +133,8 @@ class Rows:
 
     def _columns_and_parsers(self) -> list[tuple[int, Callable[[str], str]]]:
         """Return the column and the parser of each field; joined columns follow the file's own."""
-        parsers, places = _parsers(not {"customer_id", "account_number"} & set(self._mapping)), itertools.count(self._width)
+        is_named = "customer_id" not in self._mapping and "account_number" not in self._mapping
+        parsers, places = _parsers(is_named), itertools.count(self._width)
         return [(next(places) if len(columns) > 1 else columns[0], parsers[field])
                 for field, columns in self._mapping.items()]
 
