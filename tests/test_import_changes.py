@@ -1,4 +1,4 @@
-"""What an import makes of customers who are stored: whom it takes for whom, what changes, and in what state they come."""
+"""What an import makes of customers who are stored, what changes, and in what state new ones come."""
 from __future__ import annotations
 
 import pytest
@@ -53,7 +53,8 @@ def changed(outcome):
 
 
 def test_lines_with_one_account_number_are_one_customer_however_they_are_written(db, sql, file):
-    outcome = load(file("K1,Ada,555 0100,1 Quay,Fibre,20", "k1,ADA,555-0100,2 Quay,,", "K1,,,3 Quay,,", "K2,Ada,555 0100,,,",
+    outcome = load(file("K1,Ada,555 0100,1 Quay,Fibre,20", "k1,ADA,555-0100,2 Quay,,", "K1,,,3 Quay,,",
+                        "K2,Ada,555 0100,,,",
                         "K3,,,,,"))
     assert outcome.rejects == {6: "account_number: No customer has it, and the line has no name."}
     assert accounts(sql) == ["K1 · Ada · 555 0100 · 1 Quay · Fibre · 20.00", "K1 · Ada · 555 0100 · 2 Quay",
@@ -72,7 +73,8 @@ def test_a_line_without_a_number_is_of_the_customer_whose_name_and_phone_number_
                         ",Bo,555 0101,,,"))
     assert outcome.rejects == {6: "account_number: It is missing, and customers of the file with this name and phone "
                                   "number have different ones."}
-    assert [line for line in accounts(sql) if "Ada" in line] == ["K1 · Ada · 555 0100 · 1 Quay", "K1 · Ada · 555 0100 · 2 Quay"]
+    assert [line for line in accounts(sql) if "Ada" in line] == ["K1 · Ada · 555 0100 · 1 Quay",
+                                                                 "K1 · Ada · 555 0100 · 2 Quay"]
 
 
 def test_a_stored_customer_gets_the_number_of_the_file_and_is_found_by_it_from_then_on(db, sql, file):
@@ -97,7 +99,8 @@ def test_whoever_has_another_number_is_somebody_else_who_looks_alike(db, sql, fi
 def test_our_own_id_finds_a_customer_whose_name_or_number_changed_and_no_other(db, sql, file):
     db.add_customer("Ada", "555 0100")
     db.add_customer("Bo", "555 0101")
-    outcome = load(file("1,Ada Byron,555 0100", "2,Bo,555 0199", "3,Cy,555 0102", header="customer_id,name,phone_number"))
+    outcome = load(file("1,Ada Byron,555 0100", "2,Bo,555 0199", "3,Cy,555 0102",
+                        header="customer_id,name,phone_number"))
     assert changed(outcome) == ["name 2 Ada: Ada > Ada Byron", "phone_number 3 Bo: 555 0101 > 555 0199"]
     outcome = load(file("1,Di,555 0103", header="customer_id,name,phone_number"))
     assert (outcome.new.customers, outcome.changed.customers) == (1, 0)
@@ -106,13 +109,15 @@ def test_our_own_id_finds_a_customer_whose_name_or_number_changed_and_no_other(d
 
 def test_a_file_of_services_alone_joins_by_the_number(db, sql, file):
     load(file("K1,Ada,555 0100,1 Quay,,", "K2,Bo,555 0101,2 Quay,,", "K2,Bo,555 0101,3 Quay,,", "K3,Cy,,,,"))
-    outcome = load(file("k1,Fibre,20", "K2,Fibre,20", "K3,Fibre,20", "K9,TV,5", header="account_number,service_name,service_cost"))
+    outcome = load(file("k1,Fibre,20", "K2,Fibre,20", "K3,Fibre,20", "K9,TV,5",
+                        header="account_number,service_name,service_cost"))
     assert outcome.rejects == {3: "service_name has no address, and the customer has 2 sites.",
                                4: "service_name has no address.",
                                5: "account_number: No customer has it, and the line has no name."}
     outcome = load(file("1,1 Quay,TV,5", "9,1 Quay,TV,5", header="customer_id,address,service_name,service_cost"))
     assert outcome.rejects == {3: "customer_id: There is no customer 9, and the line has no name."}
-    assert accounts(sql)[:2] == ["K1 · Ada · 555 0100 · 1 Quay · Fibre · 20.00", "K1 · Ada · 555 0100 · 1 Quay · TV · 5.00"]
+    assert accounts(sql)[:2] == ["K1 · Ada · 555 0100 · 1 Quay · Fibre · 20.00",
+                                 "K1 · Ada · 555 0100 · 1 Quay · TV · 5.00"]
 
 
 # What changes
@@ -120,9 +125,11 @@ def test_a_file_of_services_alone_joins_by_the_number(db, sql, file):
 
 def test_what_the_file_has_otherwise_is_shown_and_made_on_yes_alone(db, sql, run, file):
     header = f"{HEADER},email,notes"
-    load(file("K1,Ada,555 0100,1 Quay,Fibre,59.90,,", "K2,Bo,,2 Quay,Fibre,59.90,bo@b.test,", "K3,Cy,555 3,3 Quay,TV,5,,",
+    load(file("K1,Ada,555 0100,1 Quay,Fibre,59.90,,", "K2,Bo,,2 Quay,Fibre,59.90,bo@b.test,",
+              "K3,Cy,555 3,3 Quay,TV,5,,",
               header=header))
-    path = str(file("K1,Ada Byron,555 0199,9 Quay,Fibre,64.90,ada@b.test,pays late", "K2,Bo,555 0102,2 Quay,Fibre,64.90,BO@b.test,",
+    path = str(file("K1,Ada Byron,555 0199,9 Quay,Fibre,64.90,ada@b.test,pays late",
+                    "K2,Bo,555 0102,2 Quay,Fibre,64.90,BO@b.test,",
                     "K3,Cy,555 3,3 Quay,TV,4.50,,", header=header))
     before = accounts(sql)
     said = run("import", path, answers="no\n").stdout.partition("equipment")[2].partition("Type yes")[0].splitlines()[1:]
@@ -143,7 +150,8 @@ def test_what_the_file_has_otherwise_is_shown_and_made_on_yes_alone(db, sql, run
         "Added 1 note.",
     ]
     assert accounts(sql) == [
-        "K1 · Ada Byron · 555 0199 · ada@b.test · 9 Quay · Fibre · 64.90", "K2 · Bo · 555 0102 · bo@b.test · 2 Quay · Fibre · 64.90",
+        "K1 · Ada Byron · 555 0199 · ada@b.test · 9 Quay · Fibre · 64.90",
+        "K2 · Bo · 555 0102 · bo@b.test · 2 Quay · Fibre · 64.90",
         "K3 · Cy · 555 3 · 3 Quay · TV · 4.50"]
     assert sql("SELECT customer_id, note FROM customer_notes") == [{"customer_id": 1, "note": "pays late"}]
     assert "all of it is there already" in run("import", path).stdout
@@ -184,26 +192,30 @@ def test_a_record_that_somebody_changes_after_the_check_is_not_overwritten(db, s
 
 # In what state they come
 
-STATED = "account_number,name,customer_status,address,service_name,service_cost,service_status,service_end"
+STATED = "account_number,name,phone_number,customer_status,address,service_name,service_cost,service_status,service_end"
 
 
 def test_whoever_is_not_active_is_not_billed_by_the_next_run(db, sql, file, run):
-    outcome = load(file("K1,Ada,closed,1 Quay,Fibre,20,,", "K2,Bo,paused,2 Quay,Fibre,20,,", "K3,Cy,active,3 Quay,Fibre,20,,",
-                        "K3,Cy,active,3 Quay,TV,5,paused,", "K3,Cy,active,3 Quay,Phone,3,closed,",
-                        "K3,Cy,active,3 Quay,Mail,1,,2020-05-31", "K4,Di,paused,,,,,", header=STATED))
+    outcome = load(file("K1,Ada,555 1,closed,1 Quay,Fibre,20,,", "K2,Bo,555 2,paused,2 Quay,Fibre,20,,",
+                        "K3,Cy,555 3,active,3 Quay,Fibre,20,,",
+                        "K3,Cy,555 3,active,3 Quay,TV,5,paused,", "K3,Cy,555 3,active,3 Quay,Phone,3,closed,",
+                        "K3,Cy,555 3,active,3 Quay,Mail,1,,2020-05-31", "K4,Di,555 4,paused,,,,,", header=STATED))
     assert outcome.statuses == (1, 2, 3, 1, 0, ())
     month = sql("SELECT date_trunc('month', CURRENT_DATE)::date AS first")[0]["first"]
     last = sql("SELECT (date_trunc('month', CURRENT_DATE) - interval '1 day')::date AS day")[0]["day"]
     assert accounts(sql) == [
-        f"K1 · Ada · True · 1 Quay · Fibre · 20.00 · {last}", f"K2 · Bo · 2 Quay · Fibre · 20.00 · {month}",
-        "K3 · Cy · 3 Quay · Fibre · 20.00", f"K3 · Cy · 3 Quay · TV · 5.00 · {month}", f"K3 · Cy · 3 Quay · Phone · 3.00 · {last}",
-        "K3 · Cy · 3 Quay · Mail · 1.00 · 2020-05-31", "K4 · Di"]
+        f"K1 · Ada · 555 1 · True · 1 Quay · Fibre · 20.00 · {last}",
+        f"K2 · Bo · 555 2 · 2 Quay · Fibre · 20.00 · {month}",
+        "K3 · Cy · 555 3 · 3 Quay · Fibre · 20.00", f"K3 · Cy · 555 3 · 3 Quay · TV · 5.00 · {month}",
+        f"K3 · Cy · 555 3 · 3 Quay · Phone · 3.00 · {last}",
+        "K3 · Cy · 555 3 · 3 Quay · Mail · 1.00 · 2020-05-31", "K4 · Di · 555 4"]
     assert str(bill_run.preview(month)["total"]) == "20.00"
 
 
 def test_the_same_file_again_adds_and_rejects_nothing_of_whoever_is_not_active(db, sql, file):
-    path = file("K1,Ada,closed,1 Quay,Fibre,20,,", "K2,Bo,paused,2 Quay,Fibre,20,,", "K3,Cy,active,3 Quay,Fibre,20,closed,",
-                "K3,Cy,active,3 Quay,Fibre,30,active,", header=STATED)
+    path = file("K1,Ada,555 1,closed,1 Quay,Fibre,20,,", "K2,Bo,555 2,paused,2 Quay,Fibre,20,,",
+                "K3,Cy,555 3,active,3 Quay,Fibre,20,closed,",
+                "K3,Cy,555 3,active,3 Quay,Fibre,30,active,", header=STATED)
     load(path)
     before = accounts(sql)
     outcome = load(path)
@@ -212,29 +224,33 @@ def test_the_same_file_again_adds_and_rejects_nothing_of_whoever_is_not_active(d
 
 
 def test_statuses_of_stored_services_change_and_closing_is_left_to_the_administrator(db, sql, file, run):
-    load(file("K1,Ada,,1 Quay,Fibre,20,,", "K2,Bo,,2 Quay,Fibre,20,,", "K2,Bo,,2 Quay,TV,5,,", "K3,Cy,,3 Quay,Fibre,20,paused,",
-              "K4,Di,,4 Quay,Fibre,20,,", header=STATED))
+    load(file("K1,Ada,555 1,,1 Quay,Fibre,20,,", "K2,Bo,555 2,,2 Quay,Fibre,20,,", "K2,Bo,555 2,,2 Quay,TV,5,,",
+              "K3,Cy,555 3,,3 Quay,Fibre,20,paused,",
+              "K4,Di,555 4,,4 Quay,Fibre,20,,", header=STATED))
     today = sql("SELECT CURRENT_DATE AS today")[0]["today"]
-    path = str(file("K1,Ada,closed,1 Quay,Fibre,20,,", "K2,Bo,active,2 Quay,Fibre,20,closed,", "K2,Bo,active,2 Quay,TV,5,paused,",
-                    "K3,Cy,active,3 Quay,Fibre,20,,", "K4,Di,paused,,,,,", header=STATED))
+    path = str(file("K1,Ada,555 1,closed,1 Quay,Fibre,20,,", "K2,Bo,555 2,active,2 Quay,Fibre,20,closed,",
+                    "K2,Bo,555 2,active,2 Quay,TV,5,paused,",
+                    "K3,Cy,555 3,active,3 Quay,Fibre,20,,", "K4,Di,555 4,paused,,,,,", header=STATED))
     done = run("import", path, answers="yes\n").stdout
     assert done.partition("equipment")[2].partition("Type yes")[0].splitlines()[1:] == [
-        "2 services rest from today on, TV (line 4), Fibre (line 6).", "1 service goes on from today on, Fibre (line 5).",
+        "2 services rest from today on, TV (line 4), Fibre (line 6).",
+        "1 service goes on from today on, Fibre (line 5).",
         f"1 service ends, Fibre on {today} (line 3).",
         "1 customer is closed in the file and open here, and stays so until you close the account: customer 1 Ada (line 2)."]
     assert "Services that are here: 2 paused, 1 resumed, 1 ended.\n" in done
     month = f"{today:%Y-%m}-01"
     ended = "" if str(today) == month else f" · {month} to "
     rows = accounts(sql)
-    assert rows[0] == "K1 · Ada · 1 Quay · Fibre · 20.00"
-    assert rows[1:3] == [f"K2 · Bo · 2 Quay · Fibre · 20.00 · {today}", f"K2 · Bo · 2 Quay · TV · 5.00 · {today}"]
-    assert rows[3].startswith(f"K3 · Cy · 3 Quay · Fibre · 20.00{ended}")
-    assert rows[4] == f"K4 · Di · 4 Quay · Fibre · 20.00 · {today}"
+    assert rows[0] == "K1 · Ada · 555 1 · 1 Quay · Fibre · 20.00"
+    assert rows[1:3] == [f"K2 · Bo · 555 2 · 2 Quay · Fibre · 20.00 · {today}",
+                         f"K2 · Bo · 555 2 · 2 Quay · TV · 5.00 · {today}"]
+    assert rows[3].startswith(f"K3 · Cy · 555 3 · 3 Quay · Fibre · 20.00{ended}")
+    assert rows[4] == f"K4 · Di · 555 4 · 4 Quay · Fibre · 20.00 · {today}"
 
 
 def test_lines_for_a_closed_account_are_rejects_unless_they_say_so(db, sql, file):
-    load(file("K1,Ada,closed,1 Quay,Fibre,20,,", header=STATED))
-    outcome = load(file("K1,Ada,,1 Quay,TV,5,,", header=STATED))
+    load(file("K1,Ada,555 1,closed,1 Quay,Fibre,20,,", header=STATED))
+    outcome = load(file("K1,Ada,555 1,,1 Quay,TV,5,,", header=STATED))
     assert outcome.rejects == {2: "name: Customer 1 is closed; reopen the account first."}
 
 
@@ -254,7 +270,8 @@ def money(sql):
 
 
 def test_balances_are_a_bill_or_a_credit_note_once(db, sql, file):
-    path = file("K1,Ada,1,12.50", "K1,Ada,1,12.50", "K2,Bo,2,-30", "K3,Cy,3,0", "K4,Di,4,", header=OWED)
+    path = file("K1,Ada,555 1,12.50", "K1,Ada,555 1,12.50", "K2,Bo,555 2,-30", "K3,Cy,555 3,0", "K4,Di,555 4,",
+                header=OWED)
     outcome = load(path, as_of=sql("SELECT DATE '2026-10-31' AS day")[0]["day"])
     assert (outcome.opening[:5], outcome.opening.total()) == ((1, 12.5, 1, 30, 0), -17.5)
     assert money(sql) == ["Ada Opening balance 2026-10-31 2026-10-31 12.50 12.50",
@@ -262,13 +279,13 @@ def test_balances_are_a_bill_or_a_credit_note_once(db, sql, file):
     assert verify.verify()[1] == []
     again = load(path)
     assert (again.does_something(), again.opening.present) == (False, 2)
-    other = load(file("K1,Ada,1,99", "K2,Bo,2,-30", header=OWED))
+    other = load(file("K1,Ada,555 1,99", "K2,Bo,555 2,-30", header=OWED))
     assert (other.does_something(), other.opening.first_others) == (False, ((2, "Ada", 12.5, 99),))
     assert len(money(sql)) == 2
 
 
 def test_different_balances_of_one_customer_are_rejects(db, sql, file):
-    outcome = load(file("K1,Ada,1,12.50", "K1,Ada,1,13", "K2,Bo,2,1", header=OWED))
+    outcome = load(file("K1,Ada,555 1,12.50", "K1,Ada,555 1,13", "K2,Bo,555 2,1", header=OWED))
     reason = "balance: Lines 2 to 3 have different ones of this customer; write one, the sum if they add up."
     assert outcome.rejects == {2: reason, 3: reason}
     assert len(money(sql)) == 1
@@ -283,7 +300,7 @@ def test_the_credit_of_a_stored_customer_pays_their_opening_balance(db, sql, fil
 
 
 def test_the_total_of_opening_balances_is_typed(db, sql, run, file):
-    path = str(file("K1,Ada,1,12.50", "K2,Bo,2,-30", header=OWED))
+    path = str(file("K1,Ada,555 1,12.50", "K2,Bo,555 2,-30", header=OWED))
     done = run("import", path, answers="yes\nno\n")
     assert "Opening balances: 1 bill of 12.50 and 1 credit of 30.00, -17.50 in all.\n" in done.stdout
     assert done.returncode == 1
@@ -303,13 +320,16 @@ def test_the_total_of_opening_balances_is_typed(db, sql, run, file):
 
 
 def test_reasons_are_grouped_and_a_clean_import_settles_the_rejects(db, sql, run, file):
-    path = file("K1,,1,x", "K2,Bo,2,y", "K3,Cy,3,z", "K4,Di,4,1", header="account_number,name,phone_number,balance")
+    path = file("K1,,555 1,x", "K2,Bo,555 2,y", "K3,Cy,555 3,z", "K4,Di,555 4,1",
+                header="account_number,name,phone_number,balance")
     done = run("import", str(path), "--yes", "--balance-total", "1")
     assert "3 lines, first line 2: balance: Enter an amount" in done.stderr
     rejects = path.with_name("in.csv.rejects.csv")
     assert rejects.exists()
-    rejects.write_text(rejects.read_text().replace(",x", ",1").replace(",y", ",2").replace(",z", ",3").replace("K1,", "K1,Ada"))
+    rejects.write_text(rejects.read_text().replace(",x", ",1").replace(",y", ",2").replace(",z", ",3").replace("K1,",
+                                                                                                               "K1,Ada"))
     done = run("import", str(rejects), "--yes", "--balance-total", "6")
     assert done.stdout.endswith("in.csv.rejects.csv is settled: its 3 lines are in.\n")
-    path.write_text(path.read_text().replace(",x", ",1").replace(",y", ",2").replace(",z", ",3").replace("K1,", "K1,Ada"))
+    path.write_text(path.read_text().replace(",x", ",1").replace(",y", ",2").replace(",z", ",3").replace("K1,",
+                                                                                                         "K1,Ada"))
     assert "in.csv.rejects.csv is settled: its 3 lines are in.\n" in run("import", str(path), "--yes").stdout

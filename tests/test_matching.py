@@ -65,7 +65,8 @@ def test_a_price_raised_in_the_file_changes_the_service_and_adds_none(db, sql, f
 def test_a_check_says_what_prices_change_and_changes_none(db, sql, file):
     load(file(f"{ADA},Fibre 500,49.90,,,", f"{ADA},TV,10,,,"))
     outcome = importing.check(*opened(file(f"{ADA},Fibre 500,54.90,,,", f"{ADA},TV,8,,,")))
-    assert outcome.changes.first == (("price", 2, "Fibre 500", "49.90", "54.90", 1), ("price", 3, "TV", "10.00", "8.00", 1))
+    assert outcome.changes.first == (("price", 2, "Fibre 500", "49.90", "54.90", 1), ("price", 3, "TV", "10.00",
+                                                                                      "8.00", 1))
     assert str(outcome.changes.difference) == "3.00"
     assert services(sql) == [("Fibre 500", "49.90"), ("TV", "10.00")]
 
