@@ -44,6 +44,11 @@ def accounts(sql):
     return [" · ".join(str(value) for value in row.values() if value not in (None, False)) for row in sql(ACCOUNTS)]
 
 
+def sentences(done):
+    """Return what is said between the table and the question."""
+    return done.stdout.partition("equipment")[2].partition("Type yes")[0].splitlines()[1:]
+
+
 def changed(outcome):
     return [f"{change.what} {change.line} {change.name}: {change.old} > {change.new}"
             + (f" ×{change.times}" if change.times > 1 else "") for change in outcome.changes.first]
@@ -132,7 +137,7 @@ def test_what_the_file_has_otherwise_is_shown_and_made_on_yes_alone(db, sql, run
                     "K2,Bo,555 0102,2 Quay,Fibre,64.90,BO@b.test,",
                     "K3,Cy,555 3,3 Quay,TV,4.50,,", header=header))
     before = accounts(sql)
-    said = run("import", path, answers="no\n").stdout.partition("equipment")[2].partition("Type yes")[0].splitlines()[1:]
+    said = sentences(run("import", path, answers="no\n"))
     assert said == [
         "3 prices change, 59.90 → 64.90 (Fibre, 2 times, first in line 2), 5.00 → 4.50 (TV, line 4).",
         "With the changed prices, +9.50 a month.",
@@ -231,13 +236,14 @@ def test_statuses_of_stored_services_change_and_closing_is_left_to_the_administr
     path = str(file("K1,Ada,555 1,closed,1 Quay,Fibre,20,,", "K2,Bo,555 2,active,2 Quay,Fibre,20,closed,",
                     "K2,Bo,555 2,active,2 Quay,TV,5,paused,",
                     "K3,Cy,555 3,active,3 Quay,Fibre,20,,", "K4,Di,555 4,paused,,,,,", header=STATED))
-    done = run("import", path, answers="yes\n").stdout
-    assert done.partition("equipment")[2].partition("Type yes")[0].splitlines()[1:] == [
+    done = run("import", path, answers="yes\n")
+    assert sentences(done) == [
         "2 services rest from today on, TV (line 4), Fibre (line 6).",
         "1 service goes on from today on, Fibre (line 5).",
         f"1 service ends, Fibre on {today} (line 3).",
-        "1 customer is closed in the file and open here, and stays so until you close the account: customer 1 Ada (line 2)."]
-    assert "Services that are here: 2 paused, 1 resumed, 1 ended.\n" in done
+        "1 customer is closed in the file and open here, and stays so until you close the account: "
+        "customer 1 Ada (line 2)."]
+    assert "Services that are here: 2 paused, 1 resumed, 1 ended.\n" in done.stdout
     month = f"{today:%Y-%m}-01"
     ended = "" if str(today) == month else f" · {month} to "
     rows = accounts(sql)
@@ -258,9 +264,13 @@ def test_lines_for_a_closed_account_are_rejects_unless_they_say_so(db, sql, file
 
 OWED = "account_number,name,phone_number,balance"
 MONEY = """
-    SELECT name, description, issued_on, due_date, amount_billed, amount_due FROM billing JOIN customers USING (customer_id)
+    SELECT name, description, issued_on, due_date, amount_billed, amount_due
+    FROM billing
+    JOIN customers USING (customer_id)
     UNION ALL
-    SELECT name, kind || ': ' || reason, paid_on, NULL, amount, amount_left FROM payments JOIN customers USING (customer_id)
+    SELECT name, kind || ': ' || reason, paid_on, NULL, amount, amount_left
+    FROM payments
+    JOIN customers USING (customer_id)
     ORDER BY name, description
 """
 
@@ -275,7 +285,7 @@ def test_balances_are_a_bill_or_a_credit_note_once(db, sql, file):
     outcome = load(path, as_of=sql("SELECT DATE '2026-10-31' AS day")[0]["day"])
     assert (outcome.opening[:5], outcome.opening.total()) == ((1, 12.5, 1, 30, 0), -17.5)
     assert money(sql) == ["Ada Opening balance 2026-10-31 2026-10-31 12.50 12.50",
-                          "Bo credit note: Opening balance 2026-10-31 None 30 30"]
+                          "Bo credit note: Opening balance 2026-10-31 None 30.00 30.00"]
     assert verify.verify()[1] == []
     again = load(path)
     assert (again.does_something(), again.opening.present) == (False, 2)

@@ -297,27 +297,15 @@ def find_stored(cur: Cursor) -> None:
 
         ANALYZE import_unknown;
 
-        CREATE TEMPORARY TABLE import_free ON COMMIT DROP AS
-        SELECT customers.customer_id, coalesce(merged_into, customers.customer_id) AS stays_id,
-               account_number IS NULL AS has_no_number
-        FROM customers
-        WHERE EXISTS (SELECT FROM import_unknown)
-          AND NOT EXISTS (
-              SELECT FROM import_known AS known
-              WHERE known.customer_id = coalesce(merged_into, customers.customer_id)
-          );
-
-        CREATE INDEX ON import_free (customer_id);
-
-        ANALYZE import_free;
-
         CREATE TEMPORARY TABLE import_stored ON COMMIT DROP AS
-        SELECT DISTINCT person, stays_id AS customer_id
+        SELECT DISTINCT person, coalesce(merged_into, stored.customer_id) AS customer_id
         FROM import_unknown AS wanted
         JOIN customers AS stored
           ON stored.name = wanted.name AND coalesce(stored.phone_number, '') = wanted.phone_number
-        JOIN import_free AS free ON free.customer_id = stored.customer_id
-        WHERE has_no_number OR NOT is_numbered;
+        WHERE (account_number IS NULL OR NOT is_numbered)
+          AND NOT EXISTS (
+              SELECT FROM import_known AS known WHERE known.customer_id = coalesce(merged_into, stored.customer_id)
+          );
 
         ANALYZE import_stored;
 
@@ -333,7 +321,8 @@ def find_alike(cur: Cursor) -> None:
     cur.execute(
         """
         CREATE TEMPORARY TABLE import_alike ON COMMIT DROP AS
-        SELECT person, stays_id AS customer_id, same_name, same_number, has_no_number OR NOT is_numbered AS may_be
+        SELECT person, coalesce(merged_into, customer_id) AS customer_id, same_name, same_number,
+               account_number IS NULL OR NOT is_numbered AS may_be
         FROM (
             SELECT person, is_numbered, stored.customer_id, name_folded = folded AS same_name, true AS same_number
             FROM import_unknown
@@ -352,11 +341,14 @@ def find_alike(cur: Cursor) -> None:
                 SELECT wanted.folded, min(customers.customer_id) AS customer_id
                 FROM (SELECT DISTINCT folded FROM import_unknown) AS wanted
                 JOIN customers ON name_folded = wanted.folded
-                JOIN import_free USING (customer_id)
+                WHERE NOT EXISTS (SELECT FROM import_known AS known WHERE known.customer_id = customers.customer_id)
                 GROUP BY wanted.folded
             ) AS namesake USING (folded)
         ) AS resembling
-        JOIN import_free USING (customer_id);
+        JOIN customers USING (customer_id)
+        WHERE NOT EXISTS (
+            SELECT FROM import_known AS known WHERE known.customer_id = coalesce(merged_into, customers.customer_id)
+        );
 
         INSERT INTO import_stored
         SELECT DISTINCT person, customer_id
@@ -540,7 +532,9 @@ def _why_gone(number: str, file_id: str, customer_id: int | None) -> str:
         return f"name: Customer {customer_id} is closed; reopen the account first."
     if number:
         return "account_number: No customer has it, and the line has no name."
-    return f"customer_id: There is no customer {file_id[:50]}, and the line has no name."
+    if file_id:
+        return f"customer_id: There is no customer {file_id[:50]}, and the line has no name."
+    return "name: It is missing."
 
 
 def match_customers(cur: Cursor) -> None:
