@@ -141,11 +141,10 @@ class Reader:
                 if has_made or len(row) != width:
                     row = self._squared(row)
                 values = [parse(row[column]) for column, parse in plan]
-                if name_at >= 0:
-                    if values[name_at]:
-                        self._above = values
-                    else:
-                        values = self._of_customer_above(values)
+                if name_at >= 0 and values[name_at]:
+                    self._above = values
+                else:
+                    values = self._of_customer_above(values)
                 if further or not is_plain:
                     values = self._completed(dict(zip(self._names, values)))
             except ValueError:
@@ -160,16 +159,16 @@ class Reader:
         if further := len(record.raw) - 1:
             self.hidden += further
             reason = f"Lines {record.number} to {record.number + further} are read as one. {reason}"
-        elif not record.problem and self._above is not None and not self._has_name(record.row):
+        elif self._above is not None and not record.problem and not self._says_whose(record.row):
             reason += " It belongs to the customer above it: fill in the cells of that, too."
         else:
             self._above = None
         self.rejects[record.number] = reason
         self._further.clear()
 
-    def _has_name(self, row: list[str]) -> bool:
-        columns = self._choices.columns_of("name")
-        return not columns or any(cells.value_of(row[column]) for column in columns if column < len(row))
+    def _says_whose(self, row: list[str]) -> bool:
+        columns = self._choices.columns_of(*OF_CUSTOMER, "balance")
+        return any(cells.value_of(row[column]) for column in columns if column < len(row))
 
     def _of_customer_above(self, values: list[str]) -> list[str]:
         """Return the values of a line without a name as those of the customer above it, if it is no other's."""
@@ -177,6 +176,8 @@ class Reader:
         said = {name for name in (*OF_CUSTOMER, "balance") if line.get(name, "") not in ("", NOTHING)}
         if said & {"account_number", "customer_id"}:
             return values  # which is who that is
+        if "name" not in line:
+            raise ValueError(f"{'account_number' if 'account_number' in line else 'customer_id'}: It is missing.")
         if said:
             raise ValueError("name: It is missing.")
         if self._above is None:
@@ -296,10 +297,13 @@ def _or_null(parse: Parse) -> Parse:
 
 def _joined(values: list[str], between: str) -> str:
     """Join what is filled; of an address, what is part of it already does not come twice."""
+    if between != ADDRESS:
+        return between.join(filter(None, values))
     joined = ""
-    for value in filter(None, values):
-        if between != ADDRESS or value.casefold() not in map(str.strip, joined.casefold().split(",")):
-            joined += between * bool(joined) + value
+    for value in values:
+        part = re.sub(r"[\s,]*[\r\n]+\s*", ADDRESS, value)
+        if part and part.casefold() not in joined.casefold().split(ADDRESS):
+            joined += ADDRESS * bool(joined) + part
     return joined
 
 
