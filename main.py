@@ -769,6 +769,7 @@ def back_up() -> None:
 def import_accounts() -> None:
     """Import a CSV file whose columns, once shown, may be changed."""
     source = ask_import_file()
+    commands.say_layout(source)
     mapping = choose_mapping(source)
     if outcome := commands.check_import(source, mapping):
         commands.import_confirmed(source, mapping, outcome)

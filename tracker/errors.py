@@ -392,6 +392,18 @@ class BadEncoding(BadFile):
     """The file's bytes are no text in the encoding that is given."""
 
 
+class UnclearEncoding(BadFile):
+    """The file's bytes do not show their encoding; candidates are the likeliest, each with how it reads some names."""
+
+    def __init__(self, candidates: list[tuple[str, list[str]]], name: str) -> None:
+        super().__init__(f"{name} is not UTF-8, and does not show what it is.")
+        self.candidates = candidates
+
+
+class NoHeader(BadFile):
+    """The file's first line is no header, but one of its records."""
+
+
 class UnclearMapping(BadFile):
     """Which column is which field must be said; example is how, as FIELD=HEADER. missing is the field that a record
     has no column for, where a constant would do as well.

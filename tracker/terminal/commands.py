@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from tracker.terminal import backups, history, paging, people, prompts, screens,
 from tracker.terminal.progress import Progress, during
 from tracker.terminal.prompts import confirm, say
 from tracker.terminal.tables import Row, numbers, words
-from tracker.transfer import exporting, importing
+from tracker.transfer import exporting, importing, kinds
 from tracker.transfer import mapping as mappings
 from tracker.transfer import source as sources
 from tracker.verify import verify
@@ -140,14 +141,15 @@ def add_late_fees(command: argparse.ArgumentParser) -> None:
 
 
 def add_import(command: argparse.ArgumentParser) -> None:
-    command.add_argument("file", metavar="FILE")
+    command.add_argument("file", metavar="FILE", help="- is standard input")
     command.add_argument("--dry-run", action="store_true", help="check and count, write nothing")
     command.add_argument("--yes", action="store_true", help="import without asking")
     command.add_argument("--map", action="append", default=[], metavar="FIELD=HEADER",
                          help="the column of a field, or several joined: name=First+Last; fields are "
                               f"{', '.join(mappings.SYNONYMS)}")
-    command.add_argument("--encoding", default="utf-8", help="how the file is encoded, such as cp1252; else utf-8")
-    command.add_argument("--delimiter", default="", help=", or ; or tab; else what the header shows")
+    command.add_argument("--encoding", default="", help="how the file is encoded, such as cp1252; else what it shows")
+    command.add_argument("--delimiter", default="", help=", or ; or tab or |; else what the lines show")
+    command.add_argument("--no-header", action="store_true", help="the first line is a customer; columns have numbers")
 
 
 def add_export(command: argparse.ArgumentParser) -> None:
@@ -650,10 +652,18 @@ def demo_command(arguments: argparse.Namespace) -> int:
 def import_command(arguments: argparse.Namespace) -> int:
     """Import a file: 0 when all of it is there afterwards, 1 when lines were rejected or nothing was done."""
     check_may_change()  # a dry run, too: its temporary tables are no reader's to make
+    if arguments.file == "-" and not (arguments.yes or arguments.dry_run):
+        raise errors.BadFile("Standard input is the file, and nobody can type yes there: give --dry-run or --yes.")
     try:
         return import_file(arguments)
+    except errors.UnclearEncoding as exc:
+        readings = "; ".join(f"{encoding} reads {', '.join(names)}" for encoding, names in exc.candidates)
+        raise errors.BadFile(f"{exc} Give the one that reads right, as in --encoding {exc.candidates[0][0]}: "
+                             f"{readings}.") from exc
     except errors.UnclearDelimiter as exc:
-        raise errors.BadFile(f"{exc} Give --delimiter , or ; or tab.") from exc
+        raise errors.BadFile(f"{exc} Give --delimiter , or ; or tab or '|'.") from exc
+    except errors.NoHeader as exc:
+        raise errors.BadFile(f"{exc} Give --no-header, and the columns by number, as in --map name=1.") from exc
     except errors.BadEncoding as exc:
         raise errors.BadFile(f"{exc} Give the one that it has, as in --encoding cp1252.") from exc
     except errors.UnclearMapping as exc:
@@ -661,7 +671,12 @@ def import_command(arguments: argparse.Namespace) -> int:
 
 
 def import_file(arguments: argparse.Namespace) -> int:
-    source = sources.open_source(Path(arguments.file), arguments.encoding, arguments.delimiter)
+    named = {name.strip() for answer in arguments.map for name in re.split("[+|]", answer.partition("=")[2])}
+    source = sources.open_source(
+        kinds.STANDARD_INPUT if arguments.file == "-" else Path(arguments.file), arguments.encoding,
+        arguments.delimiter, not arguments.no_header,
+        lambda cells: mappings.known_headers(cells) + len(named.intersection(cells)))
+    say_layout(source)
     try:
         chosen = dict(mappings.parse_choice(source.headers, answer) for answer in arguments.map)
     except ValueError as exc:
@@ -701,13 +716,23 @@ def export_command(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def say_layout(source: sources.Source) -> None:
+    """Say what of a file's layout is not as usual, and which of its letters are not as they should be."""
+    if source.titles:
+        say(f"The header is on line {source.header_line}.")
+    if not source.header_line:
+        say(f"Without a header; its {text.plural(len(source.headers), 'column')} have numbers from 1.")
+    if source.garbled:
+        prompts.note(source.garbled)
+
+
 def show_mapping(source: sources.Source, mapping: mappings.Mapping) -> None:
     """Show which column is which field; several joined that are too long for the line stand in several lines."""
     room = (tables.screen_width() or sys.maxsize) - 2 - max(map(len, mappings.SYNONYMS))
     rows = []
     for field, columns in mapping.items():
         sign = " or " if field == "phone_number" else " + "
-        header = text.clean(sign.join(source.headers[column] for column in columns))
+        header = text.clean(sign.join(source.headers[column] or f"column {column + 1}" for column in columns))
         rows += [{"field": "" if i else field, "header": line} for i, line in enumerate(tables.wrap(header, room))]
     print(tables.table([tables.codes("Field", "field"), words("Column in the file", "header")], rows))
     if ignored := mappings.ignored_headers(source, mapping):
@@ -740,6 +765,7 @@ def show_outcome(outcome: importing.Outcome) -> None:
 
 def outcome_sentences(outcome: importing.Outcome) -> Iterator[str]:
     """Yield what of an import the administrator should know before it is done."""
+    yield from outcome.remarks
     if count := outcome.repeated:
         examples = [f"line {again.line} is line {again.earlier} again" for again in outcome.repeats]
         verb = "is" if count == 1 else "are"

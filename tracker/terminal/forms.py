@@ -31,6 +31,7 @@ from tracker.terminal.pick import (
 )
 from tracker.terminal.prompts import ask, confirm, edit, say
 from tracker.terminal.tables import Row
+from tracker.transfer import encodings, kinds
 from tracker.transfer import mapping as mappings
 from tracker.transfer import source as sources
 
@@ -424,6 +425,8 @@ def folder_path(answer: str) -> Path:
 def import_path(answer: str) -> Path:
     """Parse the name of a file that has something to read."""
     path = file_path(answer)
+    if path == kinds.STANDARD_INPUT:
+        raise ValueError(f"{path} is a device, not a file.")
     try:
         sources.check_readable(path)
     except errors.BadFile as exc:
@@ -442,30 +445,52 @@ def ask_import_file() -> sources.Source:
 
 
 def open_import_file(path: Path) -> sources.Source:
+    """Open a file, asking for what it does not show of how it is written."""
+    encoding, sign, has_header = "", "", True
+    known: Callable[[list[str]], int] | None = mappings.known_headers
     while True:
-        encoding = ask("Encoding", fields.text(40), shown="utf-8", default="utf-8")
         try:
-            source = _opened(path, encoding)
-            sources.check_encoding(source)
+            return sources.open_source(path, encoding, sign, has_header, known)
+        except errors.UnclearEncoding as exc:
+            encoding = ask_encoding(exc)
         except errors.BadEncoding as exc:
+            if not encoding:
+                raise
             ask_again(exc)
-        else:
-            return source
+            encoding = ""
+        except errors.UnclearDelimiter as exc:
+            say(str(exc))
+            sign = ask("Delimiter (comma, semicolon, tab or |)", delimiter)
+        except errors.NoHeader as exc:
+            say(str(exc))
+            has_header = not confirm("Type yes if it is one, and the columns have numbers for names:")
+            known = None
 
 
-def _opened(path: Path, encoding: str) -> sources.Source:
-    try:
-        return sources.open_source(path, encoding)
-    except errors.UnclearDelimiter as exc:
-        say(str(exc))
-        return sources.open_source(path, encoding, ask("Delimiter (comma, semicolon or tab)", delimiter))
+def ask_encoding(unclear: errors.UnclearEncoding) -> str:
+    """Show how a file's names read in the likeliest encodings, and ask which of them is right, or for another."""
+    say(str(unclear))
+    rows = [{"number": number, "encoding": encoding, "names": ", ".join(names)}
+            for number, (encoding, names) in enumerate(unclear.candidates, 1)]
+    print(tables.table([tables.numbers("", "number"), tables.codes("Encoding", "encoding"),
+                        tables.words("Names would read", "names")], rows))
+
+    def parse(answer: str) -> str:
+        if answer.isdecimal() and 1 <= int(answer) <= len(unclear.candidates):
+            return unclear.candidates[int(answer) - 1][0]
+        try:
+            return encodings.text_encoding(answer)
+        except errors.BadEncoding as exc:
+            raise ValueError(str(exc)) from exc
+
+    return ask("Which reads right (its number, or another encoding)", parse)
 
 
 def delimiter(answer: str) -> str:
     """Parse what separates columns, by its name or itself."""
-    signs = {",": ",", "comma": ",", ";": ";", "semicolon": ";", "tab": "\t", "\\t": "\t"}
+    signs = {",": ",", "comma": ",", ";": ";", "semicolon": ";", "tab": "\t", "\\t": "\t", "|": "|"}
     if answer.casefold() not in signs:
-        raise ValueError("Enter comma, semicolon or tab.")
+        raise ValueError("Enter comma, semicolon, tab or |.")
     return signs[answer.casefold()]
 
 
@@ -496,7 +521,7 @@ def propose_mapping(source: sources.Source, chosen: mappings.Mapping) -> tuple[m
         mapping = mappings.match_headers(source.headers, chosen)
     except errors.BadFile as exc:
         prompts.complain(str(exc))
-        say(f"The file's columns: {', '.join(source.headers)}")
+        say(f"The file's columns: {', '.join(filter(None, source.headers)) or f'1 to {len(source.headers)}'}")
         return None, which_column(exc.example if isinstance(exc, errors.UnclearMapping) else "name=First+Last")
     commands.show_mapping(source, mapping)
     return mapping, "Change (such as name=First+Last; Enter to go on)"
