@@ -34,11 +34,13 @@ from tracker import (
 )
 from tracker.terminal import (
     backups,
+    choosing,
     closing,
     commands,
     devices,
     history,
     menus,
+    outcomes,
     people,
     pricing,
     prompts,
@@ -59,7 +61,6 @@ from tracker.terminal.forms import (
     ask_source,
     at_most,
     change,
-    choose_mapping,
     confirm_delete,
     confirm_odd,
     confirm_repeated_payment,
@@ -770,9 +771,15 @@ def import_accounts() -> None:
     """Import a CSV file whose columns, once shown, may be changed."""
     source = ask_import_file()
     commands.say_layout(source)
-    mapping = choose_mapping(source)
-    if outcome := commands.check_import(source, mapping):
-        commands.import_confirmed(source, mapping, outcome)
+    choices = choosing.by_questions(source)
+    if outcome := outcomes.check_import(source, choices):
+        outcomes.import_confirmed(source, choices, outcome, ask_balance_date)
+
+
+def ask_balance_date() -> date:
+    """Ask for the day of opening balances."""
+    today = database.today()
+    return ask("Day of the opening balances", fields.day_from(today), shown=str(today), default=today)
 
 
 def exporter(what: str, named: str) -> Callable[[], None]:

@@ -21,7 +21,7 @@ from tracker import errors, fields, interrupts
 from tracker.text import spreadsheet_safe
 from tracker.transfer import exporting, importing
 from tracker.transfer import lines as import_lines
-from tracker.transfer import mapping as mappings
+from tracker.transfer import columns
 from tracker.transfer import source as sources
 
 HEADER = "name,phone_number,address,service_name,service_cost,equipment_name,serial_number,equipment_cost"
@@ -58,9 +58,9 @@ def file(tmp_path):
 def mapped(path, **chosen):
     """Open a file and match its headers; chosen as after --map."""
     source = sources.open_source(path)
-    return source, mappings.match_headers(
+    return source, columns.match_headers(
         source.headers,
-        dict(mappings.parse_choice(source.headers, f"{field}={header}") for field, header in chosen.items()),
+        dict(columns.parse_choice(source.headers, f"{field}={header}") for field, header in chosen.items()),
     )
 
 
@@ -85,8 +85,8 @@ def contents(sql):
 
 def names(headers, **chosen):
     """Return the header, or joined headers, that each field is matched to."""
-    chosen = dict(mappings.parse_choice(headers, f"{field}={header}") for field, header in chosen.items())
-    mapping = mappings.match_headers(headers, chosen)
+    chosen = dict(columns.parse_choice(headers, f"{field}={header}") for field, header in chosen.items())
+    mapping = columns.match_headers(headers, chosen)
     return {field: "+".join(headers[column] for column in columns) for field, columns in mapping.items()}
 
 
@@ -150,12 +150,12 @@ def test_a_field_can_be_left_out():
 @pytest.mark.parametrize("answer", ["name", "nonsense=Phone", "name=Nobody"])
 def test_a_choice_that_is_none_is_one_sentence(answer):
     with pytest.raises(ValueError, match=r"^[A-Z].*\.$"):
-        mappings.parse_choice(["Name", "Phone"], answer)
+        columns.parse_choice(["Name", "Phone"], answer)
 
 
 def test_columns_of_no_field_are_named(file):
     source, mapping = mapped(file("name,phone,Notes,line_number,reason\n"))
-    assert mappings.ignored_headers(source, mapping) == ["Notes"]
+    assert columns.ignored_headers(source, mapping) == ["Notes"]
 
 
 @pytest.mark.parametrize("sign", [",", ";", "\t"])
@@ -206,7 +206,7 @@ def test_a_name_too_long_for_a_file_is_refused(db, tmp_path):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
 def test_every_encoding_that_is_named_is_read(db, sql, file, encoding):
     source = sources.open_source(file("Name;Phone\nJosé;555\n".encode(encoding)), encoding)
-    importing.load(source, mappings.match_headers(source.headers))
+    importing.load(source, columns.match_headers(source.headers))
     assert [row["name"] for row in sql(ACCOUNTS)] == ["José"]
 
 

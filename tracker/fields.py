@@ -22,7 +22,9 @@ UNWANTED = {"Cc": "control", "Cf": "format", "Cs": "invalid", "Zl": "line-break"
 
 LONGEST_PHONE = 32
 LONGEST_EMAIL = 254
-EXTENSION = re.compile(r"[ ,;]*(extension|ext\.?|x|#) ?[0-9]{1,6}$", re.IGNORECASE | re.ASCII)
+LONGEST_ACCOUNT_NUMBER = 50
+EXTENSION = re.compile(r"[ ,;]*(extension|ext\.?|x|#|wewn\.?|wew\.?|interno|int\.?|poste|durchwahl|dw\.?|ramal) ?[0-9]{1,6}$",
+                       re.IGNORECASE | re.ASCII)
 RESERVED_LOGINS = ("isp_readonly", "isp_admin", "public", "none")
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 200
 DASHES = "[\u2010-\u2015\u2212\uff0d]"
@@ -102,6 +104,11 @@ def amount(answer: str) -> Decimal:
     if not re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,2})?", answer, re.ASCII):
         raise ValueError("Enter an amount such as 49.90: at most ten digits, and two decimals after a point.")
     return Decimal(answer).quantize(Decimal("0.01"))
+
+
+def balance(answer: str) -> Decimal:
+    """Parse what is owed, or with a minus before it what was paid too much."""
+    return -amount(answer[1:].strip()) if answer.startswith("-") else amount(answer)
 
 
 def positive_amount(answer: str) -> Decimal:

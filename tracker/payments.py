@@ -413,7 +413,7 @@ def find_payments(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
         """
         WITH account AS (
             SELECT customer_id, bool_or(by_number) AS by_number
-            FROM matching_accounts(%(words)s, %(phones)s, %(phone_inside)s, %(most)s)
+            FROM matching_accounts(%(words)s, %(phones)s, %(phone_inside)s, %(account)s, %(most)s)
             GROUP BY customer_id
         ), candidate AS (
             SELECT payment_id, by_number FROM account JOIN payments USING (customer_id)
