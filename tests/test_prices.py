@@ -12,8 +12,7 @@ from conftest import PROMPT, lines
 
 import database
 from tracker import errors, prices, reports, trail
-from tracker.transfer import importing
-from tracker.transfer import columns
+from tracker.transfer import columns, importing
 from tracker.transfer import source as sources
 
 OLD, NEW = Decimal("29.90"), Decimal("34.90")

@@ -17,8 +17,7 @@ from test_record_edges import CALLS, MONTH, TODAY
 
 import database
 from tracker import access, accounts, backup, bill_run, demo, errors, notes, payments, reports, trail
-from tracker.transfer import exporting, importing
-from tracker.transfer import columns
+from tracker.transfer import columns, exporting, importing
 from tracker.transfer import source as sources
 from tracker.verify import verify_books
 

@@ -17,8 +17,7 @@ from conftest import there_since
 
 import database
 from tracker import bill_run, errors, payments, trail
-from tracker.transfer import importing
-from tracker.transfer import columns
+from tracker.transfer import columns, importing
 from tracker.transfer import source as sources
 from tracker.verify import verify_books
 

@@ -12,9 +12,11 @@ from tracker.terminal.prompts import confirm, say
 from tracker.terminal.tables import numbers, words
 from tracker.text import plural, show_amount
 from tracker.transfer import importing
-from tracker.transfer.changes import Change
+from tracker.transfer.balances import Opening
+from tracker.transfer.changes import Change, Changes
 from tracker.transfer.choices import Choices
 from tracker.transfer.importing import Outcome, Terms
+from tracker.transfer.rejects import rejects_path
 from tracker.transfer.sorting import Source
 
 MOST_REASONS = 10
@@ -78,7 +80,7 @@ def outcome_sentences(outcome: Outcome) -> Iterator[str]:
     yield from opening_sentences(outcome.opening)
 
 
-def change_sentences(changes: importing.Changes) -> Iterator[str]:
+def change_sentences(changes: Changes) -> Iterator[str]:
     """Yield the changes of each kind, counted, with the first of them."""
     counts = dict(changes.counts)
     for what, (one, several, does, do) in KINDS.items():
@@ -128,7 +130,7 @@ def status_sentences(statuses: importing.Statuses) -> Iterator[str]:
                f"{'stays' if count == 1 else 'stay'} so until you close the account: {listed(examples, count)}")
 
 
-def opening_sentences(opening: importing.Opening) -> Iterator[str]:
+def opening_sentences(opening: Opening) -> Iterator[str]:
     """Yield what of opening balances would be billed and credited, and which differ from those that are here."""
     if opening.bills or opening.credits:
         parts = [f"{plural(count, noun)} of {show_amount(amount)}" for count, noun, amount in (
@@ -170,7 +172,7 @@ def import_confirmed(
     ask_day asks for their day.
     """
     if outcome.rejects:
-        say(f"Rejected lines go to {importing.rejects_path(source)}.")
+        say(f"Rejected lines go to {rejects_path(source)}.")
     as_of = ask_day() if outcome.opening.to_make() else None
     if not agreed(outcome):
         print("Not imported.")

@@ -13,25 +13,24 @@ from tracker.transfer.reading import Progress
 def add(cur: Cursor, new: tuple[int, ...], progress: Progress) -> None:
     """Add the customers, sites, services and equipment that were found to be new, so many of each."""
     done, whole = itertools.accumulate(new, initial=0), sum(new)
-    with _search_indexes_later(cur, new[0], progress):
-        for what, count, add_some in zip(
-            ("customers", "sites", "services", "equipment"), new,
-            (_add_customers, _add_sites, _add_services, _add_equipment),
-        ):
-            before = next(done)
-            progress(f"Adding {what}", before, whole)
-            if what == "services" and any(new[2:]):
-                _find_places(cur)
-            if count:
-                in_batches(cur, add_some, _tell(progress, f"Adding {what}", before, whole))
-            if what == "customers":
-                cur.execute("ANALYZE import_known")
-            if what == "services" and count:
-                _let_services_rest(cur)
 
+    def add_all(what: str, count: int, add_some: Callable[[Cursor, int, int], None]) -> None:
+        before = next(done)
+        progress(f"Adding {what}", before, whole)
+        if count:
+            in_batches(cur, add_some, lambda added: progress(f"Adding {what}", before + added, whole))
 
-def _tell(progress: Progress, what: str, before: int, whole: int) -> Callable[[int], object]:
-    return lambda count: progress(what, before + count, whole)
+    with _search_indexes_later(cur, ["customers", "locations"], new[0], progress):
+        add_all("customers", new[0], _add_customers)
+        cur.execute("ANALYZE import_known")
+        add_all("sites", new[1], _add_sites)
+    if any(new[2:]):
+        _find_places(cur)
+    with _search_indexes_later(cur, ["services", "equipment"], new[0], progress):
+        add_all("services", new[2], _add_services)
+        add_all("equipment", new[3], _add_equipment)
+    if new[2]:
+        _let_services_rest(cur)
 
 
 def close(cur: Cursor) -> None:
@@ -60,7 +59,7 @@ def add_notes(cur: Cursor) -> None:
 
 
 @contextlib.contextmanager
-def _search_indexes_later(cur: Cursor, new: int, progress: Progress) -> Iterator[None]:
+def _search_indexes_later(cur: Cursor, tables: list[str], new: int, progress: Progress) -> Iterator[None]:
     """Make the search indexes once the rows are in, where these are most of what there will be.
 
     Keeping a trigram index up to date costs as much as the rest of the import, and making it anew a fifth of that; but
@@ -71,14 +70,13 @@ def _search_indexes_later(cur: Cursor, new: int, progress: Progress) -> Iterator
         SELECT format('DROP INDEX %%s', indexrelid::regclass) AS drop_it, pg_get_indexdef(indexrelid) AS make_it
         FROM pg_index
         JOIN pg_class AS index ON index.oid = indexrelid
-        WHERE indrelid IN ('customers'::regclass, 'locations'::regclass, 'services'::regclass, 'equipment'::regclass)
-          AND (pg_get_indexdef(indexrelid) LIKE '%%_trgm_ops%%'
-               OR indrelid IN ('customers'::regclass, 'locations'::regclass) AND NOT indisunique)
+        WHERE indrelid = ANY (%(tables)s::regclass[]) AND NOT indisunique
+          AND pg_get_indexdef(indexrelid) NOT LIKE '%%(location_id)'
           AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
           AND pg_has_role(index.relowner, 'USAGE')
           AND %(new)s > (SELECT count(*) FROM (SELECT FROM customers LIMIT %(new)s) AS stored)
         """,
-        {"new": new},
+        {"tables": tables, "new": new},
     )
     indexes = cur.fetchall()
     for index in indexes:
@@ -99,15 +97,14 @@ def _add_customers(cur: Cursor, after: int, upto: int) -> None:
                    nullif(phone_number, '') AS phone_number, nullif(email, '') AS email,
                    row_number() OVER (ORDER BY first_line) AS place
             FROM import_customers
-            WHERE first_line > %(after)s AND first_line <= %(upto)s
-              AND NOT EXISTS (SELECT FROM import_known AS known WHERE known.customer = import_customers.customer)
+            WHERE first_line > %(after)s AND first_line <= %(upto)s AND is_new
         ), added AS (
             INSERT INTO customers (account_number, name, phone_number, email)
             SELECT account_number, name, phone_number, email FROM fresh ORDER BY place
             RETURNING customer_id
         )
-        INSERT INTO import_known (customer, customer_id, is_new)
-        SELECT customer, customer_id, true
+        INSERT INTO import_known (customer, customer_id)
+        SELECT customer, customer_id
         FROM fresh
         JOIN (SELECT customer_id, row_number() OVER (ORDER BY customer_id) AS place FROM added) AS placed USING (place)
         """,

@@ -56,10 +56,11 @@ def spell_sites_as_stored(cur: Cursor) -> None:
     )
 
 
-def find_moves(cur: Cursor) -> None:
+def find_moves(cur: Cursor, is_whole: bool) -> None:
     """Fill import_moves with the sites that have another address in the file, and give lines the stored one.
 
-    That is clear where a customer has one site here and one in the file.
+    That is clear where a customer has one site here and one in the file, which is about all that customers have, and
+    the customer is found by a number, or a service or device there is the same.
     """
     cur.execute(
         """
@@ -68,23 +69,44 @@ def find_moves(cur: Cursor) -> None:
         FROM (SELECT customer, min(line) AS line FROM import_respelt GROUP BY customer) AS first
         JOIN import_respelt USING (customer, line)
         JOIN import_addresses USING (customer)
-        WHERE (SELECT count(*) FROM import_addresses AS here WHERE here.customer = first.customer) = 1
-          AND import_addresses.address_folded <> import_respelt.address_folded
+        JOIN import_known USING (customer)
+        WHERE %(is_whole)s
+          AND (SELECT count(*) FROM import_addresses AS here WHERE here.customer = first.customer) = 1
+          AND import_addresses.address_folded <> import_respelt.address_folded;
+
+        DELETE FROM import_moves AS move
+        USING import_lines AS other
+        WHERE other.customer = move.customer AND other.address <> move.new;
+
+        DELETE FROM import_moves AS move
+        USING import_known AS known
+        WHERE known.customer = move.customer AND NOT is_sure
           AND NOT EXISTS (
-              SELECT FROM import_lines AS other
-              WHERE other.customer = first.customer AND other.address <> import_respelt.address
+              SELECT
+              FROM import_lines
+              JOIN services ON services.location_id = move.location_id
+                           AND service_name_folded = folded(import_lines.service_name)
+              WHERE import_lines.customer = move.customer
+          )
+          AND NOT EXISTS (
+              SELECT
+              FROM import_lines
+              JOIN equipment ON equipment.location_id = move.location_id
+                            AND serial_key(equipment.serial_number) = serial
+              WHERE import_lines.customer = move.customer
           );
 
         UPDATE import_lines
         SET address = old
         FROM import_moves
         WHERE import_moves.customer = import_lines.customer AND import_lines.address IS NOT NULL
-        """
+        """,
+        {"is_whole": is_whole},
     )
 
 
 def find_missing_addresses(cur: Cursor) -> dict[int, str]:
-    """Give services and devices without an address that of their customer's only site, and take out those of several."""
+    """Give services and devices without an address that of their customer's only site; take out those of several."""
     cur.execute("SELECT EXISTS (SELECT FROM import_lines WHERE address IS NULL"
                 " AND (service_name IS NOT NULL OR equipment_name IS NOT NULL)) AS any")
     if not cur.row()["any"]:
@@ -130,7 +152,7 @@ def reject_serials_elsewhere(cur: Cursor) -> dict[int, str]:
                    coalesce(' at location ' || min(location_id),
                             CASE WHEN min(retired_on) IS NULL THEN ' in stock' ELSE ', written off,' END) AS place
             FROM import_lines
-            JOIN equipment ON serial_key(equipment.serial_number) = serial_key(import_lines.serial_number)
+            JOIN equipment ON serial_key(equipment.serial_number) = serial
             LEFT JOIN locations USING (location_id)
             LEFT JOIN import_known AS known
               ON known.customer = import_lines.customer AND known.customer_id = locations.customer_id
@@ -153,11 +175,7 @@ def reject_serials_repeated(cur: Cursor) -> dict[int, str]:
     """Take out lines whose serial number stands in an earlier line at another place, or of another device."""
     cur.execute(
         """
-        WITH numbered AS MATERIALIZED (
-            SELECT line, customer, address, equipment_name, equipment_cost, serial_key(serial_number) AS serial
-            FROM import_lines
-            WHERE serial_number IS NOT NULL
-        ), repeated AS MATERIALIZED (
+        WITH repeated AS MATERIALIZED (
             SELECT line, first_line, elsewhere
             FROM (
                 SELECT line, first_value(line) OVER same AS first_line,
@@ -165,8 +183,10 @@ def reject_serials_repeated(cur: Cursor) -> dict[int, str]:
                        (first_value(customer) OVER same, first_value(address) OVER same) AS elsewhere,
                        (equipment_name, equipment_cost) IS DISTINCT FROM
                        (first_value(equipment_name) OVER same, first_value(equipment_cost) OVER same) AS differs
-                FROM numbered
-                WHERE serial IN (SELECT serial FROM numbered GROUP BY serial HAVING count(*) > 1)
+                FROM import_lines
+                WHERE serial IN (
+                    SELECT serial FROM import_lines WHERE serial IS NOT NULL GROUP BY serial HAVING count(*) > 1
+                )
                 WINDOW same AS (PARTITION BY serial ORDER BY line)
             ) AS compared
             WHERE elsewhere OR differs
@@ -239,22 +259,25 @@ def match_services(cur: Cursor) -> None:
     cur.execute(
         f"""
         CREATE TEMPORARY TABLE import_services ON COMMIT DROP AS
-        WITH incoming AS (
+        WITH name AS MATERIALIZED (
+            SELECT service_name, folded(service_name) AS folded
+            FROM (SELECT DISTINCT service_name FROM import_lines) AS named
+        ), incoming AS (
             SELECT *, row_number() OVER (PARTITION BY site_line, folded, cost, has_ended
                                          ORDER BY service_id = '', line) AS nth
             FROM (
-                SELECT min(line) AS line, site_line, location_id, service_id, service_name,
-                       folded(service_name) AS folded, service_cost AS cost, bool_and(state = 'closed') AS has_ended,
+                SELECT min(line) AS line, site_line, location_id, service_id, service_name, folded,
+                       service_cost AS cost, bool_and(state = 'closed') AS has_ended,
                        bool_or(state = 'paused') AND NOT bool_or(state = 'active') AS is_paused,
                        bool_or(state = 'active') AS is_active, max(service_end) AS ends
                 FROM (
-                    SELECT line, site_line, location_id, service_id, service_name, service_cost, service_end,
+                    SELECT line, site_line, location_id, service_id, service_name, folded, service_cost, service_end,
                            {STATE} AS state
                     FROM import_lines
                     JOIN import_sites USING (customer, address)
-                    WHERE service_name IS NOT NULL
+                    JOIN name USING (service_name)
                 ) AS stated
-                GROUP BY site_line, location_id, service_id, service_name, service_cost
+                GROUP BY site_line, location_id, service_id, service_name, folded, service_cost
             ) AS one
         ), stored AS (
             SELECT service_id, location_id, folded, cost, has_ended,
@@ -312,17 +335,19 @@ def match_equipment(cur: Cursor) -> None:
     cur.execute(
         """
         CREATE TEMPORARY TABLE import_equipment ON COMMIT DROP AS
-        WITH incoming AS (
+        WITH name AS MATERIALIZED (
+            SELECT equipment_name, folded(equipment_name) AS folded
+            FROM (SELECT DISTINCT equipment_name FROM import_lines) AS named
+        ), incoming AS (
             SELECT *, row_number() OVER (PARTITION BY site_line, folded, cost, serial
                                          ORDER BY equipment_id = '', line) AS nth
             FROM (
-                SELECT min(line) AS line, site_line, location_id, equipment_id, equipment_name,
-                       folded(equipment_name) AS folded, min(serial_number) AS serial_number,
-                       serial_key(serial_number) AS serial, equipment_cost AS cost
+                SELECT min(line) AS line, site_line, location_id, equipment_id, equipment_name, folded,
+                       min(serial_number) AS serial_number, serial, equipment_cost AS cost
                 FROM import_lines
                 JOIN import_sites USING (customer, address)
-                WHERE equipment_name IS NOT NULL
-                GROUP BY site_line, location_id, equipment_id, equipment_name, serial_key(serial_number), equipment_cost
+                JOIN name USING (equipment_name)
+                GROUP BY site_line, location_id, equipment_id, equipment_name, folded, serial, equipment_cost
             ) AS one
         ), here AS MATERIALIZED (
             SELECT equipment_id, location_id, equipment_name_folded AS folded, serial_key(serial_number) AS serial, cost

@@ -25,7 +25,7 @@ from tracker.transfer.changes import CHANGED_SINCE, Changes
 from tracker.transfer.choices import Choices
 from tracker.transfer.people import Alike
 from tracker.transfer.reading import Progress, Reader, silent
-from tracker.transfer.rejects import put_rejects, rejects_path, settled, write_rejects
+from tracker.transfer.rejects import is_rejects, put_rejects, rejects_path, settled, write_rejects
 from tracker.transfer.sorting import Source, remarks
 
 MOST_TOLD = 3  # of the repeats
@@ -48,8 +48,8 @@ class Repeat(NamedTuple):
 class Statuses(NamedTuple):
     """How many of what is new does not arrive as active, and whose status the administrator should see to.
 
-    paused_without are new customers who are paused and have no service that could be; closed_here_open are those who are
-    closed in the file and open here, and first_open the first line, ID and name of them.
+    paused_without are new customers who are paused and have no service that could be; closed_here_open are those who
+    are closed in the file and open here, and first_open the first line, ID and name of them.
     """
 
     closed: int = 0
@@ -107,6 +107,9 @@ class Terms(NamedTuple):
     total: Decimal | None = None
 
 
+USUAL = Terms()
+
+
 def _refresh_statistics() -> None:
     """Let the server look anew at the tables that an import is compared with, where a fifth of the rows came or went:
     on stale statistics it reads a whole table for each line.
@@ -144,7 +147,7 @@ def load(
     choices: Choices,
     confirmed: Outcome | None = None,
     progress: Progress = silent,
-    terms: Terms = Terms(),
+    terms: Terms = USUAL,
 ) -> Outcome:
     """Import a file's good lines, all of them or none, and write the others to a file beside it, named in the outcome.
 
@@ -197,7 +200,7 @@ def _compare(cur: Cursor, source: Source, choices: Choices, progress: Progress, 
     """Read the file into temporary tables, and find what of it is stored already."""
     reader = _stage(cur, source, choices, progress)
     rejects = dict(reader.rejects)
-    steps = _steps(choices, hold_alike)
+    steps = _steps(choices, is_rejects(source), hold_alike)
     for number, (what, step) in enumerate(steps, 1):
         progress(f"Comparing {what}", number, len(steps) + 1)
         rejects.update(step(cur) or {})
@@ -208,14 +211,16 @@ def _compare(cur: Cursor, source: Source, choices: Choices, progress: Progress, 
 Step = Callable[[Cursor], "dict[int, str] | None"]
 
 
-def _steps(choices: Choices, hold_alike: bool) -> list[tuple[str, Step]]:
+def _steps(choices: Choices, is_part: bool, hold_alike: bool) -> list[tuple[str, Step]]:
     """Return what is done one after the other, in words, each step of a few hundred thousand lines in a second or two;
-    each may take lines out, and says why.
+    each may take lines out, and says why. is_part tells a file that has only some lines of customers, as rejects do.
     """
     numbered = "customer_id" in choices or "account_number" in choices
     steps: list[tuple[str, Step | None]] = [
+        ("line with line", people.find_ways),
         ("names", people.find_spellings),
         ("persons", people.find_persons),
+        ("persons", people.place_lines),
         ("persons", people.reject_contradictions if numbered else None),
         ("account numbers", people.find_known),
         ("customers", people.find_stored),
@@ -224,7 +229,7 @@ def _steps(choices: Choices, hold_alike: bool) -> list[tuple[str, Step]]:
         ("customers", lambda cur: people.know_the_rest(cur, numbered)),
         ("customers", people.reject_closed_and_unknown),
         ("addresses", contents.spell_sites_as_stored),
-        ("addresses", contents.find_moves),
+        ("addresses", lambda cur: contents.find_moves(cur, not is_part)),
         ("addresses", contents.find_missing_addresses),
         ("serial numbers", contents.reject_serials_elsewhere if "serial_number" in choices else None),
         ("serial numbers", contents.reject_serials_repeated if "serial_number" in choices else None),
@@ -328,7 +333,9 @@ def _find_statuses(cur: Cursor) -> Statuses:
     cur.execute(
         """
         SELECT count(*) FILTER (WHERE status = 'closed' AND customer_id IS NULL) AS closed,
-               (SELECT count(*) FROM import_services WHERE service_id IS NULL AND is_paused AND NOT has_ended) AS paused,
+               (SELECT count(*)
+                FROM import_services
+                WHERE service_id IS NULL AND is_paused AND NOT has_ended) AS paused,
                (SELECT count(*) FROM import_services WHERE service_id IS NULL AND has_ended) AS ended,
                count(*) FILTER (WHERE status = 'paused' AND customer_id IS NULL AND NOT EXISTS (
                    SELECT

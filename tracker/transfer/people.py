@@ -26,10 +26,22 @@ class Alike(NamedTuple):
     stored_number: str | None
 
 
-def find_spellings(cur: Cursor) -> None:
-    """Fill import_spellings, one row for each way in which a customer is written, known by its first line.
+def find_ways(cur: Cursor) -> None:
+    """Fill import_ways with each way in which a customer is written, known by its first line."""
+    cur.execute(
+        """
+        CREATE TEMPORARY TABLE import_ways ON COMMIT DROP AS
+        SELECT min(line) AS line, lower(account_number) AS written_number, customer_id, name, phone_number
+        FROM import_lines
+        GROUP BY lower(account_number), customer_id, name, phone_number
+        """
+    )
 
-    number is the account number that it goes by. person tells those of one name and phone number, customer those that
+
+def find_spellings(cur: Cursor) -> None:
+    """Fill import_spellings with these.
+
+    number is the account number that each goes by. person tells those of one name and phone number, customer those that
     are one customer; both are the first line of any.
     """
     cur.execute(
@@ -37,11 +49,9 @@ def find_spellings(cur: Cursor) -> None:
         CREATE TEMPORARY TABLE import_spellings ON COMMIT DROP AS
         SELECT line, written_number, written_number AS number, customer_id, name, phone_number, folded(name) AS folded,
                CASE WHEN name <> '' THEN line END AS person, line AS customer
-        FROM (
-            SELECT min(line) AS line, lower(account_number) AS written_number, customer_id, name, phone_number
-            FROM import_lines
-            GROUP BY lower(account_number), customer_id, name, phone_number
-        ) AS written;
+        FROM import_ways;
+
+        DROP TABLE import_ways;
 
         ANALYZE import_spellings
         """
@@ -49,15 +59,19 @@ def find_spellings(cur: Cursor) -> None:
 
 
 def find_persons(cur: Cursor) -> None:
-    """Find the spellings that are of one person, and then of one customer, and give lines these."""
+    """Find the spellings that are of one person, and then of one customer."""
     _find_one_person(cur)
     _find_one_customer(cur)
+
+
+def place_lines(cur: Cursor) -> None:
+    """Give lines their spelling and customer, and their serial number as such are compared."""
     cur.execute(
         """
         ALTER TABLE import_lines RENAME TO import_copied;
 
         CREATE TEMPORARY TABLE import_lines ON COMMIT DROP AS
-        SELECT spelling.line AS spelling, customer, import_copied.*
+        SELECT spelling.line AS spelling, customer, serial_key(serial_number) AS serial, import_copied.*
         FROM import_copied
         JOIN import_spellings AS spelling
           ON written_number = lower(account_number)
@@ -162,7 +176,8 @@ def reject_contradictions(cur: Cursor) -> dict[int, str]:
         SELECT line, CASE
                    WHEN name <> '' AND folded <> first_folded
                    THEN 'account_number: Line ' || name_line || ' has it with another name, ' || first_name || '.'
-                   ELSE 'account_number: Line ' || phone_line || ' has it with another phone number, ' || first_phone || '.'
+                   ELSE 'account_number: Line ' || phone_line || ' has it with another phone number, ' || first_phone
+                        || '.'
                END AS reason
         FROM (
             SELECT line, name, folded, phone_number,
@@ -180,7 +195,8 @@ def reject_contradictions(cur: Cursor) -> dict[int, str]:
         UNION ALL
         SELECT line, 'customer_id: Line ' || first_line || ' has it with another name or phone number.'
         FROM (
-            SELECT line, person, first_value(person) OVER of_id AS first_person, first_value(line) OVER of_id AS first_line
+            SELECT line, person, first_value(person) OVER of_id AS first_person,
+                   first_value(line) OVER of_id AS first_line
             FROM import_spellings
             WHERE number = '' AND customer_id <> '' AND name <> ''
             WINDOW of_id AS (PARTITION BY customer_id ORDER BY line)
@@ -214,7 +230,8 @@ def reject_contradictions(cur: Cursor) -> dict[int, str]:
 
 
 def find_known(cur: Cursor) -> None:
-    """Fill import_callers, one row for each customer, and import_known with those that are stored by their number or ID.
+    """Fill import_callers, one row for each customer, and import_known with those who are stored by number or ID: of
+    them that is sure.
 
     is_closing tells customers of whom the file says nothing but that they are closed.
     """
@@ -235,7 +252,7 @@ def find_known(cur: Cursor) -> None:
         ANALYZE import_callers;
 
         CREATE TEMPORARY TABLE import_known ON COMMIT DROP AS
-        SELECT customer, coalesce(stored.merged_into, stored.customer_id) AS customer_id, false AS is_new
+        SELECT customer, coalesce(stored.merged_into, stored.customer_id) AS customer_id, true AS is_sure
         FROM import_callers
         JOIN customers AS stored ON lower(stored.account_number) = number
         WHERE number <> '';
@@ -243,10 +260,11 @@ def find_known(cur: Cursor) -> None:
         ANALYZE import_known;
 
         INSERT INTO import_known
-        SELECT DISTINCT ON (stored.customer_id) customer, stored.customer_id, false
+        SELECT DISTINCT ON (stored.customer_id) customer, stored.customer_id, true
         FROM import_callers AS caller
         JOIN customers AS stored
-          ON stored.customer_id = CASE WHEN caller.customer_id ~ '^[1-9][0-9]{0,17}$' THEN caller.customer_id::bigint END
+          ON stored.customer_id
+             = CASE WHEN caller.customer_id ~ '^[1-9][0-9]{0,17}$' THEN caller.customer_id::bigint END
         WHERE merged_into IS NULL
           AND (name_folded = folded OR same_phone(stored.phone_number, nullif(caller.phone_number, ''), %(country)s)
                OR caller.name = '')
@@ -364,7 +382,8 @@ def reject_unclear(cur: Cursor, hold_alike: bool) -> dict[int, str]:
     cur.execute(
         """
         DELETE FROM import_stored
-        USING customers, (SELECT person, bool_and(is_closing) AS is_closing FROM import_callers GROUP BY person) AS caller
+        USING customers,
+              (SELECT person, bool_and(is_closing) AS is_closing FROM import_callers GROUP BY person) AS caller
         WHERE customers.customer_id = import_stored.customer_id AND caller.person = import_stored.person
           AND (closed_on IS NOT NULL) <> is_closing
           AND EXISTS (
@@ -527,12 +546,13 @@ def _why_gone(number: str, file_id: str, customer_id: int | None) -> str:
 def match_customers(cur: Cursor) -> None:
     """Fill import_customers, one for each that the good lines speak of, in the order of first_line.
 
-    status is closed or paused where all that the file says of the customer is that; lines that say nothing have it, too.
+    status is closed or paused where all that the file says of the customer is that; lines that say nothing of it say
+    so from here on.
     """
     cur.execute(
         """
         CREATE TEMPORARY TABLE import_customers ON COMMIT DROP AS
-        SELECT first_line, customer, account_number, name, phone_number, email, status
+        SELECT first_line, customer, known.customer IS NULL AS is_new, account_number, name, phone_number, email, status
         FROM (
             SELECT customer, min(line) AS first_line, CASE
                        WHEN bool_and(customer_status = 'closed') FILTER (WHERE customer_status <> '') THEN 'closed'
@@ -543,7 +563,8 @@ def match_customers(cur: Cursor) -> None:
             GROUP BY customer
         ) AS one
         JOIN (SELECT line AS first_line, account_number, name, phone_number, email FROM import_lines) AS first
-       USING (first_line);
+       USING (first_line)
+        LEFT JOIN import_known AS known USING (customer);
 
         UPDATE import_customers AS one
         SET account_number = coalesce(nullif(one.account_number, ''), filled.account_number, ''),

@@ -39,12 +39,17 @@ def put_rejects(part: Part, source: Source) -> Path:
         return path
 
 
+def is_rejects(source: Source) -> bool:
+    """Tell a file that an import's rejects were written to."""
+    return tuple(source.headers[:2]) == REJECT_COLUMNS
+
+
 def settled(source: Source) -> tuple[tuple[Path, int], ...]:
     """Return the rejects files of which an import without rejects leaves nothing to mend, and how many lines each has.
 
     That is the file itself where it is one, else all that were written beside it, whose lines it has.
     """
-    if tuple(source.headers[:2]) == REJECT_COLUMNS:
+    if is_rejects(source):
         found = [source.path]
     else:
         found = sorted(path for path in source.path.parent.glob(f"{glob.escape(source.path.name)}.rejects*.csv")
@@ -88,7 +93,7 @@ def _first_cells(cells: tuple[str, ...], delimiter: str) -> str:
 
 def _as_it_was(source: Source, record: Record) -> str:
     """Return a record as it stands in its file, less an earlier line number and reason."""
-    again = tuple(source.headers[:2]) == REJECT_COLUMNS
+    again = is_rejects(source)
     hidden = _numbered(record, source.delimiter, again) if record.problem else record.raw[1:]
     raw = "".join([record.raw[0], *hidden])
     if again:
