@@ -34,6 +34,7 @@ from tracker import (
 )
 from tracker.terminal import (
     backups,
+    choosing,
     closing,
     commands,
     devices,
@@ -60,7 +61,6 @@ from tracker.terminal.forms import (
     ask_source,
     at_most,
     change,
-    choose_mapping,
     confirm_delete,
     confirm_odd,
     confirm_repeated_payment,
@@ -770,9 +770,10 @@ def back_up() -> None:
 def import_accounts() -> None:
     """Import a CSV file whose columns, once shown, may be changed."""
     source = ask_import_file()
-    mapping = choose_mapping(source)
-    if outcome := outcomes.check_import(source, mapping):
-        outcomes.import_confirmed(source, mapping, outcome, ask_balance_date)
+    commands.say_layout(source)
+    choices = choosing.by_questions(source)
+    if outcome := outcomes.check_import(source, choices):
+        outcomes.import_confirmed(source, choices, outcome, ask_balance_date)
 
 
 def ask_balance_date() -> date:

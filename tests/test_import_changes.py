@@ -32,7 +32,7 @@ def file(tmp_path):
 
 def opened(path):
     found = source.open_source(path)
-    return found, mapping.match_headers(found.headers)
+    return found, columns.match_headers(found.headers)
 
 
 def load(path, **terms):

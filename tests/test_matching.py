@@ -12,7 +12,8 @@ import pytest
 from conftest import wait_for
 
 from tracker import errors
-from tracker.transfer import exporting, importing, mapping, source
+from tracker.transfer import columns, exporting, importing, source
+from tracker.transfer.choices import Choices
 
 pytestmark = pytest.mark.slow
 HEADER = "name,phone_number,address,service_name,service_cost,equipment_name,serial_number,equipment_cost"
@@ -31,8 +32,8 @@ def file(tmp_path):
 
 def opened(path, **chosen):
     found = source.open_source(path)
-    choices = (mapping.parse_choice(found.headers, f"{field}={header}") for field, header in chosen.items())
-    return found, mapping.match_headers(found.headers, dict(choices))
+    choices = (columns.parse_choice(found.headers, f"{field}={header}") for field, header in chosen.items())
+    return found, columns.match_headers(found.headers, Choices(dict(choices)))
 
 
 def load(path, **chosen):

@@ -13,8 +13,7 @@ from conftest import PROJECT, environment, wait_for
 
 from tracker import verify
 from tracker.terminal.progress import progress_line
-from tracker.transfer import exporting, importing
-from tracker.transfer import mapping as mappings
+from tracker.transfer import columns, exporting, importing
 from tracker.transfer import source as sources
 
 pytestmark = pytest.mark.slow
@@ -143,7 +142,7 @@ def test_an_import_tells_reading_comparing_and_adding_each_as_a_share(db, tmp_pa
                     + "".join(f"Ada {i},{i:06},Site {i},Fibre,5\n" for i in range(3_000)))
     source = sources.open_source(path)
     told = []
-    importing.load(source, mappings.match_headers(source.headers, {}), None, lambda *progress: told.append(progress))
+    importing.load(source, columns.match_headers(source.headers), None, lambda *progress: told.append(progress))
     assert all(0 <= done <= whole for _, done, whole in told)
     assert max(done for what, done, _ in told if what == "Reading the file") > path.stat().st_size / 2
     compared = [(done, whole) for what, done, whole in told if what.startswith("Comparing")]

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -56,6 +57,15 @@ def show_promise(promise: Any) -> str:
 def plural(count: int, noun: str) -> str:
     """Count a noun: 1 location, 2 locations."""
     return f"{count} {noun}" if count == 1 or noun == "equipment" else f"{count} {noun}s"
+
+
+def name_lines(numbers: Sequence[int]) -> str:
+    """Name lines of a file at the beginning of a sentence, the first of many: Lines 4, 9, 12 and 5 more."""
+    if len(numbers) == 1:
+        return f"Line {numbers[0]}"
+    first = numbers[:3] if len(numbers) > 3 else numbers[:-1]
+    last = f"{len(numbers) - 3} more" if len(numbers) > 3 else str(numbers[-1])
+    return f"Lines {', '.join(map(str, first))} and {last}"
 
 
 def show_size(size: int) -> str:

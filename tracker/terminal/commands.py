@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import argparse
 import functools
-import shlex
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
@@ -14,13 +14,14 @@ from typing import Any
 import database
 from tracker import access, bill_run, demo, errors, fields, late_fees, prices, reports, settings, stock, text, trail
 from tracker.accounts import merged
-from tracker.terminal import backups, history, outcomes, paging, people, prompts, screens, tables
+from tracker.terminal import backups, choosing, history, outcomes, paging, people, prompts, screens, tables
 from tracker.terminal.progress import Progress, during
 from tracker.terminal.prompts import confirm, say
-from tracker.terminal.tables import Row, numbers, words
-from tracker.transfer import exporting, importing
-from tracker.transfer import mapping as mappings
+from tracker.terminal.tables import Row, numbers
+from tracker.transfer import exporting, importing, kinds
 from tracker.transfer import source as sources
+from tracker.transfer.columns import MAPPED
+from tracker.transfer.synonyms import means_something
 from tracker.verify import verify
 
 ANY_DAY = date(2100, 1, 1)
@@ -139,18 +140,28 @@ def add_late_fees(command: argparse.ArgumentParser) -> None:
 
 
 def add_import(command: argparse.ArgumentParser) -> None:
-    command.add_argument("file", metavar="FILE")
+    command.add_argument("file", metavar="FILE", help="- is standard input")
     command.add_argument("--dry-run", action="store_true", help="check and count, write nothing")
     command.add_argument("--yes", action="store_true", help="import without asking")
     command.add_argument("--map", action="append", default=[], metavar="FIELD=HEADER",
-                         help="the column of a field, or several joined: name=First+Last; fields are "
-                              f"{', '.join(mappings.SYNONYMS)}")
+                         help="the column of a field, joined (name=First+Last), the first that is filled "
+                              "(phone_number=Phone|Mobile), by number (name=2) or worked out (balance=-Saldo, "
+                              f"service_cost=Price/Months); fields are {', '.join(MAPPED)}")
+    command.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE",
+                         help="what a field is where the file does not say it, such as equipment_cost=0")
+    command.add_argument("--price", action="append", default=[], metavar="PLAN=PRICE",
+                         help="what a plan costs a month where the file does not say it")
+    command.add_argument("--status", action="append", default=[], metavar="WORD=STATUS",
+                         help="what a word of a status column means: active, paused or closed")
+    command.add_argument("--decimal", choices=("point", "comma"), help="the decimal sign; else what the columns show")
+    command.add_argument("--dates", choices=("day", "month"), help="what comes first in dates; else what they show")
     command.add_argument("--balance-date", type=day, metavar="DATE",
                          help="the day of opening balances, from which on they are late; else today")
     command.add_argument("--balance-total", type=argument(fields.balance), metavar="AMOUNT",
                          help="what opening balances must come to; with --yes nothing is imported without it")
-    command.add_argument("--encoding", default="utf-8", help="how the file is encoded, such as cp1252; else utf-8")
-    command.add_argument("--delimiter", default="", help=", or ; or tab; else what the header shows")
+    command.add_argument("--encoding", default="", help="how the file is encoded, such as cp1252; else what it shows")
+    command.add_argument("--delimiter", default="", help=", or ; or tab or |; else what the lines show")
+    command.add_argument("--no-header", action="store_true", help="the first line is a customer; columns have numbers")
 
 
 def add_export(command: argparse.ArgumentParser) -> None:
@@ -653,38 +664,45 @@ def demo_command(arguments: argparse.Namespace) -> int:
 def import_command(arguments: argparse.Namespace) -> int:
     """Import a file: 0 when all of it is there afterwards, 1 when lines were rejected or nothing was done."""
     check_may_change()  # a dry run, too: its temporary tables are no reader's to make
+    if arguments.file == "-" and not (arguments.yes or arguments.dry_run):
+        raise errors.BadFile("Standard input is the file, and nobody can type yes there: give --dry-run or --yes.")
     try:
         return import_file(arguments)
+    except errors.UnclearEncoding as exc:
+        readings = "; ".join(f"{encoding} reads {', '.join(names)}" for encoding, names in exc.candidates)
+        raise errors.BadFile(f"{exc} Give the one that reads right, as in --encoding {exc.candidates[0][0]}: "
+                             f"{readings}.") from exc
     except errors.UnclearDelimiter as exc:
-        raise errors.BadFile(f"{exc} Give --delimiter , or ; or tab.") from exc
+        raise errors.BadFile(f"{exc} Give --delimiter , or ; or tab or '|'.") from exc
+    except errors.NoHeader as exc:
+        raise errors.BadFile(f"{exc} Give --no-header, and the columns by number, as in --map name=1.") from exc
     except errors.BadEncoding as exc:
         raise errors.BadFile(f"{exc} Give the one that it has, as in --encoding cp1252.") from exc
-    except errors.UnclearMapping as exc:
-        raise errors.BadFile(f"{exc} Say which has it, or that none has: --map {shlex.quote(exc.example)}") from exc
 
 
 def import_file(arguments: argparse.Namespace) -> int:
-    source = sources.open_source(Path(arguments.file), arguments.encoding, arguments.delimiter)
-    try:
-        chosen = dict(mappings.parse_choice(source.headers, answer) for answer in arguments.map)
-    except ValueError as exc:
-        raise errors.BadFile(str(exc)) from exc
-    mapping = mappings.match_headers(source.headers, chosen)
-    show_mapping(source, mapping)
+    named = {name.strip() for answer in arguments.map for name in re.split("[+|]", answer.partition("=")[2])}
+    source = sources.open_source(
+        kinds.STANDARD_INPUT if arguments.file == "-" else Path(arguments.file), arguments.encoding,
+        arguments.delimiter, not arguments.no_header,
+        lambda cells: means_something(cells) + len(named.intersection(cells)))
+    say_layout(source)
+    choices = choosing.by_options(source, choosing.said(arguments, source))
+    choosing.show(source, choices)
     as_of = arguments.balance_date and arguments.balance_date(database.today())
     if arguments.yes and not arguments.dry_run:
         with Progress("Importing") as progress:
-            outcome = importing.load(source, mapping, None, progress, importing.Terms(
+            outcome = importing.load(source, choices, None, progress, importing.Terms(
                 hold_alike=True, as_of=as_of, must_total=True, total=arguments.balance_total))
         outcomes.show_outcome(outcome)
         outcomes.say_imported(outcome)
         return 1 if outcome.rejects else 0
-    checked = outcomes.check_import(source, mapping)
+    checked = outcomes.check_import(source, choices)
     if checked is None:
         return 0
     if arguments.dry_run:
         print("A dry run: nothing was written.")
-    elif not outcomes.import_confirmed(source, mapping, checked, lambda: as_of):
+    elif not outcomes.import_confirmed(source, choices, checked, lambda: as_of):
         return 1
     return 1 if checked.rejects else 0
 
@@ -706,14 +724,11 @@ def export_command(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def show_mapping(source: sources.Source, mapping: mappings.Mapping) -> None:
-    """Show which column is which field; several joined that are too long for the line stand in several lines."""
-    room = (tables.screen_width() or sys.maxsize) - 2 - max(map(len, mappings.SYNONYMS))
-    rows = []
-    for field, columns in mapping.items():
-        sign = " or " if field == "phone_number" else " + "
-        header = text.clean(sign.join(source.headers[column] for column in columns))
-        rows += [{"field": "" if i else field, "header": line} for i, line in enumerate(tables.wrap(header, room))]
-    print(tables.table([tables.codes("Field", "field"), words("Column in the file", "header")], rows))
-    if ignored := mappings.ignored_headers(source, mapping):
-        say(f"Ignored: {', '.join(ignored)}.")
+def say_layout(source: sources.Source) -> None:
+    """Say what of a file's layout is not as usual, and which of its letters are not as they should be."""
+    if source.titles:
+        say(f"The header is on line {source.header_line}.")
+    if not source.header_line:
+        say(f"Without a header; its {text.plural(len(source.headers), 'column')} have numbers from 1.")
+    if source.garbled:
+        prompts.note(source.garbled)

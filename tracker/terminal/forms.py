@@ -14,7 +14,7 @@ import database
 from database import Customer, Location
 from tracker import accounts, errors, fields, payments, text
 from tracker.payments import Payment, UnpaidBill
-from tracker.terminal import commands, prompts, screens, tables
+from tracker.terminal import prompts, screens, tables
 from tracker.terminal.paging import browse
 from tracker.terminal.pick import (
     CUSTOMER,
@@ -31,8 +31,9 @@ from tracker.terminal.pick import (
 )
 from tracker.terminal.prompts import ask, confirm, edit, say
 from tracker.terminal.tables import Row
-from tracker.transfer import mapping as mappings
+from tracker.transfer import encodings, kinds
 from tracker.transfer import source as sources
+from tracker.transfer.synonyms import means_something
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -424,6 +425,8 @@ def folder_path(answer: str) -> Path:
 def import_path(answer: str) -> Path:
     """Parse the name of a file that has something to read."""
     path = file_path(answer)
+    if path == kinds.STANDARD_INPUT:
+        raise ValueError(f"{path} is a device, not a file.")
     try:
         sources.check_readable(path)
     except errors.BadFile as exc:
@@ -442,30 +445,52 @@ def ask_import_file() -> sources.Source:
 
 
 def open_import_file(path: Path) -> sources.Source:
+    """Open a file, asking for what it does not show of how it is written."""
+    encoding, sign, has_header = "", "", True
+    known: Callable[[list[str]], int] | None = means_something
     while True:
-        encoding = ask("Encoding", fields.text(40), shown="utf-8", default="utf-8")
         try:
-            source = _opened(path, encoding)
-            sources.check_encoding(source)
+            return sources.open_source(path, encoding, sign, has_header, known)
+        except errors.UnclearEncoding as exc:
+            encoding = ask_encoding(exc)
         except errors.BadEncoding as exc:
+            if not encoding:
+                raise
             ask_again(exc)
-        else:
-            return source
+            encoding = ""
+        except errors.UnclearDelimiter as exc:
+            say(str(exc))
+            sign = ask("Delimiter (comma, semicolon, tab or |)", delimiter)
+        except errors.NoHeader as exc:
+            say(str(exc))
+            has_header = not confirm("Type yes if it is one, and the columns have numbers for names:")
+            known = None
 
 
-def _opened(path: Path, encoding: str) -> sources.Source:
-    try:
-        return sources.open_source(path, encoding)
-    except errors.UnclearDelimiter as exc:
-        say(str(exc))
-        return sources.open_source(path, encoding, ask("Delimiter (comma, semicolon or tab)", delimiter))
+def ask_encoding(unclear: errors.UnclearEncoding) -> str:
+    """Show how a file's names read in the likeliest encodings, and ask which of them is right, or for another."""
+    say(str(unclear))
+    rows = [{"number": number, "encoding": encoding, "names": ", ".join(names)}
+            for number, (encoding, names) in enumerate(unclear.candidates, 1)]
+    print(tables.table([tables.numbers("", "number"), tables.codes("Encoding", "encoding"),
+                        tables.words("Names would read", "names")], rows))
+
+    def parse(answer: str) -> str:
+        if answer.isdecimal() and 1 <= int(answer) <= len(unclear.candidates):
+            return unclear.candidates[int(answer) - 1][0]
+        try:
+            return encodings.text_encoding(answer)
+        except errors.BadEncoding as exc:
+            raise ValueError(str(exc)) from exc
+
+    return ask("Which reads right (its number, or another encoding)", parse)
 
 
 def delimiter(answer: str) -> str:
     """Parse what separates columns, by its name or itself."""
-    signs = {",": ",", "comma": ",", ";": ";", "semicolon": ";", "tab": "\t", "\\t": "\t"}
+    signs = {",": ",", "comma": ",", ";": ";", "semicolon": ";", "tab": "\t", "\\t": "\t", "|": "|"}
     if answer.casefold() not in signs:
-        raise ValueError("Enter comma, semicolon or tab.")
+        raise ValueError("Enter comma, semicolon, tab or |.")
     return signs[answer.casefold()]
 
 
@@ -474,36 +499,3 @@ def ask_again(refusal: errors.Error) -> None:
     if not prompts.on_terminal():
         raise refusal
     prompts.complain(str(refusal))
-
-
-def choose_mapping(source: sources.Source) -> mappings.Mapping:
-    """Show which column is which field until the administrator is content."""
-    chosen: mappings.Mapping = {}
-    while True:
-        mapping, question = propose_mapping(source, chosen)
-        change = ask(question, fields.optional(lambda answer: mappings.parse_choice(source.headers, answer)))
-        if change:
-            chosen.update([change])
-        elif mapping:
-            return mapping
-        else:
-            prompts.refuse("Name the column first.")
-
-
-def propose_mapping(source: sources.Source, chosen: mappings.Mapping) -> tuple[mappings.Mapping | None, str]:
-    """Show which column is which field, or why that is not clear; return it, and the question that follows."""
-    try:
-        mapping = mappings.match_headers(source.headers, chosen)
-    except errors.BadFile as exc:
-        prompts.complain(str(exc))
-        say(f"The file's columns: {', '.join(source.headers)}")
-        return None, which_column(exc.example if isinstance(exc, errors.UnclearMapping) else "name=First+Last")
-    commands.show_mapping(source, mapping)
-    return mapping, "Change (such as name=First+Last; Enter to go on)"
-
-
-def which_column(example: str) -> str:
-    """Return the question for the column of a field, with how to answer it; a name there must be."""
-    field, _, column = example.partition("=")
-    ways = [f"{field}={column or 'Header'}", *([] if field == "name" else [f"{field}= for none"])]
-    return f"Which column ({'; '.join(ways)})"

@@ -14,10 +14,10 @@ from tracker.text import plural, show_amount
 from tracker.transfer import importing
 from tracker.transfer.balances import Opening
 from tracker.transfer.changes import Change, Changes
+from tracker.transfer.choices import Choices
 from tracker.transfer.importing import Outcome, Terms
-from tracker.transfer.mapping import Mapping
 from tracker.transfer.rejects import rejects_path
-from tracker.transfer.source import Source
+from tracker.transfer.sorting import Source
 
 MOST_REASONS = 10
 LONGEST_NOTE = 60
@@ -37,10 +37,10 @@ KINDS = {
 }
 
 
-def check_import(source: Source, mapping: Mapping) -> Outcome | None:
+def check_import(source: Source, choices: Choices) -> Outcome | None:
     """Check a file and show what an import would do; None when there is nothing to do."""
     with Progress("Checking the file") as progress:
-        outcome = importing.check(source, mapping, progress)
+        outcome = importing.check(source, choices, progress)
     show_outcome(outcome)
     if outcome.does_something() or outcome.rejects:
         return outcome
@@ -65,6 +65,7 @@ def show_outcome(outcome: Outcome) -> None:
 
 def outcome_sentences(outcome: Outcome) -> Iterator[str]:
     """Yield what of an import the administrator should know before it is done."""
+    yield from outcome.remarks
     if count := outcome.repeated:
         examples = [f"line {again.line} is line {again.earlier} again" for again in outcome.repeats]
         verb = "is" if count == 1 else "are"
@@ -165,7 +166,7 @@ def person(name: str, phone_number: str | None) -> str:
 
 
 def import_confirmed(
-    source: Source, mapping: Mapping, outcome: Outcome, ask_day: Callable[[], date | None] = lambda: None
+    source: Source, choices: Choices, outcome: Outcome, ask_day: Callable[[], date | None] = lambda: None
 ) -> bool:
     """Import what was shown once that is agreed to; where balances come with it their total is what is typed, and
     ask_day asks for their day.
@@ -177,7 +178,7 @@ def import_confirmed(
         print("Not imported.")
         return False
     with Progress("Importing") as progress:
-        done = importing.load(source, mapping, outcome, progress, Terms(as_of=as_of))
+        done = importing.load(source, choices, outcome, progress, Terms(as_of=as_of))
     say_imported(done)
     return True
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from tracker.cursor import Cursor
 from tracker.transfer.batches import in_batches
-from tracker.transfer.lines import Progress
+from tracker.transfer.reading import Progress
 
 
 def add(cur: Cursor, new: tuple[int, ...], progress: Progress) -> None:

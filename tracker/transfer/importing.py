@@ -22,11 +22,11 @@ from tracker.files import clear, part_of
 from tracker.transfer import adding, balances, changes, contents, people
 from tracker.transfer.balances import Opening
 from tracker.transfer.changes import CHANGED_SINCE, Changes
-from tracker.transfer.lines import Progress, Rows, silent
-from tracker.transfer.mapping import Mapping
+from tracker.transfer.choices import Choices
 from tracker.transfer.people import Alike
+from tracker.transfer.reading import Progress, Reader, silent
 from tracker.transfer.rejects import is_rejects, put_rejects, rejects_path, settled, write_rejects
-from tracker.transfer.source import Source
+from tracker.transfer.sorting import Source, remarks
 
 MOST_TOLD = 3  # of the repeats
 
@@ -75,6 +75,7 @@ class Outcome(NamedTuple):
     repeats: tuple[Repeat, ...] = ()  # the first of them
     alike: int = 0  # new customers who may be stored ones
     first_alike: tuple[Alike, ...] = ()
+    remarks: tuple[str, ...] = ()  # on lines of the file that are no records, and on those that end early
     rejects_file: Path | None = None
     settled: tuple[tuple[Path, int], ...] = ()  # earlier rejects of which nothing is missing now, and their lines
 
@@ -132,18 +133,18 @@ def _refresh_statistics() -> None:
 
 
 @database.retried
-def check(source: Source, mapping: Mapping, progress: Progress = silent) -> Outcome:
+def check(source: Source, choices: Choices, progress: Progress = silent) -> Outcome:
     """Return what an import would do; write nothing."""
     _refresh_statistics()
     with database.rehearsal() as cur:
         be_patient(cur)
-        return _compare(cur, source, mapping, progress)
+        return _compare(cur, source, choices, progress)
 
 
 @database.retried
 def load(
     source: Source,
-    mapping: Mapping,
+    choices: Choices,
     confirmed: Outcome | None = None,
     progress: Progress = silent,
     terms: Terms = USUAL,
@@ -158,7 +159,7 @@ def load(
         with database.transaction() as cur:
             database.take_turn(cur, "import")
             database.give_reason(cur, f"import of {source.path.name}".encode(errors="replace").decode())
-            outcome = _compare(cur, source, mapping, progress, terms.hold_alike)
+            outcome = _compare(cur, source, choices, progress, terms.hold_alike)
             if confirmed is not None and outcome != confirmed:
                 raise errors.Conflict(CHANGED_SINCE)
             _check_total(outcome.opening, terms)
@@ -195,26 +196,26 @@ def _make(cur: Cursor, outcome: Outcome, terms: Terms, progress: Progress) -> No
         adding.close(cur)
 
 
-def _compare(cur: Cursor, source: Source, mapping: Mapping, progress: Progress, hold_alike: bool = False) -> Outcome:
+def _compare(cur: Cursor, source: Source, choices: Choices, progress: Progress, hold_alike: bool = False) -> Outcome:
     """Read the file into temporary tables, and find what of it is stored already."""
-    rows = _stage(cur, source, mapping, progress)
-    rejects = dict(rows.rejects)
-    steps = _steps(mapping, is_rejects(source), hold_alike)
+    reader = _stage(cur, source, choices, progress)
+    rejects = dict(reader.rejects)
+    steps = _steps(choices, is_rejects(source), hold_alike)
     for number, (what, step) in enumerate(steps, 1):
         progress(f"Comparing {what}", number, len(steps) + 1)
         rejects.update(step(cur) or {})
     progress("Comparing the rest", len(steps) + 1, len(steps) + 1)
-    return _outcome(cur, mapping, dict(sorted(rejects.items())), rows.hidden)
+    return _outcome(cur, choices, dict(sorted(rejects.items())), reader)
 
 
 Step = Callable[[Cursor], "dict[int, str] | None"]
 
 
-def _steps(mapping: Mapping, is_part: bool, hold_alike: bool) -> list[tuple[str, Step]]:
+def _steps(choices: Choices, is_part: bool, hold_alike: bool) -> list[tuple[str, Step]]:
     """Return what is done one after the other, in words, each step of a few hundred thousand lines in a second or two;
     each may take lines out, and says why. is_part tells a file that has only some lines of customers, as rejects do.
     """
-    numbered = "customer_id" in mapping or "account_number" in mapping
+    numbered = "customer_id" in choices or "account_number" in choices
     steps: list[tuple[str, Step | None]] = [
         ("line with line", people.find_ways),
         ("names", people.find_spellings),
@@ -230,10 +231,10 @@ def _steps(mapping: Mapping, is_part: bool, hold_alike: bool) -> list[tuple[str,
         ("addresses", contents.spell_sites_as_stored),
         ("addresses", lambda cur: contents.find_moves(cur, not is_part)),
         ("addresses", contents.find_missing_addresses),
-        ("serial numbers", contents.reject_serials_elsewhere if "serial_number" in mapping else None),
-        ("serial numbers", contents.reject_serials_repeated if "serial_number" in mapping else None),
-        ("services", contents.reject_changed_services if "service_id" in mapping else None),
-        ("balances", balances.reject_differing if "balance" in mapping else None),
+        ("serial numbers", contents.reject_serials_elsewhere if "serial_number" in choices else None),
+        ("serial numbers", contents.reject_serials_repeated if "serial_number" in choices else None),
+        ("services", contents.reject_changed_services if "service_id" in choices else None),
+        ("balances", balances.reject_differing if "balance" in choices else None),
         ("customers", people.match_customers),
         ("sites", contents.match_sites),
         ("services", contents.match_services),
@@ -247,7 +248,7 @@ def _steps(mapping: Mapping, is_part: bool, hold_alike: bool) -> list[tuple[str,
     return [(what, step) for what, step in steps if step]
 
 
-def _stage(cur: Cursor, source: Source, mapping: Mapping, progress: Progress) -> Rows:
+def _stage(cur: Cursor, source: Source, choices: Choices, progress: Progress) -> Reader:
     """Copy the good lines into import_lines and return them read, with why the others are not good."""
     cur.execute(
         """
@@ -276,26 +277,27 @@ def _stage(cur: Cursor, source: Source, mapping: Mapping, progress: Progress) ->
         ) ON COMMIT DROP
         """
     )
-    rows = Rows(source, mapping, progress)
+    cur.execute("SELECT CURRENT_DATE AS today")
+    reader = Reader(source, choices, cur.row()["today"], progress)
     try:
-        cur.copy_expert(f"COPY import_lines ({', '.join(rows.columns)}) FROM STDIN", rows)
+        cur.copy_expert(f"COPY import_lines ({', '.join(reader.columns)}) FROM STDIN", reader)
     except psycopg2.Error:
-        if rows.error is not None:
-            raise rows.error from None
+        if reader.error is not None:
+            raise reader.error from None
         raise
     cur.execute("ANALYZE import_lines")
-    return rows
+    return reader
 
 
-def _outcome(cur: Cursor, mapping: Mapping, rejects: dict[int, str], hidden: int) -> Outcome:
-    notes = changes.find_notes(cur) if "notes" in mapping else 0
-    opening = balances.find(cur) if "balance" in mapping else Opening()
+def _outcome(cur: Cursor, choices: Choices, rejects: dict[int, str], reader: Reader) -> Outcome:
+    notes = changes.find_notes(cur) if "notes" in choices else 0
+    opening = balances.find(cur) if "balance" in choices else Opening()
     changed = changes.summed_up(cur)
     new, present = _tallies(cur, changed)
     alike, first_alike = people.first_alike(cur)
     return _find_repeats(cur, Outcome(
-        new, present, rejects, hidden, changed, notes, _find_statuses(cur), opening,
-        alike=alike, first_alike=first_alike,
+        new, present, rejects, reader.hidden, changed, notes, _find_statuses(cur), opening, alike=alike,
+        first_alike=first_alike, remarks=tuple(remarks(reader.noticed)),
     ))
 
 

@@ -11,15 +11,17 @@ from typing import IO
 
 from tracker import errors
 from tracker.files import Part, kind_of, put
-from tracker.transfer.mapping import REJECT_COLUMNS
-from tracker.transfer.source import NUL, Record, Source, all_records
+from tracker.transfer.kinds import STANDARD_INPUT
+from tracker.transfer.sorting import REJECT_COLUMNS, Record, Source
+from tracker.transfer.source import NUL, all_records
 
 
 def rejects_path(source: Source) -> Path:
     """Return where the rejected lines of a file would go: a name that is free, since an older one may be mended."""
-    name = re.sub(r"\.rejects(-[0-9]+)?\.csv$", "", source.path.name)
+    file = Path("standard-input") if source.path == STANDARD_INPUT else source.path
+    name = re.sub(r"\.rejects(-[0-9]+)?\.csv$", "", file.name)
     for number in itertools.count(1):
-        path = source.path.with_name(f"{name}.rejects{f'-{number}' if number > 1 else ''}.csv")
+        path = file.with_name(f"{name}.rejects{f'-{number}' if number > 1 else ''}.csv")
         if not kind_of(path) and not path.is_symlink():
             break
     return path
@@ -29,7 +31,7 @@ def put_rejects(part: Part, source: Source) -> Path:
     while True:
         path = rejects_path(source)
         try:
-            put(part, path, like=source.path)
+            put(part, path, like=None if source.path == STANDARD_INPUT else source.path)
         except errors.FileExists:
             continue  # another import took the name just now
         except errors.BadFile as exc:
@@ -67,8 +69,12 @@ def _count_lines(source: Source) -> int:
 def write_rejects(source: Source, rejects: dict[int, str], file: IO[bytes]) -> None:
     """Write the rejected lines as they are, line number and reason before them, in the file's own encoding."""
     lines = io.TextIOWrapper(file, source.encoding, "backslashreplace", newline="")
-    for is_header, record in zip(itertools.chain([True], itertools.repeat(False)), all_records(source)):
-        if is_header:
+    if not source.header_line:
+        # Columns that are spoken of by number have it for a header there, two columns further on.
+        numbers = source.delimiter.join(str(column) for column in range(1, len(source.headers) + 1))
+        lines.write(f"{_first_cells(REJECT_COLUMNS, source.delimiter)}{numbers}\n")
+    for is_first, record in zip(itertools.chain([True], itertools.repeat(False)), all_records(source)):
+        if is_first and source.header_line:
             first = REJECT_COLUMNS
         elif reason := rejects.get(record.number):
             first = (str(record.number), reason)
