@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from tracker import verify
-from tracker.transfer import importing, mapping, source
+from tracker.transfer import columns, importing, source
 
 pytestmark = pytest.mark.slow
 FIELDS = ("account_number", "name", "phone_number", "customer_status", "balance", "address", "service_name",
@@ -131,7 +131,8 @@ class Model:
             free = [customer for customer in self.customers if customer not in taken
                     and not (group[0].number and customer.number)
                     and (customer.name.casefold(), digits(customer.phone)) == (name, phone)]
-            written = {(line["name"], line["phone_number"]) for caller in group for line in caller.lines if line["name"]}
+            written = {(line["name"], line["phone_number"])
+                       for caller in group for line in caller.lines if line["name"]}
             alike = [customer for customer in free if (customer.name, customer.phone) in written]
             free = alike or free
             is_closing = all(caller.is_closing for caller in group)
@@ -174,7 +175,7 @@ class Model:
             customer.balance = Decimal(first["balance"])
         addresses = list(dict.fromkeys(caller.all_addresses if known else []))
         if known and len(known.sites) == 1 and len(addresses) == 1 and addresses[0] not in known.sites:
-            [(old, services)] = known.sites.items()
+            [services] = known.sites.values()
             shared = {service.name for service in services} & {name for name in caller.all_services if name}
             if caller.is_sure or shared:
                 known.sites = {addresses[0]: services}
@@ -287,7 +288,7 @@ def test_random_files_one_after_the_other_make_what_the_model_does(db, sql, tmp_
         path.write_text("".join(",".join(row) + "\n" for row in rows))
         found = source.open_source(path)
         prepare(model, lines)
-        outcome = importing.load(found, mapping.match_headers(found.headers))
+        outcome = importing.load(found, columns.match_headers(found.headers))
         context = "\n" + path.read_text() + repr(outcome.rejects)
         assert set(outcome.rejects) == model.rejects, context
         assert outcome.changes.difference == sum(model.prices), context

@@ -7,6 +7,7 @@ anew for each, so nothing stays open while the administrator decides. Nothing he
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -218,9 +219,9 @@ def _steps(choices: Choices, is_part: bool, hold_alike: bool) -> list[tuple[str,
     numbered = "customer_id" in choices or "account_number" in choices
     steps: list[tuple[str, Step | None]] = [
         ("line with line", people.find_ways),
-        ("names", people.find_spellings),
+        *[("names", functools.partial(people.find_spellings, part=part)) for part in range(people.PARTS)],
         ("persons", people.find_persons),
-        ("persons", people.place_lines),
+        *[("persons", functools.partial(people.place_lines, part=part)) for part in range(people.PARTS)],
         ("persons", people.reject_contradictions if numbered else None),
         ("account numbers", people.find_known),
         ("customers", people.find_stored),

@@ -13,6 +13,7 @@ from tracker import settings
 from tracker.cursor import Cursor
 
 MOST_TOLD = 3  # of those that look alike
+PARTS = 4  # of long statements, so that one can tell how far they are
 
 
 class Alike(NamedTuple):
@@ -38,51 +39,74 @@ def find_ways(cur: Cursor) -> None:
     )
 
 
-def find_spellings(cur: Cursor) -> None:
-    """Fill import_spellings with these.
+def find_spellings(cur: Cursor, part: int) -> None:
+    """Fill import_spellings with a part of these.
 
     number is the account number that each goes by. person tells those of one name and phone number, customer those that
     are one customer; both are the first line of any.
     """
+    if part == 0:
+        cur.execute(
+            """
+            CREATE TEMPORARY TABLE import_spellings (
+                line            bigint  NOT NULL,
+                written_number  text    NOT NULL,
+                number          text    NOT NULL,
+                customer_id     text    NOT NULL,
+                name            text    NOT NULL,
+                phone_number    text    NOT NULL,
+                folded          text    NOT NULL,
+                person          bigint,
+                customer        bigint  NOT NULL
+            ) ON COMMIT DROP
+            """
+        )
     cur.execute(
         """
-        CREATE TEMPORARY TABLE import_spellings ON COMMIT DROP AS
-        SELECT line, written_number, written_number AS number, customer_id, name, phone_number, folded(name) AS folded,
-               CASE WHEN name <> '' THEN line END AS person, line AS customer
-        FROM import_ways;
-
-        DROP TABLE import_ways;
-
-        ANALYZE import_spellings
-        """
+        INSERT INTO import_spellings
+        SELECT line, written_number, written_number, customer_id, name, phone_number, folded(name),
+               CASE WHEN name <> '' THEN line END, line
+        FROM import_ways
+        WHERE line %% %(parts)s = %(part)s
+        """,
+        {"parts": PARTS, "part": part},
     )
 
 
 def find_persons(cur: Cursor) -> None:
     """Find the spellings that are of one person, and then of one customer."""
+    cur.execute("DROP TABLE import_ways; ANALYZE import_spellings")
     _find_one_person(cur)
     _find_one_customer(cur)
 
 
-def place_lines(cur: Cursor) -> None:
-    """Give lines their spelling and customer, and their serial number as such are compared."""
+def place_lines(cur: Cursor, part: int) -> None:
+    """Give a part of the lines their spelling and customer, and their serial number as such are compared."""
+    if part == 0:
+        cur.execute(
+            """
+            ALTER TABLE import_lines RENAME TO import_copied;
+
+            CREATE TEMPORARY TABLE import_lines (
+                spelling bigint, customer bigint, serial text, LIKE import_copied
+            ) ON COMMIT DROP
+            """
+        )
     cur.execute(
         """
-        ALTER TABLE import_lines RENAME TO import_copied;
-
-        CREATE TEMPORARY TABLE import_lines ON COMMIT DROP AS
-        SELECT spelling.line AS spelling, customer, serial_key(serial_number) AS serial, import_copied.*
+        INSERT INTO import_lines
+        SELECT spelling.line, customer, serial_key(serial_number), import_copied.*
         FROM import_copied
         JOIN import_spellings AS spelling
           ON written_number = lower(account_number)
          AND (spelling.customer_id, spelling.name, spelling.phone_number)
-             = (import_copied.customer_id, import_copied.name, import_copied.phone_number);
-
-        DROP TABLE import_copied;
-
-        ANALYZE import_lines
-        """
+             = (import_copied.customer_id, import_copied.name, import_copied.phone_number)
+        WHERE import_copied.line %% %(parts)s = %(part)s
+        """,
+        {"parts": PARTS, "part": part},
     )
+    if part == PARTS - 1:
+        cur.execute("DROP TABLE import_copied; ANALYZE import_lines")
 
 
 def _find_one_person(cur: Cursor) -> None:
@@ -268,10 +292,8 @@ def find_known(cur: Cursor) -> None:
         WHERE merged_into IS NULL
           AND (name_folded = folded OR same_phone(stored.phone_number, nullif(caller.phone_number, ''), %(country)s)
                OR caller.name = '')
-          AND NOT EXISTS (
-              SELECT FROM import_known AS known
-              WHERE known.customer = caller.customer OR known.customer_id = stored.customer_id
-          )
+          AND NOT EXISTS (SELECT FROM import_known AS known WHERE known.customer = caller.customer)
+          AND NOT EXISTS (SELECT FROM import_known AS known WHERE known.customer_id = stored.customer_id)
         ORDER BY stored.customer_id, customer
         """,
         {"country": settings.country_code()},

@@ -13,7 +13,7 @@ from tracker import errors
 from tracker.files import Part, kind_of, put
 from tracker.transfer.kinds import STANDARD_INPUT
 from tracker.transfer.sorting import REJECT_COLUMNS, Record, Source
-from tracker.transfer.source import NUL, all_records
+from tracker.transfer.source import NUL, all_records, open_source, records
 
 
 def rejects_path(source: Source) -> Path:
@@ -49,20 +49,23 @@ def settled(source: Source) -> tuple[tuple[Path, int], ...]:
 
     That is the file itself where it is one, else all that were written beside it, whose lines it has.
     """
+    if source.path == STANDARD_INPUT:
+        return ()
     if is_rejects(source):
         found = [source.path]
     else:
         found = sorted(path for path in source.path.parent.glob(f"{glob.escape(source.path.name)}.rejects*.csv")
                        if re.search(r"\.rejects(-[0-9]+)?\.csv$", path.name))
-    counted = ((path, _count_lines(source._replace(path=path))) for path in found)
+    counted = ((path, _count_lines(path, source)) for path in found)
     return tuple((path, count) for path, count in counted if count)
 
 
-def _count_lines(source: Source) -> int:
-    """Return how many lines a rejects file has; 0 where it cannot be read."""
+def _count_lines(path: Path, source: Source) -> int:
+    """Return how many records a rejects file of a source has; 0 where it is none."""
     try:
-        return sum(1 for record in all_records(source) if record.row) - 1
-    except (errors.Error, OSError, UnicodeDecodeError):
+        rejects = open_source(path, source.encoding, source.delimiter)
+        return sum(1 for _ in records(rejects)) if is_rejects(rejects) else 0
+    except (errors.Error, OSError):
         return 0
 
 
