@@ -35,11 +35,13 @@ from tracker import (
 from tracker.terminal import (
     backups,
     banking,
+    choosing,
     closing,
     commands,
     devices,
     history,
     menus,
+    outcomes,
     people,
     pricing,
     prompts,
@@ -61,7 +63,6 @@ from tracker.terminal.forms import (
     ask_source,
     at_most,
     change,
-    choose_mapping,
     confirm_delete,
     confirm_odd,
     confirm_repeated_payment,
@@ -776,9 +777,15 @@ def import_accounts() -> None:
     """Import a CSV file whose columns, once shown, may be changed."""
     source = ask_import_file()
     commands.say_layout(source)
-    mapping = choose_mapping(source)
-    if outcome := commands.check_import(source, mapping):
-        commands.import_confirmed(source, mapping, outcome)
+    choices = choosing.by_questions(source)
+    if outcome := outcomes.check_import(source, choices):
+        outcomes.import_confirmed(source, choices, outcome, ask_balance_date)
+
+
+def ask_balance_date() -> date:
+    """Ask for the day of opening balances."""
+    today = database.today()
+    return ask("Day of the opening balances", fields.day_from(today), shown=str(today), default=today)
 
 
 def exporter(what: str, named: str) -> Callable[[], None]:

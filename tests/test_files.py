@@ -11,7 +11,7 @@ import pytest
 from conftest import wait_for
 
 from tracker import errors, files
-from tracker.transfer import exporting, importing, mapping, source
+from tracker.transfer import columns, exporting, importing, source
 
 OPENED = 'name,phone\nAda,555\nBo,x\n"Cy,557\nDi,558\n'
 
@@ -49,7 +49,7 @@ def in_background(what, *arguments):
 
 def load(path):
     opened = source.open_source(path)
-    return importing.load(opened, mapping.match_headers(opened.headers))
+    return importing.load(opened, columns.match_headers(opened.headers))
 
 
 @pytest.fixture
@@ -274,12 +274,12 @@ def test_rejects_are_the_text_of_their_lines_and_rejected_again_unless_mended(db
     path = tmp_path / "in.csv"
     path.write_bytes(end.join(["name,phone,address,notes", *lines]).encode(encoding))
     opened = source.open_source(path, encoding)
-    done = importing.load(opened, mapping.match_headers(opened.headers))
+    done = importing.load(opened, columns.match_headers(opened.headers))
     text = done.rejects_file.read_bytes().decode(encoding).lstrip("\ufeff")
     assert text.startswith(f"line_number,reason,name,phone,address,notes{end}")
     assert all(line in text for line in lines)
     again = source.open_source(done.rejects_file, encoding)
-    twice = importing.load(again, mapping.match_headers(again.headers))
+    twice = importing.load(again, columns.match_headers(again.headers))
     assert (twice.new.customers, len(twice.rejects), twice.hidden) == (0, len(done.rejects), done.hidden)
     unmended = twice.rejects_file.read_bytes().decode(encoding).lstrip("\ufeff")
     assert unmended.startswith(f"line_number,reason,name,phone,address,notes{end}")

@@ -17,7 +17,7 @@ from conftest import lines, sentence, there_since, wait_for
 
 import database
 from tracker import accounts, bill_run, demo, errors, late_fees, notes, payments, prices, reports
-from tracker.transfer import exporting, importing, mapping, source
+from tracker.transfer import columns, exporting, importing, source
 from tracker.verify import verify_books
 
 pytestmark = pytest.mark.slow
@@ -161,7 +161,7 @@ def stored_payment(sql, customer_id, amount):
 
 def import_file(path):
     opened = source.open_source(path)
-    return importing.load(opened, mapping.match_headers(opened.headers, {}))
+    return importing.load(opened, columns.match_headers(opened.headers))
 
 
 def test_two_sessions_that_pay_one_bill_both_count(ada, sql, psql, beside, typed):
@@ -610,7 +610,7 @@ def test_long_work_waits_longer_than_the_time_limits(connect, sql, psql, beside,
         "recurring revenue": lambda: reports.recurring_revenue()[0]["monthly"],
         "monthly revenue": lambda: len(reports.monthly_revenue()),
         "a stream": lambda: list(reports.stream_late_customers()),
-        "check of an import": lambda: importing.check(opened, mapping.match_headers(opened.headers, {})).new.customers,
+        "check of an import": lambda: importing.check(opened, columns.match_headers(opened.headers)).new.customers,
         "import": lambda: import_file(path).new.customers,
         "export": lambda: exporting.export("bills", tmp_path / "out.csv"),
         "demo": refuse_demo,

@@ -12,7 +12,8 @@ import pytest
 from conftest import wait_for
 
 from tracker import errors
-from tracker.transfer import exporting, importing, mapping, source
+from tracker.transfer import columns, exporting, importing, source
+from tracker.transfer.choices import Choices
 
 pytestmark = pytest.mark.slow
 HEADER = "name,phone_number,address,service_name,service_cost,equipment_name,serial_number,equipment_cost"
@@ -31,8 +32,8 @@ def file(tmp_path):
 
 def opened(path, **chosen):
     found = source.open_source(path)
-    choices = (mapping.parse_choice(found.headers, f"{field}={header}") for field, header in chosen.items())
-    return found, mapping.match_headers(found.headers, dict(choices))
+    choices = (columns.parse_choice(found.headers, f"{field}={header}") for field, header in chosen.items())
+    return found, columns.match_headers(found.headers, Choices(dict(choices)))
 
 
 def load(path, **chosen):
@@ -65,9 +66,9 @@ def test_a_price_raised_in_the_file_changes_the_service_and_adds_none(db, sql, f
 def test_a_check_says_what_prices_change_and_changes_none(db, sql, file):
     load(file(f"{ADA},Fibre 500,49.90,,,", f"{ADA},TV,10,,,"))
     outcome = importing.check(*opened(file(f"{ADA},Fibre 500,54.90,,,", f"{ADA},TV,8,,,")))
-    assert [(change.line, change.name, f"{change.old} {change.new}") for change in outcome.changes] == [
-        (2, "Fibre 500", "49.90 54.90"), (3, "TV", "10.00 8.00")]
-    assert str(outcome.difference) == "3.00"
+    assert outcome.changes.first == (("price", 2, "Fibre 500", "49.90", "54.90", 1), ("price", 3, "TV", "10.00",
+                                                                                      "8.00", 1))
+    assert str(outcome.changes.difference) == "3.00"
     assert services(sql) == [("Fibre 500", "49.90"), ("TV", "10.00")]
 
 
@@ -105,8 +106,11 @@ def test_services_of_one_name_in_two_spellings_come_back_as_they_are(db, sql, tm
 def test_of_many_changes_the_first_are_listed_and_all_are_counted(db, run, file):
     load(file(*(f"Ada {i},555 010{i},1 Quay,Fibre,20,,," for i in range(5))))
     done = run("import", str(file(*(f"Ada {i},555 010{i},1 Quay,Fibre,21.5,,," for i in range(5)))), "--dry-run")
-    assert "5 prices change, 20.00 → 21.50 (Fibre, line 2), 20.00 → 21.50 (Fibre, line 3), " in done.stdout
-    assert "(Fibre, line 4), and 2 more.\nWith the changed prices, +7.50 a month.\n" in done.stdout
+    assert "5 prices change, 20.00 → 21.50 (Fibre, 5 times, first in line 2).\n" in done.stdout
+    assert "With the changed prices, +7.50 a month.\n" in done.stdout
+    done = run("import", str(file(*(f"Ada {i},555 010{i},1 Quay,Fibre,2{i}.5,,," for i in range(5)))), "--dry-run")
+    assert "5 prices change, 20.00 → 20.50 (Fibre, line 2), 20.00 → 21.50 (Fibre, line 3), " in done.stdout
+    assert "(Fibre, line 4), and 2 more.\nWith the changed prices, +12.50 a month.\n" in done.stdout
 
 
 def test_our_own_export_with_a_raised_price_changes_that_service_alone(db, sql, tmp_path):
@@ -173,7 +177,7 @@ def test_a_price_that_somebody_is_changing_is_waited_for_and_not_overwritten(uri
 
 def test_a_new_site_of_a_known_customer_has_its_own_services(db, sql, file):
     load(file(f"{ADA},Fibre,20,,,"))
-    assert load(file("Ada,555 0100,2 Quay,Fibre,30,,,")).new.services == 1
+    assert load(file(f"{ADA},Fibre,20,,,", "Ada,555 0100,2 Quay,Fibre,30,,,")).new.services == 1
     assert services(sql) == [("Fibre", "20.00"), ("Fibre", "30.00")]
 
 

@@ -12,8 +12,7 @@ from conftest import PROMPT, lines
 
 import database
 from tracker import errors, prices, reports, trail
-from tracker.transfer import importing
-from tracker.transfer import mapping as mappings
+from tracker.transfer import columns, importing
 from tracker.transfer import source as sources
 
 OLD, NEW = Decimal("29.90"), Decimal("34.90")
@@ -293,7 +292,7 @@ def test_an_import_compares_and_changes_what_services_cost_today(plan, sql, tmp_
                     "Ada Okafor,,1 Harbour Street,Fibre 100,31.00\n"
                     "Bo Berg,,1 Harbour Street,Fibre 100,29.90\n", encoding="utf-8")
     source = sources.open_source(path, "utf-8", "")
-    outcome = importing.load(source, mappings.match_headers(source.headers, {}), None)
+    outcome = importing.load(source, columns.match_headers(source.headers), None)
     assert (outcome.changed.services, outcome.present.services) == (1, 1)
     assert [plan.get_service(1)["cost"], plan.get_service(2)["cost"]] == [Decimal(31), OLD]
     assert changes(sql)[:2] == [(1, today(), OLD), (1, next_month(), Decimal(31))]

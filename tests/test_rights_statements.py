@@ -17,8 +17,7 @@ from test_record_edges import CALLS, MONTH, TODAY
 
 import database
 from tracker import access, accounts, backup, bill_run, demo, errors, notes, payments, reports, trail
-from tracker.transfer import exporting, importing
-from tracker.transfer import mapping as mappings
+from tracker.transfer import columns, exporting, importing
 from tracker.transfer import source as sources
 from tracker.verify import verify_books
 
@@ -49,7 +48,7 @@ def file(tmp_path):
     path = tmp_path / "customers.csv"
     path.write_text(FILE, encoding="utf-8")
     source = sources.open_source(path)
-    return source, mappings.match_headers(source.headers)
+    return source, columns.match_headers(source.headers)
 
 
 def exported(what):

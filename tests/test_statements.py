@@ -13,7 +13,7 @@ import database
 import main
 from tracker import bill_run, errors, payments, reports
 from tracker.terminal import menus, paying, prompts
-from tracker.transfer import importing, mapping, source
+from tracker.transfer import columns, importing, source
 from tracker.verify import verify_books
 
 ADD = "INSERT INTO customers (name, phone_number) VALUES (%(name)s, '12345') RETURNING customer_id, name"
@@ -54,7 +54,7 @@ def test_only_what_was_written_counts_as_saved(db, tmp_path):
     path.write_text("name,phone\nAda,12345\n")
     opened = source.open_source(path)
     before = db.saved
-    importing.check(opened, mapping.match_headers(opened.headers))
+    importing.check(opened, columns.match_headers(opened.headers))
     bill_run.preview(date(2026, 12, 1))
     bill_run.preview_undo(date(2026, 12, 1))
     reports.aging_total()

@@ -9,7 +9,7 @@ from conftest import PROMPT, lines
 
 import database
 from tracker import errors, stock, trail
-from tracker.transfer import importing, mapping, source
+from tracker.transfer import columns, importing, source
 
 ADA, BO = "Ada Okafor, 1 Harbour Street", "Bo Berg, 7 Mill Lane"
 
@@ -211,7 +211,8 @@ def test_an_import_of_a_serial_number_that_is_in_stock_is_refused_for_its_line(d
                     "Ada Okafor,+44 20 7946 0958,1 Harbour Street,Router,sn 103,90\n"
                     "Ada Okafor,+44 20 7946 0958,1 Harbour Street,Router,SN-108,90\n")
     opened = source.open_source(path)
-    outcome = importing.load(opened, mapping.match_headers(opened.headers), None, hold_alike=True)
+    terms = importing.Terms(hold_alike=True)
+    outcome = importing.load(opened, columns.match_headers(opened.headers), None, terms=terms)
     assert outcome.rejects == {
         2: "serial_number: Equipment 4 in stock has it.", 3: "serial_number: Equipment 5, written off, has it."}
     assert outcome.new.equipment == 1

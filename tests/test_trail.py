@@ -17,8 +17,7 @@ from conftest import there_since
 
 import database
 from tracker import bill_run, errors, payments, trail
-from tracker.transfer import importing
-from tracker.transfer import mapping as mappings
+from tracker.transfer import columns, importing
 from tracker.transfer import source as sources
 from tracker.verify import verify_books
 
@@ -584,7 +583,7 @@ def test_an_undone_bill_run_is_a_row_for_a_thousand_bills(db, sql):
 def import_file(path, text):
     path.write_text(text)
     source = sources.open_source(path)
-    return importing.load(source, mappings.match_headers(source.headers, {}))
+    return importing.load(source, columns.match_headers(source.headers))
 
 
 def test_an_import_is_a_row_for_each_table(db, sql, tmp_path):

@@ -113,6 +113,11 @@ def amount(answer: str) -> Decimal:
     return Decimal(answer).quantize(Decimal("0.01"))
 
 
+def balance(answer: str) -> Decimal:
+    """Parse what is owed, or with a minus before it what was paid too much."""
+    return -amount(answer[1:].strip()) if answer.startswith("-") else amount(answer)
+
+
 def positive_amount(answer: str) -> Decimal:
     """Parse an amount of money that is more than 0."""
     if value := amount(answer):

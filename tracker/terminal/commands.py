@@ -4,9 +4,8 @@ from __future__ import annotations
 import argparse
 import functools
 import re
-import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -29,16 +28,29 @@ from tracker import (
     trail,
 )
 from tracker.accounts import merged
-from tracker.terminal import backups, bank_files, history, paging, paying, people, pick, prompts, screens, tables
+from tracker.terminal import (
+    backups,
+    bank_files,
+    choosing,
+    history,
+    outcomes,
+    paging,
+    paying,
+    people,
+    pick,
+    prompts,
+    screens,
+    tables,
+)
 from tracker.terminal.progress import Progress, during
 from tracker.terminal.prompts import confirm, say
-from tracker.terminal.tables import Row, numbers, words
+from tracker.terminal.tables import Row, numbers
 from tracker.transfer import everything, exporting, importing, kinds
-from tracker.transfer import mapping as mappings
 from tracker.transfer import source as sources
+from tracker.transfer.columns import MAPPED
+from tracker.transfer.synonyms import means_something
 from tracker.verify import verify
 
-MOST_REASONS = 10
 ANY_DAY = date(2100, 1, 1)
 FORMATS = ("table", "csv", "json")
 NO_SPAN = "The first day cannot be after the last."
@@ -190,8 +202,21 @@ def add_import(command: argparse.ArgumentParser) -> None:
     command.add_argument("--dry-run", action="store_true", help="check and count, write nothing")
     command.add_argument("--yes", action="store_true", help="import without asking")
     command.add_argument("--map", action="append", default=[], metavar="FIELD=HEADER",
-                         help="the column of a field, or several joined: name=First+Last; fields are "
-                              f"{', '.join(mappings.SYNONYMS)}")
+                         help="the column of a field, joined (name=First+Last), the first that is filled "
+                              "(phone_number=Phone|Mobile), by number (name=2) or worked out (balance=-Saldo, "
+                              f"service_cost=Price/Months); fields are {', '.join(MAPPED)}")
+    command.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE",
+                         help="what a field is where the file does not say it, such as equipment_cost=0")
+    command.add_argument("--price", action="append", default=[], metavar="PLAN=PRICE",
+                         help="what a plan costs a month where the file does not say it")
+    command.add_argument("--status", action="append", default=[], metavar="WORD=STATUS",
+                         help="what a word of a status column means: active, paused or closed")
+    command.add_argument("--decimal", choices=("point", "comma"), help="the decimal sign; else what the columns show")
+    command.add_argument("--dates", choices=("day", "month"), help="what comes first in dates; else what they show")
+    command.add_argument("--balance-date", type=day, metavar="DATE",
+                         help="the day of opening balances, from which on they are late; else today")
+    command.add_argument("--balance-total", type=argument(fields.balance), metavar="AMOUNT",
+                         help="what opening balances must come to; with --yes nothing is imported without it")
     command.add_argument("--encoding", default="", help="how the file is encoded, such as cp1252; else what it shows")
     command.add_argument("--delimiter", default="", help=", or ; or tab or |; else what the lines show")
     command.add_argument("--no-header", action="store_true", help="the first line is a customer; columns have numbers")
@@ -815,8 +840,6 @@ def import_command(arguments: argparse.Namespace) -> int:
         raise errors.BadFile(f"{exc} Give --no-header, and the columns by number, as in --map name=1.") from exc
     except errors.BadEncoding as exc:
         raise errors.BadFile(f"{exc} Give the one that it has, as in --encoding cp1252.") from exc
-    except errors.UnclearMapping as exc:
-        raise errors.BadFile(f"{exc} Say which has it, or that none has: --map {shlex.quote(exc.example)}") from exc
 
 
 def import_file(arguments: argparse.Namespace) -> int:
@@ -824,26 +847,24 @@ def import_file(arguments: argparse.Namespace) -> int:
     source = sources.open_source(
         kinds.STANDARD_INPUT if arguments.file == "-" else Path(arguments.file), arguments.encoding,
         arguments.delimiter, not arguments.no_header,
-        lambda cells: mappings.known_headers(cells) + len(named.intersection(cells)))
+        lambda cells: means_something(cells) + len(named.intersection(cells)))
     say_layout(source)
-    try:
-        chosen = dict(mappings.parse_choice(source.headers, answer) for answer in arguments.map)
-    except ValueError as exc:
-        raise errors.BadFile(str(exc)) from exc
-    mapping = mappings.match_headers(source.headers, chosen)
-    show_mapping(source, mapping)
+    choices = choosing.by_options(source, choosing.said(arguments, source))
+    choosing.show(source, choices)
+    as_of = arguments.balance_date and arguments.balance_date(database.today())
     if arguments.yes and not arguments.dry_run:
         with Progress("Importing") as progress:
-            outcome = importing.load(source, mapping, None, progress, hold_alike=True)
-        show_outcome(outcome)
-        say_imported(outcome)
+            outcome = importing.load(source, choices, None, progress, importing.Terms(
+                hold_alike=True, as_of=as_of, must_total=True, total=arguments.balance_total))
+        outcomes.show_outcome(outcome)
+        outcomes.say_imported(outcome)
         return 1 if outcome.rejects else 0
-    checked = check_import(source, mapping)
+    checked = outcomes.check_import(source, choices)
     if checked is None:
         return 0
     if arguments.dry_run:
         print("A dry run: nothing was written.")
-    elif not import_confirmed(source, mapping, checked):
+    elif not outcomes.import_confirmed(source, choices, checked, lambda: as_of):
         return 1
     return 1 if checked.rejects else 0
 
@@ -906,94 +927,3 @@ def say_layout(source: sources.Source) -> None:
         say(f"Without a header; its {text.plural(len(source.headers), 'column')} have numbers from 1.")
     if source.garbled:
         prompts.note(source.garbled)
-
-
-def show_mapping(source: sources.Source, mapping: mappings.Mapping) -> None:
-    """Show which column is which field; several joined that are too long for the line stand in several lines."""
-    room = (tables.screen_width() or sys.maxsize) - 2 - max(map(len, mappings.SYNONYMS))
-    rows = []
-    for field, columns in mapping.items():
-        sign = " or " if field == "phone_number" else " + "
-        header = text.clean(sign.join(source.headers[column] or f"column {column + 1}" for column in columns))
-        rows += [{"field": "" if i else field, "header": line} for i, line in enumerate(tables.wrap(header, room))]
-    print(tables.table([tables.codes("Field", "field"), words("Column in the file", "header")], rows))
-    if ignored := mappings.ignored_headers(source, mapping):
-        say(f"Ignored: {', '.join(ignored)}.")
-
-
-def check_import(source: sources.Source, mapping: mappings.Mapping) -> importing.Outcome | None:
-    """Check a file and show what an import would do; None when there is nothing to do."""
-    with Progress("Checking the file") as progress:
-        outcome = importing.check(source, mapping, progress)
-    show_outcome(outcome)
-    if any(outcome.new) or any(outcome.changed) or outcome.rejects:
-        return outcome
-    print("Nothing to import: all of it is there already.")
-    return None
-
-
-def show_outcome(outcome: importing.Outcome) -> None:
-    rows = [{"what": what, "new": new, "changed": changed, "present": present}
-            for what, new, changed, present in zip(outcome.new._fields, outcome.new, outcome.changed, outcome.present)]
-    columns = [words("", "what"), numbers("New", "new"), numbers("Already there", "present")]
-    print(tables.table([*columns, numbers("Changed", "changed")] if any(outcome.changed) else columns, rows))
-    for sentence in outcome_sentences(outcome):
-        say(sentence)
-    for line, reason in list(outcome.rejects.items())[:MOST_REASONS]:
-        prompts.complain(f"Line {line}: {reason}")
-    if outcome.rejects:
-        prompts.complain(f"{text.plural(outcome.rejected(), 'line')} rejected.")
-
-
-def outcome_sentences(outcome: importing.Outcome) -> Iterator[str]:
-    """Yield what of an import the administrator should know before it is done."""
-    yield from outcome.remarks
-    if count := outcome.repeated:
-        examples = [f"line {again.line} is line {again.earlier} again" for again in outcome.repeats]
-        verb = "is" if count == 1 else "are"
-        yield f"{text.plural(count, 'line')} {verb} repeated and counted once: {listed(examples, count)}"
-    if count := outcome.alike:
-        verb = "looks like one that is" if count == 1 else "look like ones that are"
-        examples = [f"line {new.line} {person(new.name, new.phone_number)} like customer {new.customer_id} "
-                    f"{person(new.stored_name, new.stored_number)}" for new in outcome.first_alike]
-        yield f"{text.plural(count, 'new customer')} {verb} there: {listed(examples, count, '; ')}"
-    for what, noun in (("services", "price"), ("equipment", "value")):
-        if count := getattr(outcome.changed, what):
-            examples = [f"{change.old:.2f} → {change.new:.2f} ({change.name}, line {change.line})"
-                        for change in outcome.changes if change.what == what]
-            yield f"{text.plural(count, noun)} {'changes' if count == 1 else 'change'}, {listed(examples, count)}"
-    if outcome.changed.services > 1:
-        yield f"With the changed prices, {outcome.difference:+.2f} a month."
-
-
-def listed(examples: list[str], count: int, between: str = ", ") -> str:
-    """Join the first examples into the end of a sentence that counts more."""
-    more = f"{between}and {count - len(examples)} more" if count > len(examples) else ""
-    return f"{between.join(examples)}{more}."
-
-
-def person(name: str, phone_number: str | None) -> str:
-    return f"{name}, {phone_number}" if phone_number else f"{name}, without a number"
-
-
-def import_confirmed(source: sources.Source, mapping: mappings.Mapping, outcome: importing.Outcome) -> bool:
-    if outcome.rejects:
-        say(f"Rejected lines go to {importing.rejects_path(source)}.")
-    if not confirm("Type yes to import:"):
-        print("Not imported.")
-        return False
-    with Progress("Importing") as progress:
-        done = importing.load(source, mapping, outcome, progress)
-    say_imported(done)
-    return True
-
-
-def say_imported(outcome: importing.Outcome) -> None:
-    added = ", ".join(text.plural(n, what if what == "equipment" else what[:-1])
-                      for what, n in zip(outcome.new._fields, outcome.new))
-    say(f"Imported {added}.")
-    counts = ((outcome.changed.services, "price"), (outcome.changed.equipment, "value"))
-    if changed := " and ".join(text.plural(count, noun) for count, noun in counts if count):
-        say(f"Changed {changed}.")
-    if outcome.rejects:
-        say(f"{text.plural(outcome.rejected(), 'line')} rejected, to mend and import: {outcome.rejects_file}")

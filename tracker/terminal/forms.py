@@ -12,7 +12,7 @@ import database
 from database import Customer, Location
 from tracker import accounts, errors, fields, payments, text
 from tracker.payments import Payment, UnpaidBill
-from tracker.terminal import commands, prompts, screens, tables
+from tracker.terminal import prompts, screens, tables
 from tracker.terminal.paging import browse
 from tracker.terminal.pick import (
     CUSTOMER,
@@ -30,8 +30,8 @@ from tracker.terminal.pick import (
 from tracker.terminal.prompts import ask, confirm, edit, say
 from tracker.terminal.tables import Row
 from tracker.transfer import encodings, exporting, kinds
-from tracker.transfer import mapping as mappings
 from tracker.transfer import source as sources
+from tracker.transfer.synonyms import means_something
 
 Value = TypeVar("Value")
 
@@ -411,7 +411,7 @@ def ask_import_file() -> sources.Source:
 def open_import_file(path: Path) -> sources.Source:
     """Open a file, asking for what it does not show of how it is written."""
     encoding, sign, has_header = "", "", True
-    known: Callable[[list[str]], int] | None = mappings.known_headers
+    known: Callable[[list[str]], int] | None = means_something
     while True:
         try:
             return sources.open_source(path, encoding, sign, has_header, known)
@@ -463,36 +463,3 @@ def ask_again(refusal: errors.Error) -> None:
     if not prompts.on_terminal():
         raise refusal
     prompts.complain(str(refusal))
-
-
-def choose_mapping(source: sources.Source) -> mappings.Mapping:
-    """Show which column is which field until the administrator is content."""
-    chosen: mappings.Mapping = {}
-    while True:
-        mapping, question = propose_mapping(source, chosen)
-        change = ask(question, fields.optional(lambda answer: mappings.parse_choice(source.headers, answer)))
-        if change:
-            chosen.update([change])
-        elif mapping:
-            return mapping
-        else:
-            prompts.refuse("Name the column first.")
-
-
-def propose_mapping(source: sources.Source, chosen: mappings.Mapping) -> tuple[mappings.Mapping | None, str]:
-    """Show which column is which field, or why that is not clear; return it, and the question that follows."""
-    try:
-        mapping = mappings.match_headers(source.headers, chosen)
-    except errors.BadFile as exc:
-        prompts.complain(str(exc))
-        say(f"The file's columns: {', '.join(filter(None, source.headers)) or f'1 to {len(source.headers)}'}")
-        return None, which_column(exc.example if isinstance(exc, errors.UnclearMapping) else "name=First+Last")
-    commands.show_mapping(source, mapping)
-    return mapping, "Change (such as name=First+Last; Enter to go on)"
-
-
-def which_column(example: str) -> str:
-    """Return the question for the column of a field, with how to answer it; a name there must be."""
-    field, _, column = example.partition("=")
-    ways = [f"{field}={column or 'Header'}", *([] if field == "name" else [f"{field}= for none"])]
-    return f"Which column ({'; '.join(ways)})"

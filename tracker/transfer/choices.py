@@ -33,7 +33,7 @@ class Choices:
     prices: dict[str, str] = field(default_factory=dict)  # of a plan, by its name in small letters
     decimals: dict[str, str] = field(default_factory=dict)  # the decimal sign of an amount's columns
     states: dict[str, str] = field(default_factory=dict)  # of a word in small letters: active, paused, closed
-    day_first: bool = True  # of 03/04/2026
+    day_first: bool | None = None  # of 03/04/2026
     given: frozenset[str] = frozenset()
 
     def has(self, name: str) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from tracker import fields
 from tracker.errors import UnclearMapping
 from tracker.transfer.choices import AMOUNTS, STATES, Choices, Formula, Formulas, Term, header_name
+from tracker.transfer.sorting import REJECT_COLUMNS
 from tracker.transfer.synonyms import (
     BARE_NAME,
     BARE_NUMBER,
@@ -27,7 +28,6 @@ from tracker.transfer.synonyms import (
     words,
 )
 
-REJECT_COLUMNS = ("line_number", "reason")
 MAPPED = (*FIELDS, "quantity")
 FIRST_FILLED = ("phone_number", "email")
 TOGETHER = (("service_name", "service_cost"), ("equipment_name", "equipment_cost"))

@@ -17,7 +17,7 @@ from tracker.cursor import be_patient
 from tracker.errors import FileExists
 from tracker.files import device, kind_to_write, part_of, put
 from tracker.reports import Sort
-from tracker.transfer.lines import Progress, silent
+from tracker.transfer.reading import Progress, silent
 
 TOLD_EVERY = 1_000
 

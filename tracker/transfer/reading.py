@@ -4,7 +4,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from datetime import date
 from decimal import Decimal
 from typing import TextIO
@@ -13,7 +13,8 @@ from tracker import interrupts, text
 from tracker.transfer import cells
 from tracker.transfer.choices import AMOUNTS, Choices, Formula, Formulas
 from tracker.transfer.columns import FIRST_FILLED, TOGETHER
-from tracker.transfer.source import Record, Source, records
+from tracker.transfer.sorting import Noticed, Record, Source
+from tracker.transfer.source import records
 from tracker.transfer.synonyms import fold
 
 Progress = Callable[[str, int, int], object]
@@ -42,6 +43,7 @@ class Reader:
     def __init__(self, source: Source, choices: Choices, today: date, progress: Progress = silent) -> None:
         self.rejects: dict[int, str] = {}
         self.hidden = 0  # further lines that a rejected one took in, by a quotation mark
+        self.noticed: Noticed = []  # lines that are no records, or end early
         self.error: BaseException | None = None
         self._fields = choices.fields()
         self.columns = ["line", *self._fields]
@@ -56,7 +58,7 @@ class Reader:
         self._incomplete = functools.lru_cache(maxsize=None)(self._find_incomplete)
         self._above: list[str] | None = None  # the values of the customer above, unless that was rejected
         self._file: TextIO | None = None
-        self._size = source.path.stat().st_size
+        self._size = source.size
         self._good = self._good_lines(source)
 
     def read(self, size: int) -> str:
@@ -71,13 +73,15 @@ class Reader:
             self.error = exc
             raise
 
-    def samples(self, count: int) -> list[dict[str, str]]:
-        """Return the first good lines field by field, as they will be stored; what is not there is left out."""
+    def samples(self, count: int) -> list[tuple[int, dict[str, str]]]:
+        """Return the first good lines by their numbers, field by field as they will be stored, but for blank ones."""
         found = []
         for line in itertools.islice(self._good, count):
-            values = line.rstrip("\n").split("\t")[1:]
-            found.append({name: re.sub(r"\\(.)", lambda sign: SIGNS.get(sign[1], sign[1]), value)
-                          for name, value in zip(self._fields, values) if value not in ("", NOTHING)})
+            number, *values = line.rstrip("\n").split("\t")
+            found.append((int(number), {
+                name: re.sub(r"\\(.)", lambda sign: SIGNS.get(sign[1], sign[1]), value)
+                for name, value in zip(self._fields, values) if value not in ("", NOTHING)}))
+        self._good.close()
         return found
 
     def _all_parsers(self) -> dict[str, Parse]:
@@ -90,7 +94,7 @@ class Reader:
             "notes": cells.line_of(1000),
             "address": cells.line_of(300, ", "),
             "account_number": cells.line_of(50),
-            "service_end": remember(lambda cell: str(cells.day(cell, self._choices.day_first) or "")),
+            "service_end": remember(lambda cell: str(cells.day(cell, self._choices.day_first is not False) or "")),
             "quantity": remember(lambda cell: str(cells.quantity(cell))),
             **{name: cells.line_of(100) for name in ("customer_id", "service_id", "equipment_id", "serial_number")},
             **{name: remember(cells.line_of(100)) for name in ("service_name", "equipment_name")},
@@ -128,12 +132,12 @@ class Reader:
             plan.append((column, self._parsers[name] if formulas else _always(nothing)))
         return plan
 
-    def _good_lines(self, source: Source) -> Iterator[str]:
+    def _good_lines(self, source: Source) -> Generator[str, None, None]:
         plan, width, has_made = self._plan, len(self._headers), bool(self._made)
         choices, further = self._choices, self._further
         is_plain = not (choices.constants or choices.prices or "quantity" in self._names or choices.has("service_end"))
         name_at = self._names.index("name") if "name" in self._names else -1
-        for record in records(source, self._follow):
+        for record in records(source, self._follow, self.noticed):
             try:
                 if record.problem:
                     raise ValueError(record.problem)
@@ -141,11 +145,10 @@ class Reader:
                 if has_made or len(row) != width:
                     row = self._squared(row)
                 values = [parse(row[column]) for column, parse in plan]
-                if name_at >= 0:
-                    if values[name_at]:
-                        self._above = values
-                    else:
-                        values = self._of_customer_above(values)
+                if name_at >= 0 and values[name_at]:
+                    self._above = values
+                else:
+                    values = self._of_customer_above(values)
                 if further or not is_plain:
                     values = self._completed(dict(zip(self._names, values)))
             except ValueError:
@@ -160,16 +163,16 @@ class Reader:
         if further := len(record.raw) - 1:
             self.hidden += further
             reason = f"Lines {record.number} to {record.number + further} are read as one. {reason}"
-        elif not record.problem and self._above is not None and not self._has_name(record.row):
+        elif self._above is not None and not record.problem and not self._says_whose(record.row):
             reason += " It belongs to the customer above it: fill in the cells of that, too."
         else:
             self._above = None
         self.rejects[record.number] = reason
         self._further.clear()
 
-    def _has_name(self, row: list[str]) -> bool:
-        columns = self._choices.columns_of("name")
-        return not columns or any(cells.value_of(row[column]) for column in columns if column < len(row))
+    def _says_whose(self, row: list[str]) -> bool:
+        columns = self._choices.columns_of(*OF_CUSTOMER, "balance")
+        return any(cells.value_of(row[column]) for column in columns if column < len(row))
 
     def _of_customer_above(self, values: list[str]) -> list[str]:
         """Return the values of a line without a name as those of the customer above it, if it is no other's."""
@@ -177,6 +180,8 @@ class Reader:
         said = {name for name in (*OF_CUSTOMER, "balance") if line.get(name, "") not in ("", NOTHING)}
         if said & {"account_number", "customer_id"}:
             return values  # which is who that is
+        if "name" not in line:
+            raise ValueError(f"{'account_number' if 'account_number' in line else 'customer_id'}: It is missing.")
         if said:
             raise ValueError("name: It is missing.")
         if self._above is None:
@@ -278,8 +283,6 @@ class Reader:
                 return f"{name} has no {cost}."
             if cost in there and name not in there:
                 return f"{cost} has no {name}."
-            if name in there and "address" in self._fields and "address" not in there and "name" in there:
-                return f"{name} has no address."
         if "serial_number" in there and "equipment_name" not in there:
             return "serial_number has no equipment_name."
         return ""
@@ -296,10 +299,13 @@ def _or_null(parse: Parse) -> Parse:
 
 def _joined(values: list[str], between: str) -> str:
     """Join what is filled; of an address, what is part of it already does not come twice."""
+    if between != ADDRESS:
+        return between.join(filter(None, values))
     joined = ""
-    for value in filter(None, values):
-        if between != ADDRESS or value.casefold() not in map(str.strip, joined.casefold().split(",")):
-            joined += between * bool(joined) + value
+    for value in values:
+        part = re.sub(r"[\s,]*[\r\n]+\s*", ADDRESS, value)
+        if part and part.casefold() not in joined.casefold().split(ADDRESS):
+            joined += ADDRESS * bool(joined) + part
     return joined
 
 

@@ -12,7 +12,8 @@ from tracker import interrupts, text
 from tracker.errors import UnclearAmounts, UnclearDays, UnclearPrices, UnclearWords
 from tracker.transfer import cells
 from tracker.transfer.choices import AMOUNTS, Choices, header_name
-from tracker.transfer.source import Source, records
+from tracker.transfer.sorting import Source
+from tracker.transfer.source import records
 from tracker.transfer.synonyms import SYNONYMS, fold, meaning
 
 Progress = Callable[[str, int, int], object]
@@ -29,7 +30,9 @@ def work_out(source: Source, choices: Choices, progress: Progress) -> Choices:
         return choices
     look.through(progress)
     choices = look.place_status(choices)
-    choices = replace(choices, decimals={**look.decimals(), **choices.decimals}, day_first=look.day_first())
+    choices = replace(choices, decimals={**look.decimals(), **choices.decimals})
+    if choices.day_first is None:
+        choices = replace(choices, day_first=look.day_first())
     look.check_words(choices)
     look.check_prices(choices)
     return choices
@@ -77,7 +80,7 @@ class _Look:
     def through(self, progress: Progress) -> None:
         """Read the file once."""
         opened: list[TextIO] = []
-        size = self._source.path.stat().st_size
+        size = self._source.size
         kept: dict[int, set[str]] = {column: set() for column in self._looks}
         for rows in _chunks(self._source, opened.append):
             interrupts.check()
@@ -147,8 +150,8 @@ class _Look:
                                  f"{_plain(cell, ',' if '.' in cell else '.')} or {_plain(cell, '.')}.", name, cell)
         return "," if "," in signs else "."
 
-    def day_first(self) -> bool:
-        """Tell whether the day stands before the month; raise UnclearDays where nothing shows that."""
+    def day_first(self) -> bool | None:
+        """Tell whether the day stands before the month, where that matters; raise UnclearDays where it does not show."""
         if True in self._days and False in self._days:
             raise UnclearDays(f"Some dates have the day first, such as {self._days[True]}, and some the month, such as "
                               f"{self._days[False]}.", self._days[True])
@@ -156,7 +159,7 @@ class _Look:
             cell = self._days[None].strip()
             if cells.may_be_either(cell):
                 raise UnclearDays(f"It does not show whether {_short(cell)} has the day first, or the month.", cell)
-        return False not in self._days
+        return True if True in self._days else False if False in self._days else None
 
     def check_words(self, choices: Choices) -> None:
         """Raise UnclearWords for the words of a status column that are not known."""
