@@ -110,7 +110,7 @@ FORMS = {
         ("today", "2020-01-01", "The first day of a statement cannot be after its last.")]),
     "export": (["7", "3", "{file}"], [("yes", "y", "Type yes in full, or no.")]),
     "import": (["7", "1", "{import}"], [
-        ("utf-8", LONG, "Enter 1 to 40"), ("", "name=Nickname", ""), ("yes", "y", "Type yes in full, or no.")]),
+        ("", "name=Nickname", ""), ("yes", "y", "Type yes in full, or no.")]),
     "history": (["1", "5"], [("1", "77", "There is no customer 77.")]),
     "changes": (["6", "6"], [
         ("yesterday", "then", "Enter today"), ("today", "2199-01-01", "Enter today"), ("ada", LONG, "Enter 1 to 100"),
@@ -210,8 +210,8 @@ def test_what_the_program_cannot_do_ends_it_with_the_line_that_asked_for_it(answ
 def test_a_column_that_is_missing_ends_an_import_when_enter_goes_on_without_it(books, tmp_path, run, contents):
     before = contents()
     (tmp_path / "in.csv").write_text("handle,phone\nDi,5550199\n")
-    done = run(answers=lines("7", "1", str(tmp_path / "in.csv"), "", "", "yes", "1", "1", "Intruder", "123"))
-    assert done.stderr.splitlines()[-1].startswith("Stopped at input line 5: ")
+    done = run(answers=lines("7", "1", str(tmp_path / "in.csv"), "", "yes", "1", "1", "Intruder", "123"))
+    assert done.stderr.splitlines()[-1].startswith("Stopped at input line 4: ")
     assert (done.returncode, contents()) == (1, before)
 
 

@@ -532,11 +532,11 @@ def test_earlier_rejects_are_left_as_they_are(typed, run, tmp_path):
     path = tmp_path / "in.csv"
     earlier, later = tmp_path / "in.csv.rejects.csv", tmp_path / "in.csv.rejects-2.csv"
     path.write_text("name,phone\nAda,5x\n")
-    screen = typed("7", "1", str(path), "", "", "yes")
+    screen = typed("7", "1", str(path), "", "yes")
     assert f"Rejected lines go to {earlier}.\n" in screen
     first = earlier.read_bytes()
     path.write_text("name,phone\nBo,6x\n")
-    screen = typed("7", "1", str(path), "", "", "yes")
+    screen = typed("7", "1", str(path), "", "yes")
     assert f"Rejected lines go to {later}.\n" in screen
     assert earlier.read_bytes() == first
     assert b"Bo,6x" in later.read_bytes()
@@ -555,7 +555,7 @@ def test_no_more_than_ten_reasons_are_shown_and_all_lines_are_counted(run, tmp_p
 def test_nothing_is_imported_unless_yes_is_typed(typed, run, sql, tmp_path, answer):
     path = tmp_path / "in.csv"
     path.write_text("name,phone\nAda,555\n")
-    assert "Not imported." in typed("7", "1", str(path), "", "", answer)
+    assert "Not imported." in typed("7", "1", str(path), "", answer)
     assert run("import", str(path), answers=f"{answer}\n").returncode == 1
     assert sql("SELECT 1 FROM customers") == []
 

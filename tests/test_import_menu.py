@@ -6,6 +6,7 @@ import re
 import pytest
 
 pytestmark = pytest.mark.slow
+WHICH = "Which reads right (its number, or another encoding): "
 
 
 @pytest.fixture
@@ -33,46 +34,66 @@ def write(path, content):
     return str(path)
 
 
-def test_a_file_that_cannot_be_read_is_said_before_the_encoding_is_asked(menu, tmp_path):
+def test_a_file_that_cannot_be_read_asks_for_another(menu, tmp_path):
     child = menu()
     answer(child, str(tmp_path / "none.csv"), "There is no file", "CSV file: ")
     answer(child, str(tmp_path), "is a folder, not a file.", "CSV file: ")
     answer(child, write(tmp_path / "empty.csv", ""), "is empty.", "CSV file: ")
-    answer(child, write(tmp_path / "in.csv", "name,phone\nAda,555\n"), "Encoding [utf-8]: ")
+    answer(child, write(tmp_path / "in.csv", "name,phone\nAda,555\n"), "Change (such as name=First+Last;")
 
 
 def test_a_header_that_cannot_be_read_asks_for_another_file(menu, tmp_path):
     child = menu()
-    answer(child, write(tmp_path / "in.csv", "\n  \n"), "Encoding [utf-8]: ")
-    answer(child, "", "has no header that can be read.", "CSV file: ")
+    answer(child, write(tmp_path / "in.csv", "\n  \n"), "has no header that can be read.", "CSV file: ")
 
 
-def test_a_wrong_encoding_is_asked_for_again_and_no_option_is_advised(menu, tmp_path, sql):
+def test_an_encoding_that_is_not_clear_is_asked_for_with_how_names_would_read(menu, tmp_path, sql):
     child = menu()
-    content = "name,phone\n" + "Ada,555\n" * 2_000 + "José,556\n"
-    answer(child, write(tmp_path / "in.csv", content.encode("cp1252")), "Encoding [utf-8]: ")
-    answer(child, "", "Line 2002 of", "is not utf-8.", "Encoding [utf-8]: ")
-    assert "--" not in child.before
-    answer(child, "runes", "There is no encoding runes; utf-8 and cp1252 are common ones.", "Encoding [utf-8]: ")
-    answer(child, "cp1252", "Change (such as name=First+Last; Enter to go on): ")
+    content = "name,phone\n" + "Ada,555\n" * 2_000 + "José Núñez,556\nÁngel,557\nMuñiz,558\n"
+    answer(child, write(tmp_path / "in.csv", content.encode("cp1252")), "is not UTF-8, and does not show what it is.",
+           "1  cp1252", "José Núñez", "Ángel", "2  cp1250", "José Núńez", WHICH)
+    assert "--" not in re.sub("-{3,}", "", child.before)
+    answer(child, "runes", "There is no encoding runes; utf-8 and cp1252 are common ones.", WHICH)
+    answer(child, "utf-8", "Line 2002 of", "is not utf-8.", WHICH)
+    answer(child, "1", "Change (such as name=First+Last; Enter to go on): ")
     answer(child, "", "Type yes to import: ")
-    answer(child, "yes", "Imported 2 customers")
-    assert [row["name"] for row in sql("SELECT name FROM customers ORDER BY 1")] == ["Ada", "José"]
+    answer(child, "yes", "Imported 4 customers")
+    names = [row["name"] for row in sql("SELECT name FROM customers ORDER BY customer_id")]
+    assert names == ["Ada", "José Núñez", "Ángel", "Muñiz"]
+
+
+def test_an_encoding_that_reads_worse_than_another_is_chosen_and_pointed_out(menu, tmp_path):
+    child = menu()
+    content = "name,phone\nDvořák,555\nŘezníček,556\n".encode("cp1250")
+    answer(child, write(tmp_path / "in.csv", content), WHICH)
+    answer(child, "cp1252", "has Dvoøák, which would be Dvořák in cp1250: is cp1252 right?", "Change (such as")
+
+
+@pytest.mark.parametrize(("said", "following"), [
+    ("yes", "The file's columns: 1 to 2"), ("no", "The file's columns: Ada, 555"),
+])
+def test_a_file_without_a_header_is_asked_about(menu, tmp_path, said, following):
+    child = menu()
+    answer(child, write(tmp_path / "in.csv", "Ada,555\nBo,556\n"),
+           "The first line looks like a customer, and not like a header: Ada, 555.",
+           "Type yes if it is one, and the columns have numbers for names:")
+    answer(child, said, "No column looks like name.", following)
 
 
 @pytest.mark.parametrize("sign", ["semicolon", ";"])
 def test_a_delimiter_that_is_not_clear_is_asked_for_by_its_name(menu, tmp_path, sign):
     child = menu()
-    answer(child, write(tmp_path / "in.csv", "name,a;phone\n"), "Encoding [utf-8]: ")
-    answer(child, "", "The header does not show what separates the columns.", "Delimiter (comma, semicolon or tab): ")
-    answer(child, "x", "Enter comma, semicolon or tab.", "Delimiter (comma, semicolon or tab): ")
+    asked = "Delimiter (comma, semicolon, tab or |): "
+    answer(child, write(tmp_path / "in.csv", "name,a;phone\n"), "The lines do not show what separates the columns.",
+           asked)
+    answer(child, "x", "Enter comma, semicolon, tab or |.", asked)
     answer(child, sign, "No column looks like name.", "Which column (name=Header): ")
 
 
 def test_a_column_that_is_not_clear_is_said_as_it_is_answered(menu, tmp_path):
     child = menu()
-    answer(child, write(tmp_path / "in.csv", "name,phone,mobile\nAda,,555\n"), "Encoding [utf-8]: ")
-    answer(child, "", "phone and mobile could both be phone_number.",
+    answer(child, write(tmp_path / "in.csv", "name,phone,mobile\nAda,,555\n"),
+           "phone and mobile could both be phone_number.",
            "Which column (phone_number=phone+mobile; phone_number= for none): ")
     assert "--map" not in child.before
     answer(child, "phone_number=phone+mobile", "phone or mobile", "Change (such as")
@@ -85,8 +106,11 @@ def test_a_column_that_is_not_clear_is_said_as_it_is_answered(menu, tmp_path):
                           "--map phone_number=Header\n"),
     ("name,phone,serial\n", "There is a column for serial_number but none for equipment_name. Say which has it, or "
                             "that none has: --map serial_number=\n"),
-    (b"name,phone\nJos\xe9,556\n", "is not utf-8. Give the one that it has, as in --encoding cp1252.\n"),
-    ("name,a;phone\n", "The header does not show what separates the columns. Give --delimiter , or ; or tab.\n"),
+    (b"name,phone\nJos\xe9,556\n", "is not UTF-8, and does not show what it is. Give the one that reads right, as in "
+                                   "--encoding cp1252: cp1252 reads José; cp1251 reads Josй.\n"),
+    ("name,a;phone\n", "The lines do not show what separates the columns. Give --delimiter , or ; or tab or '|'.\n"),
+    ("Ada,555\n", "The first line looks like a customer, and not like a header: Ada, 555. Give --no-header, and the "
+                  "columns by number, as in --map name=1.\n"),
 ])
 def test_the_command_advises_its_options(run, tmp_path, content, sentence):
     done = run("import", write(tmp_path / "in.csv", content), "--yes")
@@ -94,8 +118,45 @@ def test_the_command_advises_its_options(run, tmp_path, content, sentence):
     assert done.stderr.endswith(sentence)
 
 
-def test_off_a_terminal_a_wrong_encoding_ends_the_form(run, tmp_path):
+def test_off_a_terminal_an_encoding_that_is_none_ends_the_form(run, tmp_path):
     path = write(tmp_path / "in.csv", b"name,phone\nJos\xe9,556\n")
-    done = run(answers=f"7\n1\n{path}\n\n1\nAda\n555\n")
+    done = run(answers=f"7\n1\n{path}\nrunes\n1\nAda\n555\n")
     assert done.returncode == 1
-    assert done.stdout.count("Encoding") == 1
+    assert done.stdout.count("Which reads right") == 1
+
+
+def test_standard_input_is_read_like_a_file_and_its_rejects_have_a_name(run, tmp_path, sql, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    content = "name,phone\nAda,555\nBo,5x\n"
+    done = run("import", "-", "--yes", answers=content)
+    assert (done.returncode, [row["name"] for row in sql("SELECT name FROM customers")]) == (1, ["Ada"])
+    assert "1 line rejected, to mend and import: standard-input.rejects.csv\n" in done.stdout
+    assert (tmp_path / "standard-input.rejects.csv").read_text(encoding="utf-8-sig").endswith(",Bo,5x\n")
+    refused = run("import", "-", answers=content)
+    assert (refused.returncode, refused.stderr) == (
+        1, "Standard input is the file, and nobody can type yes there: give --dry-run or --yes.\n")
+
+
+def test_a_file_without_a_header_is_imported_by_numbers_and_so_are_its_rejects(run, tmp_path, sql):
+    path = write(tmp_path / "in.csv", "555,Ada,x\n5x,Bo,y\n")
+    options = ("--no-header", "--map", "name=2", "--map", "phone_number=1", "--yes")
+    done = run("import", path, *options)
+    assert "Without a header; its 3 columns have numbers from 1.\n" in done.stdout
+    rejects = tmp_path / "in.csv.rejects.csv"
+    assert rejects.read_text(encoding="utf-8-sig").startswith("line_number,reason,1,2,3\n2,")
+    rejects.write_text(rejects.read_text().replace("5x", "556"))
+    assert run("import", str(rejects), *options).returncode == 0
+    assert sql("SELECT name, phone_number FROM customers ORDER BY 1") == [
+        {"name": "Ada", "phone_number": "555"}, {"name": "Bo", "phone_number": "556"}]
+
+
+def test_what_is_no_customer_in_a_report_is_left_out_and_said(run, tmp_path):
+    path = write(tmp_path / "in.csv", "Customers of the north,,\n2026-11-01,,\n\nName,Phone,Notes\nAda,555,x\n"
+                                      "Bo,556,y\nName,Phone,Notes\nCy,557\nTotal,3,\n")
+    done = run("import", path, "--dry-run")
+    assert done.returncode == 0
+    for sentence in ("The header is on line 4.", "Line 7 is the header again, and is left out.",
+                     "Line 9 is a total, and is left out.",
+                     "Line 8 ends early; the cells that are left out there are blank."):
+        assert f"{sentence}\n" in done.stdout
+    assert "customers       3" in done.stdout

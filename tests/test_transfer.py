@@ -167,10 +167,9 @@ def test_every_encoding_that_is_named_is_read(db, sql, file, encoding):
     assert [row["name"] for row in sql(ACCOUNTS)] == ["José"]
 
 
-def test_what_is_not_utf_8_is_refused_with_its_line(db, sql, file):
+def test_what_is_not_in_the_encoding_that_is_given_is_refused_with_its_line(file):
     with pytest.raises(errors.BadFile, match=r"^Line 3 of .* is not utf-8\.$"):
-        load(file(b"name,phone\nAda,555\nJos\xe9,556\n"))
-    assert counts(sql) == (0, 0, 0, 0)
+        sources.open_source(file(b"name,phone\nAda,555\nJos\xe9,556\n"), "utf-8")
 
 
 @pytest.mark.parametrize("name", ["klingon", "base64", "\0"])
@@ -313,10 +312,10 @@ def test_a_serial_number_that_stands_elsewhere_is_a_reject(db, sql, file):
 
 
 def test_mended_rejects_add_just_what_was_missing(db, sql, file):
-    path = file("name;phone;address;notes\nAda;555;1 Quay;x\nAda;555;2 Quay\nBo;5x;3 Quay;=y\nCy;557;4 Quay;z\n")
+    path = file("name;phone;address;notes\nAda;555;1 Quay;x\nAda;555;2 Quay;x;y\nBo;5x;3 Quay;=y\nCy;557;4 Quay;z\n")
     load(path)
     rest = path.with_name("in.csv.rejects.csv")
-    rest.write_bytes(rest.read_bytes().replace(b"5x", b"556").replace(b"2 Quay", b"2 Quay;"))
+    rest.write_bytes(rest.read_bytes().replace(b"5x", b"556").replace(b";x;y", b";x"))
     again = load(rest)
     assert (again.new, again.rejects) == ((1, 2, 0, 0), {})
     assert sorted(os.listdir(path.parent)) == ["in.csv", "in.csv.rejects.csv"]
@@ -659,7 +658,7 @@ def test_without_a_database_the_commands_return_2(run, file):
 
 def test_the_menu_imports_and_exports(sql, run, file, tmp_path):
     path, out = file("Who;Plan;Tel\nAda;x;555\n"), tmp_path / "out.csv"
-    done = run(answers=f"7\n1\n{path}\n\nname=Who\nservice_name=\n\nyes\n2\n{out}\n0\n0\n")
+    done = run(answers=f"7\n1\n{path}\nname=Who\nservice_name=\n\nyes\n2\n{out}\n0\n0\n")
     assert counts(sql) == (1, 0, 0, 0)
     assert "Ignored: Plan." in done.stdout
     assert out.read_text().endswith('\n1,"Ada","555",,,,,,,,,\n')

@@ -808,6 +808,10 @@ def imports(walk: Walk) -> None:
         "quote.csv": "Name,\"Phone\n",
         "empty.csv": "",
         "latin.csv": "Name,Phone\nJosé Pérez,555 0116\n",
+        "bare.csv": "Jon Bell,555 0140\nJan Cole,555 0141\n",
+        "report.csv": "Customers of the north,,\n\nName,Phone,Plan fee\nJon Bell,555 0140,29.90\nName,Phone,Plan fee\n"
+                      "Jan Cole,555 0141\nTotal,,29.90\n",
+        "book.xlsx": "PK\x03\x04 xl/workbook.xml",
     }
     for name, content in write.items():
         (walk.folder / name).write_text(content, encoding="latin-1" if name == "latin.csv" else "utf-8")
@@ -816,34 +820,37 @@ def imports(walk: Walk) -> None:
         walk.customer("Twin", "555 0130")
     walk.start()
     walk.go("7")
-    walk.shot("mapping-counts-and-rejects", "1", "new.csv", ENTER, ENTER)
+    walk.shot("mapping-counts-and-rejects", "1", "new.csv", ENTER)
     walk.shot("not-imported", "no")
-    walk.shot("imported", "1", "new.csv", ENTER, ENTER, "yes")
+    walk.shot("imported", "1", "new.csv", ENTER, "yes")
     walk.file("rejects-file", "new.csv.rejects.csv")
-    walk.shot("again-with-earlier-rejects", "1", "new.csv", ENTER, ENTER, "yes")
+    walk.shot("again-with-earlier-rejects", "1", "new.csv", ENTER, "yes")
     walk.file("later-rejects-file", "new.csv.rejects-2.csv")
-    walk.shot("left-at-the-mapping", "1", "new.csv", ENTER, CTRL_C)
-    walk.shot("left-at-the-confirmation", "1", "new.csv", ENTER, ENTER, CTRL_D)
-    walk.shot("joined-names", "1", "parts.csv", ENTER, ENTER, "yes")
-    walk.shot("mapping-by-hand", "1", "unmatched.csv", ENTER, ENTER, "name=Who", "phone_number=Number", "colour=Who",
+    walk.shot("left-at-the-mapping", "1", "new.csv", CTRL_C)
+    walk.shot("left-at-the-confirmation", "1", "new.csv", ENTER, CTRL_D)
+    walk.shot("joined-names", "1", "parts.csv", ENTER, "yes")
+    walk.shot("mapping-by-hand", "1", "unmatched.csv", ENTER, "name=Who", "phone_number=Number", "colour=Who",
               "address=Street", "nonsense", ENTER, "yes")
-    walk.shot("half-a-pair", "1", "half.csv", ENTER, "service_name=", ENTER, "no")
-    walk.shot("two-columns-for-one-field", "1", "twice.csv", ENTER, "phone_number=Mobile", CTRL_C)
-    walk.shot("delimiter-asked", "1", "unclear.csv", ENTER, "x", "semicolon", CTRL_C)
-    walk.shot("nothing-to-import", "1", "known.csv", ENTER, ENTER)
-    walk.shot("encoding-given", "1", "latin.csv", "cp1252", ENTER, "yes")
-    walk.shot("wrong-encoding", "1", "latin.csv", ENTER, "cp1252", CTRL_C)
-    walk.shot("no-such-encoding", "1", "latin.csv", "runes", CTRL_C)
+    walk.shot("half-a-pair", "1", "half.csv", "service_name=", ENTER, "no")
+    walk.shot("two-columns-for-one-field", "1", "twice.csv", "phone_number=Mobile", CTRL_C)
+    walk.shot("delimiter-asked", "1", "unclear.csv", "x", "semicolon", CTRL_C)
+    walk.shot("nothing-to-import", "1", "known.csv", ENTER)
+    walk.shot("encoding-asked", "1", "latin.csv", "1", ENTER, "yes")
+    walk.shot("another-encoding", "1", "latin.csv", "cp1251", CTRL_C)
+    walk.shot("no-such-encoding", "1", "latin.csv", "runes", "9", CTRL_C)
+    walk.shot("no-header-asked", "1", "bare.csv", "yes", "name=1", "phone_number=2", ENTER, "no")
+    walk.shot("a-report-with-a-title-and-a-total", "1", "report.csv", ENTER, "no")
+    walk.shot("a-workbook", "1", "book.xlsx", CTRL_C)
     walk.shot("no-such-file", "1", ENTER, "missing.csv", CTRL_C)
     walk.shot("a-folder", "1", "folder.csv", CTRL_C)
     walk.shot("empty-file", "1", "empty.csv", CTRL_C)
-    walk.shot("header-without-end", "1", "quote.csv", ENTER, CTRL_C)
-    walk.shot("a-header-twice", "1", "header-twice.csv", ENTER, CTRL_C)
-    walk.shot("serials-of-nothing", "1", "serials.csv", ENTER, CTRL_D)
-    walk.shot("rejected-for-every-reason", "1", "rejected.csv", ENTER, ENTER, "yes")
+    walk.shot("header-without-end", "1", "quote.csv", CTRL_C)
+    walk.shot("a-header-twice", "1", "header-twice.csv", CTRL_C)
+    walk.shot("serials-of-nothing", "1", "serials.csv", CTRL_D)
+    walk.shot("rejected-for-every-reason", "1", "rejected.csv", ENTER, "yes")
     walk.file("rejected-for-every-reason-file", "rejected.csv.rejects.csv")
     walk.shot("no-such-home", "1", "~nobody-of-this-name/new.csv", CTRL_D)
-    walk.shot("changed-meanwhile", "1", "known.csv", ENTER, "phone_number=Phone",
+    walk.shot("changed-meanwhile", "1", "known.csv", "phone_number=Phone",
               lambda: (walk.folder / "known.csv").write_text("Name,Phone\nNew,555 0117\n"), ENTER,
               lambda: (walk.folder / "known.csv").write_text("Name,Phone\nNewer,555 0117\nOther,555 0118\n"), "yes")
 

@@ -400,7 +400,7 @@ class BadFile(Error):
 
 class UnclearDelimiter(BadFile):
     def __init__(self) -> None:
-        super().__init__("The header does not show what separates the columns.")
+        super().__init__("The lines do not show what separates the columns.")
 
 
 class BadEncoding(BadFile):

@@ -18,7 +18,7 @@ from typing import BinaryIO, NamedTuple
 
 from tracker.errors import BadEncoding, BadFile, UnclearEncoding
 from tracker.text import name_lines
-from tracker.transfer.kinds import HEAD, open_bytes, shown
+from tracker.transfer.kinds import HEAD, open_bytes, shown, wide
 
 CHUNK = 1 << 20
 LONGEST_LINE = 64 << 20  # bytes; a packed file may be one endless line
@@ -146,7 +146,11 @@ def looks_garbled(text: str) -> Garbled | None:
     UTF-8 that was read as another encoding (JÃ¼rgen), letters of Central Europe (Zak³ad) or Cyrillic (Èâàíîâ) that
     were read as western ones, and letters that are lost (M�ller).
     """
-    for word in dict.fromkeys(re.findall(r"[^\s\x00-\x2f\x3a-\x40\[\]|{}]*[^\x00-\x7f][^\s,;|\t\"]*", text)):
+    if text.isascii():
+        return None
+    for word in dict.fromkeys(re.split(r"[\s,;|\"]+", text)):
+        if word.isascii() or len(word) > LONGEST_SAMPLE:
+            continue
         if "\N{REPLACEMENT CHARACTER}" in word:
             return Garbled(word, "")
         if meant := _meant(word):
@@ -177,7 +181,7 @@ def _as_utf_8(word: str) -> str:
         meant = _recoded(word, wrong, "utf-8")
         if meant and len(meant) < len(word) and not meant.isascii():
             odd = [letter for letter in meant if letter not in _ASCII and not letter.isalpha()]
-            if all(letter in AT_EDGES or unicodedata.combining(letter) for letter in odd):
+            if all(letter in AT_EDGES or unicodedata.combining(letter) for letter in odd) and _shape(meant) > -1:
                 return meant
     return ""
 
@@ -210,10 +214,7 @@ def _of_head(head: bytes) -> str:
     for mark, name in BOMS:
         if head.startswith(mark):
             return name
-    even, odd = head[::2].count(0), head[1::2].count(0)
-    if max(even, odd) * 8 > len(head) and min(even, odd) * 20 <= max(even, odd):
-        return "utf-16-be" if even > odd else "utf-16-le"
-    return ""
+    return wide(head)
 
 
 def _fits(path: Path, encoding: str) -> bool:
@@ -301,12 +302,14 @@ def _candidates(found: _Words) -> list[tuple[str, list[str]]]:
 
 
 def _telling(cells: list[bytes], names: list[str]) -> list[bytes]:
-    """Return the few cells that show most of the letters in which the readings differ, short ones first."""
-    left = [cell for cell in cells if len({cell.decode(name, "replace") for name in names}) > 1] or cells
+    """Return the few cells that show most of the letters, those in which the readings differ and short ones first."""
+    left = list(cells)
     chosen: list[bytes] = []
+    differ = {cell: len({cell.decode(name, "replace") for name in names}) > 1 for cell in cells}
     seen: set[int] = set()
     while left and len(chosen) < SAMPLES:
-        best = max(left, key=lambda cell: (len(cell) <= LONGEST_SAMPLE, len(_high(cell) - seen), -len(cell)))
+        best = max(left, key=lambda cell: (
+            len(cell) <= LONGEST_SAMPLE, differ[cell], len(_high(cell) - seen), -len(cell)))
         chosen.append(best)
         seen |= _high(best)
         left.remove(best)

@@ -198,11 +198,17 @@ def _archived(file: BinaryIO) -> list[str]:
         return []
 
 
+def wide(head: bytes) -> str:
+    """Return the name of UTF-16 without a byte order mark, where a file begins as that: every other byte is often 0."""
+    even, odd = head[::2].count(0), head[1::2].count(0)
+    if max(even, odd) * 8 <= len(head) or min(even, odd) * 20 > max(even, odd):
+        return ""
+    return "utf-16-be" if even > odd else "utf-16-le"
+
+
 def _is_binary(head: bytes) -> bool:
     """Tell whether bytes are no text: too many control characters, and no UTF-16 or UTF-32 that explains them."""
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff") or head[:4] == b"\0\0\xfe\xff":
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff") or head[:4] == b"\0\0\xfe\xff" or wide(head):
         return False
     controls = sum(map(head.count, (bytes([sign]) for sign in range(32) if sign not in TEXT_CONTROLS)))
-    zeros = head.count(0)
-    wide = max(head[::2].count(0), head[1::2].count(0)) * 2 > len(head) // 4 and zeros < len(head) * 0.6
-    return controls * 20 > len(head) or (zeros * 10 > len(head) and not wide)
+    return controls * 20 > len(head) or head.count(0) * 10 > len(head)

@@ -98,7 +98,7 @@ class Sorter:
             if len(row) == width and not (self._waiting or self._lone):
                 first, blank = row[own] or next(filter(None, row[own:]), ""), row.count("")
                 # Most lines of most files, told without a look at each cell.
-                if (first[:1].isalnum() and first != header and blank < most_blank and len(record.raw) == 1
+                if (first[:1].isalnum() and first.strip() != header and blank < most_blank and len(record.raw) == 1
                         and not record.problem and not (blank and TOTAL.match(first))):
                     yield record
                     continue

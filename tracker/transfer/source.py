@@ -326,10 +326,11 @@ def _mended(source: Source, number: int, raw: list[str], error: str) -> tuple[li
     problem = _quoting_problem(source.path, number, error)
     lines = "".join(raw)
     spaces = re.sub(rf'" +(?={re.escape(source.delimiter)}|[\r\n]|\Z)', '"', lines)
-    for tried, escape in ((spaces, None), (lines, "\\")):
+    escapes = re.sub(r'\\(["\\])', lambda found: '""' if found[1] == '"' else found[1], lines)
+    for tried in (spaces, escapes):
         with contextlib.suppress(csv.Error):
             rows = list(csv.reader(io.StringIO(tried, newline=""), delimiter=source.delimiter, strict=True,
-                                   skipinitialspace=True, escapechar=escape, doublequote=not escape))
+                                   skipinitialspace=True))
             if len(rows) == 1 and len(rows[0]) == len(source.headers):
                 return rows[0], ""
     return next(csv.reader(raw, delimiter=source.delimiter)), problem
