@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import codecs
+import io
+import itertools
 import re
 from collections.abc import Iterator
 from datetime import date
@@ -75,6 +77,8 @@ def open_bank_file(path: Path, remembered: Format | None = None, today: date | N
         raise BadEncoding(f"{path} is not written in {encoding}.") from exc
     if re.search("^:61:", text[:HEAD], re.MULTILINE):
         raise BadFile(f"{path} is an MT940 statement, which banks are giving up; {INSTEAD}.")
+    if "\0" in text:
+        raise BadFile(f"{path} is no text, and nothing else that is read; {INSTEAD}.")
     table = open_table(text, layout._replace(encoding=encoding), today)
     return BankFile(path, "CSV", table.layout, table.header_line, {}, {}, text, table)
 
@@ -84,6 +88,14 @@ def lines(file: BankFile) -> Iterator[BankLine]:
     if file.table:
         return keyed(Reader(file.table, file.rejects, file.left_out).bookings())
     return keyed(camt.bookings(file.path, file.left_out))
+
+
+def raw(file: BankFile, line: int) -> str:
+    """Return the text that a CSV's line is read from, with its further lines where a cell goes over several."""
+    rows = file.table.rows if file.table else []
+    if not (row := next((row for row in rows if row.first == line), None)):
+        return ""
+    return "".join(itertools.islice(io.StringIO(file.text, newline=""), row.first - 1, row.last))
 
 
 def _bytes(path: Path) -> bytes:
@@ -111,7 +123,10 @@ def _encoding(data: bytes) -> str:
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:
-        return max(("cp1252", "cp1250", "cp852", "cp850", "cp1251", "mac_roman"), key=lambda name: _likely(data, name))
+        lines_beyond = [line for line in data.splitlines() if not line.isascii()][:500]
+        sample = b"\n".join(lines_beyond)
+        return max(("cp1252", "cp1250", "cp852", "cp850", "cp1251", "mac_roman"),
+                   key=lambda name: _likely(sample, name))
     return "utf-8"
 
 

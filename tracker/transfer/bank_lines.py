@@ -52,6 +52,8 @@ class Booking(NamedTuple):
 
 def folded(words: str) -> str:
     """Return text as it is compared: composed, in small letters, with single spaces."""
+    if words.isascii():
+        return " ".join(words.lower().split())
     return " ".join(unicodedata.normalize("NFKC", words).casefold().split())
 
 
@@ -81,4 +83,4 @@ def keyed(bookings: Iterable[Booking]) -> Iterator[BankLine]:
         what = f"id\x1f{line.bank_id}" if line.bank_id else f"text\x1f{folded(APOSTROPHES.sub('', written))}"
         content = "\x1f".join((line.account, line.booked_on.isoformat(), str(line.amount), what))
         seen[content] += 1
-        yield line._replace(key=uuid.uuid5(NAMESPACE, f"{content}\x1f{seen[content]}"))
+        yield BankLine(*line[:-1], uuid.uuid5(NAMESPACE, f"{content}\x1f{seen[content]}"))
