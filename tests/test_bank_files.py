@@ -15,7 +15,8 @@ from tracker.transfer.bank_formats import Format, from_json, to_json
 FOLDER = PROJECT / "tests" / "files" / "banks"
 FILES = sorted(path.name for path in FOLDER.iterdir() if path.suffix in (".csv", ".xml"))
 TABLES = [name for name in FILES if name.endswith(".csv")]
-SPARKASSE = ('"Buchungstag";"Verwendungszweck";"Beguenstigter/Zahlungspflichtiger";"Kontonummer/IBAN";"Betrag";"Waehrung"\n')
+SPARKASSE = ('"Buchungstag";"Verwendungszweck";"Beguenstigter/Zahlungspflichtiger";"Kontonummer/IBAN";"Betrag";'
+             '"Waehrung"\n')
 
 
 def told(path, remembered=None):
@@ -120,7 +121,8 @@ def test_of_equal_lines_of_a_day_each_is_a_payment_and_a_later_file_adds_only_wh
 
 
 @pytest.mark.parametrize("changed", [
-    '"06.11.2026";"Miete";"Ada Okafor";"DE1";"29,90";"EUR"\n', '"05.11.2026";"Miete 2";"Ada Okafor";"DE1";"29,90";"EUR"\n',
+    '"06.11.2026";"Miete";"Ada Okafor";"DE1";"29,90";"EUR"\n',
+    '"05.11.2026";"Miete 2";"Ada Okafor";"DE1";"29,90";"EUR"\n',
     '"05.11.2026";"Miete";"Ada Okafo";"DE1";"29,90";"EUR"\n', '"05.11.2026";"Miete";"Ada Okafor";"DE1";"29,91";"EUR"\n',
     '"05.11.2026";"Miete";"Ada Okafor";"DE1";"-29,90";"EUR"\n',
 ])

@@ -135,6 +135,7 @@ def _likely(data: bytes, name: str) -> int:
     text = data.decode(name, "replace")
     letters = len(re.findall(r"(?<=[a-zA-Z])[ßàáâãäåæçèéêëìíîïñòóôõöøùúûüýąćęłńóśźżčďěňřšťůžőűșțăі]|"
                              r"[ÄÖÜÁÉÍÓÚÀÈÇÑŁŚŻŹĆČŘŠŽÅØÆÃÕ](?=[a-zA-Z])", text))
-    odd = len(re.findall(r"(?<=[a-z])[^\x00-\x7fß-ÿą-žșț€](?=[a-z])|[\x80-\x9f\ufffd¤¦¨±\xb4\xb8¹³¿¼½¾]|[a-z][À-Þ]",
+    odd = len(re.findall(r"(?<=[a-z])[^\x00-\x7fß-ÿą-žșț€](?=[a-z])|(?<=[^\W\d_])[¡¢£¥§¬®¶·ˇ˘˙˝]|"
+                         r"[\x80-\x9f\ufffd¤¦¨±\xb4\xb8¹³¿¼½¾]|[a-z][À-Þ]",
                          text))
     return letters - 3 * odd

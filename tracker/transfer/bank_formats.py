@@ -206,6 +206,7 @@ def _folded(names: str) -> list[str]:
 
 
 SYNONYMS = {field: _folded(english) + _folded(others) for field, (english, others) in HEADERS.items()}
+KINDS = frozenset(SYNONYMS["kind"])
 DAYS = frozenset(SYNONYMS["booked_on"])
 AMOUNTS = frozenset(SYNONYMS["amount"] + SYNONYMS["debit"])
 ENGLISH = {word for english, _ in HEADERS.values() for word in _folded(english)}

@@ -14,6 +14,7 @@ from tracker.errors import BadFile, UnclearDecimals, UnclearMapping
 from tracker.transfer import bank_cells
 from tracker.transfer.bank_formats import (
     HEADERS,
+    KINDS,
     Format,
     currency_in,
     find_columns,
@@ -70,7 +71,7 @@ def open_table(text: str, remembered: Format, today: date | None = None) -> Tabl
     headers = rows[place].cells if has_header else [str(column + 1) for column in range(_width(rows))]
     above, body = rows[:place if has_header else place + 1], rows[place + 1:]
     _settle_valuta(headers, columns, body)
-    signs = _find_signs(headers, columns, body)
+    signs = _find_signs(headers, columns, body, "indicator" in remembered.columns)
     amounts = [cell for field in ("amount", "debit", "credit") for cell in _cells(columns.get(field, ()), body)]
     decimal = remembered.decimal or _decimal(amounts, headers, body)
     currency = _currency(headers, columns, body)
@@ -183,9 +184,10 @@ def _columns_by_content(rows: list[Row], remembered: Format) -> dict[str, list[i
     """
     if remembered.columns and not remembered.has_header:
         try:
-            return {field: [int(name) - 1 for name in names] for field, names in remembered.columns.items()}
+            chosen = {field: [int(name) - 1 for name in names] for field, names in remembered.columns.items()}
         except ValueError:
             return {}
+        return chosen if max(itertools.chain(*chosen.values())) < _width(rows) else {}
     sample = rows[:SAMPLE]
     days: list[int] = []
     whole: list[int] = []
@@ -271,12 +273,12 @@ def _decimal(amounts: list[str], headers: list[str], rows: list[Row]) -> str:
         return bank_cells.decimal_sign([*amounts, *_cells(balances, rows)])
 
 
-def _find_signs(headers: list[str], columns: dict[str, list[int]], rows: list[Row]) -> dict[str, int]:
+def _find_signs(headers: list[str], columns: dict[str, list[int]], rows: list[Row], is_chosen: bool) -> dict[str, int]:
     """Settle by which columns an amount is debit or credit; what is not needed for it is taken out of columns.
 
     An amount that carries signs needs no more; one without takes those of a column that says S and H, Debit and Credit,
-    or the like in every row, also when it has no header. Debits in a
-    column of their own count as written when all of them are below 0.
+    or the like, also when that has no header. Debits in a column of their own count as written when all of them are
+    below 0.
     """
     indicators = columns.pop("indicator", [])
     if "amount" not in columns:
@@ -286,9 +288,10 @@ def _find_signs(headers: list[str], columns: dict[str, list[int]], rows: list[Ro
     if not any(map(bank_cells.is_signed, _cells(columns["amount"], rows))):
         blank = [column for column in range(_width(rows)) if column >= len(headers) or not headers[column].strip()]
         for column in [*indicators, *blank]:
-            words = {bank_cells.indicated(row.cells[column]) for row in rows if column < len(row.cells)
-                     and row.cells[column].strip() and bank_cells.is_amount(cell_of(row, columns["amount"]))}
-            if words and 0 not in words:
+            words = [bank_cells.indicated(row.cells[column]) for row in rows if column < len(row.cells)
+                     and row.cells[column].strip() and bank_cells.is_amount(cell_of(row, columns["amount"]))]
+            is_sure = is_chosen or (column in indicators and fold(headers[column]) not in KINDS)
+            if any(words) and (is_sure or all(words)):
                 columns["indicator"] = [column]
                 break
     columns.pop("debit", None)
