@@ -7,7 +7,7 @@ CREATE TABLE schema_version (
     installed_at  timestamptz  NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE schema_version IS 'The versions that these tables have had; the highest is the present one.';
-INSERT INTO schema_version (version) VALUES (8);
+INSERT INTO schema_version (version) VALUES (9);
 
 -- Not numeric(12,2): a cast to that rounds 0.005 up to 0.01 before any CHECK can see it. min_scale() is NULL for NaN and
 -- Infinity, which BETWEEN refuses.
@@ -144,29 +144,30 @@ COMMENT ON FUNCTION acting_person() IS
     'Who works here: the login, or the person that the login says it serves, with the login unless it is the owner''s.';
 
 CREATE TABLE customers (
-    customer_id   bigint       GENERATED ALWAYS AS IDENTITY,
-    name          text         NOT NULL,
-    phone_number  text,
-    created_at    timestamptz  NOT NULL DEFAULT now(),
-    name_folded   text         GENERATED ALWAYS AS (folded(name)) STORED,
-    email         text,
-    closed_on     date,
-    erased_on     date,
-    merged_into   bigint,
-    CONSTRAINT customers_pkey         PRIMARY KEY (customer_id),
-    CONSTRAINT customers_name_length  CHECK (char_length(name) <= 200 AND name ~ '\S'),
-    CONSTRAINT customers_name_nfc     CHECK (name IS NFC NORMALIZED),
-    CONSTRAINT customers_phone_form   CHECK (phone_number ~* '^[0-9 +().\-/]+([ ,;]*(extension|ext\.?|x|#) ?[0-9]{1,6})?$'
-                                             AND char_length(phone_number) BETWEEN 3 AND 32
-                                             AND char_length(regexp_replace(phone_number, '[ ,;]*[a-z#].*|[^0-9]', '', 'gi'))
-                                                 BETWEEN 3 AND 15),
-    CONSTRAINT customers_email_form   CHECK (char_length(email) <= 254 AND email ~ '^[^@\s]+@[^@\s]+$'),
-    CONSTRAINT customers_closed_range CHECK (closed_on BETWEEN '2000-01-01' AND '2199-12-31'),
+    customer_id     bigint       GENERATED ALWAYS AS IDENTITY,
+    name            text         NOT NULL,
+    phone_number    text,
+    created_at      timestamptz  NOT NULL DEFAULT now(),
+    name_folded     text         GENERATED ALWAYS AS (folded(name)) STORED,
+    email           text,
+    closed_on       date,
+    erased_on       date,
+    merged_into     bigint,
+    account_number  text,
+    CONSTRAINT customers_pkey          PRIMARY KEY (customer_id),
+    CONSTRAINT customers_name_length   CHECK (char_length(name) <= 200 AND name ~ '\S'),
+    CONSTRAINT customers_name_nfc      CHECK (name IS NFC NORMALIZED),
+    CONSTRAINT customers_phone_form    CHECK (phone_number ~* '^[0-9 +().\-/]+([ ,;]*(extension|ext\.?|x|#|wewn\.?|wew\.?|interno|int\.?|poste|durchwahl|dw\.?|ramal) ?[0-9]{1,6})?$'
+                                              AND phone_number ~* '^([^0-9a-z#]*[0-9]){3,15}[^0-9a-z#]*([a-z#]|$)'
+                                              AND char_length(phone_number) <= 32),
+    CONSTRAINT customers_email_form    CHECK (char_length(email) <= 254 AND email ~ '^[^@\s]+@[^@\s]+$'),
+    CONSTRAINT customers_closed_range  CHECK (closed_on BETWEEN '2000-01-01' AND '2199-12-31'),
     CONSTRAINT customers_erased_closed CHECK (erased_on IS NULL OR closed_on IS NOT NULL),
-    CONSTRAINT customers_erased_stays CHECK (erased_on IS NULL OR name = 'Erased ' || customer_id AND phone_number IS NULL
-                                             AND email IS NULL),
-    CONSTRAINT customers_merged_into  FOREIGN KEY (merged_into) REFERENCES customers,
-    CONSTRAINT customers_merged_closed CHECK (merged_into IS NULL OR (closed_on IS NOT NULL AND merged_into <> customer_id))
+    CONSTRAINT customers_erased_stays  CHECK (erased_on IS NULL OR name = 'Erased ' || customer_id AND phone_number IS NULL
+                                              AND email IS NULL AND account_number IS NULL),
+    CONSTRAINT customers_merged_into   FOREIGN KEY (merged_into) REFERENCES customers,
+    CONSTRAINT customers_merged_closed CHECK (merged_into IS NULL OR (closed_on IS NOT NULL AND merged_into <> customer_id)),
+    CONSTRAINT customers_account_number_form CHECK (char_length(account_number) <= 50 AND account_number ~ '^\S([^\n\r]*\S)?$')
 );
 COMMENT ON TABLE customers IS 'Somebody who pays for service.';
 COMMENT ON COLUMN customers.name_folded IS 'The name as it is searched and compared.';
@@ -175,6 +176,8 @@ COMMENT ON COLUMN customers.closed_on IS 'The last day of an account that is clo
 COMMENT ON COLUMN customers.erased_on IS 'The day on which who this was was erased; NULL for somebody who is known.';
 COMMENT ON COLUMN customers.merged_into IS 'The customer who this turned out to be, and who has all that was theirs.';
 COMMENT ON COLUMN customers.phone_number IS 'As it was written, perhaps with an extension; NULL where there is none.';
+COMMENT ON COLUMN customers.account_number IS
+    'The provider''s own number for the customer, or that of an older system, unique whatever its case; NULL for none.';
 
 CREATE TABLE locations (
     location_id     bigint  GENERATED ALWAYS AS IDENTITY,
@@ -399,6 +402,57 @@ COMMENT ON COLUMN billing_items.days IS 'How many days that is; below 0 where th
 COMMENT ON COLUMN billing_items.monthly_cost IS 'The monthly charge that the line goes by.';
 COMMENT ON COLUMN billing_items.booked_on IS 'The day of a line that came after the bill was issued; NULL for one of its first.';
 
+CREATE TABLE bank_formats (
+    bank_format_id  bigint       GENERATED ALWAYS AS IDENTITY,
+    name            text         NOT NULL,
+    format          jsonb        NOT NULL,
+    changed_at      timestamptz  NOT NULL DEFAULT now(),
+    changed_by      text         NOT NULL DEFAULT acting_person(),
+    CONSTRAINT bank_formats_pkey         PRIMARY KEY (bank_format_id),
+    CONSTRAINT bank_formats_name_length  CHECK (char_length(name) <= 50 AND name ~ '\S')
+);
+COMMENT ON TABLE bank_formats IS 'How a bank writes its files, under the name that the administrator gave it.';
+COMMENT ON COLUMN bank_formats.format IS 'Which column is what, and how days and amounts are written.';
+COMMENT ON COLUMN bank_formats.changed_by IS 'Who said so last, as acting_person() says.';
+
+-- A line that is not open is kept, too: it is how the same line is known when it comes again.
+CREATE TABLE bank_lines (
+    bank_line_id   bigint        GENERATED ALWAYS AS IDENTITY,
+    key            uuid          NOT NULL,
+    booked_on      date          NOT NULL,
+    amount         money_amount  NOT NULL,
+    amount_booked  money_amount  NOT NULL DEFAULT 0,
+    payer          text,
+    payer_account  text,
+    reference      text,
+    file_name      text          NOT NULL,
+    line           integer       NOT NULL,
+    doubt          text,
+    imported_at    timestamptz   NOT NULL DEFAULT now(),
+    imported_by    text          NOT NULL DEFAULT acting_person(),
+    set_aside_on   date,
+    set_aside_by   text,
+    CONSTRAINT bank_lines_pkey            PRIMARY KEY (bank_line_id),
+    CONSTRAINT bank_lines_once            UNIQUE (key),
+    CONSTRAINT bank_lines_range           CHECK (booked_on BETWEEN '2000-01-01' AND '2199-12-31'),
+    CONSTRAINT bank_lines_positive        CHECK (amount > 0),
+    CONSTRAINT bank_lines_not_overbooked  CHECK (amount_booked BETWEEN 0 AND amount),
+    CONSTRAINT bank_lines_length          CHECK (char_length(payer) <= 300 AND char_length(payer_account) <= 100
+                                                 AND char_length(reference) <= 1000 AND char_length(file_name) <= 300
+                                                 AND char_length(doubt) <= 300),
+    CONSTRAINT bank_lines_set_aside       CHECK ((set_aside_on IS NULL) = (set_aside_by IS NULL))
+);
+COMMENT ON TABLE bank_lines IS 'The lines of the bank''s files by which money came.';
+COMMENT ON COLUMN bank_lines.key IS 'Of the bank''s own ID, or the day, amount, payer and reference: the same line has the same.';
+COMMENT ON COLUMN bank_lines.booked_on IS 'The day on which the bank booked it.';
+COMMENT ON COLUMN bank_lines.amount IS 'How much came, always above 0.';
+COMMENT ON COLUMN bank_lines.amount_booked IS 'The sum of its payments that are not void; kept by triggers.';
+COMMENT ON COLUMN bank_lines.payer_account IS 'The account that it came from, as the bank writes it.';
+COMMENT ON COLUMN bank_lines.reference IS 'What the payer wrote.';
+COMMENT ON COLUMN bank_lines.line IS 'Where it stands in the file.';
+COMMENT ON COLUMN bank_lines.doubt IS 'Why it was not booked by itself, in words; NULL where nothing speaks against it.';
+COMMENT ON COLUMN bank_lines.set_aside_on IS 'The day on which somebody said that it is no customer''s; NULL for one that may be.';
+
 CREATE TABLE payments (
     payment_id        bigint        GENERATED ALWAYS AS IDENTITY,
     customer_id       bigint        NOT NULL,
@@ -417,6 +471,7 @@ CREATE TABLE payments (
     kind              text          NOT NULL DEFAULT 'payment',
     from_bill         bigint,
     reason            text,
+    bank_line_id      bigint,
     CONSTRAINT payments_pkey                PRIMARY KEY (payment_id),
     CONSTRAINT payments_customer            FOREIGN KEY (customer_id) REFERENCES customers,
     CONSTRAINT payments_entry_once          UNIQUE (entry_key),
@@ -429,13 +484,15 @@ CREATE TABLE payments (
     CONSTRAINT payments_kind_known          CHECK (kind IN ('payment', 'credit note', 'write-off', 'refund')),
     CONSTRAINT payments_from_bill           FOREIGN KEY (from_bill) REFERENCES billing ON DELETE SET NULL,
     CONSTRAINT payments_reason_length       CHECK (char_length(reason) <= 200 AND reason ~ '\S'),
-    CONSTRAINT payments_reason_given        CHECK ((kind IN ('credit note', 'write-off')) = (reason IS NOT NULL))
+    CONSTRAINT payments_reason_given        CHECK ((kind IN ('credit note', 'write-off')) = (reason IS NOT NULL)),
+    CONSTRAINT payments_bank_line           FOREIGN KEY (bank_line_id) REFERENCES bank_lines
 );
 COMMENT ON TABLE payments IS 'What lowers what a customer owes: money received, credit notes, write-offs; and money given back.';
 COMMENT ON COLUMN payments.kind IS
     'payment for money received, credit note, write-off, or refund: money given back, taken from what others have left.';
 COMMENT ON COLUMN payments.from_bill IS 'The bill that came to less than nothing, of a credit note that a run made.';
 COMMENT ON COLUMN payments.reason IS 'What a credit note or write-off is for; NULL for money that came or went.';
+COMMENT ON COLUMN payments.bank_line_id IS 'The line of the bank''s file that it came by; NULL for one that was typed.';
 COMMENT ON COLUMN payments.amount IS 'How much, always above 0.';
 COMMENT ON COLUMN payments.amount_allocated IS
     'The sum of its allocations that are not released, of a refund of those that it took; kept by triggers.';
@@ -480,7 +537,7 @@ CREATE TABLE work_locks (
     CONSTRAINT work_locks_pkey PRIMARY KEY (work)
 );
 COMMENT ON TABLE work_locks IS 'Work that one session does at a time: whoever does it holds the row of it.';
-INSERT INTO work_locks (work) VALUES ('bill run'), ('import');
+INSERT INTO work_locks (work) VALUES ('bill run'), ('import'), ('payments import');
 
 CREATE TABLE verifications (
     verification_id  bigint       GENERATED ALWAYS AS IDENTITY,
@@ -565,6 +622,9 @@ COMMENT ON COLUMN trail.new IS 'Of changed records the new values of what change
 -- A caller's number is searched by its last digits, or its first.
 CREATE INDEX customers_phone_key           ON customers (phone_key(phone_number) text_pattern_ops);
 CREATE INDEX customers_phone_reversed      ON customers (reverse(phone_key(phone_number)) text_pattern_ops);
+-- It is searched by its beginning, too.
+CREATE UNIQUE INDEX customers_account_number_once
+    ON customers (lower(account_number) text_pattern_ops) WHERE account_number IS NOT NULL;
 CREATE INDEX services_location_id          ON services (location_id);
 CREATE INDEX service_pauses_service_id     ON service_pauses (service_id);
 CREATE INDEX equipment_location_id         ON equipment (location_id);
@@ -598,6 +658,12 @@ CREATE INDEX billing_period                ON billing USING brin (period) WITH (
 -- Lines arrive in the order of their months, too.
 CREATE INDEX billing_items_first_day       ON billing_items USING brin (first_day) WITH (pages_per_range = 32);
 CREATE INDEX payments_paid_on              ON payments USING brin (paid_on) WITH (pages_per_range = 32);
+CREATE INDEX customers_account_number_key ON customers (serial_key(account_number)) WHERE account_number IS NOT NULL;
+CREATE UNIQUE INDEX bank_formats_name_once  ON bank_formats (lower(name));
+CREATE INDEX bank_lines_open               ON bank_lines (booked_on, bank_line_id)
+    WHERE amount_booked < amount AND set_aside_on IS NULL;
+CREATE INDEX bank_lines_payer_account      ON bank_lines (payer_account) WHERE payer_account IS NOT NULL;
+CREATE INDEX payments_bank_line            ON payments (bank_line_id) WHERE bank_line_id IS NOT NULL;
 CREATE INDEX payments_voided_on            ON payments (voided_on) WHERE voided_on IS NOT NULL;
 CREATE INDEX price_changes_from_day        ON price_changes USING brin (from_day) WITH (pages_per_range = 32);
 -- What was owed on a past day was paid after it, or not yet.
@@ -791,9 +857,9 @@ $$;
 COMMENT ON FUNCTION owed_on(date) IS 'What customers owed on a day, bill by bill, and how many days late it was.';
 
 -- Of each no more than most, so that a word that half of them have is no burden. by_number tells those that a phone number
--- led to. The sign after 9 is the colon: LIKE with a pattern from a list uses no index of this kind.
+-- led to, or an account number. The sign after 9 is the colon: LIKE with a pattern from a list uses no index of this kind.
 CREATE FUNCTION matching_customers(
-    words text[], phones text[], phone_inside text, most integer
+    words text[], phones text[], phone_inside text, account text, most integer
 ) RETURNS TABLE (customer_id bigint, by_number boolean)
     LANGUAGE sql STABLE
 AS $$
@@ -824,9 +890,15 @@ AS $$
      FROM customers
      WHERE translate(phone_number, ' +().-/', '') LIKE phone_inside
      LIMIT most)
+    UNION ALL
+    (SELECT customer_id, true
+     FROM customers
+     WHERE lower(account_number) LIKE account
+     LIMIT most)
 $$;
-COMMENT ON FUNCTION matching_customers(text[], text[], text, integer) IS
-    'Customers whose name has one of these LIKE patterns, or whose phone number begins or ends so; some of them twice.';
+COMMENT ON FUNCTION matching_customers(text[], text[], text, text, integer) IS
+    'Customers whose name has one of these LIKE patterns, whose phone number begins or ends so, or whose account number has '
+    'such a pattern; some of them twice.';
 
 CREATE FUNCTION matching_addresses(words text[], most integer) RETURNS TABLE (location_id bigint, customer_id bigint)
     LANGUAGE sql STABLE
@@ -840,29 +912,29 @@ $$;
 COMMENT ON FUNCTION matching_addresses(text[], integer) IS
     'Locations whose address has one of these LIKE patterns, and their customers; some of them twice.';
 
-CREATE FUNCTION matching_accounts(words text[], phones text[], phone_inside text, most integer)
+CREATE FUNCTION matching_accounts(words text[], phones text[], phone_inside text, account text, most integer)
     RETURNS TABLE (customer_id bigint, by_number boolean)
     LANGUAGE sql STABLE
 AS $$
-    SELECT customer_id, by_number FROM matching_customers(words, phones, phone_inside, most)
+    SELECT customer_id, by_number FROM matching_customers(words, phones, phone_inside, account, most)
     UNION ALL
     SELECT customer_id, false FROM matching_addresses(words, most)
 $$;
-COMMENT ON FUNCTION matching_accounts(text[], text[], text, integer) IS
+COMMENT ON FUNCTION matching_accounts(text[], text[], text, text, integer) IS
     'Customers that match as matching_customers() does, or by an address; some of them twice.';
 
 CREATE FUNCTION matching_locations(
-    words text[], phones text[], phone_inside text, most integer
+    words text[], phones text[], phone_inside text, account text, most integer
 ) RETURNS TABLE (location_id bigint, by_number boolean)
     LANGUAGE sql STABLE
 AS $$
     SELECT location_id, false FROM matching_addresses(words, most)
     UNION ALL
     SELECT location_id, by_number
-    FROM matching_customers(words, phones, phone_inside, most)
+    FROM matching_customers(words, phones, phone_inside, account, most)
     JOIN locations USING (customer_id)
 $$;
-COMMENT ON FUNCTION matching_locations(text[], text[], text, integer) IS
+COMMENT ON FUNCTION matching_locations(text[], text[], text, text, integer) IS
     'Locations that match by their address, or their customer as matching_customers() does; some of them twice.';
 
 -- The rows are locked by a statement of their own, so that the sums are read after every other writer of these bills has
@@ -1076,6 +1148,65 @@ CREATE TRIGGER payments_changed
     WHEN ((OLD.voided_at, OLD.paid_on) IS DISTINCT FROM (NEW.voided_at, NEW.paid_on))
     EXECUTE FUNCTION payment_changed();
 
+CREATE FUNCTION settle_bank_lines(ids bigint[]) RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    UPDATE bank_lines
+    SET amount_booked = booked.amount
+    FROM (
+        SELECT line.bank_line_id, coalesce(sum(payments.amount), 0) AS amount
+        FROM unnest(ids) AS line (bank_line_id)
+        LEFT JOIN payments ON payments.bank_line_id = line.bank_line_id AND voided_at IS NULL
+        GROUP BY line.bank_line_id
+    ) AS booked
+    WHERE bank_lines.bank_line_id = booked.bank_line_id AND bank_lines.amount_booked <> booked.amount;
+END
+$$;
+COMMENT ON FUNCTION settle_bank_lines(bigint[]) IS 'Set what these lines say was booked of them from their payments.';
+
+CREATE FUNCTION bank_lines_booked() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM settle_bank_lines(ARRAY(SELECT DISTINCT bank_line_id FROM added WHERE bank_line_id IS NOT NULL));
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION bank_lines_booked() IS 'Settle the lines of the bank by which payments came.';
+
+CREATE FUNCTION bank_line_reopened() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM settle_bank_lines(ARRAY[OLD.bank_line_id]);
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION bank_line_reopened() IS 'Settle the line of the bank of a payment that was voided or deleted.';
+
+CREATE TRIGGER payments_of_bank_lines
+    AFTER INSERT ON payments REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION bank_lines_booked();
+
+CREATE TRIGGER payments_voided_of_bank_lines
+    AFTER UPDATE OF void_reason, voided_at ON payments
+    FOR EACH ROW
+    WHEN (OLD.bank_line_id IS NOT NULL AND OLD.voided_at IS DISTINCT FROM NEW.voided_at)
+    EXECUTE FUNCTION bank_line_reopened();
+
+CREATE TRIGGER payments_deleted_of_bank_lines
+    AFTER DELETE ON payments
+    FOR EACH ROW
+    WHEN (OLD.bank_line_id IS NOT NULL)
+    EXECUTE FUNCTION bank_line_reopened();
+
+CREATE TRIGGER bank_lines_booked_sums
+    BEFORE UPDATE OF amount_booked ON bank_lines
+    FOR EACH ROW
+    WHEN (pg_trigger_depth() = 0 AND OLD.amount_booked IS DISTINCT FROM NEW.amount_booked)
+    EXECUTE FUNCTION kept_by_triggers();
+
 CREATE FUNCTION fee_goes_first() RETURNS trigger
     LANGUAGE plpgsql
 AS $$
@@ -1096,9 +1227,9 @@ CREATE TRIGGER billing_fee_first
     EXECUTE FUNCTION fee_goes_first();
 
 -- The oldest payment goes first, on the bill due first. Both are laid end to end as ranges of money; where two ranges
--- overlap, that payment pays that bill the length of the overlap. A payment that has just been made is told from credit
--- by its ID; what comes from credit counts from today.
-CREATE FUNCTION apply_credit(customer_ids bigint[] DEFAULT NULL, new_payment_id bigint DEFAULT NULL) RETURNS void
+-- overlap, that payment pays that bill the length of the overlap. Payments that have just been made are told from credit
+-- by their IDs; what comes from credit counts from today.
+CREATE FUNCTION apply_credit(customer_ids bigint[] DEFAULT NULL, new_payment_ids bigint[] DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql
 AS $$
 BEGIN
@@ -1107,9 +1238,8 @@ BEGIN
     END IF;
     PERFORM 1 FROM customers WHERE customer_id = ANY (customer_ids) ORDER BY customer_id FOR NO KEY UPDATE;
     INSERT INTO payment_allocations (payment_id, billing_id, amount, from_credit, made_on)
-    SELECT payment_id, billing_id, least(money.upto, owed.upto) - greatest(money.after, owed.after),
-           payment_id IS DISTINCT FROM new_payment_id,
-           CASE WHEN payment_id IS DISTINCT FROM new_payment_id THEN CURRENT_DATE END
+    SELECT money.payment_id, billing_id, least(money.upto, owed.upto) - greatest(money.after, owed.after),
+           new.payment_id IS NULL, CASE WHEN new.payment_id IS NULL THEN CURRENT_DATE END
     FROM (
         SELECT customer_id, payment_id,
                sum(amount_left) OVER earlier AS upto,
@@ -1127,11 +1257,12 @@ BEGIN
         WHERE customer_id = ANY (customer_ids) AND amount_due > 0
         WINDOW earlier AS (PARTITION BY customer_id ORDER BY due_date, billing_id)
     ) AS owed USING (customer_id)
+    LEFT JOIN unnest(new_payment_ids) AS new (payment_id) ON new.payment_id = money.payment_id
     WHERE least(money.upto, owed.upto) > greatest(money.after, owed.after)
     ORDER BY customer_id, money.upto, owed.upto;
 END
 $$;
-COMMENT ON FUNCTION apply_credit(bigint[], bigint) IS 'Spend credit on unpaid bills, of these customers or of all.';
+COMMENT ON FUNCTION apply_credit(bigint[], bigint[]) IS 'Spend credit on unpaid bills, of these customers or of all.';
 
 -- What was billed of a service may be wrong from the first month on that a change is about. A row is written anew where it
 -- is there already, so that a run that began before does not drop it.
@@ -1517,6 +1648,13 @@ BEGIN
     SET phone_number = coalesce(phone_number, OLD.phone_number), email = coalesce(email, OLD.email)
     WHERE customer_id = stays
       AND (phone_number IS NULL AND OLD.phone_number IS NOT NULL OR email IS NULL AND OLD.email IS NOT NULL);
+    -- No two have it at once, not for a moment.
+    IF OLD.account_number IS NOT NULL AND EXISTS (
+        SELECT FROM customers WHERE customer_id = stays AND account_number IS NULL
+    ) THEN
+        UPDATE customers SET account_number = NULL WHERE customer_id = goes;
+        UPDATE customers SET account_number = OLD.account_number WHERE customer_id = stays;
+    END IF;
     PERFORM apply_credit(ARRAY[stays]);
     RETURN NULL;
 END
@@ -1751,7 +1889,7 @@ $$;
 
 -- Undoing a deletion. What follows from other columns is left to the triggers; a column that came since has its default.
 CREATE FUNCTION restore_rows(
-    into_table text, in_transaction bigint, at timestamptz, without_taken_serials boolean
+    into_table text, in_transaction bigint, at timestamptz, without_taken_numbers boolean
 ) RETURNS void
     LANGUAGE plpgsql
 AS $$
@@ -1777,6 +1915,9 @@ BEGIN
                 WHERE serial_key(serial_number) = serial_key(lost.line ->> 'serial_number')
                   AND serial_repeat = (lost.line ->> 'serial_repeat')::integer
             ) THEN lost.line || '{"serial_number": null, "serial_repeat": 0}'
+            WHEN $3 AND EXISTS (
+                SELECT FROM customers WHERE lower(account_number) = lower(lost.line ->> 'account_number')
+            ) THEN lost.line || '{"account_number": null}'
             ELSE lost.line
         END)
         $sql$, into_table, columns
@@ -1806,7 +1947,7 @@ COMMENT ON FUNCTION deleted_rows(bigint, timestamptz, text) IS
 -- An allocation to a bill that others have paid since, or of money that is elsewhere now, comes back as far as it can; what
 -- is left of the money pays what else there is to pay. Of a service that was away any day may be billed wrongly: no run
 -- has looked at it. The credit note of a bill of less than nothing was voided with it, for good: there is another one.
-CREATE FUNCTION restore_deleted(in_transaction bigint, at timestamptz, without_taken_serials boolean) RETURNS void
+CREATE FUNCTION restore_deleted(in_transaction bigint, at timestamptz, without_taken_numbers boolean) RETURNS void
     LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -1826,7 +1967,7 @@ BEGIN
         'customers', 'locations', 'services', 'service_pauses', 'price_changes', 'equipment', 'equipment_moves',
         'customer_notes', 'billing', 'billing_items', 'payments'
     ] LOOP
-        PERFORM restore_rows(name, in_transaction, at, without_taken_serials);
+        PERFORM restore_rows(name, in_transaction, at, without_taken_numbers);
     END LOOP;
     INSERT INTO payment_allocations (
         payment_allocation_id, payment_id, billing_id, refund_id, amount, from_credit, made_on, released_on
@@ -1871,7 +2012,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION restore_deleted(bigint, timestamptz, boolean) IS
-    'Add again, with their IDs, the rows that a transaction deleted; devices without the serial numbers that others have.';
+    'Add again, with their IDs, the rows that a transaction deleted, without the serial and account numbers that others have.';
 
 -- Erasing a person. Sums, days and IDs stay as they are; what says who it was goes, from what is there and from what the
 -- trail has of it. A row of the trail may be of several records: of deleted ones only those of this person change, of
@@ -1881,7 +2022,7 @@ CREATE FUNCTION without_person(line jsonb, known text, alias text) RETURNS jsonb
 AS $$
     SELECT jsonb_object_agg(key, CASE
         WHEN jsonb_typeof(value) <> 'string' THEN value
-        WHEN key IN ('phone_number', 'email') THEN 'null'
+        WHEN key IN ('phone_number', 'email', 'account_number') THEN 'null'
         WHEN key IN ('name', 'address') THEN to_jsonb(alias)
         WHEN key = 'note' THEN '"Erased"'
         ELSE to_jsonb(regexp_replace(value #>> '{}', known, alias, 'gi'))
@@ -1943,36 +2084,41 @@ BEGIN
           AND parent_ids && (SELECT range_agg(int8range(id, id, '[]')) FROM unnest(sites) AS id)
     );
 
-    -- All that they were ever called, the longest first; letters and digits beside it make it part of another word.
+    -- All that they were ever called, the longest first; letters and digits beside it make it part of another word. An
+    -- account number of up to four digits stays in texts, where it may be a year, or how many.
     SELECT '(?<![[:alnum:]])(' || string_agg(term, '|' ORDER BY char_length(term) DESC, term) || ')(?![[:alnum:]])' INTO known
     FROM (
         SELECT DISTINCT regexp_replace(said, '([^[:alnum:][:space:]])', '\\\1', 'g') AS term
         FROM (
-            SELECT unnest(ARRAY[name, phone_number, email]) FROM customers WHERE customer_id = ANY (whose)
+            SELECT field.*
+            FROM customers
+            CROSS JOIN LATERAL jsonb_each_text(to_jsonb(customers)) AS field
+            WHERE customer_id = ANY (whose) AND key IN ('name', 'phone_number', 'email', 'account_number')
             UNION ALL
-            SELECT address FROM locations WHERE customer_id = erased_id
+            SELECT 'address', address FROM locations WHERE customer_id = erased_id
             UNION ALL
-            SELECT field.value
+            SELECT field.*
             FROM trail
             CROSS JOIN LATERAL jsonb_each_text(CASE kind WHEN 'changed' THEN old END) AS field
-            WHERE kind = 'changed' AND key IN ('name', 'phone_number', 'email', 'address')
+            WHERE kind = 'changed' AND key IN ('name', 'phone_number', 'email', 'address', 'account_number')
               AND (table_name = 'locations' AND parent_ids && of_whose
                    OR table_name = 'customers' AND (single_id = ANY (whose) OR single_id IS NULL AND ids && of_whose))
             UNION ALL
-            SELECT field.value
+            SELECT field.*
             FROM trail
             CROSS JOIN LATERAL jsonb_array_elements(CASE kind WHEN 'deleted' THEN old END) AS line
             CROSS JOIN LATERAL jsonb_each_text(line) AS field
-            WHERE kind = 'deleted' AND key IN ('name', 'phone_number', 'email', 'address')
+            WHERE kind = 'deleted' AND key IN ('name', 'phone_number', 'email', 'address', 'account_number')
               AND (table_name = 'locations' AND parent_ids && of_whose
                    OR table_name = 'customers' AND (single_id = ANY (whose) OR single_id IS NULL AND ids && of_whose))
               AND (line ->> 'customer_id')::bigint = ANY (whose)
-        ) AS given (said)
-        WHERE said IS NOT NULL
+        ) AS given (field, said)
+        WHERE said IS NOT NULL AND NOT (field = 'account_number' AND said ~ '^[0-9]{1,4}$')
     ) AS called;
 
     UPDATE customers
-    SET name = 'Erased ' || customer_id, phone_number = NULL, email = NULL, erased_on = CURRENT_DATE
+    SET name = 'Erased ' || customer_id, phone_number = NULL, email = NULL, account_number = NULL,
+        erased_on = CURRENT_DATE
     WHERE customer_id = ANY (whose);
     UPDATE locations
     SET address = alias || CASE place WHEN 1 THEN '' ELSE ', site ' || place END
@@ -1994,6 +2140,9 @@ BEGIN
         void_reason = left(regexp_replace(void_reason, known, alias, 'gi'), 200),
         reason = left(regexp_replace(reason, known, alias, 'gi'), 200)
     WHERE customer_id = erased_id AND (reference ~* known OR void_reason ~* known OR reason ~* known);
+    UPDATE bank_lines
+    SET payer = alias, payer_account = NULL, reference = regexp_replace(reference, known, alias, 'gi'), doubt = NULL
+    WHERE bank_line_id IN (SELECT bank_line_id FROM payments WHERE customer_id = erased_id);
     UPDATE equipment_moves
     SET from_place = regexp_replace(from_place, known, alias, 'gi'),
         to_place = regexp_replace(to_place, known, alias, 'gi')

@@ -24,6 +24,7 @@ def told(path, remembered=None):
     file = bank.open_bank_file(path, remembered)
     lines = [{field: value if isinstance(value, (int, bool)) else str(value)
               for field, value in line._asdict().items() if value not in ("", False)} for line in bank.lines(file)]
+    assert len({line["line"] for line in lines}) == len(lines)
     layout = file.layout
     found = {"kind": file.kind, "lines": lines}
     if file.table:
@@ -111,6 +112,13 @@ def test_a_month_after_its_days_adds_nothing(write):
     days = [key for day in range(1, 31) for key in keys(write(SPARKASSE + rows_of([day])))]
     assert sorted(days) == sorted(month)
     assert len(set(month)) == 90
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8", "utf-8-sig", "utf-16", "mac_roman", "cp850"])
+def test_no_encoding_changes_a_key(encoding, write):
+    table = SPARKASSE + '"05.11.2026";"Gebühr für Größe";"Jürgen Weiß";"DE1";"29,90";"EUR"\n'
+    assert keys(write(table, encoding=encoding)) == keys(write(table.replace("ü", "u\u0308"), "other.csv"))
+    assert keys(write(table)) != keys(write(table.replace("Gebühr", "Gabe")))
 
 
 def test_of_equal_lines_of_a_day_each_is_a_payment_and_a_later_file_adds_only_what_is_new(write):

@@ -1,12 +1,13 @@
 """A bank's CSV of any make: which column is what, how amounts and days are written, and what is asked or refused."""
 from __future__ import annotations
 
+import gzip
 from datetime import date
 from decimal import Decimal
 
 import pytest
 
-from tracker.errors import BadEncoding, BadFile, UnclearDates, UnclearDecimals, UnclearMapping
+from tracker.errors import BadFile, UnclearDates, UnclearDecimals, UnclearMapping
 from tracker.transfer import bank, bank_cells
 from tracker.transfer.bank_formats import Format, find_columns, fold, from_json, to_json
 
@@ -239,10 +240,17 @@ def test_the_encoding_is_found(encoding, name, write):
     assert read(path)[0] == [("2026-11-16", "5.00", name, "INV 1")]
 
 
-def test_an_encoding_that_is_remembered_and_does_not_fit_is_refused(write):
-    path = write("Datum;Name;Betrag\n16.11.2026;Größl;5,00\n", "cp1252")
-    with pytest.raises(BadEncoding, match=r"bank\.csv is not written in utf-8\.$"):
-        read(path, encoding="utf-8")
+@pytest.mark.parametrize(("encoding", "remembered"), [
+    ("cp1252", "utf-8-sig"), ("utf-8", "cp1252"), ("utf-16", "cp1250"), ("cp1252", "cp1252"), ("cp1252", "utf-99"),
+])
+def test_an_encoding_that_is_remembered_counts_only_where_the_bytes_prove_none(encoding, remembered, write):
+    path = write("Datum;Name;Betrag\n16.11.2026;Jürgen Größl;5,00\n", encoding)
+    assert read(path, encoding=remembered)[0][0][2] == "Jürgen Größl"
+
+
+def test_the_encoding_that_is_remembered_decides_between_those_that_may_be(write):
+    path = write("Datum;Name;Betrag\n16.11.2026;Łaćny;5,00\n", "cp1250")
+    assert [read(path, encoding=name)[0][0][2] for name in ("cp1250", "cp1252")] == ["Łaćny", "£aæny"]
 
 
 @pytest.mark.parametrize(("row", "why"), [
@@ -437,7 +445,6 @@ def test_another_amount_is_not_the_bookings(header):
     (b"%PDF-1.7\n", "a PDF, made to be printed; let the bank send the account as camt.053 (XML) or CSV."),
     (b"PK\x03\x04\x14", "a ZIP archive or an Excel workbook; unpack it, or save it as CSV, and give the files in it."),
     (b"\xd0\xcf\x11\xe0\xa1\xb1", "an old Excel workbook; save it as CSV."),
-    (b"\x1f\x8b\x08", "compressed with gzip; unpack it first."),
     (b":20:STARTUMSE\r\n:25:DE89\r\n:61:2611161116C29,90N\r\n",
      "an MT940 statement, which banks are giving up; let the bank send the account as camt.053 (XML) or CSV."),
     (b"{1:F01BANKDEFFAXXX}{2:O940}{4:\n:20:X\n", "an MT940 statement, which banks are giving up; let the bank send the "
@@ -462,7 +469,7 @@ def test_what_is_no_csv_is_named_with_what_to_do(data, sentence, write):
 
 @pytest.mark.parametrize(("data", "sentence"), [
     (b"", " is empty."), (b" \n\n", " is empty."),
-    (b"a\0b;c", " is no text, and nothing else that is read; let the bank "
+    (b"Datum;Name;Betrag\n16.11.2026;A\0da;5,00\n", " is no text, and nothing else that is read; let the bank "
                                                    "send the account as camt.053 (XML) or CSV."),
 ])
 def test_what_is_nothing_is_refused(data, sentence, write):
@@ -470,6 +477,13 @@ def test_what_is_nothing_is_refused(data, sentence, write):
     with pytest.raises(BadFile) as caught:
         bank.open_bank_file(path)
     assert str(caught.value) == f"{path}{sentence}"
+
+
+def test_a_file_that_is_packed_is_read_and_a_damaged_one_is_refused(write):
+    packed = gzip.compress(b"Datum;Name;Betrag\n16.11.2026;Ada;5,00\n")
+    assert read(write(packed, name="bank.csv.gz"))[0] == [("2026-11-16", "5.00", "Ada", "")]
+    with pytest.raises(BadFile, match=r"is packed with gzip and damaged: it cannot be unpacked\. Get it anew\.$"):
+        read(write(packed[:-12], name="cut.csv.gz"))
 
 
 def test_a_path_that_is_no_file_is_refused(tmp_path):

@@ -1,6 +1,8 @@
 """camt.052, 053 and 054: batches, returns, references and every version's namespace; and XML that is refused."""
 from __future__ import annotations
 
+import gzip
+
 import pytest
 
 from tracker.errors import BadFile
@@ -89,9 +91,10 @@ def test_the_day_is_that_of_booking_else_of_value(day, booked_on, write):
 def test_a_batch_gives_a_booking_for_each_payment(write):
     batch = payment("Ada", "10.00", "INV 1") + payment("Ben", "20.00", "INV 2") + payment("Cy", "5.00", "INV 3")
     lines, _ = read(write(entry("35.00", details=batch, more="<AcctSvcrRef>B1</AcctSvcrRef>")))
+    assert [line.line for line in read(write(entry(details=batch), entry()))[0]] == [1, 2, 3, 4]
     assert [(line.line, str(line.amount), line.payer, line.reference, line.bank_id, line.doubt) for line in lines] == [
-        (1, "10.00", "Ada", "INV 1", "B1", ""), (1, "20.00", "Ben", "INV 2", "B1", ""),
-        (1, "5.00", "Cy", "INV 3", "B1", "")]
+        (1, "10.00", "Ada", "INV 1", "B1", ""), (2, "20.00", "Ben", "INV 2", "B1", ""),
+        (3, "5.00", "Cy", "INV 3", "B1", "")]
     assert len({line.key for line in lines}) == 3
 
 
@@ -279,6 +282,12 @@ def test_another_xml_is_refused(text, sentence, tmp_path):
     with pytest.raises(BadFile) as caught:
         bank.open_bank_file(path)
     assert str(caught.value) == f"{path} {sentence}"
+
+
+def test_a_packed_file_is_read(write):
+    path = write(entry(details=payment()))
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    assert one(path).payer == "Ada Okafor"
 
 
 def test_a_file_that_breaks_off_is_refused_after_what_could_be_read(write):

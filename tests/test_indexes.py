@@ -14,6 +14,7 @@ from conftest import named
 
 import database
 from tracker import access, backup, bill_run, demo, notes, payments, reports, stock, trail, verify
+from tracker.transfer import booking
 
 pytestmark = pytest.mark.slow
 
@@ -22,6 +23,8 @@ DEFINITIONS = {
     "customers_name_search": "ON public.customers USING gin (name_folded gin_trgm_ops)",
     "customers_email_search":
         "ON public.customers USING gin (lower(email) gin_trgm_ops) WHERE (email IS NOT NULL)",
+    "customers_account_number_once":
+        "ON public.customers USING btree (lower(account_number) text_pattern_ops) WHERE (account_number IS NOT NULL)",
     "customers_phone_key": "ON public.customers USING btree (phone_key(phone_number) text_pattern_ops)",
     "customers_phone_reversed": "ON public.customers USING btree (reverse(phone_key(phone_number)) text_pattern_ops)",
     "locations_address_search": "ON public.locations USING gin (address_folded gin_trgm_ops)",
@@ -93,6 +96,12 @@ QUESTIONS = {
                               lambda: database.find_customers("kafo harbour"),
                               lambda: database.similar_customers("Ada Okafor", None)],
     "customers_email_search": [lambda: database.find_customers("ada@example.org")],
+    "customers_account_number_once": [lambda: database.account_holder("k-10030"),
+                                      lambda: database.find_customers("K-10030"),
+                                      lambda: database.find_customers("MILLER"),
+                                      lambda: database.suggest_customers("K-100"),
+                                      lambda: database.find_bills("K-10030"),
+                                      lambda: database.find_services("K-10030")],
     "services_name_search": [lambda: database.find_services("fibre"), lambda: database.find_services("fibre 100")],
     "equipment_name_search": [lambda: database.find_equipment("router"), lambda: stock.list_of_model("Router")],
     "equipment_moves_equipment_id": [lambda: stock.places(30)],
@@ -151,6 +160,8 @@ QUESTIONS = {
                         trail.deletions],
     "trail_ids": [lambda: trail.history_of("customers", 30), lambda: trail.count_history_of("customers", 30),
                   lambda: trail.history_of_customer(30), lambda: trail.count_history_of_customer(30), trail.deletions],
+    "bank_lines_open": [booking.count_open, booking.next_open],
+    "payments_bank_line": [lambda: booking.count_payments(30)],
     "trail_parent_ids": [lambda: trail.history_of_customer(30), lambda: trail.count_history_of_customer(30)],
 }
 

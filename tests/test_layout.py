@@ -17,7 +17,7 @@ FLOORS = [
     ["tracker", "tracker.errors", "tracker.text", "tracker.fields", "tracker.interrupts", "tracker.files"],
     ["tracker.settings"],
     ["tracker.log"],
-    ["tracker.cursor"],
+    ["tracker.cursor", "tracker.bulk"],
     ["tracker.embedded", "tracker.migrate", "tracker.standby"],
     ["tracker.archive"],
     ["database"],

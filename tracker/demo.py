@@ -17,7 +17,7 @@ from psycopg2 import sql
 
 import database
 from database import outside_transactions, transaction
-from tracker import accounts, credits, reports
+from tracker import accounts, bulk, credits, reports
 from tracker.cursor import Cursor, be_patient
 from tracker.errors import Conflict
 
@@ -314,43 +314,12 @@ def _triggers_and_indexes_later(
     if not later:
         yield
         return
-    rules = _rules(cur)
-    cur.execute("SET LOCAL maintenance_work_mem = '512MB'; SET LOCAL work_mem = '128MB'")
-    for table in TABLES:
-        cur.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
-    for rule in reversed(rules):
-        cur.execute(rule["drop_it"])
-    yield
-    say("keys and indexes")
-    for rule in rules:
-        cur.execute(rule["make_it"])
-    for table in TABLES:
-        cur.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+    def say_once(done: int, whole: int) -> None:
+        if not done:
+            say("keys and indexes")
 
-
-def _rules(cur: Cursor) -> list[Any]:
-    """Return the statements that drop and make each key and index, keys that others refer to first."""
-    cur.execute(
-        """
-        SELECT format('ALTER TABLE %%s DROP CONSTRAINT %%I', conrelid::regclass, conname) AS drop_it,
-               format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s',
-                      conrelid::regclass, conname, pg_get_constraintdef(oid))            AS make_it,
-               CASE contype WHEN 'f' THEN 3 ELSE 1 END                                  AS step,
-               conname                                                                  AS name
-        FROM pg_constraint
-        WHERE conrelid = ANY (%(tables)s::regclass[]) AND contype IN ('p', 'u', 'f')
-           OR confrelid = ANY (%(tables)s::regclass[])
-        UNION ALL
-        SELECT format('DROP INDEX %%s', indexrelid::regclass), pg_get_indexdef(indexrelid), 2,
-               indexrelid::regclass::name
-        FROM pg_index
-        WHERE indrelid = ANY (%(tables)s::regclass[])
-          AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
-        ORDER BY step, name
-        """,
-        {"tables": list(TABLES)},
-    )
-    return cur.fetchall()
+    with bulk.without_triggers(cur, TABLES), bulk.indexes_later(cur, TABLES, say_once):
+        yield
 
 
 def _prepare_chance(cur: Cursor, seed: int) -> None:

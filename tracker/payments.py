@@ -244,8 +244,10 @@ def record_payment(
     reference: str | None,
     entry_key: UUID,
     billing_id: int | None = None,
+    bank_line_id: int | None = None,
 ) -> Payment:
-    """Record a payment and return it as get_payment does: it pays billing_id first, then the oldest due bills.
+    """Record a payment, perhaps by a line of the bank's file, and return it as get_payment does: it pays billing_id
+    first, then the oldest due bills.
 
     The same entry_key with the same values returns the payment that it made; with others it raises Conflict. Raise
     OutcomeUnknown when the reply to COMMIT was lost: call again with the same entry_key.
@@ -253,6 +255,7 @@ def record_payment(
     values = {
         "kind": "payment", "customer_id": customer_id, "amount": amount, "paid_on": paid_on, "method": method,
         "reference": reference, "reason": None, "entry_key": entry_key, "billing_id": billing_id,
+        "bank_line_id": bank_line_id,
     }
     return record(values, _spend_payment)
 
@@ -286,9 +289,9 @@ def _remember(cur: Cursor, entry_key: UUID, payment: Payment) -> None:
 def _inserted(cur: Cursor, values: Row) -> int | None:
     cur.execute(
         """
-        INSERT INTO payments (customer_id, kind, amount, paid_on, method, reference, reason, entry_key)
+        INSERT INTO payments (customer_id, kind, amount, paid_on, method, reference, reason, entry_key, bank_line_id)
         VALUES (%(customer_id)s, %(kind)s, %(amount)s, coalesce(%(paid_on)s::date, CURRENT_DATE), %(method)s,
-                %(reference)s, %(reason)s, %(entry_key)s)
+                %(reference)s, %(reason)s, %(entry_key)s, %(bank_line_id)s)
         ON CONFLICT (entry_key) DO NOTHING
         RETURNING payment_id
         """,
@@ -325,7 +328,7 @@ def _spend_payment(cur: Cursor, payment_id: int, values: Row) -> None:
 def spend_on_bills(cur: Cursor, payment_id: int, values: Row) -> None:
     """Let what was just recorded pay the unpaid bills, the one due first first."""
     cur.execute(
-        "SELECT apply_credit(ARRAY[%(customer_id)s]::bigint[], %(payment_id)s)",
+        "SELECT apply_credit(ARRAY[%(customer_id)s]::bigint[], ARRAY[%(payment_id)s]::bigint[])",
         {"customer_id": values["customer_id"], "payment_id": payment_id},
     )
 
@@ -413,7 +416,7 @@ def find_payments(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
         """
         WITH account AS (
             SELECT customer_id, bool_or(by_number) AS by_number
-            FROM matching_accounts(%(words)s, %(phones)s, %(phone_inside)s, %(most)s)
+            FROM matching_accounts(%(words)s, %(phones)s, %(phone_inside)s, %(account)s, %(most)s)
             GROUP BY customer_id
         ), candidate AS (
             SELECT payment_id, by_number FROM account JOIN payments USING (customer_id)
@@ -437,7 +440,7 @@ def find_payments(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
             HAVING %(every)s::text[] IS NULL OR bool_or(by_number)
                 OR concat_ws(' ', folded(concat_ws(' ', reference, paid_on, amount::numeric(12,2), method)),
                                     folded(concat_ws(' ', kind, reason)),
-                                    name_folded, translate(phone_number, ' +().-/', ''),
+                                    name_folded, translate(phone_number, ' +().-/', ''), folded(account_number),
                                     (SELECT string_agg(address_folded, ' ')
                                      FROM locations
                                      WHERE locations.customer_id = customers.customer_id)) ~ ALL (%(every)s)

@@ -18,6 +18,7 @@ from xml.parsers import expat
 
 from tracker.errors import BadFile
 from tracker.transfer.bank_lines import NO_KEY, BankLine, Booking, compact, real_id
+from tracker.transfer.kinds import open_bytes
 
 REPORTS = {"BkToCstmrAcctRpt": "camt.052", "BkToCstmrStmt": "camt.053", "BkToCstmrDbtCdtNtfctn": "camt.054"}
 STATEMENTS = ("Rpt", "Stmt", "Ntfctn")
@@ -64,7 +65,7 @@ def describe(path: Path) -> str:
     parser = expat.ParserCreate()
     parser.StartElementHandler, parser.StartDoctypeDeclHandler = start, document_type
     try:
-        with path.open("rb") as file:
+        with open_bytes(path) as file:
             while chunk := file.read(CHUNK):
                 parser.Parse(chunk)
             parser.Parse(b"", True)
@@ -86,13 +87,15 @@ def _where(exc: expat.ExpatError) -> str:
 def bookings(path: Path, left_out: dict[int, str]) -> Iterator[Booking]:
     """Yield the bookings of a file; a batch whose payments are told apart gives one for each of them.
 
-    left_out is told which are not booked yet, by their number in the file.
+    They are numbered; left_out is told which are not booked yet, by their number.
     """
     number = 0
     try:
         for element, context in _entries(path):
             number += 1
-            yield from _entry(Entry(element), context, number, left_out)
+            for booking in _entry(Entry(element), context, number, left_out):
+                number = booking.line.line
+                yield booking
     except ParseError as exc:
         raise BadFile(f"{path} is no XML that can be read, after booking {number}: {exc}.") from exc
 
@@ -101,7 +104,7 @@ def _entries(path: Path) -> Iterator[tuple[Element, Context]]:
     """Yield each booking of a file and what holds for its statement; what was yielded is forgotten."""
     parser: XMLPullParser[Any] = XMLPullParser(("start",))
     root: Element | None = None
-    with path.open("rb") as file:
+    with open_bytes(path) as file:
         while chunk := file.read(CHUNK):
             parser.feed(chunk)
             events: Iterator[Any] = parser.read_events()
@@ -219,9 +222,9 @@ def _batch(entry: Entry, details: list[Entry], line: BankLine) -> Iterator[Booki
     if (together := sum(known)) != line.amount:
         doubt = f"The {len(details)} payments of its batch add up to {together}, the booking is {line.amount}."
         line = line._replace(doubt=line.doubt or doubt)
-    for amount, detail in zip(known, details):
+    for number, (amount, detail) in enumerate(zip(known, details), line.line):
         own_id = real_id(detail.text("Refs/AcctSvcrRef")) or line.bank_id
-        yield _line(line._replace(amount=amount, bank_id=own_id), entry, detail)
+        yield _line(line._replace(line=number, amount=amount, bank_id=own_id), entry, detail)
 
 
 def _detail_amount(detail: Entry, entry: Entry, currency: str) -> Decimal | None:
