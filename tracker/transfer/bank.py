@@ -2,19 +2,22 @@
 from __future__ import annotations
 
 import codecs
+import io
+import itertools
 import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
-from tracker.errors import BadEncoding, BadFile
+from tracker.errors import BadFile, UnclearEncoding
 from tracker.files import kind_of
-from tracker.transfer import camt
+from tracker.transfer import camt, encodings
 from tracker.transfer.bank_csv import Reader
 from tracker.transfer.bank_formats import Format
 from tracker.transfer.bank_lines import BankLine, keyed
 from tracker.transfer.bank_table import Table, open_table
+from tracker.transfer.kinds import BROKEN, STANDARD_INPUT, open_bytes
 
 LARGEST = 500_000_000
 HEAD = 4096
@@ -24,7 +27,6 @@ NOT_READ = (
     (rb"%PDF", f"a PDF, made to be printed; {INSTEAD}"),
     (rb"PK\x03\x04", "a ZIP archive or an Excel workbook; unpack it, or save it as CSV, and give the files in it"),
     (rb"\xd0\xcf\x11\xe0", "an old Excel workbook; save it as CSV"),
-    (rb"\x1f\x8b", "compressed with gzip; unpack it first"),
     (rb"\s*(\{1:F01|:20:|:940:)", f"an MT940 statement, which banks are giving up; {INSTEAD}"),
     (rb"\s*(OFXHEADER|<OFX|<\?OFX)", f"an OFX file; {INSTEAD}"),
     (rb"\s*!(Type|Account|Option):", f"a QIF file; {INSTEAD}"),
@@ -34,7 +36,6 @@ NOT_READ = (
     (rb"[0-9]{3}0{5}[^\r\n]{232}\r?\n|02RETORNO", f"a CNAB file; {INSTEAD}"),
     (rb"\{|\[", f"a JSON file; {INSTEAD}"),
 )
-MARKED = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
 class BankFile(NamedTuple):
@@ -68,13 +69,12 @@ def open_bank_file(path: Path, remembered: Format | None = None, today: date | N
         if re.match(beginning, head, re.IGNORECASE):
             raise BadFile(f"{path} is {what}.")
     layout = remembered or Format()
-    encoding = layout.encoding or _encoding(data)
-    try:
-        text = data.decode(encoding)
-    except (UnicodeError, LookupError) as exc:
-        raise BadEncoding(f"{path} is not written in {encoding}.") from exc
+    encoding = _encoding(path, data, layout.encoding)
+    text = data.decode(encoding)
     if re.search("^:61:", text[:HEAD], re.MULTILINE):
         raise BadFile(f"{path} is an MT940 statement, which banks are giving up; {INSTEAD}.")
+    if "\0" in text:
+        raise BadFile(f"{path} is no text, and nothing else that is read; {INSTEAD}.")
     table = open_table(text, layout._replace(encoding=encoding), today)
     return BankFile(path, "CSV", table.layout, table.header_line, {}, {}, text, table)
 
@@ -86,40 +86,39 @@ def lines(file: BankFile) -> Iterator[BankLine]:
     return keyed(camt.bookings(file.path, file.left_out))
 
 
+def raw(file: BankFile, line: int) -> str:
+    """Return the text that a CSV's line is read from, with its further lines where a cell goes over several."""
+    rows = file.table.rows if file.table else []
+    if not (row := next((row for row in rows if row.first == line), None)):
+        return ""
+    return "".join(itertools.islice(io.StringIO(file.text, newline=""), row.first - 1, row.last))
+
+
 def _bytes(path: Path) -> bytes:
-    if (kind := kind_of(path)) != "file":
+    """Return what a file holds, unpacked where it is packed with gzip; raise BadFile when that cannot be read."""
+    kind = "file" if path == STANDARD_INPUT else kind_of(path)
+    if kind != "file":
         raise BadFile(f"{path} is a {kind}, not a file." if kind else f"There is no file {path}.")
     try:
-        if path.stat().st_size > LARGEST:
-            raise BadFile(f"{path} is larger than a bank's file of an account can be.")
-        data = path.read_bytes()
+        with open_bytes(path) as file:
+            data = file.read(LARGEST)
+    except BROKEN as exc:
+        raise BadFile(f"{path} is packed with gzip and damaged: it cannot be unpacked. Get it anew.") from exc
     except OSError as exc:
         raise BadFile(f"{path} cannot be read: {exc.strerror}.") from exc
+    if len(data) == LARGEST:
+        raise BadFile(f"{path} is larger than a bank's file of an account can be.")
     if not data.strip():
         raise BadFile(f"{path} is empty.")
     return data
 
 
-def _encoding(data: bytes) -> str:
-    """Return how a file's text is encoded: as its mark says, as UTF-8 if it can be, else the likeliest of one byte."""
-    for mark, name in MARKED:
-        if data.startswith(mark):
-            return name
-    nuls = data[:HEAD].count(0)
-    if nuls * 3 > len(data[:HEAD]):
-        return "utf-16-le" if data[1:2] == b"\0" else "utf-16-be"
+def _encoding(path: Path, data: bytes, remembered: str) -> str:
+    """Return the encoding that a file's bytes prove, else what is remembered or likeliest: no key depends on it."""
     try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
-        return max(("cp1252", "cp1250", "cp852", "cp850", "cp1251", "mac_roman"), key=lambda name: _likely(data, name))
-    return "utf-8"
-
-
-def _likely(data: bytes, name: str) -> int:
-    """Count how many signs beyond ASCII are letters inside words, less those that never stand in one."""
-    text = data.decode(name, "replace")
-    letters = len(re.findall(r"(?<=[a-zA-Z])[ßàáâãäåæçèéêëìíîïñòóôõöøùúûüýąćęłńóśźżčďěňřšťůžőűșțăі]|"
-                             r"[ÄÖÜÁÉÍÓÚÀÈÇÑŁŚŻŹĆČŘŠŽÅØÆÃÕ](?=[a-zA-Z])", text))
-    odd = len(re.findall(r"(?<=[a-z])[^\x00-\x7fß-ÿą-žșț€](?=[a-z])|[\x80-\x9f\ufffd¤¦¨±\xb4\xb8¹³¿¼½¾]|[a-z][À-Þ]",
-                         text))
-    return letters - 3 * odd
+        return encodings.encoding_of(path)
+    except UnclearEncoding as exc:
+        if remembered in encodings.ENCODINGS:
+            return remembered
+        likely = exc.candidates[0][0]
+        return "cp1252" if data.decode("cp1252", "replace") == data.decode(likely) else likely

@@ -17,7 +17,7 @@ SPACES = "\\s'\u2019\u00b4`"
 # Unsigned numbers: 1.234,50 · 1,234.50 · 1 234,50 · 1'234.50 · ,50
 NUMBER = re.compile(rf"[0-9][0-9.,{SPACES}]*|[.,][0-9]+")
 CURRENCY = re.compile(r"R\$|US\$|A\$|C\$|zł|Kč|kr\.?|Ft|lei|Fr\.|[€$£¥₹₺₽₴]"
-                      r"|\b(?!CR\b|DR\b)[A-Z]{3}\b")
+                      r"|Rs\.?|RM|Rp|[KTU]Sh|(?<![A-Za-z])[A-Z]{3}(?![A-Za-z])")
 MARK = re.compile(r"(?:(?<=[0-9\s])|^)(CR|DR|HABEN|SOLL|[CDSHK])\.?\s*$", re.IGNORECASE)
 DEBITS = frozenset((
     "s", "d", "dr", "db", "dbit", "debit", "debet", "debits", "soll", "af", "out", "-", "outflow", "cargo", "debe",

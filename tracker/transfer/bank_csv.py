@@ -1,8 +1,9 @@
 """The rows of a bank's CSV as bookings."""
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 
@@ -28,7 +29,9 @@ BALANCE = re.compile(
     r"počáteční (stav|zůstatek).*|koncový (stav|zůstatek).*|beginsaldo|eindsaldo|algsaldo|lõppsaldo|"
     r"käive|sākuma atlikums|beigu atlikums|apgrozījums|turnover)"
     r"([ :]*(as of|vom|zum|per|am|al|au|in)?[ :]*([0-9./ -]+|euro?))?", re.IGNORECASE)
+BALANCE_WORD = re.compile("sald|balance|solde|kontostand|käive|atlikums|apgro|turnover|stav|zůstatek", re.IGNORECASE)
 TEXTS = ("reference", "text", "kind", "payer", "payee")
+NO_TEXTS = dict.fromkeys(TEXTS, "")
 # A payment that is taken back, in what the bank calls a booking; and the same where only the text says it.
 RETURNED = re.compile(
     r"rücklastschrift|ruecklastschrift|lastschriftr[üu]e?ckgabe|rückgabe|retoure|rückbuchung|rueckbuchung|returned|"
@@ -69,6 +72,7 @@ class Reader:
         while self._width and not table.headers[self._width - 1].strip():
             self._width -= 1
         self._unnamed = [column for column, header in enumerate(table.headers) if not header.strip()]
+        self._texts = [(field, self._columns[field]) for field in TEXTS if field in self._columns]
         self._has_kind_line = any(fold(table.headers[column]) == "vorgangverwendungszweck"
                                   for column in self._columns.get("reference", ()) if table.layout.has_header)
         self._is_text_only = not any(field in self._columns for field in ("reference", "symbol"))
@@ -149,8 +153,7 @@ class Reader:
         for cell in row.cells:
             for line in cell.splitlines()[1:]:
                 inner = line.split(self.table.layout.delimiter)
-                if len(inner) > booked_on and len(inner) * 2 > self._width and bank_cells.day(
-                        inner[booked_on].strip(' "'), self._days):
+                if len(inner) > max(booked_on, 1) and bank_cells.day(inner[booked_on].strip(' "'), self._days):
                     raise ValueError(f"Lines {row.first} to {row.last} are read as one: a quotation mark is opened and "
                                      "not closed.")
 
@@ -176,7 +179,9 @@ class Reader:
         labelled, in cells without a header too.
         """
         columns = self._columns
-        parts = {field: _joined(row, columns.get(field, ())) for field in TEXTS}
+        parts = dict(NO_TEXTS)
+        for field, places in self._texts:
+            parts[field] = _joined(row, places)
         if self._has_kind_line and "\n" in (cell := cell_of(row, columns["reference"][:1])).strip():
             kind, _, rest = cell.strip().partition("\n")
             parts["kind"] = parts["kind"] or kind.strip()
@@ -198,9 +203,9 @@ class Reader:
                            if (cell := cell_of(row, [column])).strip(" 0"))
         text = parts["reference"] or parts["text"] or (parts["kind"] if self._is_text_only else "")
         payer, account = self._other_side(row, amount, parts)
-        currency = cell_of(row, columns.get("currency", ())).strip().upper()
+        currency = cell_of(row, columns.get("currency", ())).strip().upper() or self.table.currency
         own = cell_of(row, columns.get("account", ()))
-        is_returned = bool(RETURNED.search(parts["kind"]) or RETURNED_TEXT.search(text))
+        is_returned = _is_return(parts["kind"]) or (amount < 0 and RETURNED_TEXT.search(text) is not None)
         line = BankLine(
             row.first, booked_on, amount, payer, compact(account),
             " ".join(filter(None, (_purpose(text), symbols))), real_id(cell_of(row, columns.get("bank_id", ()))),
@@ -223,11 +228,11 @@ class Reader:
         return payer, account
 
     def _doubt(self, amount: Decimal, is_returned: bool, currency: str, status: str) -> str:
-        if currency and currency != self.table.currency:
+        if currency != self.table.currency:
             return f"It is in {currency}, most of the file in {self.table.currency}."
         if amount > 0 and is_returned:
             return "It gives back what was paid from the account."
-        if status and not BOOKED.fullmatch(status):
+        if not _is_booked(status):
             return f"Its status is {status[:40]}."
         return ""
 
@@ -242,22 +247,34 @@ def _why_dateless(row: Row, written_day: str, kind: str) -> str:
     return "It has no day: it is no booking."
 
 
+@functools.lru_cache(maxsize=1000)
+def _is_return(kind: str) -> bool:
+    return RETURNED.search(kind) is not None
+
+
+@functools.lru_cache(maxsize=1000)
 def _why_of_status(status: str) -> str:
     if PENDING.fullmatch(status):
         return "It is not booked yet."
     return f"Nothing came of it: its status is {status[:40]}." if NEVER.fullmatch(status) else ""
 
 
+@functools.lru_cache(maxsize=1000)
+def _is_booked(status: str) -> bool:
+    return BOOKED.fullmatch(status) is not None
+
+
 def _why_left_out(row: Row, amount: Decimal | None, parts: dict[str, str], status: str) -> str:
     """Say why a row with a day is no booking; nothing when it is one."""
-    if not parts["payer"] and any(BALANCE.fullmatch(cell.strip()) for cell in row.cells if cell):
+    if not parts["payer"] and BALANCE_WORD.search("\n".join(row.cells)) and any(
+            BALANCE.fullmatch(cell.strip()) for cell in row.cells):
         return "It is a balance."
     return _why_of_status(status) or ("Its amount is 0." if amount is not None and not amount else "")
 
 
 def _labelled(text: str) -> dict[str, str]:
     """Return the parts of a text that names them, by field; nothing of one that does not name what was written."""
-    pieces = LABEL.split(text)
+    pieces = LABEL.split(text) if ":" in text else []
     parts: dict[str, str] = {}
     for label, value in zip(pieces[1::2], pieces[2::2]):
         if field := LABELS[label.casefold()]:
@@ -265,8 +282,10 @@ def _labelled(text: str) -> dict[str, str]:
     return parts if "reference" in parts and (len(parts) > 1 or not pieces[0].strip()) else {}
 
 
-def _joined(row: Row, columns: Iterable[int]) -> str:
+def _joined(row: Row, columns: Sequence[int]) -> str:
     """Join a row's cells and their lines with spaces; each text once."""
+    if len(columns) == 1:
+        return _one_line(row.cells[columns[0]]) if columns[0] < len(row.cells) else ""
     return " ".join(dict.fromkeys(
         text for column in columns if column < len(row.cells) and (text := _one_line(row.cells[column]))))
 
@@ -288,7 +307,6 @@ def _one_line(cell: str) -> str:
 
 def _purpose(reference: str) -> str:
     """Return what the payer wrote, without the SEPA fields that some banks put around it."""
-    if found := PURPOSE.search(reference):
+    if "+" in reference and (found := PURPOSE.search(reference)):
         return found[1].strip()
-    shorter = SEPA_TAIL.sub("", reference).strip()
-    return shorter or reference
+    return SEPA_TAIL.sub("", reference).strip() or reference if ":" in reference or "+" in reference else reference

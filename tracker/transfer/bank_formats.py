@@ -143,10 +143,14 @@ CURRENCIES = frozenset((
 ))
 
 
+SPELT: dict[str, str] = {"euro": "EUR", "euros": "EUR", "r": "BRL"}
+
+
 class Format(NamedTuple):
     """How a bank writes its file; what is empty is found out from each file.
 
-    columns are a field's headers, or their numbers from 1 where there is no header. decimal is a comma or a point, days
+    columns are a field's headers, or their numbers from 1 where there is none or another
+    column has the same before them. decimal is a comma or a point, days
     DMY, MDY or YMD.
     """
 
@@ -188,11 +192,23 @@ def fold(header: str) -> str:
     return "".join(named or words)
 
 
+def currency_in(header: str) -> str:
+    """Return the code of the currency that a header names; nothing when it names none."""
+    words: list[str] = re.findall(r"[^\W_]+", without_accents(header.replace("€", " eur ").replace("£", " gbp ")))
+    for word in words:
+        if word in CURRENCIES:
+            return SPELT.get(word, word.upper())
+    return ""
+
+
 def _folded(names: str) -> list[str]:
     return [word for name in names.split(", ") if (word := fold(name))]
 
 
 SYNONYMS = {field: _folded(english) + _folded(others) for field, (english, others) in HEADERS.items()}
+KINDS = frozenset(SYNONYMS["kind"])
+DAYS = frozenset(SYNONYMS["booked_on"])
+AMOUNTS = frozenset(SYNONYMS["amount"] + SYNONYMS["debit"])
 ENGLISH = {word for english, _ in HEADERS.values() for word in _folded(english)}
 
 
@@ -233,10 +249,18 @@ def find_columns(headers: Sequence[str], chosen: Mapping[str, tuple[str, ...]] |
 def _column(headers: Sequence[str], name: str) -> int:
     for form in (str.strip, fold):
         for column, header in enumerate(headers):
-            if form(header) == form(name):
+            if form(header) == form(name) and form(name):
                 return column
+    if name.isdecimal() and 0 < int(name) <= len(headers):
+        return int(name) - 1
     named = ", ".join(header.strip() for header in headers if header.strip())
     raise UnclearMapping(f"The file has no column {name[:80]}; it has {named[:300]}.", "amount=Betrag")
+
+
+def may_be_header(cells: Iterable[str]) -> bool:
+    """Tell at a look whether a row names a day and an amount."""
+    words = {fold(cell) for cell in cells if len(cell) < 60}
+    return not words.isdisjoint(DAYS) and not words.isdisjoint(AMOUNTS)
 
 
 def is_complete(columns: Mapping[str, list[int]]) -> bool:

@@ -16,7 +16,8 @@ NO_ID = re.compile(r"[0\W_]*|nonref|none|null|nan|n/?a|not ?provided|notprovided
                    re.IGNORECASE)
 
 
-APOSTROPHES = re.compile("['\u2019]")  # some of them are a spreadsheet's
+# What may differ where two files of a bank are read in two encodings, and a spreadsheet's apostrophes.
+UNSURE = re.compile("['\x80-\u036f\u2000-\u2bff\ufffd]")
 
 
 class BankLine(NamedTuple):
@@ -26,7 +27,7 @@ class BankLine(NamedTuple):
     doubt is a sentence when somebody must look at the line first, whatever else is certain of it.
     """
 
-    line: int  # of the file; of camt, the number of the booking in it
+    line: int  # of the file; of camt, the number of the booking in it, a batch's payments counted each
     booked_on: date
     amount: Decimal
     payer: str
@@ -52,7 +53,15 @@ class Booking(NamedTuple):
 
 def folded(words: str) -> str:
     """Return text as it is compared: composed, in small letters, with single spaces."""
+    if words.isascii():
+        return " ".join(words.lower().split())
     return " ".join(unicodedata.normalize("NFKC", words).casefold().split())
+
+
+def _sure(words: str) -> str:
+    """Return what a text says in every encoding that it may be read in, as it is compared."""
+    composed = words if words.isascii() else unicodedata.normalize("NFKC", words)
+    return folded(UNSURE.sub("", composed))
 
 
 def real_id(bank_id: str) -> str:
@@ -73,12 +82,13 @@ def keyed(bookings: Iterable[Booking]) -> Iterator[BankLine]:
     """Give each line its key, which is the same in every file of the bank that has the line.
 
     It is made of day, amount and our account, and of the bank's ID or, without one, of what the bank wrote of the other
-    side and the reference; of lines that have all that in common, the first, the second and so on of the day have a key
-    each. The day is in it because banks use some IDs again.
+    side and the reference, less accented letters, which another encoding may read otherwise; of lines that have all
+    that in common, the first, the second and so on of the day have a key each. The day is in it because banks use some
+    IDs again.
     """
     seen: Counter[str] = Counter()
     for line, written in bookings:
-        what = f"id\x1f{line.bank_id}" if line.bank_id else f"text\x1f{folded(APOSTROPHES.sub('', written))}"
+        what = f"id\x1f{line.bank_id}" if line.bank_id else f"text\x1f{_sure(written)}"
         content = "\x1f".join((line.account, line.booked_on.isoformat(), str(line.amount), what))
         seen[content] += 1
-        yield line._replace(key=uuid.uuid5(NAMESPACE, f"{content}\x1f{seen[content]}"))
+        yield BankLine(*line[:-1], uuid.uuid5(NAMESPACE, f"{content}\x1f{seen[content]}"))

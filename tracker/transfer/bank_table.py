@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,18 +12,29 @@ from typing import NamedTuple
 
 from tracker.errors import BadFile, UnclearDecimals, UnclearMapping
 from tracker.transfer import bank_cells
-from tracker.transfer.bank_formats import HEADERS, Format, find_columns, fold, is_complete, is_english
+from tracker.transfer.bank_formats import (
+    HEADERS,
+    KINDS,
+    Format,
+    currency_in,
+    find_columns,
+    fold,
+    is_complete,
+    is_english,
+    may_be_header,
+)
 from tracker.transfer.bank_lines import compact
 
 DELIMITERS = ";,\t|"
 DEEPEST_HEADER = 80  # rows; mBank writes 38 lines above its table
 LONGEST_CELL = 10_000_000
 SAMPLE = 200
+AMERICAN = ("", "USD", "CAD", "PHP")  # where the month may stand first
 IBAN = re.compile(r"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b")
 # An account's number beside its name, above the table; 26 digits are a Polish one.
 NUMBERED = re.compile(r"\b(?:account|konto(?:nummer)?|rekening|compte|cuenta|cont[oa]|číslo účtu)\b[^0-9]{1,20}"
-                      r"([0-9](?![0-9]?[./-][0-9]{1,2}[./-][0-9]{4})[0-9 .-]{4,30}[0-9A-Z])\b|\b([0-9]{2}(?: ?[0-9]{4}){6})\b",
-                      re.IGNORECASE)
+                      r"([0-9](?![0-9]?[./-][0-9]{1,2}[./-][0-9]{4})[0-9 .-]{4,30}[0-9A-Z])\b|"
+                      r"\b([0-9]{2}(?: ?[0-9]{4}){6})\b", re.IGNORECASE)
 
 
 class Row(NamedTuple):
@@ -52,27 +64,44 @@ def open_table(text: str, remembered: Format, today: date | None = None) -> Tabl
     Raise UnclearDates or UnclearDecimals when the file does not tell one, UnclearMapping when a column is missing.
     """
     csv.field_size_limit(LONGEST_CELL)
-    delimiter, place, columns, rows = _find_header(text, remembered)
-    headers = rows[place].cells if place >= 0 else [str(number + 1) for number in range(_width(rows))]
-    body = rows[place + 1:]
-    if place < 0 and _is_summary(body):
-        rows, body, place = body, body[1:], 0
-    has_header = place >= 0 and rows[place].cells == headers
+    delimiter, place, columns = _find_table(text, remembered)
+    rows = list(_filled(text, delimiter))
+    has_header = place >= 0
+    place = max(place, 0 if _is_summary(rows) else -1)
+    headers = rows[place].cells if has_header else [str(column + 1) for column in range(_width(rows))]
+    above, body = rows[:place if has_header else place + 1], rows[place + 1:]
     _settle_valuta(headers, columns, body)
-    signs = _find_signs(headers, columns, body)
+    signs = _find_signs(headers, columns, body, "indicator" in remembered.columns)
     amounts = [cell for field in ("amount", "debit", "credit") for cell in _cells(columns.get(field, ()), body)]
     decimal = remembered.decimal or _decimal(amounts, headers, body)
-    dates = [row.cells[column] for row in body for field in ("booked_on", "value_on")
-             for column in columns.get(field, ()) if column < len(row.cells)]
-    may_be_american = decimal == "." and is_english(headers)
+    currency = _currency(headers, columns, body)
+    dates = _cells([*columns["booked_on"], *columns.get("value_on", ())], body)
+    may_be_american = decimal == "." and currency in AMERICAN and is_english(headers)
     days = remembered.days or bank_cells.day_order(dates, may_be_american, today)
-    currencies = Counter(filter(None, (cell.strip().upper() for cell in _cells(columns.get("currency", ()), body))))
     layout = Format(remembered.encoding, delimiter, has_header,
-                    {field: tuple(headers[column].strip() for column in found) for field, found in columns.items()},
+                    {field: tuple(_name(headers, column) for column in found) for field, found in columns.items()},
                     decimal, days)
-    account = _own_account(rows[:place] if has_header else rows[:place + 1])
-    return Table(layout, headers, rows[place].first if has_header else 0, columns, _unguarded(body), account,
-                 currencies.most_common(1)[0][0] if currencies else "", signs)
+    return Table(layout, headers, rows[place].first if has_header else 0, columns, _unguarded(body),
+                 _own_account(above), currency, signs)
+
+
+def _name(headers: list[str], column: int) -> str:
+    """Return what a column is remembered by: its header, or its number where that is blank or another's before it."""
+    header = headers[column].strip() if column < len(headers) else ""
+    return header if header and list(map(str.strip, headers)).index(header) == column else str(column + 1)
+
+
+def _currency(headers: list[str], columns: dict[str, list[int]], rows: list[Row]) -> str:
+    """Return the currency of most rows, or the one in the header of the amounts; nothing when neither tells."""
+    cells = (cell.strip().upper() for cell in _cells(columns.get("currency", ()), rows))
+    if counted := Counter(filter(None, cells)).most_common(1):
+        return counted[0][0]
+    amounts = next(columns[field] for field in ("amount", "credit") if field in columns)
+    return currency_in(headers[amounts[0]])
+
+
+def _filled(text: str, delimiter: str) -> Iterator[Row]:
+    return (row for row in _read(text, delimiter) if any(map(str.strip, row.cells)))
 
 
 def _read(text: str, delimiter: str) -> Iterator[Row]:
@@ -83,7 +112,7 @@ def _read(text: str, delimiter: str) -> Iterator[Row]:
             yield Row(first, reader.line_num, [_plain(cell) for cell in cells] if '="' in "".join(cells) else cells)
             first = reader.line_num + 1
     except csv.Error as exc:
-        raise BadFile(f"Line {first} cannot be read: a quotation mark seems to be missing ({exc}).") from exc
+        raise BadFile(f"Line {first} cannot be read as CSV: {exc}. Is a quotation mark missing?") from exc
 
 
 def _plain(cell: str) -> str:
@@ -91,14 +120,16 @@ def _plain(cell: str) -> str:
     return cell[2:-1] if cell.startswith('="') and cell.endswith('"') else cell
 
 
-def _find_header(text: str, remembered: Format) -> tuple[str, int, dict[str, list[int]], list[Row]]:
-    """Return the delimiter, the place of the header among the rows or -1, the columns, and all rows with cells."""
-    tried = [(sign, [row for row in _read(text, sign) if any(map(str.strip, row.cells))])
-             for sign in (remembered.delimiter or DELIMITERS)]
-    best: tuple[int, str, int, dict[str, list[int]], list[Row]] = (0, "", -1, {}, [])
+def _find_table(text: str, remembered: Format) -> tuple[str, int, dict[str, list[int]]]:
+    """Return the delimiter, the place of the header among the filled rows, or -1 without one, and the columns."""
+    tried = [(sign, list(itertools.islice(_filled(text, sign), DEEPEST_HEADER + SAMPLE)))
+             for sign in remembered.delimiter or DELIMITERS]
+    best: tuple[int, str, int, dict[str, list[int]]] = (0, "", -1, {})
     complaint: UnclearMapping | None = None
     for sign, rows in tried if remembered.has_header else ():
         for place, row in enumerate(rows[:DEEPEST_HEADER]):
+            if not (remembered.columns or may_be_header(row.cells)):
+                continue
             try:
                 columns = find_columns(row.cells, remembered.columns)
             except UnclearMapping as exc:
@@ -106,32 +137,32 @@ def _find_header(text: str, remembered: Format) -> tuple[str, int, dict[str, lis
                 continue
             score = len({column for found in columns.values() for column in found})
             if is_complete(columns) and score > best[0]:
-                best = (score, sign, place, columns, rows)
+                best = (score, sign, place, columns)
     if best[0]:
         return best[1:]
     if complaint:
         raise complaint
-    for sign, rows in tried:
+    for sign, rows in tried if not (remembered.columns and remembered.has_header) else ():
         if columns := _columns_by_content(rows[1:] if _is_summary(rows) else rows, remembered):
-            return sign, -1, columns, rows
+            return sign, -1, columns
     raise UnclearMapping("No line of the file names a day and an amount, and no columns look like them.",
                          "booked_on=Buchungstag")
 
 
 def _is_summary(rows: list[Row]) -> bool:
-    """Tell whether the first row of a file without a header sums the account up, as Santander in Poland does: it has
-    a currency where the others have none.
+    """Tell whether the first row sums the account up, as Santander in Poland does: two days, the account as text, the
+    currency.
     """
-    return any(
-        re.fullmatch("[A-Z]{3}", cell.strip()) and not any(
-            column < len(row.cells) and re.fullmatch("[A-Z]{3}", row.cells[column].strip()) for row in rows[1:])
-        for column, cell in enumerate(rows[0].cells)) if len(rows) > 1 else False
+    cells = [cell.strip() for cell in rows[0].cells] if rows else []
+    return (len(cells) > 4 and bank_cells.is_day(cells[0]) and bank_cells.is_day(cells[1])
+            and re.fullmatch("'[0-9 ]{12,}", cells[2]) is not None and re.fullmatch("[A-Z]{3}", cells[4]) is not None)
 
 
 def _unguarded(rows: list[Row]) -> list[Row]:
     """Take the apostrophe away that begins every cell of a column, so that a spreadsheet takes them for text."""
-    guarded = [column for column in range(_width(rows) if rows else 0)
-               if (filled := [cell for cell in _cells([column], rows) if cell.strip()])
+    guarded = [column for column in range(_width(rows))
+               if any(column < len(row.cells) and row.cells[column].lstrip().startswith("'") for row in rows[:SAMPLE])
+               and (filled := [cell for cell in _cells([column], rows) if cell.strip()])
                and all(cell.lstrip().startswith("'") for cell in filled)]
     for row in rows if guarded else ():
         for column in guarded:
@@ -141,7 +172,7 @@ def _unguarded(rows: list[Row]) -> list[Row]:
 
 
 def _width(rows: list[Row]) -> int:
-    return max(len(row.cells) for row in rows)
+    return max((len(row.cells) for row in rows), default=0)
 
 
 def _columns_by_content(rows: list[Row], remembered: Format) -> dict[str, list[int]]:
@@ -153,15 +184,16 @@ def _columns_by_content(rows: list[Row], remembered: Format) -> dict[str, list[i
     """
     if remembered.columns and not remembered.has_header:
         try:
-            return {field: [int(name) - 1 for name in names] for field, names in remembered.columns.items()}
+            chosen = {field: [int(name) - 1 for name in names] for field, names in remembered.columns.items()}
         except ValueError:
             return {}
+        return chosen if max(itertools.chain(*chosen.values())) < _width(rows) else {}
     sample = rows[:SAMPLE]
     days: list[int] = []
     whole: list[int] = []
     partial: list[int] = []
     columns: dict[str, list[int]] = {}
-    for column in range(_width(rows) if rows else 0):
+    for column in range(_width(rows)):
         filled = [cell for row in sample if column < len(row.cells) and (cell := row.cells[column].strip())]
         is_whole = len(filled) * 10 >= len(sample) * 9
         if filled and all(map(bank_cells.is_day, filled)):
@@ -241,12 +273,12 @@ def _decimal(amounts: list[str], headers: list[str], rows: list[Row]) -> str:
         return bank_cells.decimal_sign([*amounts, *_cells(balances, rows)])
 
 
-def _find_signs(headers: list[str], columns: dict[str, list[int]], rows: list[Row]) -> dict[str, int]:
+def _find_signs(headers: list[str], columns: dict[str, list[int]], rows: list[Row], is_chosen: bool) -> dict[str, int]:
     """Settle by which columns an amount is debit or credit; what is not needed for it is taken out of columns.
 
     An amount that carries signs needs no more; one without takes those of a column that says S and H, Debit and Credit,
-    or the like in every row, also when it has no header. Debits in a
-    column of their own count as written when all of them are below 0.
+    or the like, also when that has no header. Debits in a column of their own count as written when all of them are
+    below 0.
     """
     indicators = columns.pop("indicator", [])
     if "amount" not in columns:
@@ -256,9 +288,10 @@ def _find_signs(headers: list[str], columns: dict[str, list[int]], rows: list[Ro
     if not any(map(bank_cells.is_signed, _cells(columns["amount"], rows))):
         blank = [column for column in range(_width(rows)) if column >= len(headers) or not headers[column].strip()]
         for column in [*indicators, *blank]:
-            words = {bank_cells.indicated(row.cells[column]) for row in rows if column < len(row.cells)
-                     and row.cells[column].strip() and bank_cells.is_amount(cell_of(row, columns["amount"]))}
-            if words and 0 not in words:
+            words = [bank_cells.indicated(row.cells[column]) for row in rows if column < len(row.cells)
+                     and row.cells[column].strip() and bank_cells.is_amount(cell_of(row, columns["amount"]))]
+            is_sure = is_chosen or (column in indicators and fold(headers[column]) not in KINDS)
+            if any(words) and (is_sure or all(words)):
                 columns["indicator"] = [column]
                 break
     columns.pop("debit", None)

@@ -5,17 +5,20 @@ with a document type is refused, and with it every entity that it could declare.
 """
 from __future__ import annotations
 
+import functools
 import re
+from collections import deque
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import NamedTuple
-from xml.etree.ElementTree import Element, ParseError, iterparse
+from typing import Any, NamedTuple
+from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 from xml.parsers import expat
 
 from tracker.errors import BadFile
 from tracker.transfer.bank_lines import NO_KEY, BankLine, Booking, compact, real_id
+from tracker.transfer.kinds import open_bytes
 
 REPORTS = {"BkToCstmrAcctRpt": "camt.052", "BkToCstmrStmt": "camt.053", "BkToCstmrDbtCdtNtfctn": "camt.054"}
 STATEMENTS = ("Rpt", "Stmt", "Ntfctn")
@@ -62,7 +65,7 @@ def describe(path: Path) -> str:
     parser = expat.ParserCreate()
     parser.StartElementHandler, parser.StartDoctypeDeclHandler = start, document_type
     try:
-        with path.open("rb") as file:
+        with open_bytes(path) as file:
             while chunk := file.read(CHUNK):
                 parser.Parse(chunk)
             parser.Parse(b"", True)
@@ -84,29 +87,72 @@ def _where(exc: expat.ExpatError) -> str:
 def bookings(path: Path, left_out: dict[int, str]) -> Iterator[Booking]:
     """Yield the bookings of a file; a batch whose payments are told apart gives one for each of them.
 
-    left_out is told which are not booked yet, by their number in the file.
+    They are numbered; left_out is told which are not booked yet, by their number.
     """
-    number, context, statement = 0, Context("", ""), None
+    number = 0
     try:
-        for event, element in iterparse(str(path), events=("start", "end")):  # noqa: S314 - document types are refused
-            tag = element.tag.rpartition("}")[2]
-            if event == "start":
-                if tag in STATEMENTS:
-                    statement, context = element, Context("", "")
-            elif tag == "Acct":
-                context = _context(element)
-            elif tag == "Ntry":
-                number += 1
-                yield from _entry(Entry(element), context, number, left_out)
-                if statement is not None:
-                    statement.clear()
+        for element, context in _entries(path):
+            number += 1
+            for booking in _entry(Entry(element), context, number, left_out):
+                number = booking.line.line
+                yield booking
     except ParseError as exc:
-        raise BadFile(f"{path} is no XML that can be read, from booking {number + 1} on: {exc}.") from exc
+        raise BadFile(f"{path} is no XML that can be read, after booking {number}: {exc}.") from exc
 
 
-def _context(account: Element) -> Context:
-    found = Entry(account)
-    return Context(compact(found.text("Id/IBAN") or found.text("Id/Othr/Id")), found.text("Ccy"))
+def _entries(path: Path) -> Iterator[tuple[Element, Context]]:
+    """Yield each booking of a file and what holds for its statement; what was yielded is forgotten."""
+    parser: XMLPullParser[Any] = XMLPullParser(("start",))
+    root: Element | None = None
+    with open_bytes(path) as file:
+        while chunk := file.read(CHUNK):
+            parser.feed(chunk)
+            events: Iterator[Any] = parser.read_events()
+            if root is None and (begun := next(events, None)):
+                root = begun[1]
+            deque(events, maxlen=0)  # only the root was asked for
+            if root is not None:
+                yield from _complete(root, is_whole=False)
+    parser.close()
+    if root is not None:
+        yield from _complete(root, is_whole=True)
+
+
+def _complete(root: Element, is_whole: bool) -> Iterator[tuple[Element, Context]]:
+    """Take the bookings out of the tree that are read to their end: all but the last, unless the file is."""
+    statements = list(_statements(root, 0))
+    for statement in statements:
+        parts = list(statement)
+        is_open = not is_whole and statement is statements[-1]
+        done = [part for part in (parts[:-1] if is_open else parts) if _local(part) == "Ntry"]
+        if done:
+            context = _context(statement)
+            yield from ((part, context) for part in done)
+            taken = set(map(id, done))
+            statement[:] = [part for part in parts if id(part) not in taken]
+
+
+def _statements(element: Element, depth: int) -> Iterator[Element]:
+    for part in element:
+        if _local(part) in STATEMENTS:
+            yield part
+        elif depth < 3:
+            yield from _statements(part, depth + 1)
+
+
+def _local(element: Element) -> str:
+    return element.tag.rpartition("}")[2]
+
+
+def _context(statement: Element) -> Context:
+    found = Entry(statement)
+    account = compact(found.text("Acct/Id/IBAN") or found.text("Acct/Id/Othr/Id"))
+    return Context(account, found.text("Acct/Ccy"))
+
+
+@functools.lru_cache(maxsize=1000)
+def _tags(namespace: str, path: str) -> tuple[str, ...]:
+    return tuple(namespace + tag for tag in path.split("/"))
 
 
 class Entry:
@@ -116,26 +162,29 @@ class Entry:
         self.element = element
         self._namespace = element.tag[:element.tag.rfind("}") + 1]
 
-    def _path(self, path: str) -> str:
-        return self._namespace + path.replace("/", f"/{self._namespace}") if self._namespace else path
+    def find(self, path: str) -> Element | None:
+        """Return the first part along a path."""
+        found: Element | None = self.element
+        for tag in _tags(self._namespace, path):
+            if found is None:
+                return None
+            found = found.find(tag)
+        return found
 
     def text(self, path: str) -> str:
         """Return a part's text on one line; nothing when it is not there."""
-        return " ".join((self.element.findtext(self._path(path)) or "").split())
+        found = self.find(path)
+        return "" if found is None else " ".join((found.text or "").split())
+
+    def all(self, path: str) -> list[Element]:
+        return self.element.findall("/".join(_tags(self._namespace, path)))
 
     def texts(self, path: str) -> list[str]:
-        return [" ".join((found.text or "").split()) for found in self.element.findall(self._path(path))]
-
-    def find(self, path: str) -> Element | None:
-        return self.element.find(self._path(path))
-
-    def parts(self, path: str) -> list[Entry]:
-        return [Entry(found) for found in self.element.findall(self._path(path))]
+        return [" ".join((found.text or "").split()) for found in self.all(path)]
 
 
 def _entry(entry: Entry, context: Context, number: int, left_out: dict[int, str]) -> Iterator[Booking]:
-    status = entry.text("Sts/Cd") or entry.text("Sts/Prtry") or entry.text("Sts")
-    if status in ("PDNG", "INFO", "FUTR"):
+    if (entry.text("Sts") or entry.text("Sts/Cd")) in ("PDNG", "INFO", "FUTR"):
         left_out[number] = "It is not booked yet."
         return
     amount, currency = _amount(entry, "Amt")
@@ -149,7 +198,7 @@ def _entry(entry: Entry, context: Context, number: int, left_out: dict[int, str]
         raise BadFile(f"Booking {number} does not say whether it is credit or debit.")
     line = BankLine(number, booked_on, _signed(entry, amount), "", "", "", real_id(entry.text("AcctSvcrRef")),
                     context.account, currency or context.currency, False, "", NO_KEY)
-    details = entry.parts("NtryDtls/TxDtls")
+    details = [Entry(found) for found in entry.all("NtryDtls/TxDtls")]
     if context.currency and line.currency != context.currency:
         line = line._replace(doubt=f"It is in {line.currency}, the account in {context.currency}.")
     if len(details) > 1:
@@ -173,9 +222,9 @@ def _batch(entry: Entry, details: list[Entry], line: BankLine) -> Iterator[Booki
     if (together := sum(known)) != line.amount:
         doubt = f"The {len(details)} payments of its batch add up to {together}, the booking is {line.amount}."
         line = line._replace(doubt=line.doubt or doubt)
-    for amount, detail in zip(known, details):
+    for number, (amount, detail) in enumerate(zip(known, details), line.line):
         own_id = real_id(detail.text("Refs/AcctSvcrRef")) or line.bank_id
-        yield _line(line._replace(amount=amount, bank_id=own_id), entry, detail)
+        yield _line(line._replace(line=number, amount=amount, bank_id=own_id), entry, detail)
 
 
 def _detail_amount(detail: Entry, entry: Entry, currency: str) -> Decimal | None:
@@ -204,27 +253,33 @@ def _other_side(detail: Entry, line: BankLine, is_returned: bool) -> tuple[str, 
 
     On whose behalf somebody pays counts before who pays. A side with our own account is not the other one.
     """
-    sides = []
-    for role in ("Dbtr", "Cdtr"):
-        name = next(filter(None, (detail.text(f"RltdPties/{side}/{path}") for side in (f"Ultmt{role}", role)
-                                  for path in ("Nm", "Pty/Nm", "Pty/OrgId/Nm"))), "")
-        account = compact(detail.text(f"RltdPties/{role}Acct/Id/IBAN")
-                          or detail.text(f"RltdPties/{role}Acct/Id/Othr/Id"))
-        sides.append((name, account))
+    if (found := detail.find("RltdPties")) is None:
+        return "", ""
+    parties = Entry(found)
+    sides = [_side(parties, role) for role in ("Dbtr", "Cdtr")]
     if line.amount < 0 and not is_returned:
         sides.reverse()
     ours = [account == line.account for _, account in sides]
     return sides[1] if ours[0] and line.account and not ours[1] else sides[0]
 
 
+def _side(parties: Entry, role: str) -> tuple[str, str]:
+    account = parties.find(f"{role}Acct/Id")
+    number = Entry(account).text("IBAN") or Entry(account).text("Othr/Id") if account is not None else ""
+    for party in (parties.find(f"Ultmt{role}"), parties.find(role)):
+        if party is not None and (name := Entry(party).text("Nm") or Entry(party).text("Pty/Nm")):
+            return name, compact(number)
+    return "", compact(number)
+
+
 def _reference(detail: Entry) -> str:
     """Return what the payer wrote, then the structured references and bills it names; else the payer's own ID."""
     written = ""
-    for piece in detail.element.findall(detail._path("RmtInf/Ustrd")):
+    for piece in detail.all("RmtInf/Ustrd"):
         text = piece.text or ""
         written += text if len(text) == 140 else f"{text} "
-    structured = [*detail.texts("RmtInf/Strd/CdtrRefInf/Ref"), *detail.texts("RmtInf/Strd/RfrdDocInf/Nb"),
-                  *detail.texts("RmtInf/Strd/AddtlRmtInf")]
+    structured = [text for part in ("CdtrRefInf/Ref", "RfrdDocInf/Nb", "AddtlRmtInf")
+                  for text in detail.texts(f"RmtInf/Strd/{part}")] if detail.find("RmtInf/Strd") is not None else []
     whole = " ".join(dict.fromkeys(filter(None, (" ".join(written.split()), *structured))))
     return whole or real_id(detail.text("Refs/EndToEndId"))
 
@@ -233,11 +288,9 @@ def _is_returned(entry: Entry, detail: Entry) -> bool:
     """Tell whether a booking takes an earlier one back: it is reversed, has a reason of return, or a code of one."""
     if entry.text("RvslInd") in ("true", "1") or detail.find("RtrInf") is not None:
         return True
-    for part in (detail, entry):
-        code = part.text("BkTxCd/Domn/Fmly/SubFmlyCd")
-        if code in RETURNS or GERMAN_RETURNS.search(part.text("BkTxCd/Prtry/Cd")):
-            return True
-    return False
+    codes = [Entry(code) for part in (detail, entry) if (code := part.find("BkTxCd")) is not None]
+    return any(code.text("Domn/Fmly/SubFmlyCd") in RETURNS or GERMAN_RETURNS.search(code.text("Prtry/Cd"))
+               for code in codes)
 
 
 def _amount(entry: Entry, path: str) -> tuple[Decimal | None, str]:
