@@ -68,6 +68,7 @@ Recorded payment 1, 130.40 on {ago(0)}, of Ada Okafor.
     assert paid == {"paid_on": ago(0), "method": "transfer", "reference": None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "code", "said"), [
     (("2", "5"), 1, "There is no customer 2."),
     (("C2", "5"), 1, "There is no customer 2."),
