@@ -64,6 +64,7 @@ customer_id,name,phone_number,email,closed_on,address
 
 def test_digits_are_an_id_before_they_are_part_of_a_number(books, run, sql):
     sql("UPDATE customers SET phone_number = '555 3' WHERE customer_id = 1")
+    sql("UPDATE customers SET name = 'Club C3' WHERE customer_id = 2")
     assert run("find", "3").stdout.splitlines()[2:] == [" 3  José Twin"]
     assert [line.split()[0] for line in run("find", "555").stdout.splitlines()[2:]] == ["1", "2"]
     assert [line.split()[0] for line in run("find", "0102").stdout.splitlines()[2:]] == ["2"]

@@ -247,12 +247,14 @@ def test_any_span_has_what_the_records_say_and_its_sums(histories):
 def test_pages_are_the_whole_in_its_order_none_left_out_and_none_twice(histories, limit):
     for first, last in [(ago(200), ago(0)), *spans(3)]:
         received = reports.payments_received(first, last)
-        rows, after = [], None
+        rows, after, sizes = [], None, []
         while page := reports.list_received(received, after, limit):
-            assert len(page) <= limit
+            sizes.append(len(page))
             rows += page
             after = (page[-1]["day"], page[-1]["payment_id"], int(page[-1]["kind"].startswith("void")))
         assert rows == list(reports.stream_received(first, last))
+        assert set(sizes[:-1]) <= {limit}, "a page that is not full is taken for the last"
+        assert sizes[-1] <= limit
 
 
 def test_each_month_is_what_revenue_says_was_collected_and_refunded(histories):
