@@ -104,6 +104,19 @@ def play(month, chance, write_back, seen):
             bill_run.run(month, month.replace(day=15))
             write_back(day)
         assert verify_books()[1] == []
+    tie(month)
+
+
+def tie(month):
+    """Hold that what came in in a month, by method, is what revenue has of it, and that its days are that, too."""
+    last = (month + timedelta(32)).replace(day=1) - timedelta(1)
+    row = next(row for row in reports.monthly_revenue() if row["month"] == month)
+    methods = reports.payments_received(month, last)["methods"]
+    assert sum(row["received"] + row["voided"] for row in methods) == row["collected"]
+    assert -sum(row["refunded"] for row in methods) == row["refunded"]
+    days = [reports.payments_received(month.replace(day=day), month.replace(day=day))["methods"]
+            for day in range(1, last.day + 1)]
+    assert sum(row["total"] for methods in days for row in methods) == row["collected"] - row["refunded"]
 
 
 def printed(month, run):
@@ -127,6 +140,8 @@ def printed(month, run):
         statement = reports.get_statement(customer_id, month, last)
         shown[f"statement {customer_id}"] = list(screens.statement_lines(statement, month, last))
     shown["statement on paper"] = run("statement", "1", "--from", str(month), "--to", str(last)).stdout
+    shown["payments received"] = list(reports.stream_received(month, last))
+    shown["by method"] = reports.payments_received(month, last)
     for by in ("period", "issue"):
         shown[f"revenue by {by}"] = next(row for row in reports.monthly_revenue(by) if row["month"] == month)
     return shown

@@ -191,6 +191,17 @@ def test_the_program_looks_up_a_payment_whose_reply_was_lost(proxy, sql, termina
     assert len(sql("SELECT 1 FROM payments")) == 1
 
 
+def test_the_command_looks_up_a_payment_whose_reply_was_lost(proxy, sql, run):
+    sql("INSERT INTO customers (name, phone_number) VALUES ('Ada Okafor', '5550100')")
+    proxy.armed = True
+    done = run("pay", "1", "5", DATABASE_URI=proxy.uri)
+    said, saved, recorded, *_ = done.stdout.splitlines()
+    assert (said, saved) == (
+        "The connection was lost while saving and the outcome is unknown; looking it up.", "It had been saved.")
+    assert (done.returncode, done.stderr, recorded.startswith("Recorded payment 1, 5.00 on ")) == (0, "", True)
+    assert len(sql("SELECT 1 FROM payments")) == 1
+
+
 def test_payments_recorded_at_the_same_time_all_count(db, sql):
     customer_id = db.add_customer("Ada Okafor", "5550100")
     billing_id = db.add_bill(customer_id, "Large", Decimal("150.00"), date(2026, 12, 1)).billing_id

@@ -21,7 +21,8 @@ COPYING = """
 LOST = "The connection to the database was lost; {}. Try again."
 PRINTS = [
     ["late-report"], ["late-report", "--format", "json"], ["account-report"], ["account-report", "--format", "csv"],
-    ["account-report", "--format", "json"], ["aging-report"], ["revenue-report"], ["verify"],
+    ["account-report", "--format", "json"], ["aging-report"], ["revenue-report"], ["payments-received"],
+    ["find", "1"], ["verify"],
     ["statement", "1", "--from", "2026-01-01"], ["export", "accounts"], ["export", "bills"], ["export", "late"],
     ["bill", "--period", "2026-12", "--dry-run"], ["--help"], ["--version"],
 ]

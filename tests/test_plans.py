@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from decimal import Decimal
 from uuid import uuid4
 
@@ -61,6 +62,14 @@ def scanned_whole(plan: str) -> set[str]:
     return {line.split("Seq Scan on ")[1].split()[0] for line in plan.split("\n") if "Seq Scan on " in line} & LARGE
 
 
+def page_of_received() -> list[reports.ReceivedEntry]:
+    """Ask for a page of what came in two months, as if each of their days had a hundred payments."""
+    last = database.today()
+    days: list[reports.ReceivedOnDay] = [{"day": last - timedelta(days), "entries": 100} for days in range(60, -1, -1)]
+    first = days[0]["day"]
+    return reports.list_received({"first": first, "last": last, "methods": [], "days": days}, (first, 1, 0), 20)
+
+
 @pytest.mark.parametrize("read", [
     lambda: reports.late_customers(None, 20),
     reports.late_total,
@@ -75,6 +84,8 @@ def scanned_whole(plan: str) -> set[str]:
     lambda: payments.latest_payments(0, 20),
     lambda: payments.latest_payments(30_000, 20),
     lambda: payments.payments_on(database.today()),
+    lambda: reports.payments_received(database.today(), database.today()),
+    page_of_received,
     lambda: database.list_bills(30_000, 20),
     lambda: database.list_services(3000, 20),
     lambda: database.get_bill(30_000),
@@ -83,6 +94,7 @@ def scanned_whole(plan: str) -> set[str]:
 ], ids=[
     "late report", "late total", "account", "account report", "statement", "unpaid bills", "credit", "payments",
     "same payments", "doubts", "latest payments", "earlier payments", "payments of a day",
+    "payments received", "a page of payments received",
     "bills", "services", "bill", "contents", "phone number",
 ])
 def test_a_screen_reads_no_table_whole(explain, read):

@@ -97,6 +97,7 @@ def test_where_standard_error_is_no_terminal_nothing_is_said(uri, db, sql, tmp_p
 @pytest.mark.parametrize(("command", "table", "shown"), [
     (["aging-report"], "billing", "Adding up what is owed… [0-9]+ s"),
     (["revenue-report"], "services", "Adding up… [0-9]+ s"),
+    (["payments-received"], "payments", "Adding up… [0-9]+ s"),
     (["bill", "--period", "2026-11", "--yes"], "services", "Adding up… [0-9]+ s"),
     (["export", "bills", "bills.csv"], "billing", "Exporting… [0-9]+ s"),
 ])

@@ -6,6 +6,7 @@ import io
 import os
 import sys
 from decimal import Decimal
+from uuid import uuid4
 
 import psycopg2.extensions
 import pytest
@@ -13,7 +14,7 @@ from conftest import lines, run_program, sentence
 
 import database
 import main
-from tracker import errors
+from tracker import errors, payments
 from tracker.terminal import menus
 
 pytestmark = pytest.mark.slow
@@ -94,7 +95,7 @@ def test_the_first_screen_says_why_nothing_can_be_changed(records, reader, run, 
 
 @pytest.mark.parametrize("command", [
     ("bill", "--period", "2026-12", "--yes"), ("import", "none.csv"), ("import", "none.csv", "--dry-run"), ("demo",),
-    ("thin-trail",), ("late-fees",), ("late-fees", "--yes"),
+    ("thin-trail",), ("late-fees",), ("late-fees", "--yes"), ("pay", "1", "5"), ("pay", "2", "5", "--yes"),
 ])
 def test_a_command_that_changes_something_says_so_before_it_begins(command, records, reader, run):
     login = psycopg2.extensions.parse_dsn(reader)["user"]
@@ -109,6 +110,15 @@ def test_a_reader_may_see_what_a_bill_run_would_do(records, reader, run, db):
     done = run("bill", "--period", f"{db.today():%Y-%m}", "--dry-run", DATABASE_URI=reader)
     assert (done.returncode, done.stderr) == (0, "")
     assert "bills for 1 customer, 49.90 in total" in done.stdout
+
+
+def test_a_reader_finds_customers_and_sees_what_was_paid(records, reader, run, db):
+    payments.record_payment(1, Decimal(5), db.today(), "cash", None, uuid4())
+    for command in (("find", "ada"), ("payments-received",)):
+        done = run(*command, DATABASE_URI=reader)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == run(*command).stdout
+        assert "Ada Okafor" in done.stdout
 
 
 def test_the_seat_belt_keeps_the_program_s_own_functions_from_writing(records, uri):

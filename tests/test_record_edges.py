@@ -495,6 +495,8 @@ CALLS = {
         "late_total": (), "late_customers": (), "get_account": (1,), "list_accounts": (), "aging": (),
         "aging_total": (),
         "check_may_read": (), "recurring_revenue": (), "monthly_revenue": (), "get_statement": (1, DAY, TODAY),
+        "payments_received": (DAY, TODAY),
+        "list_received": ({"first": DAY, "last": TODAY, "methods": [], "days": []},),
     },
     stock: {
         "list_stock": (), "stock_total": (), "models": (), "list_of_model": ("TV",), "count_of_model": ("TV",),

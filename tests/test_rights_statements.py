@@ -95,6 +95,7 @@ def reads():
         "reports.stream_accounts": listed(reports.stream_accounts),
         "reports.each_account": listed(reports.each_account),
         "reports.stream_aging": listed(reports.stream_aging),
+        "reports.stream_received": listed(reports.stream_received, DAY, TODAY),
         "database.find_customers, anywhere": lambda: database.find_customers("da"),
         "database.find_customers, number": lambda: database.find_customers("5550100"),
         "database.find_locations, number": lambda: database.find_locations("7946"),

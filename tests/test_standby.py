@@ -518,6 +518,9 @@ def test_the_menus_and_commands_report_from_the_standby_and_work_on_the_primary(
     assert "25.00" in run_program(books, "late-report", "--format", "csv").stdout
     for command in (["aging-report", "--format", "json"], ["account-report"], ["export", "late"], ["export", "bills"]):
         assert "30.00" in run_program(books, *command, **settings).stdout, command
+    nothing = run_program(books, "payments-received", **settings).stdout
+    assert nothing.startswith("No payments on ")
+    assert "5.00" in run_program(books, "payments-received").stdout
     shown = run_program(books, answers=lines("6", "2", "", "0", "5", "1", "0", "8", "2", "0", "0"),
                         **settings)
     assert shown.stderr == ""

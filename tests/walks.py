@@ -668,6 +668,24 @@ def revenue(walk: Walk) -> None:
     walk.shot("revenue-by-date-of-issue", "5")
 
 
+def received(walk: Walk) -> None:
+    provider(walk)
+    walk.sql("DELETE FROM payment_allocations; DELETE FROM payments")
+    for number in range(1, 31):
+        walk.payment(1, f"{number}.50", -1 - number // 10, ("cash", "direct debit", "card")[number % 3], f"R-{number}")
+    walk.payment(4, "1049.00", -1, "transfer", "Invoice of the warehouse, first and second part", void="bounced")
+    walk.sql("INSERT INTO payments (customer_id, kind, amount, method) VALUES (5, 'refund', 20, 'transfer')")
+    walk.start()
+    walk.go("6")
+    walk.shot("today", "8", ENTER)
+    walk.shot("a-span", "8", walk.day(-4), ENTER)
+    walk.shot("a-span-second-page", ENTER)
+    walk.shot("opened", "8", walk.day(-1), ENTER, "14")
+    walk.shot("a-day", "8", walk.day(-4), walk.day(-4))
+    walk.shot("no-day", "8", walk.day(-9), walk.day(-8))
+    walk.shot("refused", "8", walk.day(1), "then", walk.day(-1), walk.day(-2), CTRL_C)
+
+
 def searches(walk: Walk) -> None:
     walk.set_trail()
     provider(walk)
@@ -982,5 +1000,5 @@ def read_only(walk: Walk) -> None:
 
 
 WALKS = (nothing, customers, closing, locations, services, service_days, equipment, stock, bills, payments, credits,
-         bill_run, late_customers, no_late_fee, reports, revenue, searches, accounts, paging, imports, exports,
-         administration, last_backup, trail, deletions, read_only)
+         bill_run, late_customers, no_late_fee, reports, revenue, received, searches, accounts, paging, imports,
+         exports, administration, last_backup, trail, deletions, read_only)
