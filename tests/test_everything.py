@@ -494,3 +494,15 @@ def test_the_progress_of_both_is_told_as_a_share(db, other, tmp_path, sql):
     everything.load(tmp_path / "x.zip", lambda *progress: told.append(progress))
     assert told[:3] == [("Importing customers", lines, 2501) for lines in (0, 1000, 2000)]
     assert told[-1] == ("Tidying up", 0, 0)
+
+
+def test_an_import_that_is_stopped_writes_nothing(exported, other):
+    def stop(what, done, whole):
+        if what == "Importing billing":
+            raise KeyboardInterrupt
+
+    database.connect(other)
+    with pytest.raises(KeyboardInterrupt):
+        everything.load(exported, stop)
+    database.disconnect()
+    assert is_empty(other)

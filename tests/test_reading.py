@@ -109,7 +109,8 @@ SERVICES = "Id;Name;Phone;Status;Address;Plan;Price\n"
 
 def test_a_line_without_a_customer_is_of_the_one_above(read):
     lines = good(read,
-                 SERVICES + "7;Ada;555;active;1 Quay;Fibre;20\n;;;;;TV;5\n;;;;2 Quay;Phone;3\n8;Bo;556;;3 Quay;;\n;;;;;TV;5\n")
+                 SERVICES + "7;Ada;555;active;1 Quay;Fibre;20\n;;;;;TV;5\n;;;;2 Quay;Phone;3\n"
+                            "8;Bo;556;;3 Quay;;\n;;;;;TV;5\n")
     assert [(line["account_number"], line["name"], line["phone_number"], line["address"],
              line.get("service_name")) for line in lines] == [
         ("7", "Ada", "555", "1 Quay", "Fibre"), ("7", "Ada", "555", "1 Quay", "TV"),
@@ -159,9 +160,10 @@ def test_statuses_are_read_by_their_column(read):
 
 def test_all_that_is_wrong_with_a_line_is_said(read):
     _, rejects = read("Name;Phone;E-mail;Address;Plan;Price\nAda;5;x;1 Quay;Fibre;dear\n")
-    assert rejects == {2: "phone_number: Enter a phone number of 3 to 15 digits; that has 1. email: Enter an e-mail address, such as "
-                          "name@example.com. service_cost: Enter an amount such as 49.90: at most ten digits, and two decimals "
-                          "after a point."}
+    assert rejects == {
+        2: "phone_number: Enter a phone number of 3 to 15 digits; that has 1. "
+           "email: Enter an e-mail address, such as name@example.com. "
+           "service_cost: Enter an amount such as 49.90: at most ten digits, and two decimals after a point."}
 
 
 def test_what_copy_takes_for_signs_of_its_own_is_text(read):

@@ -247,7 +247,7 @@ def test_the_commands_in_readme_are_those_of_the_program_with_their_options():
 
 
 def test_what_readme_exports_can_be_exported():
-    row, = [row[0] for row in table("Commands") if "main.py export" in row[0]]
+    row, = [row[0] for row in table("Commands") if "main.py export " in row[0]]
     assert re.search(r"export ([a-z|]+) ", row)[1].split("|") == list(commands.exporting.EXPORTS)
 
 

@@ -880,15 +880,22 @@ def exports(walk: Walk) -> None:
     walk.start()
     walk.go("7")
     for digit, what in (("2", "accounts"), ("3", "bills"), ("4", "payments"), ("5", "late")):
-        walk.shot(what, digit, f"{what}.csv")
+        walk.shot(what, digit, f"{what}.csv", "")
         walk.file(f"{what}-file", f"{what}.csv")
-    walk.shot("kept", "3", "accounts.csv", "no")
+    walk.shot("kept", "3", "accounts.csv", "", "no")
     walk.file("kept-file", "accounts.csv")
-    walk.shot("replaced", "5", "accounts.csv", "yes")
+    walk.shot("replaced", "5", "accounts.csv", "", "yes")
     walk.file("replaced-file", "accounts.csv")
-    walk.shot("left-at-the-question", "5", "bills.csv", CTRL_C)
-    walk.shot("a-folder", "2", "folder.csv")
-    walk.shot("no-such-folder", "2", "nowhere/accounts.csv")
+    walk.shot("left-at-the-question", "5", "bills.csv", "", CTRL_C)
+    walk.shot("a-folder", "2", "folder.csv", "")
+    walk.shot("no-such-folder", "2", "nowhere/accounts.csv", "")
+    walk.shot("for-excel", "5", "excel.csv", "excel", "comma")
+    walk.file("for-excel-file", "excel.csv")
+    walk.shot("everything", "6", "books.zip")
+    walk.shot("everything-kept", "6", "books.zip", "no")
+    walk.shot("everything-again", "6", "books.zip", "yes")
+    walk.shot("everything-into-books", "7", "books.zip")
+    walk.shot("everything-from-nowhere", "7", "none.zip")
 
 
 def administration(walk: Walk) -> None:

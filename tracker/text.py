@@ -10,6 +10,9 @@ from typing import Any
 
 # What begins a formula, also where it is typed in full width, and what keeps a spreadsheet from running it.
 RISKY_SIGNS = tuple("=+-@＝＋－＠'")
+# What one of them is behind, where a line is split at that sign, and the same with an apostrophe in between.
+BEHIND = {sign: f"({sign}[ \"]*)(?=[=+@＝＋－＠'-])" for sign in ";,"}
+GUARDED_BEHIND = re.compile("(;[ \"]*)'(?=[=+@＝＋－＠'-])")
 # What other programs write for nothing, in this spelling: Null is somebody's name.
 EMPTY_WORDS = frozenset((
     "NULL", "null", "(null)", "(NULL)", "[NULL]", "<null>", "<NULL>", "None", "none", "NONE", "NaN", "nan", "NAN",
@@ -84,9 +87,22 @@ def is_risky(cell: str) -> bool:
     return cell[:1] in ("\t", "\r") or cell.lstrip()[:1] in RISKY_SIGNS or cell in EMPTY_WORDS
 
 
-def spreadsheet_safe(cell: str) -> str:
-    """Put an apostrophe before what is risky, so that taking one away gives the text back."""
+def spreadsheet_safe(cell: str, other: str = ";") -> str:
+    """Put an apostrophe before what is risky, so that taking one away gives the text back.
+
+    So it is within it, behind other, which separates columns elsewhere: a spreadsheet that splits lines there knows no
+    quotation marks in the middle of a cell, and would find one of its own.
+    """
+    if other in cell:
+        cell = re.sub(BEHIND[other], r"\1'", cell)
     return "'" + cell if is_risky(cell) else cell
+
+
+def unguarded(cell: str) -> str:
+    """Return the text of a cell that spreadsheet_safe() made of it, for a file with commas between its columns."""
+    if cell.startswith("'") and is_risky(cell[1:]):
+        cell = cell[1:]
+    return GUARDED_BEHIND.sub(r"\1", cell) if ";" in cell else cell
 
 
 def csv_line(cells: Iterable[Any], delimiter: str = ",", decimal: str = ".") -> str:

@@ -374,7 +374,7 @@ def ask_form() -> exporting.Form:
     """Ask which Excel an export is for; piped, nobody, so that a script goes on after it as it did before."""
     if not prompts.attended():
         return exporting.PLAIN
-    forms = {"comma": exporting.EXCEL, "point": exporting.EXCEL_POINT}
+    forms = {"comma": exporting.EXCEL, "point": exporting.EXCEL_POINT, "no": exporting.PLAIN}
     return ask("For Excel, comma (9,90) or point (9.90)", fields.choice(forms), shown="no", default=exporting.PLAIN)
 
 

@@ -26,7 +26,7 @@ from tracker.transfer import bank
 from tracker.transfer.bank import BankFile
 from tracker.transfer.bank_formats import Format, from_json, to_json
 from tracker.transfer.bank_lines import BankLine
-from tracker.transfer.lines import Progress, silent
+from tracker.transfer.reading import Progress, silent
 from tracker.transfer.references import Said, said_in
 
 MOST_TOLD = 5  # of what went back, and of the rejects

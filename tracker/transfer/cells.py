@@ -98,8 +98,8 @@ YES_MEANS = {
 def unguarded(cell: str) -> str:
     """Strip a cell, and take away what keeps a spreadsheet from running it, or from taking it for a number."""
     value = cell.strip()
-    if value.startswith("'") and text.is_risky(value[1:]):
-        return value[1:]
+    if value[:1] == "'" or ";" in value:
+        return text.unguarded(value)
     quoted = SPREADSHEET_TEXT.fullmatch(value) if value[:2] == '="' else None
     return quoted[1].strip() if quoted else value
 

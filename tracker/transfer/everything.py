@@ -9,6 +9,7 @@ import contextlib
 import functools
 import io
 import json
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -20,11 +21,11 @@ import psycopg2
 from psycopg2.sql import SQL, Identifier, Literal
 
 import database
-from tracker import bulk, errors, interrupts, migrate
+from tracker import bulk, errors, interrupts, migrate, text
 from tracker.cursor import Cursor, be_patient
 from tracker.files import kind_of, kind_to_write, part_of, put
 from tracker.transfer.exporting import TOLD_EVERY, safe
-from tracker.transfer.lines import Progress, silent
+from tracker.transfer.reading import Progress, silent
 
 FORM = 1
 CONTENTS = "contents.json"
@@ -35,6 +36,8 @@ TABLES = [table for table in migrate.TABLES if table not in NO_BOOKS]
 PLAIN_KINDS = ("N", "D", "B")  # numbers, days and moments, truths: what stands in no quotation marks
 LONGEST = 1 << 26  # bytes of a line; a longer one is a quotation mark that is not closed
 BLOCK = 1 << 20
+# As text.spreadsheet_safe guards what is behind a semicolon; in whole lines, which are taken back as they were.
+BEHIND, GUARDED_BEHIND = re.compile(text.BEHIND[";"].encode()), re.compile(text.GUARDED_BEHIND.pattern.encode())
 INDEX_LATER_FROM = 50_000  # rows
 SAME_DAY = (1980, 1, 1, 0, 0, 0)  # the same books make the same file, whenever
 UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError)
@@ -164,7 +167,7 @@ class _Summed:
     def write(self, line: bytes) -> int:
         if self._count % TOLD_EVERY == 0:
             self._progress(self._what, self._count, max(self._whole, self._count))
-        body = line[:-1]
+        body = BEHIND.sub(b"\\1'", line[:-1]) if b";" in line else line[:-1]
         self._sum = zlib.crc32(body, self._sum)
         ending = b",%s\n" % SUM.encode() if self._count == self._before else b',"%08x"\n' % self._sum
         self._count += 1
@@ -231,10 +234,12 @@ def load(path: Path, progress: Progress = silent) -> dict[str, int]:
     for any login but the owner's, since what says who did something when is nobody else's to write; Conflict where
     there is something already; BadFile.
     """
-    rights = database.rights()
-    if not rights["is_owner"]:
-        raise errors.Forbidden(f"That is for the owner of the tables, {rights['owner']}.")
     with opened(path) as book:
+        with database.reading() as cur:
+            _refuse_used(cur)
+        rights = database.rights()
+        if not rights["is_owner"]:
+            raise errors.Forbidden(f"That is for the owner of the tables, {rights['owner']}.")
         with database.transaction() as cur:
             be_patient(cur)
             _claim(cur)
@@ -255,6 +260,10 @@ def load(path: Path, progress: Progress = silent) -> dict[str, int]:
 def _claim(cur: Cursor) -> None:
     """Keep every other writer out until the end, and refuse a database in use."""
     cur.execute(SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(SQL(", ").join(map(Identifier, TABLES))))
+    _refuse_used(cur)
+
+
+def _refuse_used(cur: Cursor) -> None:
     for table in TABLES:
         cur.execute(SQL("SELECT EXISTS (SELECT FROM {}) AS used").format(Identifier(table)))
         if cur.row()["used"]:
@@ -330,6 +339,8 @@ class _Checked:
             number = following
             if body.startswith(b'"\''):
                 body = b'"' + body[2:]
+            if b";" in body:
+                body = GUARDED_BEHIND.sub(b"\\1", body)
             yield body.replace(b',"\'', b',"') + b"\n"
         if count != self._rows:
             raise self._damaged(number, f"lines are missing at its end: {self._rows - count} of {self._rows}")

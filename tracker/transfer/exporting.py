@@ -135,20 +135,24 @@ def _copy(query: str, file: Any, form: Form) -> int:
 def _cell(name: str, kind: int, form: Form) -> str:
     """Return SQL for a column as it is written."""
     if kind in psycopg2.STRING.values and form.is_guarded:
-        return safe(name)
+        other = ";" if form.delimiter == "," else ","
+        pattern = text.BEHIND[other].replace("'", "''")
+        return safe(name, f"CASE WHEN strpos({name}, '{other}') > 0 "
+                          rf"THEN regexp_replace({name}, '{pattern}', '\1''', 'g') ELSE {name} END")
     if kind in psycopg2.extensions.DECIMAL.values and form.decimal != ".":
         return f"replace({name}::text, '.', '{form.decimal}') AS {name}"
     return name
 
 
-def safe(column: str) -> str:
+def safe(column: str, inside: str = "") -> str:
     """Return SQL for a column of text as text.spreadsheet_safe shows it: by the first characters' numbers, which is
-    quicker than by themselves.
+    quicker than by themselves. inside is SQL for the text with what is guarded within it, where that is to be.
     """
+    inside = inside or column
     signs = ", ".join(str(ord(sign)) for sign in text.RISKY_SIGNS)
     words = ", ".join(f"'{word}'" for word in sorted(text.EMPTY_WORDS))
     risky = f"ascii({column}) IN (9, 13) OR ascii(ltrim({column}, {SPACES})) IN ({signs}) OR {column} IN ({words})"
-    return f"CASE WHEN {risky} THEN '''' || {column} ELSE {column} END AS {column}"
+    return f"CASE WHEN {risky} THEN '''' || {inside} ELSE {inside} END AS {column}"
 
 
 def _export_accounts(file: Any, form: Form, closed: bool = False) -> int:
@@ -242,13 +246,13 @@ def _write_rows(file: Any, form: Form, columns: list[str], rows: Iterable[Mappin
     count = 0
     for row in rows:
         count += 1
-        cells = (_guarded(row[column]) if form.is_guarded else row[column] for column in columns)
+        cells = (_guarded(row[column], form) if form.is_guarded else row[column] for column in columns)
         file.write(text.csv_line(cells, form.delimiter, form.decimal).encode())
     return count
 
 
-def _guarded(value: Any) -> Any:
-    return text.spreadsheet_safe(value) if isinstance(value, str) else value
+def _guarded(value: Any, form: Form) -> Any:
+    return text.spreadsheet_safe(value, ";" if form.delimiter == "," else ",") if isinstance(value, str) else value
 
 
 EXPORTS: dict[str, Callable[[Any, Form], int]] = {
