@@ -195,7 +195,7 @@ def _customer_by_number(kind: Kind[Record], number: str) -> Record | None:
         return _by_part_of_number(kind, number)
     if row is None or holder is None or holder["customer_id"] == row["customer_id"] or not prompts.attended():
         return row or holder
-    say(f"{number} is {kind.name(row)}, and the account number of {kind.name(holder)}.")
+    say(f"{number} is {kind.name(row)}, and the account number of customer {holder['customer_id']}, {holder['name']}.")
     return pick_hit(kind, among([{**row, "address": None}, {**holder, "address": None}]))
 
 
