@@ -285,6 +285,24 @@ def test_a_number_that_is_not_listed_is_asked_for_again(terminal, sql):
     child.expect_exact("Saved customer 1, New name, 123.")
 
 
+def test_an_id_wins_over_an_account_number_off_a_terminal(run, sql):
+    sql("INSERT INTO customers (name, account_number) VALUES ('Ada', '2'), ('Bo', '77'), ('Cy', NULL)")
+    for number, name in (("2", "Bo"), ("77", "Bo"), ("3", "Cy")):
+        done = run(answers=lines("1", "3", number, "", "", "", "", "0", "0"))
+        assert f", {name}, no phone number" in done.stdout.split("Saved customer")[1]
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_digits_that_are_an_account_number_lead_to_what_that_customer_has_where_they_are_no_id(run, sql):
+    sql("INSERT INTO customers (name, account_number) VALUES ('Ada', '77'), ('Bo', NULL)")
+    sql("INSERT INTO locations (customer_id, address) VALUES (1, '1 Quay'), (1, '2 Quay'), (2, '9 Hill')")
+    done = run(answers=lines("2", "3", "77", "2", "3 Quay", "0", "0"))
+    assert "There is no location 77; customer 1, Ada, account number 77, has:" in done.stdout
+    assert "Saved location 2, 3 Quay." in done.stdout
+    sql("UPDATE customers SET account_number = '3' WHERE customer_id = 1")
+    assert "Saved location 3, 9 Hall." in run(answers=lines("2", "3", "3", "9 Hall", "0", "0")).stdout
+
+
 def test_a_long_list_of_hits_says_that_there_are_more(run, sql):
     sql("INSERT INTO customers (name, phone_number) SELECT 'Berg ' || i, '555 0100' FROM generate_series(1, 30) AS i")
     done = run(answers=lines("1", "3", "berg", "0", "berg 30", "", "", "", "", "0", "0"))

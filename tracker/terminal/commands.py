@@ -14,7 +14,7 @@ from typing import Any
 import database
 from tracker import access, bill_run, demo, errors, fields, late_fees, prices, reports, settings, stock, text, trail
 from tracker.accounts import merged
-from tracker.terminal import backups, history, paging, people, prompts, screens, tables
+from tracker.terminal import backups, history, paging, people, pick, prompts, screens, tables
 from tracker.terminal.progress import Progress, during
 from tracker.terminal.prompts import confirm, say
 from tracker.terminal.tables import Row, numbers, words
@@ -63,7 +63,7 @@ def parser(version: str, run_menus: Command, serve: Command) -> argparse.Argumen
     equipment.add_argument("--model", metavar="NAME", help="who has the equipment of this name, instead")
     add_format(equipment)
     statement = add("statement", statement_command, "one customer's bills and payments over a span of days")
-    statement.add_argument("customer_id", type=argument(fields.customer_id), metavar="CUSTOMER_ID")
+    statement.add_argument("customer", type=argument(fields.account_number), metavar="CUSTOMER")
     statement.add_argument("--from", dest="first", type=day, metavar="DATE", required=True)
     statement.add_argument("--to", dest="last", type=day, metavar="DATE", help="today, unless given")
     add_bill_run(add("bill", bill_command, "bill every customer with services for a month, once"))
@@ -413,10 +413,10 @@ def statement_command(arguments: argparse.Namespace) -> int:
     if first > last:
         prompts.complain("The first day of a statement cannot be after its last.")
         return 1
-    customer = database.get_customer(arguments.customer_id)
+    customer = pick.named(arguments.customer)
     if customer["merged_into"]:
         raise errors.Conflict(merged(customer))
-    show_statement(arguments.customer_id, first, last)
+    show_statement(customer["customer_id"], first, last)
     return 0
 
 

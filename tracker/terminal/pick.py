@@ -48,6 +48,18 @@ def get_customer(customer_id: int) -> Customer:
     return customer
 
 
+def named(answer: str) -> Customer:
+    """Return the customer whom a command names: by ID, by a reference such as C123, or by account number;
+    raise NotFound for nobody. An ID that is there counts before the account number of another.
+    """
+    try:
+        return database.get_customer(fields.customer_id(answer))
+    except (ValueError, errors.NotFound):
+        if holder := database.account_holder(answer):
+            return holder
+        raise errors.NotFound("customer", answer) from None
+
+
 def customer_name(row: Row) -> str:
     closed = f", closed {row['closed_on']}" if row["closed_on"] else ""
     account = f", account number {row['account_number']}" if row["account_number"] else ""
