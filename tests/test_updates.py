@@ -113,7 +113,7 @@ def test_a_name_that_is_emptied_is_asked_for_again_as_it_was(records, terminal, 
     child.send("\x15\r")
     child.expect_exact("Enter 1 to 200 characters")
     child.expect_exact("Name: Ada Okafor")
-    child.send("\r\r\r")
+    child.send("\r\r\r\r")
     child.expect_exact("Saved customer 1, Ada Okafor")
 
 
@@ -244,7 +244,7 @@ def test_a_script_ends_where_somebody_changed_the_same_and_no_yes_follows(record
     sql("UPDATE customers SET name = 'Theirs'")
     said, complained = program.communicate(lines("Mine", "", "", "", "5", "1"), timeout=60)
     assert "Meanwhile somebody changed Name to Theirs." in said
-    assert complained.startswith("Stopped at input line 7: Type yes in full, or no.")
+    assert complained.startswith("Stopped at input line 8: Type yes in full, or no.")
     assert sql("SELECT name FROM customers") == [{"name": "Theirs"}]
 
 
