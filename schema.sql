@@ -1921,7 +1921,7 @@ BEGIN
             ELSE lost.line
         END)
         $sql$, into_table, columns
-    ) USING in_transaction, at, without_taken_serials;
+    ) USING in_transaction, at, without_taken_numbers;
 END
 $$;
 COMMENT ON FUNCTION restore_rows(text, bigint, timestamptz, boolean) IS

@@ -337,7 +337,8 @@ def test_nothing_of_an_erased_person_is_left_but_sums(known, sql):
 def test_what_is_left_of_an_erased_person_says_so(known, sql):
     accounts.erase(known)
     customer, = sql("SELECT * FROM customers WHERE customer_id = 1")
-    assert (customer["name"], customer["phone_number"], customer["email"]) == ("Erased 1", None, None)
+    assert (customer["name"], customer["phone_number"], customer["email"], customer["account_number"]) == (
+        "Erased 1", None, None, None)
     assert (customer["closed_on"], customer["erased_on"]) == (LAST_DAY, database.today())
     sites = sql("SELECT address FROM locations WHERE customer_id = 1 ORDER BY location_id")
     assert [row["address"] for row in sites] == ["Erased 1", "Erased 1, site 2"]
@@ -354,7 +355,8 @@ def test_what_is_left_of_an_erased_person_says_so(known, sql):
 def test_an_erased_person_gets_no_name_again(known, sql, run):
     accounts.erase(known)
     said = "The customer is erased, and nobody knows any more who that was."
-    for given in ({"name": "Ada"}, {"phone_number": "5550100"}, {"email": "a@example.com"}):
+    for given in ({"name": "Ada"}, {"phone_number": "5550100"}, {"email": "a@example.com"},
+                  {"account_number": "K-1"}):
         with pytest.raises(errors.Conflict) as caught:
             database.update_customer(known, **given)
         assert str(caught.value) == said
@@ -664,6 +666,105 @@ def test_an_admin_does_all_of_it_and_a_reader_none(server_uri, admin):
                 run(uris["admin"], statement)
 
 
+# Account number
+
+
+def test_an_account_number_is_kept_changed_and_taken_away(db):
+    ada = db.add_customer("Ada", None)
+    assert db.update_customer(ada, account_number="K-1007")["account_number"] == "K-1007"
+    assert db.update_customer(ada, name="Ada Li")["account_number"] == "K-1007"
+    assert db.update_customer(ada, account_number="k-1007")["account_number"] == "k-1007"
+    assert reports.get_account(ada)["account_number"] == "k-1007"
+    seen = {"name": "Ada Li", "phone_number": None, "email": None, "account_number": None}
+    with pytest.raises(errors.Changed):
+        db.update_customer(ada, account_number="", seen=seen)
+    assert db.update_customer(ada, account_number="")["account_number"] is None
+
+
+def test_an_account_number_that_another_has_is_refused_by_who_that_is(db):
+    ada, bo = db.add_customer("Ada", None), db.add_customer("Bo", None)
+    db.update_customer(ada, account_number="K-1007")
+    with pytest.raises(errors.Conflict, match=r"^Customer 1 has account number K-1007\.$") as caught:
+        db.update_customer(bo, account_number="k-1007")
+    assert caught.value.field == "account_number"
+    with pytest.raises(errors.Conflict, match="50 characters"):
+        db.update_customer(bo, account_number=" K-1008")
+
+
+@pytest.mark.parametrize("term", ["K-1007", "k-1007", "K-100", "k-1", "1007", "-10"])
+def test_a_customer_is_found_by_the_account_number_or_its_beginning(db, term):
+    zed = db.add_customer("Zed", None)
+    db.update_customer(zed, account_number="K-1007")
+    db.add_customer("Other", None)
+    assert [row["customer_id"] for row in db.find_customers(term).rows] == [zed]
+
+
+@pytest.mark.parametrize(("number", "term"), [("K-1007", "K-"), ("KUN", "ku"), ("K_1007", "K%1"), ("K-1007", "K_10")])
+def test_what_is_no_beginning_of_an_account_number_with_a_digit_finds_nobody_by_it(db, number, term):
+    db.update_customer(db.add_customer("Zed", None), account_number=number)
+    assert db.find_customers(term).rows == db.suggest_customers(term).rows == []
+
+
+def test_whose_account_number_it_is_comes_first_and_letters_are_one_whole(db):
+    for name, number in (("Ada", "K-10071"), ("Bo", "K-1007"), ("Kay Unger", "K-10072"), ("Cy", "KAY")):
+        db.update_customer(db.add_customer(name, None), account_number=number)
+    assert [row["name"] for row in db.find_customers("k-1007").rows] == ["Bo", "Ada", "Kay Unger"]
+    assert [row["name"] for row in db.suggest_customers("k-1007").rows] == ["Bo", "Ada", "Kay Unger"]
+    assert [row["name"] for row in db.find_customers("kay").rows] == ["Cy", "Kay Unger"]
+
+
+def test_words_of_a_name_and_an_account_number_find_who_has_both(db):
+    for name, number in (("Ada Okafor", "K-1007"), ("Bo Okafor", "K-1008")):
+        customer = db.add_customer(name, None)
+        db.update_customer(customer, account_number=number)
+        db.add_bill(customer, "Setup", Decimal(5), db.today())
+    assert [row["name"] for row in db.find_customers("okafor K-1008").rows] == ["Bo Okafor"]
+    assert [row["name"] for row in db.find_bills("okafor K-1008").rows] == ["Bo Okafor"]
+    assert [row["name"] for row in db.find_bills("K-1008").rows] == ["Bo Okafor"]
+
+
+def test_who_owes_is_found_by_the_account_number(db):
+    for name, number in (("Ada Okafor", "K-1007"), ("Bo Li", "MILL")):
+        customer = db.add_customer(name, None)
+        db.update_customer(customer, account_number=number)
+        db.add_bill(customer, "Setup", Decimal(5), db.today() - timedelta(days=9))
+    for term, names in (("k-10", ["Ada Okafor"]), ("mill", ["Bo Li"]), ("1007", []), ("K-2", [])):
+        assert [row["name"] for row in reports.late_customers(search=term)] == names
+        assert [row["name"] for row in reports.aging(search=term)] == names
+
+
+@pytest.mark.parametrize(("stays", "goes", "then"), [
+    (None, "K-1", ("K-1", None)), ("K-1", "K-2", ("K-1", "K-2")), (None, None, (None, None)),
+    ("K-1", None, ("K-1", None)),
+])
+def test_who_stays_gets_the_account_number_that_they_lack(ada, run, stays, goes, then):
+    bo, twin = 2, database.add_customer("B. Li", None)
+    database.update_customer(bo, account_number=stays or "")
+    database.update_customer(twin, account_number=goes or "")
+    done = run(answers=lines("1", "9", "2", "3", "yes", "0", "0"))
+    gets = "; customer 2 gets the account number of customer 3" if then == ("K-1", None) and not stays else ""
+    assert f"All that customer 3 has goes to customer 2, for good{gets}." in " ".join(done.stdout.split())
+    assert (database.get_customer(bo)["account_number"], database.get_customer(twin)["account_number"]) == then
+
+
+@pytest.mark.parametrize(("number", "description", "then"), [
+    ("K-1007", "Ref k-1007, not K-10070", "Ref Erased 1, not K-10070"), ("2026", "Works of 2026", "Works of 2026"),
+    ("20261", "Works of 20261", "Works of Erased 1"),
+])
+def test_the_account_number_of_an_erased_person_is_nowhere_but_where_it_may_be_a_plain_number(
+        db, sql, number, description, then):
+    ada = db.add_customer("Ada Okafor", None)
+    db.update_customer(ada, account_number=number)
+    bill = db.add_bill(ada, description, Decimal(5), db.today()).billing_id
+    payments.record_payment(ada, Decimal(5), db.today(), "cash", None, uuid4())
+    accounts.close(ada, db.today(), to_stock=True)
+    accounts.erase(ada)
+    assert database.get_bill(bill)["description"] == then
+    assert sql("SELECT 1 FROM trail WHERE coalesce(old, new) ->> 'account_number' IS NOT NULL") == []
+    assert sql("SELECT 1 FROM trail WHERE new ->> 'account_number' IS NOT NULL") == []
+    assert database.account_holder(number) is None
+
+
 # E-mail
 
 
@@ -673,7 +774,8 @@ def test_an_email_address_is_kept_changed_and_taken_away(db):
     assert db.update_customer(ada, name="Ada Li")["email"] == "ada@example.com"
     assert reports.get_account(ada)["email"] == "ada@example.com"
     with pytest.raises(errors.Changed):
-        db.update_customer(ada, email="", seen={"name": "Ada Li", "phone_number": None, "email": None})
+        db.update_customer(ada, email="", seen={"name": "Ada Li", "phone_number": None, "email": None,
+                                                "account_number": None})
     assert db.update_customer(ada, email="")["email"] is None
 
 

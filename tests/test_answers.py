@@ -30,11 +30,12 @@ FORMS = {
     "known phone": (["1", "1", "Bo Berg", "+442079460958"], [("yes", "y", "Type yes in full, or no.")]),
     "update customer": (["1", "3"], [
         ("1", "77", "There is no customer 77."), ("Ada Obi", LONG, "Enter 1 to 200"), ("555", "x", "Take out x"),
-        ("ada@example.com", "ada", "Enter an e-mail")]),
+        ("ada@example.com", "ada", "Enter an e-mail"), ("K-1007", "K" * 51, "Enter 1 to 50")]),
     "view customer": (["1", "2"], [("1", "nobody", "No customer matches nobody.")]),
     "several hits": (["1", "3", "okafor"], [
         ("1", "3", "3 is not shown here. Type one of these: number picks, "),
-        ("Ada", LONG, "Enter 1 to 200"), ("555", "x", "Take out x"), ("-", "ada", "Enter an e-mail")]),
+        ("Ada", LONG, "Enter 1 to 200"), ("555", "x", "Take out x"), ("-", "ada", "Enter an e-mail"),
+        ("-", "K" * 51, "Enter 1 to 50")]),
     "delete customer": (["1", "4", "3"], [("yes", "y", "Type yes in full, or no.")]),
     "close account": (["1", "6"], [
         ("1", "77", "There is no customer 77."), ("today", "never", "Enter a date"), ("left", "gone", "Enter stock"),

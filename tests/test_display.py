@@ -19,14 +19,16 @@ from tracker.terminal import screens, tables
 from tracker.text import clean, plural, show_amount, show_day, show_days_late, spreadsheet_safe
 
 HOSTILE = "\x1b[2J\x1b]52;c;aGk=\x07\r\x9b31m\u202e\u200b\u2066\x7f\u2028!"
+ON_ONE_LINE = HOSTILE.replace("\r", "")
 STEERING = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 COLUMNS = [tables.numbers("ID", "id"), tables.words("Name", "name"), tables.amounts("Cost", "cost")]
 SHOWN = st.text(st.characters(), max_size=60).map(clean)
 
 # Every way to a screen or a file that shows stored text, with answers for a database that holds one of everything.
 SCREENS = {
-    "view customer": ["1", "2", "1"], "list customers": ["1", "2", ""], "update customer": ["1", "3", "1", "", "", ""],
-    "delete customer": ["1", "4", "2", "no"], "add a known number": ["1", "1", "New", "+44 123", "no"],
+    "view customer": ["1", "2", "1"], "list customers": ["1", "2", ""],
+    "update customer": ["1", "3", "1", "", "", "", ""], "delete customer": ["1", "4", "2", "no"],
+    "add a known number": ["1", "1", "New", "+44 123", "no"],
     "view location": ["2", "2", "1"], "list locations": ["2", "2", ""], "add location": ["2", "1", "1", "New address"],
     "update location": ["2", "3", "1", "New address"], "delete location": ["2", "4", "1", "yes"],
     "view service": ["3", "2", "1"], "list services": ["3", "2", ""], "add service": ["3", "1", "1", "New", "1", ""],
@@ -66,6 +68,7 @@ def hostile(sql):
         SELECT apply_credit()
     """
     sql(statements, *[HOSTILE] * statements.count("%s"))
+    sql("UPDATE customers SET account_number = %s WHERE customer_id = 1", ON_ONE_LINE)
 
 
 def assert_harmless(output: str) -> None:
@@ -85,9 +88,12 @@ def test_every_text_column_is_tried(sql, hostile):
         """
     )
     for column in columns:
-        if column["column_name"] not in ("phone_number", "email") and not column["column_name"].endswith("_folded"):
+        if (column["column_name"] not in ("phone_number", "email", "account_number")
+                and not column["column_name"].endswith("_folded")):
             texts = sql(f"SELECT {column['column_name']} AS text FROM {column['table_name']}")
             assert {row["text"] for row in texts} == {HOSTILE}
+    assert sql("SELECT account_number FROM customers ORDER BY 1") == [
+        {"account_number": ON_ONE_LINE}, {"account_number": None}]
 
 
 @pytest.mark.slow

@@ -470,8 +470,8 @@ def test_a_payment_whose_saving_failed_without_a_word_is_looked_up_and_saved(ada
 
 
 EXPORTS = {
-    "2": ("Export customers with sites, services and equipment", "customer_id,name,phone_number,email,address,",
-          "Exported 2 lines to"),
+    "2": ("Export customers with sites, services and equipment",
+          "customer_id,account_number,name,phone_number,email,address,", "Exported 2 lines to"),
     "3": ("Export bills", "billing_id,customer_id,name,description,", "Exported 3 bills to"),
     "4": ("Export payments", "payment_id,customer_id,name,amount,", "Exported 1 payment to"),
     "5": ("Export customers late on payments", "customer_id,name,phone_number,amount_late,", "Exported 1 customer to"),
@@ -613,7 +613,7 @@ def test_customers_are_found_with_the_address_that_matched(two_sites):
 def test_no_more_hits_are_listed_than_can_be_picked(db, typed, sql, hits, more):
     sql("INSERT INTO customers (name, phone_number) "
         "SELECT 'Berg ' || to_char(i, 'FM00'), '555' FROM generate_series(1, %s) AS i", hits)
-    screen = typed("1", "3", "berg", "20", "", "", "")
+    screen = typed("1", "3", "berg", "20", "", "", "", "")
     assert len(re.findall(r"^ *\d+  Berg \S", screen, re.MULTILINE)) == 20
     enter = "Enter next, 0" if more else "Enter, 0"
     assert f"Hits 1 to 20 of {hits}  (number picks, {enter} or q back): " in screen
@@ -622,7 +622,7 @@ def test_no_more_hits_are_listed_than_can_be_picked(db, typed, sql, hits, more):
 
 def test_hits_are_listed_by_number_and_not_by_id(db, typed, sql):
     sql("INSERT INTO customers (name, phone_number) VALUES ('Zed Berg', '1234'), ('Ann Berg', '1235')")
-    screen = typed("1", "3", "berg", "1", "", "", "")
+    screen = typed("1", "3", "berg", "1", "", "", "", "")
     listed = screen.split("Hits 1 to 2 of 2")[0].splitlines()
     assert [re.split("  +", line.strip()) for line in listed[-4:]] == [
         ["#", "Name", "Phone number", "Address"], ["-", "--------", "------------", "-------"],
@@ -641,7 +641,7 @@ def test_hits_are_listed_by_number_and_not_by_id(db, typed, sql):
     (["20794609581234567890", "1"], "There is no customer 20794609581234567890. Enter another ID, or part of"),
 ])
 def test_digits_are_an_id_and_a_number_only_where_nobody_has_it(ada, typed, answers, said):
-    screen = typed("1", "3", *answers, "", "", "")
+    screen = typed("1", "3", *answers, "", "", "", "")
     assert said in screen
     assert ("Hits 1 to 1 of 1  (number picks, " in screen) == said.endswith("match:")
     assert ("Saved customer 1" in screen) == ("Enter another ID" not in said)

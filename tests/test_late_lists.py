@@ -193,16 +193,16 @@ def test_a_stream_and_a_csv_have_the_whole_list(people, sort, days, search):
 
 def test_a_csv_of_either_list_has_exact_amounts_and_no_cell_that_runs(db, sql):
     db.add_bill(db.add_customer("=1+1", "+44 20 7946 0958"), "Bill", Decimal("12.50"), ago(31))
-    sql("UPDATE customers SET email = '=2@example.org'")
+    sql("UPDATE customers SET email = '=2@example.org', account_number = '=K-1'")
     sql("UPDATE billing SET issued_on = due_date")
     notes.add_note(1, None, ago(-3), Decimal("12.50"))
     late_file, aging_file = io.BytesIO(), io.BytesIO()
     exporting.export_late(late_file), exporting.export_aging(aging_file)
     assert late_file.getvalue().decode() == (
         "customer_id,name,phone_number,amount_late,oldest_due_date,days_late,last_payment_date,email,reference,promise,"
-        "closed_on\n"
+        "closed_on,account_number\n"
         f"""1,"'=1+1","'+44 20 7946 0958",12.50,{ago(31)},31,,"'=2@example.org","C1","""
-        f'"promised 12.50 until {ago(-3)}",\n')
+        f'"promised 12.50 until {ago(-3)}",,"\'=K-1"\n')
     assert aging_file.getvalue().decode() == (
         "customer_id,name,not_due,days_30,days_60,days_90,older,total,oldest_due_date\n"
         f"1,\"'=1+1\",0.00,0.00,12.50,0.00,0.00,12.50,{ago(31)}\n")

@@ -27,7 +27,7 @@ KINDS = {
     "equipment": ("4", "12345", ["1", "Antenna", "S-77", "80"]),
     "bill": ("5", "23456", ["1", "Repair", "15.25", "2030-05-31"]),
 }
-QUESTIONS_OF_A_CHANGE = {"customer": 3, "location": 1, "service": 3, "equipment": 3, "bill": 3}
+QUESTIONS_OF_A_CHANGE = {"customer": 4, "location": 1, "service": 3, "equipment": 3, "bill": 3}
 TABLES = {
     "customer": "customers", "location": "locations", "service": "services", "equipment": "equipment",
     "bill": "billing",
@@ -120,9 +120,10 @@ def test_enter_keeps_what_is_there_on_update(kind, records, run, sql):
 
 
 @pytest.mark.parametrize(("kind", "answers", "column", "value"), [
-    ("customer", ["Ada Obi", "", ""], "name", "Ada Obi"),
-    ("customer", ["", "555 0199", ""], "phone_number", "555 0199"),
-    ("customer", ["", "", "ada@example.org"], "email", "ada@example.org"),
+    ("customer", ["Ada Obi", "", "", ""], "name", "Ada Obi"),
+    ("customer", ["", "555 0199", "", ""], "phone_number", "555 0199"),
+    ("customer", ["", "", "ada@example.org", ""], "email", "ada@example.org"),
+    ("customer", ["", "", "", " K-1007 "], "account_number", "K-1007"),
     ("location", ["3 Harbour Street"], "address", "3 Harbour Street"),
     ("service", ["Cable", "", ""], "service_name", "Cable"),
     ("service", ["", "39.90", ""], "cost", Decimal("39.90")),
@@ -261,7 +262,7 @@ def test_an_unknown_parent_gets_a_sentence_and_the_question_again(kind, records,
 
 def test_several_hits_are_picked_by_number(run, sql):
     sql("INSERT INTO customers (name, phone_number) VALUES ('Bo Berg', '123'), ('Al Berg', '456'), ('Cy', '789')")
-    done = run(answers=lines("1", "3", "berg", "2", "New name", "", "", "0", "0"))
+    done = run(answers=lines("1", "3", "berg", "2", "New name", "", "", "", "0", "0"))
     assert "Saved customer 1, New name, 123." in done.stdout
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -278,15 +279,33 @@ def test_a_number_that_is_not_listed_is_asked_for_again(terminal, sql):
     child.expect(PROMPT)
     assert child.after.endswith("Name: Bo Berg")
     child.send("\x15New name\r")
-    for _ in range(2):
+    for _ in range(3):
         child.expect(PROMPT)
         child.send("\r")
     child.expect_exact("Saved customer 1, New name, 123.")
 
 
+def test_an_id_wins_over_an_account_number_off_a_terminal(run, sql):
+    sql("INSERT INTO customers (name, account_number) VALUES ('Ada', '2'), ('Bo', '77'), ('Cy', NULL)")
+    for number, name in (("2", "Bo"), ("77", "Bo"), ("3", "Cy")):
+        done = run(answers=lines("1", "3", number, "", "", "", "", "0", "0"))
+        assert f", {name}, no phone number" in done.stdout.split("Saved customer")[1]
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_digits_that_are_an_account_number_lead_to_what_that_customer_has_where_they_are_no_id(run, sql):
+    sql("INSERT INTO customers (name, account_number) VALUES ('Ada', '77'), ('Bo', NULL)")
+    sql("INSERT INTO locations (customer_id, address) VALUES (1, '1 Quay'), (1, '2 Quay'), (2, '9 Hill')")
+    done = run(answers=lines("2", "3", "77", "2", "3 Quay", "0", "0"))
+    assert "There is no location 77; customer 1, Ada, account number 77, has:" in done.stdout
+    assert "Saved location 2, 3 Quay." in done.stdout
+    sql("UPDATE customers SET account_number = '3' WHERE customer_id = 1")
+    assert "Saved location 3, 9 Hall." in run(answers=lines("2", "3", "3", "9 Hall", "0", "0")).stdout
+
+
 def test_a_long_list_of_hits_says_that_there_are_more(run, sql):
     sql("INSERT INTO customers (name, phone_number) SELECT 'Berg ' || i, '555 0100' FROM generate_series(1, 30) AS i")
-    done = run(answers=lines("1", "3", "berg", "0", "berg 30", "", "", "", "0", "0"))
+    done = run(answers=lines("1", "3", "berg", "0", "berg 30", "", "", "", "", "0", "0"))
     assert f"Hits 1 to {database.MOST_HITS} of 30  (number picks, Enter next, 0 or q back): " in done.stdout
     assert "Saved customer 30, Berg 30, 555 0100." in done.stdout
 

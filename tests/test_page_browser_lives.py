@@ -579,6 +579,28 @@ def test_a_device_that_somebody_moved_meanwhile_stays_and_that_is_said(bob_refus
     assert database.get_equipment(device["equipment_id"])["place"] == "in stock"
 
 
+def test_an_account_number_is_entered_found_refused_where_another_has_it_and_taken_away(bob_refused, customer):
+    number = f"K-{customer}"
+    database.update_customer(ADA, account_number="K-1007")
+    form = opened(bob_refused, customer, "Update customer", "Update customer", **{"Account number": "k-1007"})
+    form.get_by_role("button", name="Save").click()
+    assert refusal(form, "Account number") == f"Customer {ADA} has account number K-1007."
+    for typed in (number, ""):
+        form.get_by_label("Account number").fill(typed)
+        form.get_by_role("button", name="Save").click()
+        expect(bob_refused.page.get_by_role("dialog")).to_have_count(0)
+        shown = [f"Account number {typed}"] if typed else []
+        wait_for(lambda shown=shown: [line for line in head(bob_refused) if line.startswith("Account")] == shown)
+        assert database.get_customer(customer)["account_number"] == (typed or None)
+        if typed:
+            bob_refused.page.get_by_role("combobox", name="Find a customer").fill(number.lower())
+            expect(bob_refused.page.get_by_role("option").first).to_contain_text(number)
+            bob_refused.page.keyboard.press("Enter")
+            bob_refused.is_at(f"customers/{customer}")
+        bob_refused.button("Update customer").click()
+    database.update_customer(ADA, account_number="")
+
+
 def test_an_e_mail_is_entered_refused_where_it_is_none_and_taken_away(bob_refused, customer):
     form = opened(bob_refused, customer, "Update customer", "Update customer", **{"E-mail": "ada"})
     form.get_by_role("button", name="Save").click()

@@ -477,8 +477,8 @@ def test_a_customer_is_updated_and_the_phone_number_taken_away(bob):
     expect(bob.page.get_by_text("no phone number")).to_be_visible()
     expect(bob.button("Update customer")).to_be_focused()
     assert database.get_customer(customer_id) == {
-        "customer_id": customer_id, "name": name, "phone_number": None, "email": None, "closed_on": None,
-        "merged_into": None}
+        "customer_id": customer_id, "name": name, "phone_number": None, "email": None, "account_number": None,
+        "closed_on": None, "merged_into": None}
 
 
 def test_an_account_that_cannot_be_read_again_is_said_to_be_old_until_it_is(desk, customer):
@@ -654,8 +654,8 @@ def test_what_two_people_change_of_one_record_in_different_fields_is_both_saved(
     expect(bob.page.get_by_role("heading", name=mine)).to_be_visible()
     expect(bob.page.get_by_text("5550166")).to_be_visible()
     assert database.get_customer(customer) == {
-        "customer_id": customer, "name": mine, "phone_number": "5550166", "email": None, "closed_on": None,
-        "merged_into": None}
+        "customer_id": customer, "name": mine, "phone_number": "5550166", "email": None, "account_number": None,
+        "closed_on": None, "merged_into": None}
 
 
 def sign_in_again(screen, login="bob"):

@@ -29,6 +29,7 @@ MAYBE_TEXT = TEXT[1:]
 EMPTY_IS_NONE = [value for value in MAYBE_TEXT if not isinstance(value, str) or value.strip()]
 PHONE = ["12", "1" * 16, "abc", "+44 20 7946 0958 extra", "１２３４", "1" * 10_000, "123\0", "\ud800123", *NOT_TEXT[1:]]
 EMAIL = ["ada", "ada@", "@example.com", "a b@example.com", "ada@example@com", "a@" + "x" * 253, "a@b\0", *NOT_TEXT[1:]]
+ACCOUNT_NUMBER = ["K" * 51, "K\n1", "K\0", "\ud800", *NOT_TEXT[1:]]
 AMOUNT = [
     49.9, 5, "", "NaN", "nan", "sNaN", "Infinity", "-Infinity", "-1", "+1", "-0", "0.005", "1_000", "１２", "1e3",
     "1e-2", ".5", "5.", "1,50", "1 000", "٣", " 5", "5\n", "0x10", "12345678901", "1" * 5000, "5\0", "\ud800",
@@ -49,7 +50,7 @@ NUMBER = [0, -1, 2**63, 10**30, 1.5, 1.0, True, "1", "x", [], {}, float("nan")]
 ANSWERS = ["much", [1], [None], None, {"much": True}, 1, [["much"]], ["x" * 61_000]]
 
 NEW_KEY = str(uuid4())
-SEEN_CUSTOMER = {"name": "Ada Okafor-Li", "phone_number": "+44 20 7946 0958", "email": None}
+SEEN_CUSTOMER = {"name": "Ada Okafor-Li", "phone_number": "+44 20 7946 0958", "email": None, "account_number": None}
 SEEN_EQUIPMENT = {"equipment_name": "Router", "serial_number": "S-1", "cost": "120.00"}
 PAYMENT = {"entry_key": NEW_KEY, "amount": "5.00", "paid_on": "2026-01-31", "method": "cash", "confirmed": ["long_ago"]}
 # Each write as it would succeed, and what each of its inputs must not be.
@@ -57,8 +58,8 @@ WRITES = {
     ("POST", "/api/customers"): (
         {"name": "Cy", "phone_number": "5550177"}, {"name": TEXT, "phone_number": PHONE, "confirmed": ANSWERS}),
     ("PATCH", "/api/customers/1"): (
-        {"name": "Cy", "phone_number": "", "email": "cy@example.com", "seen": SEEN_CUSTOMER},
-        {"name": MAYBE_TEXT, "phone_number": PHONE, "email": EMAIL}),
+        {"name": "Cy", "phone_number": "", "email": "cy@example.com", "account_number": "K-7", "seen": SEEN_CUSTOMER},
+        {"name": MAYBE_TEXT, "phone_number": PHONE, "email": EMAIL, "account_number": ACCOUNT_NUMBER}),
     ("POST", "/api/customers/1/locations"): ({"address": "9 Hill"}, {"address": TEXT}),
     ("PATCH", "/api/locations/1"): (
         {"address": "9 Hill", "seen": {"address": "1 Harbour Street"}}, {"address": MAYBE_TEXT}),

@@ -288,7 +288,8 @@ def test_a_record_that_is_not_there_is_named(call, kind, account):
 
 
 @pytest.mark.parametrize(("update", "key", "changed"), [
-    (database.update_customer, "customer_id", {"name": "Bo", "phone_number": "123", "email": "bo@example.com"}),
+    (database.update_customer, "customer_id", {"name": "Bo", "phone_number": "123", "email": "bo@example.com",
+                                                 "account_number": "K-1"}),
     (database.update_location, "location_id", {"address": "2 Quay"}),
     (database.update_service, "service_id", {"service_name": "TV", "cost": Decimal(1)}),
     (database.update_equipment, "equipment_id", {"equipment_name": "TV", "serial_number": "S-2", "cost": Decimal(1)}),

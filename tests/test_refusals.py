@@ -18,6 +18,7 @@ pytestmark = pytest.mark.slow
 def records(db):
     """Two customers; the first with two sites and one of everything, part of the bill paid, and last month billed."""
     ada = db.add_customer("Ada Okafor", "+44 20 7946 0958")
+    db.update_customer(ada, account_number="K-1007")
     db.add_customer("Bo Li", "555 0101")
     location_id = db.add_location(ada, "1 Harbour Street")
     db.add_location(ada, "2 Quay")
@@ -37,6 +38,8 @@ REFUSALS = {
     "a new address": (["2", "1", "1", "2 Quay"], ADDRESS, "Address", "3 Quay", "Added location 4, 3 Quay, to Ada"),
     "an address": (["2", "3", "location 2", "\x151 Harbour Street"], ADDRESS, "Address: 2 Quay", "\x7f!",
                    "Saved location 2, 2 Qua!."),
+    "an account number": (["1", "3", "2", "", "", "", "k-1007"], "Customer 1 has account number K-1007.",
+                          "Account number", "K-1008", "Saved customer 2, Bo Li, 555 0101, account number K-1008."),
     "a new serial number": (["4", "1", "location 2", "Antenna", "aabbcc112233", "80"], HOLDER,
                             "Serial number [none]", "A-1",
                             "Added equipment 4, Antenna, worth 80.00, to 2 Quay."),

@@ -201,9 +201,24 @@ def test_the_statement_command_prints_a_statement_for_paper(db, run):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_statement_of_nobody_fails_in_one_sentence(run):
-    done = run("statement", "7", "--from", "2026-01-01")
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", "There is no customer 7.\n")
+@pytest.mark.parametrize("named", ["7", "C7", "K-1007"])
+def test_a_statement_of_nobody_fails_in_one_sentence(named, run):
+    done = run("statement", named, "--from", "2026-01-01")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"There is no customer {named}.\n")
+
+
+@pytest.mark.parametrize(("named", "customer"), [
+    ("1", 1), ("2", 2), ("C2", 2), ("k-1007", 1), ("77", 1), ("c1", 1),
+])
+def test_a_statement_is_of_whom_an_id_a_reference_or_else_an_account_number_names(named, customer, db, run):
+    for name, number in (("Ada", "2" if named == "2" else "77" if named == "77" else "K-1007"), ("Bo", "C1")):
+        db.update_customer(db.add_customer(name, None), account_number=number)
+    done = run("statement", named, "--from", str(ago(10)))
+    assert (done.returncode, done.stderr) == (0, "")
+    first, second, third, *_ = done.stdout.splitlines()
+    assert first.endswith(f" Customer {customer}")
+    assert second.startswith("Ada" if customer == 1 else "Bo")
+    assert third.strip() == f"Account number {db.get_customer(customer)['account_number']}"
 
 
 def test_verify_says_what_is_off_and_exits_with_1(db, run, sql):

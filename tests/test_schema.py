@@ -12,7 +12,7 @@ import pytest
 from conftest import PROJECT, named
 
 import database
-from tracker import errors
+from tracker import errors, fields
 
 ROWS = {
     "customers": {"name": "Ada Okafor", "phone_number": "+44 20 7946 0958"},
@@ -217,7 +217,8 @@ def test_a_decomposed_spelling_is_refused(table, column, insert):
 
 @pytest.mark.parametrize("wrong", [
     "12", "1-2", "1234567890123456", "1-" * 15 + "123", "12a", "１２３", "123\n", "#123", "555 ext", "555 ext 1234567",
-    "555 0100 ext 12 13", "ext 1234", "12 ext 345", "5" * 15 + " " * 12 + "ext 12",
+    "555 0100 ext 12 13", "ext 1234", "12 ext 345", "5" * 15 + " " * 12 + "ext 12", "555 0100 klappe 12",
+    "555 0100 wew", "555 0100 ramal 1234567",
 ])
 def test_a_wrong_phone_number_is_refused(wrong, insert):
     with pytest.raises(psycopg2.IntegrityError) as caught:
@@ -247,6 +248,8 @@ def test_a_wrong_phone_number_is_refused(wrong, insert):
     ("payments_customer", "payments", {"customer_id": 7}),
     ("customers_email_form", "customers", {"email": "ada"}),
     ("customers_email_form", "customers", {"email": "ada @example.net"}),
+    *(("customers_account_number_form", "customers", {"account_number": wrong})
+      for wrong in ("", " ", " K-1", "K-1 ", "K\n1", "K\r1", "\u3000K", "x" * 51)),
     ("customers_closed_range", "customers", {"closed_on": "1999-12-31"}),
     ("customers_erased_closed", "customers", {"erased_on": "2026-01-31"}),
     ("customers_erased_stays", "customers", {"erased_on": "2026-01-31", "closed_on": "2026-01-31"}),
@@ -290,6 +293,31 @@ def test_a_rule_holds_for_sql_too(rule, table, changed, insert):
     with pytest.raises(psycopg2.IntegrityError) as caught:
         insert(table, **changed)
     assert broken_rule(caught) == rule
+
+
+@pytest.mark.parametrize("number", [
+    "555 0100 wew. 12", "555 0100 wewn. 12", "555 0100, int. 12", "555 0100 interno 12", "555 0100 poste 12",
+    "555 0100 Durchwahl 12", "555 0100 DW 12", "555 0100 dw.12", "555 0100 Ramal 123456", "5550100x7",
+])
+def test_a_phone_number_may_have_an_extension_as_other_countries_write_it(number, insert, sql):
+    customer = insert("customers", phone_number=number)
+    assert customer["phone_number"] == fields.phone(number) == number
+    found, = sql("SELECT phone_key(%s) AS key, same_phone(%s, '5550100', '') AS same", number, number)
+    assert found == {"key": "5550100", "same": True}
+
+
+@pytest.mark.parametrize("number", ["é" * 50, "7", "K 10/07", "K-1", "o'Neil"])
+def test_an_account_number_is_any_line_of_up_to_50_characters(number, insert):
+    assert insert("customers", account_number=number)["account_number"] == number
+
+
+def test_customers_may_lack_an_account_number_and_share_none_whatever_its_case(insert):
+    insert("customers")
+    insert("customers")
+    insert("customers", account_number="K-1007é")
+    with pytest.raises(psycopg2.IntegrityError) as caught:
+        insert("customers", account_number="k-1007É")
+    assert broken_rule(caught) == "customers_account_number_once"
 
 
 def test_a_customer_is_billed_once_a_period(insert):

@@ -71,7 +71,8 @@ def test_a_suggestion_comes_with_the_address_that_was_meant(people):
     people.add_location(customer_id, "7 Abbey Lane, Northwick")
     (hit,) = people.suggest_customers("hill").rows
     assert hit == {"customer_id": customer_id, "name": "Ada 100% Okafor", "phone_number": None,
-                   "email": None, "closed_on": None, "merged_into": None, "address": "22 Hill Road, Eastport"}
+                   "email": None, "account_number": None, "closed_on": None, "merged_into": None,
+                   "address": "22 Hill Road, Eastport"}
 
 
 def test_of_many_a_few_are_suggested_and_said_to_be_more(db):

@@ -661,4 +661,4 @@ def test_the_menu_imports_and_exports(sql, run, file, tmp_path):
     done = run(answers=f"7\n1\n{path}\nname=Who\nservice_name=\n\nyes\n2\n{out}\n0\n0\n")
     assert counts(sql) == (1, 0, 0, 0)
     assert "Ignored: Plan." in done.stdout
-    assert out.read_text().endswith('\n1,"Ada","555",,,,,,,,,\n')
+    assert out.read_text().endswith('\n1,,"Ada","555",,,,,,,,,\n')

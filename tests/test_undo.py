@@ -37,9 +37,9 @@ def everything(sql):
     return tables
 
 
-def undo_last(without_taken_serials=False):
+def undo_last(without_taken_numbers=False):
     deletion = trail.deletions()[0]
-    trail.restore(deletion, without_taken_serials)
+    trail.restore(deletion, without_taken_numbers)
     return deletion
 
 
@@ -417,7 +417,7 @@ def test_a_serial_number_that_another_device_has_since_is_left_out(ada, sql, wri
         "Terminal", "9 Dock Road", "Bo Li")
     with pytest.raises(errors.Conflict, match="serial"):
         undo_last()
-    undo_last(without_taken_serials=True)
+    undo_last(without_taken_numbers=True)
     router, box, *_ = everything(sql)["equipment"]
     assert {**router, "serial_number": "SN-2"} == before["equipment"][0]
     assert (router["serial_number"], box) == (None, before["equipment"][1])
@@ -426,8 +426,24 @@ def test_a_serial_number_that_another_device_has_since_is_left_out(ada, sql, wri
 def test_serial_numbers_that_nobody_has_come_back_though_taken_ones_are_left_out(ada, sql):
     before = everything(sql)
     delete_customer()
-    undo_last(without_taken_serials=True)
+    undo_last(without_taken_numbers=True)
     assert everything(sql) == before
+
+
+def test_an_account_number_that_another_customer_has_since_is_left_out(ada, sql):
+    database.update_customer(2, account_number="K-1007")
+    before = everything(sql)
+    delete_customer()
+    holder = database.add_customer("Cy Dee", None)
+    database.update_customer(holder, account_number="k-1007")
+    found, = trail.obstacles(trail.deletions()[0])
+    assert (found.kind, found.record_id, found.what) == ("account number", holder, "k-1007")
+    with pytest.raises(errors.Conflict, match="account number"):
+        undo_last()
+    undo_last(without_taken_numbers=True)
+    customer, = [row for row in everything(sql)["customers"] if row["customer_id"] == 2]
+    assert customer["account_number"] is None
+    assert {**customer, "account_number": "K-1007"} in before["customers"]
 
 
 def test_a_device_that_shared_its_serial_number_for_long_shares_it_again(ada, sql):
@@ -542,6 +558,7 @@ FIELDS = [
     ("customers", 2, lambda value: database.update_customer(2, name=value), "name", "Ada Okafor"),
     ("customers", 2, lambda value: database.update_customer(2, phone_number=value), "phone_number", "0201 555001"),
     ("customers", 2, lambda value: database.update_customer(2, phone_number=value), "phone_number", ""),
+    ("customers", 2, lambda value: database.update_customer(2, account_number=value), "account_number", "K-1007"),
     ("locations", 2, lambda value: database.update_location(2, value), "address", "3 Quay"),
     ("services", 2, lambda value: database.update_service(2, service_name=value), "service_name", "Fibre 300"),
     ("services", 2, lambda value: database.update_service(2, cost=value), "cost", Decimal("0.07")),
@@ -658,6 +675,11 @@ def test_a_serial_number_or_address_that_is_taken_since_is_not_given_back(ada):
     database.add_location(2, "1 Harbour Street")
     with pytest.raises(errors.Conflict, match="address"):
         trail.undo(last_change("locations", 2))
+    database.update_customer(2, account_number="K-1")
+    database.update_customer(2, account_number="K-2")
+    database.update_customer(1, account_number="K-1")
+    with pytest.raises(errors.Conflict, match=r"^Customer 1 has account number K-1\.$"):
+        trail.undo(last_change("customers", 2))
 
 
 def test_a_bill_that_more_was_paid_on_than_it_was_before_is_lowered_and_the_difference_is_credit(ada):

@@ -20,6 +20,7 @@ FORMS = {
         ("Name", "Ada Okafor", "name", "\x7f\x7fye", "Ada Okafye"),
         ("Phone number", "+44 20 7946 0958", "phone_number", "\x7f9", "+44 20 7946 0959"),
         ("E-mail", "ada@example.com", "email", "\x7fn", "ada@example.con"),
+        ("Account number", "K-1007", "account_number", "\x7f8", "K-1008"),
     ]),
     "locations": (("2", "3"), [("Address", ADDRESS, "address", "\x1b[H2\x1b[3~", "2 Harbour Street")]),
     "services": (("3", "3"), [
@@ -45,7 +46,7 @@ FIELDS = [(table, column) for table, (_, questions) in FORMS.items() for _, _, c
 def records(db):
     """One of everything."""
     customer_id = db.add_customer("Ada Okafor", "+44 20 7946 0958")
-    db.update_customer(customer_id, email="ada@example.com")
+    db.update_customer(customer_id, email="ada@example.com", account_number="K-1007")
     location_id = db.add_location(customer_id, ADDRESS)
     db.add_service(location_id, "Fibre", Decimal("49.90"), date(2026, 11, 12))
     db.add_equipment(location_id, "Router", "S-1", Decimal(120))
@@ -112,7 +113,7 @@ def test_a_name_that_is_emptied_is_asked_for_again_as_it_was(records, terminal, 
     child.send("\x15\r")
     child.expect_exact("Enter 1 to 200 characters")
     child.expect_exact("Name: Ada Okafor")
-    child.send("\r\r\r")
+    child.send("\r\r\r\r")
     child.expect_exact("Saved customer 1, Ada Okafor")
 
 
@@ -145,14 +146,14 @@ def test_where_no_line_can_be_edited_the_value_stands_in_brackets(term, records,
 
 
 THEIRS = {
-    "name": "Theirs", "phone_number": "555 0777", "email": "theirs@example.com", "address": "Theirs",
-    "service_name": "Theirs",
+    "name": "Theirs", "phone_number": "555 0777", "email": "theirs@example.com", "account_number": "T-1",
+    "address": "Theirs", "service_name": "Theirs",
     "cost": Decimal("7.77"), "equipment_name": "Theirs", "serial_number": "T-7", "description": "Theirs",
     "amount_billed": Decimal("77.70"), "due_date": date(2030, 7, 7), "started_on": date(2026, 7, 7),
 }
 MINE = {
-    "name": "Mine", "phone_number": "555 0888", "email": "mine@example.com", "address": "Mine", "service_name": "Mine",
-    "cost": Decimal("8.88"),
+    "name": "Mine", "phone_number": "555 0888", "email": "mine@example.com", "account_number": "M-1",
+    "address": "Mine", "service_name": "Mine", "cost": Decimal("8.88"),
     "equipment_name": "Mine", "serial_number": "M-8", "description": "Mine", "amount_billed": Decimal("88.80"),
     "due_date": date(2030, 8, 8), "started_on": date(2026, 8, 8),
 }
@@ -241,9 +242,9 @@ def test_a_script_ends_where_somebody_changed_the_same_and_no_yes_follows(record
     while not said.endswith("Name [Ada Okafor]: "):
         said += program.stdout.read(1) or pytest.fail(f"It ended after {said}")
     sql("UPDATE customers SET name = 'Theirs'")
-    said, complained = program.communicate(lines("Mine", "", "", "5", "1"), timeout=60)
+    said, complained = program.communicate(lines("Mine", "", "", "", "5", "1"), timeout=60)
     assert "Meanwhile somebody changed Name to Theirs." in said
-    assert complained.startswith("Stopped at input line 7: Type yes in full, or no.")
+    assert complained.startswith("Stopped at input line 8: Type yes in full, or no.")
     assert sql("SELECT name FROM customers") == [{"name": "Theirs"}]
 
 

@@ -45,6 +45,7 @@ ROWS = [{
     "note": f"Rang {name}, nobody.",
     "promise": {"amount": MOST, "until": "2026-12-31", "state": "open"}, "promised": f"{MOST} until 2026-12-31, broken",
     "email": f"wilhelmina-alexandrine.{i}@featherstonehaugh-and-daughters.example.org", "closed_on": DAY,
+    "account_number": f"OLD-SYSTEM-0000-1111-2222-3333-{i}",
     "service_pause_id": 9_999_920 + i, "first_day": DAY, "last_day": DAY, "started_on": DAY, "ended_on": DAY,
     "standing": "paused from 2026-12-31 to 2027-01-31, ends 2027-12-31", "cancelled_on": DAY,
     "amount_before": MOST, "credit": MOST,
@@ -206,7 +207,8 @@ def account(row):
     paid = {"billing_id": 9_999_951, "description": row["description"], "due_date": "2026-10-30", "amount_billed": MOST,
             "last_payment_date": "2026-10-29"}
     return {"customer_id": row["customer_id"], "name": row["name"], "phone_number": row["phone_number"],
-            "email": row["email"], "closed_on": row["closed_on"], "erased_on": date(2027, 12, 31), "merged_into": None,
+            "email": row["email"], "account_number": row["account_number"], "closed_on": row["closed_on"],
+            "erased_on": date(2027, 12, 31), "merged_into": None,
             "customer_since": DAY, "locations": [site], "monthly_total": MOST, "unpaid_bills": [late],
             "paid_bills": [paid], "paid_bill_count": 9, "amount_due": ALL_IN_ALL, "credit": MOST,
             "promise": row["promise"], "note_count": 9, "notes": [
@@ -219,7 +221,8 @@ def account(row):
 def test_an_account_fits_and_cuts_nothing(row, width):
     lines = list(screens.account_lines(account(row)))
     assert_fits(lines, width)
-    assert_whole([str(row["customer_id"]), row["phone_number"], row["serial_number"], str(ALL_IN_ALL), "2026-11-30",
+    assert_whole([str(row["customer_id"]), row["phone_number"], row["account_number"], row["serial_number"],
+                  str(ALL_IN_ALL), "2026-11-30",
                   "2026-12-31", "2026-11-22", "2026-11-23", "2026-10-29", "9999980", "9999970", "9999960", "9999950",
                   "9999940", f"worth {MOST}", f"monthly {MOST}", "2026-08-30", "2026-09-30",
                   "2027-01-31", "2027-02-28", "2027-12-31"], lines)
@@ -239,6 +242,7 @@ def test_a_statement_fits_and_cuts_nothing(row, width):
         for i, (kind, amount) in enumerate((("bill", MOST), ("payment", -MOST), ("void", MOST)))
     ]
     statement = {"customer_id": row["customer_id"], "name": row["name"], "phone_number": row["phone_number"],
+                 "account_number": row["account_number"],
                  "opening": -ALL_IN_ALL, "closing": -ALL_IN_ALL + MOST, "entries": entries}
     lines = list(screens.statement_lines(statement, date(2026, 1, 1), DAY))
     assert_fits(lines, width)

@@ -236,9 +236,14 @@ def customers(walk: Walk) -> None:
     walk.shot("add-refused", "1", ENTER, "x" * 201, "Noor\u200b", "Noor", "12", "call me", CTRL_C)
     walk.shot("known-phone", "1", "Zoe Okafor", "+442079460958", "no")
     walk.shot("known-phone-added", "1", "Zoe Okafor", "+442079460958", "yes")
-    walk.shot("update", "3", "8", instead("Zoë Okafor"), instead("555 0199"), "zoe@example.com")
-    walk.shot("update-kept", "3", "8", ENTER, ENTER, ENTER)
+    walk.shot("update", "3", "8", instead("Zoë Okafor"), instead("555 0199"), "zoe@example.com", "K-1007")
+    walk.shot("update-kept", "3", "8", ENTER, ENTER, ENTER, ENTER)
     walk.shot("account-with-email", "2", "zoe@")
+    walk.shot("account-by-its-number", "2", "k-1007")
+    walk.shot("update-taken-account-number", "3", "5", ENTER, ENTER, ENTER, "k-1007", CTRL_C)
+    walk.shot("list-with-account-numbers", "2", ENTER)
+    walk.sql("UPDATE customers SET account_number = '2' WHERE customer_id = 5")
+    walk.shot("id-and-account-number", "2", "2", "2")
     walk.shot("update-refused", "3", "8", ENTER, instead("12"), CTRL_C)
     walk.shot("delete", "4", "8", "yes")
     walk.shot("not-deleted", "4", "6", "no")
@@ -248,7 +253,7 @@ def customers(walk: Walk) -> None:
               lambda: walk.sql("INSERT INTO locations (customer_id, address) VALUES (7, 'Here')"), "yes")
     walk.shot("delete-left", "4", "7", CTRL_D)
     walk.shot("gone-meanwhile", "3", "7", lambda: walk.sql("DELETE FROM customers WHERE customer_id = 7"),
-              instead("Noor"), ENTER, ENTER)
+              instead("Noor"), ENTER, ENTER, ENTER)
 
 
 def closing(walk: Walk) -> None:
@@ -933,7 +938,7 @@ def trail(walk: Walk) -> None:
     provider(walk)
     walk.set_trail()
     walk.start()
-    walk.go("1", "3", "1", ENTER, instead("0201 555001"), ENTER, "0")
+    walk.go("1", "3", "1", ENTER, instead("0201 555001"), ENTER, ENTER, "0")
     walk.go("3", "3", "service 1", instead("Fibre 1000"), instead("54.90"), ENTER, "0")
     walk.go("5", "8", "payment 2", "wrong customer", "yes", "5", "bill 3", "yes", "0")
     walk.go("4", "4", "equipment 1", "yes", "1", "location 2", "Router", "rt9e3779b1", "95", "0")

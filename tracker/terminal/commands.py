@@ -91,7 +91,7 @@ def parser(version: str, run_menus: Command, serve: Command) -> argparse.Argumen
     equipment.add_argument("--model", metavar="NAME", help="who has the equipment of this name, instead")
     add_format(equipment)
     statement = add("statement", statement_command, "one customer's bills and payments over a span of days")
-    statement.add_argument("customer_id", type=argument(fields.customer_id), metavar="CUSTOMER_ID")
+    statement.add_argument("customer", type=argument(fields.account_number), metavar="CUSTOMER")
     statement.add_argument("--from", dest="first", type=day, metavar="DATE", required=True)
     statement.add_argument("--to", dest="last", type=day, metavar="DATE", help="today, unless given")
     add_span(add("payments-received", payments_received_command,
@@ -164,7 +164,7 @@ def add_search(command: argparse.ArgumentParser) -> None:
 
 
 def add_payment(command: argparse.ArgumentParser) -> None:
-    command.add_argument("customer", metavar="CUSTOMER", help="an ID, or a reference such as C123")
+    command.add_argument("customer", metavar="CUSTOMER", help="an ID, a reference such as C123, or an account number")
     command.add_argument("amount", type=argument(fields.positive_amount), metavar="AMOUNT")
     command.add_argument("--date", type=day, metavar="DATE", help="today, unless given")
     command.add_argument("--method", type=argument(fields.one_of(payments.METHODS)), default="transfer",
@@ -589,10 +589,10 @@ def statement_command(arguments: argparse.Namespace) -> int:
     if first > last:
         prompts.complain("The first day of a statement cannot be after its last.")
         return 1
-    customer = database.get_customer(arguments.customer_id)
+    customer = pick.named(arguments.customer)
     if customer["merged_into"]:
         raise errors.Conflict(merged(customer))
-    show_statement(arguments.customer_id, first, last)
+    show_statement(customer["customer_id"], first, last)
     return 0
 
 

@@ -272,12 +272,13 @@ def bring_back(deletion: Deletion) -> bool:
         say(OBSTACLES[obstacle.kind](obstacle))
     if len(found) > MOST_OBSTACLES:
         print(f"And {len(found) - MOST_OBSTACLES} more like these.")
-    if any(obstacle.kind not in TAKEN_NUMBERS for obstacle in found):
+    if any(obstacle.kind not in TAKEN for obstacle in found):
         prompts.refuse("Nothing was brought back.")
         return False
     along = gone_along(deletion)
+    taken = " and ".join(TAKEN[kind] for kind in sorted({obstacle.kind for obstacle in found}))
     say(f"This brings back {what}{f', with {along}' if along else ''}"
-        f"{', without the numbers that others have by now' if found else ''}.")
+        f"{f', without the {taken} that others have by now' if taken else ''}.")
     if deletion["table_name"] == "billing" and "payment_allocations" in deletion["counts"]:
         say("Of what was paid on it, what has paid other bills since stays there.")
     if not confirm("Type yes to bring it back:"):
@@ -292,7 +293,7 @@ def _serial(obstacle: trail.Obstacle) -> str:
     return f"Serial number {obstacle.what} is now that of {wording.device(obstacle.holder or {})}."
 
 
-TAKEN_NUMBERS = ("serial", "account number")  # without which a record comes back
+TAKEN = {"serial": "serial numbers", "account number": "account numbers"}  # without which records come back
 OBSTACLES: dict[str, Callable[[trail.Obstacle], str]] = {
     "customer": lambda it: f"Customer {it.record_id} is gone; bring that back first.",
     "location": lambda it: f"Location {it.record_id} is gone; bring that back first.",

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import database
 from database import Customer
-from tracker import accounts, errors, fields, payments, wording
+from tracker import accounts, errors, payments, wording
 from tracker.payments import Doubt, Payment
-from tracker.terminal import prompts, screens
+from tracker.terminal import pick, prompts, screens
 from tracker.terminal.prompts import say
 from tracker.text import show_amount
 
@@ -23,15 +23,17 @@ LOOK_UP_SECONDS = 60
 
 
 def customer_of(answer: str) -> Customer:
-    """Return the customer whom an argument names: by ID, or by reference, such as C123; raise NotFound for nobody.
+    """Return the customer whom an argument names, by ID, reference or account number; raise NotFound for nobody.
 
-    As in the form, who was merged leads to the one who stays, and that is said.
+    As in the form, who was merged leads to the one who stays, and that is said. Raise Conflict where the ID of one is the
+    account number of another: it is about money.
     """
-    try:
-        customer_id = fields.customer_id(answer)
-    except ValueError:
-        raise errors.NotFound("customer", answer) from None
-    customer = database.get_customer(customer_id)
+    customer = pick.named(answer)
+    holder = database.account_holder(answer)
+    if holder and holder["customer_id"] != customer["customer_id"]:
+        one, other = customer["customer_id"], holder["customer_id"]
+        raise errors.Conflict(f"{answer} is customer {one}, and the account number of customer {other}; "
+                              f"write C{one} or C{other}.")
     if customer["merged_into"]:
         prompts.note(accounts.merged(customer))
         return database.get_customer(customer["merged_into"])

@@ -49,6 +49,18 @@ def get_customer(customer_id: int) -> Customer:
     return customer
 
 
+def named(answer: str) -> Customer:
+    """Return the customer whom a command names: by ID, by a reference such as C123, or by account number;
+    raise NotFound for nobody. An ID that is there counts before the account number of another.
+    """
+    try:
+        return database.get_customer(fields.customer_id(answer))
+    except (ValueError, errors.NotFound):
+        if holder := database.account_holder(answer):
+            return holder
+        raise errors.NotFound("customer", answer) from None
+
+
 def customer_name(row: Row) -> str:
     closed = f", closed {row['closed_on']}" if row["closed_on"] else ""
     account = f", account number {row['account_number']}" if row["account_number"] else ""
@@ -207,7 +219,7 @@ def _customer_by_number(kind: Kind[Record], number: str) -> Record | None:
         return _by_part_of_number(kind, number)
     if row is None or holder is None or holder["customer_id"] == row["customer_id"] or not prompts.attended():
         return row or holder
-    say(f"{number} is {kind.name(row)}, and the account number of {kind.name(holder)}.")
+    say(f"{number} is {kind.name(row)}, and the account number of customer {holder['customer_id']}, {holder['name']}.")
     return pick_hit(kind, among([{**row, "address": None}, {**holder, "address": None}]))
 
 
