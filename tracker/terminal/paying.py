@@ -25,8 +25,8 @@ LOOK_UP_SECONDS = 60
 def customer_of(answer: str) -> Customer:
     """Return the customer whom an argument names, by ID, reference or account number; raise NotFound for nobody.
 
-    As in the form, who was merged leads to the one who stays, and that is said. Raise Conflict where the ID of one is the
-    account number of another: it is about money.
+    As in the form, who was merged leads to the one who stays, and that is said. Raise Conflict where the ID of one is
+    the account number of another: it is about money.
     """
     customer = pick.named(answer)
     holder = database.account_holder(answer)
