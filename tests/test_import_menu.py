@@ -107,7 +107,7 @@ def test_a_column_that_is_not_clear_is_said_as_it_is_answered(menu, tmp_path):
     ("name,phone,serial\n", "There is a column for serial_number but none for equipment_name. Say which has it, or "
                             "that none has: --map serial_number=\n"),
     (b"name,phone\nJos\xe9,556\n", "is not UTF-8, and does not show what it is. Give the one that reads right, as in "
-                                   "--encoding cp1252: cp1252 reads José; cp1251 reads Josй.\n"),
+                                   "--encoding cp1252: cp1252 reads José; mac_latin2 reads Josť; cp775 reads Josķ.\n"),
     ("name,a;phone\n", "The lines do not show what separates the columns. Give --delimiter , or ; or tab or '|'.\n"),
     ("Ada,555\n", "The first line looks like a customer, and not like a header: Ada, 555. Give --no-header, and the "
                   "columns by number, as in --map name=1.\n"),
@@ -159,4 +159,4 @@ def test_what_is_no_customer_in_a_report_is_left_out_and_said(run, tmp_path):
                      "Line 9 is a total, and is left out.",
                      "Line 8 ends early; the cells that are left out there are blank."):
         assert f"{sentence}\n" in done.stdout
-    assert "customers       3" in done.stdout
+    assert "customers    3 " in done.stdout

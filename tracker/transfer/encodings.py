@@ -160,7 +160,7 @@ def looks_garbled(text: str) -> Garbled | None:
 
 def _meant(word: str) -> str:
     if utf_8 := _as_utf_8(word):
-        return _as_utf_8(utf_8) or utf_8  # twice over, where it went through two such programs
+        return utf_8
     symbols = re.search(r"[^\W\d_][³¹¿±¶¼¯¦¡¬£¥][^\W\d_]", word)
     western = len(word) > 3 and re.fullmatch(r"[À-ÖØ-öø-ÿ]{4,}", word)
     for wrong in ("cp1252", "latin-1") if symbols or western else ():
@@ -181,6 +181,8 @@ def _as_utf_8(word: str) -> str:
         meant = _recoded(word, wrong, "utf-8")
         if meant and len(meant) < len(word) and not meant.isascii():
             odd = [letter for letter in meant if letter not in _ASCII and not letter.isalpha()]
+            if twice := _as_utf_8(meant):  # it went through two such programs
+                return twice
             if all(letter in AT_EDGES or unicodedata.combining(letter) for letter in odd) and _shape(meant) > -1:
                 return meant
     return ""
