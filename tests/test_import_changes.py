@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from tracker import bill_run, errors, verify
-from tracker.transfer import importing, mapping, source
+from tracker.transfer import columns, importing, source
 
 pytestmark = pytest.mark.slow
 HEADER = "account_number,name,phone_number,address,service_name,service_cost"

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from tracker import errors, fields, interrupts
 from tracker.text import spreadsheet_safe
-from tracker.transfer import batches, exporting, importing
+from tracker.transfer import batches, cells, columns, exporting, importing
 from tracker.transfer import source as sources
 from tracker.transfer.choices import Choices
 
