@@ -187,9 +187,10 @@ class Reader:
             parts["kind"] = parts["kind"] or kind.strip()
             parts["reference"] = _joined(row._replace(cells=[rest]), [0])
         parts["written"] = parts["reference"] or parts["text"]
-        if "text" in columns or "reference" in columns:
+        if self._unnamed:
             unnamed = " ".join(_one_line(row.cells[column]) for column in self._unnamed if column < len(row.cells))
             parts["written"] = f"{parts['written']} {unnamed}".strip()
+        if ":" in parts["written"]:
             named = _labelled(parts["written"])
             parts.update((field, value) for field, value in named.items()
                          if field == "reference" or not parts.get(field))
@@ -199,8 +200,8 @@ class Reader:
 
     def _line(self, row: Row, booked_on: date, amount: Decimal, parts: dict[str, str], status: str) -> Booking:
         columns = self._columns
-        symbols = " ".join(f"VS {cell.strip()}" for column in columns.get("symbol", ())
-                           if (cell := cell_of(row, [column])).strip(" 0"))
+        symbols = " ".join(f"VS {cell.strip()}" for column in columns["symbol"] if (
+            cell := cell_of(row, [column])).strip(" 0")) if "symbol" in columns else ""
         text = parts["reference"] or parts["text"] or (parts["kind"] if self._is_text_only else "")
         payer, account = self._other_side(row, amount, parts)
         currency = cell_of(row, columns.get("currency", ())).strip().upper() or self.table.currency
@@ -274,7 +275,7 @@ def _why_left_out(row: Row, amount: Decimal | None, parts: dict[str, str], statu
 
 def _labelled(text: str) -> dict[str, str]:
     """Return the parts of a text that names them, by field; nothing of one that does not name what was written."""
-    pieces = LABEL.split(text) if ":" in text else []
+    pieces = LABEL.split(text)
     parts: dict[str, str] = {}
     for label, value in zip(pieces[1::2], pieces[2::2]):
         if field := LABELS[label.casefold()]:

@@ -67,14 +67,14 @@ def _sure(words: str) -> str:
 def real_id(bank_id: str) -> str:
     """Return a bank's ID without spaces around it; nothing when it is a word for none."""
     bank_id = bank_id.strip()
-    return "" if NO_ID.fullmatch(bank_id) else bank_id
+    return "" if not bank_id or NO_ID.fullmatch(bank_id) else bank_id
 
 
 def compact(account: str) -> str:
     """Return an account's number without spaces, and without the quotes that make it text in a spreadsheet; one that is
     an e-mail address in small letters.
     """
-    number = re.sub(r"[\s'\"]", "", account)
+    number = account if account.isalnum() else re.sub(r"[\s'\"]", "", account)
     return number.lower() if "@" in number else number.upper()
 
 
