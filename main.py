@@ -34,6 +34,7 @@ from tracker import (
 )
 from tracker.terminal import (
     backups,
+    banking,
     closing,
     commands,
     devices,
@@ -871,6 +872,8 @@ BILLING_MENU = Menu("Billing", {
     "15": ("Refund", refund),
     "16": ("Late fees", run_late_fees),
     "17": ("Undo late fees", undo_late_fees),
+    "18": ("Import payments from a bank's file", banking.import_payments),
+    "19": ("Bank lines to decide on", banking.decide),
 })
 REPORTING_MENU = Menu("Reporting", {
     "1": ("All customers with full details", commands.show_accounts),

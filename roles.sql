@@ -46,7 +46,8 @@ BEGIN
         'allocations_changed()', 'payment_changed()', 'unsettle(bigint[], date[], date[])', 'services_unsettled()',
         'pauses_unsettled()', 'prices_unsettled()', 'bill_unsettled()', 'lines_unsettled()', 'equipment_moved()',
         'trail_added()', 'trail_changed()', 'trail_deleted()', 'restore_deleted(bigint, timestamptz, boolean)',
-        'acting_person()', 'customer_merged()', 'erase_person(bigint)'
+        'acting_person()', 'customer_merged()', 'erase_person(bigint)', 'bank_lines_booked()',
+        'bank_line_reopened()'
     ]::regprocedure[] LOOP
         EXECUTE format('ALTER FUNCTION %s SECURITY DEFINER SET search_path = pg_catalog, %s, pg_temp',
                        function, of.schema);
@@ -138,7 +139,7 @@ BEGIN
     -- Looking.
     GRANT SELECT ON schema_version, customers, locations, services, equipment, billing, billing_items, payments,
                     payment_allocations, service_pauses, price_changes, unsettled_services, equipment_moves, customer_notes,
-                    work_locks, verifications, backups, trail, billing_status, customer_credit, services_today,
+                    bank_lines, bank_formats, work_locks, verifications, backups, trail, billing_status, customer_credit, services_today,
                     changing_prices, coming_prices, promises
         TO isp_readonly;
     GRANT EXECUTE ON FUNCTION
@@ -165,15 +166,18 @@ BEGIN
           UPDATE (description, due_date, amount_billed, cancelled_on), DELETE ON billing TO isp_admin;
     GRANT INSERT (billing_id, service_id, description, amount, first_day, last_day, days, monthly_cost, booked_on)
         ON billing_items TO isp_admin;
-    GRANT INSERT (customer_id, amount, paid_on, method, reference, entry_key, kind, from_bill, reason),
+    GRANT INSERT (customer_id, amount, paid_on, method, reference, entry_key, kind, from_bill, reason, bank_line_id),
           UPDATE (void_reason), DELETE ON payments TO isp_admin;
     GRANT INSERT (payment_id, billing_id, amount, from_credit, refund_id, made_on), UPDATE (released_on)
         ON payment_allocations TO isp_admin;
+    GRANT INSERT (key, booked_on, amount, payer, payer_account, reference, file_name, line, doubt),
+          UPDATE (set_aside_on, set_aside_by) ON bank_lines TO isp_admin;
+    GRANT INSERT (name, format), UPDATE (format, changed_at, changed_by), DELETE ON bank_formats TO isp_admin;
     GRANT UPDATE (taken_at, taken_by) ON work_locks TO isp_admin;
     GRANT INSERT (bills, payments, findings, first_finding) ON verifications TO isp_admin;
     GRANT INSERT (taken_at, path, bytes), UPDATE (checked_at) ON backups TO isp_admin;
     GRANT EXECUTE ON FUNCTION
-        apply_credit(bigint[], bigint), change_prices(bigint[], numeric[], date), unsettle(bigint[], date[], date[]),
+        apply_credit(bigint[], bigint[]), change_prices(bigint[], numeric[], date), unsettle(bigint[], date[], date[]),
         restore_deleted(bigint, timestamptz, boolean),
         erase_person(bigint), refuse_closed(bigint, bigint)
     TO isp_admin;

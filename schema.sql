@@ -402,6 +402,57 @@ COMMENT ON COLUMN billing_items.days IS 'How many days that is; below 0 where th
 COMMENT ON COLUMN billing_items.monthly_cost IS 'The monthly charge that the line goes by.';
 COMMENT ON COLUMN billing_items.booked_on IS 'The day of a line that came after the bill was issued; NULL for one of its first.';
 
+CREATE TABLE bank_formats (
+    bank_format_id  bigint       GENERATED ALWAYS AS IDENTITY,
+    name            text         NOT NULL,
+    format          jsonb        NOT NULL,
+    changed_at      timestamptz  NOT NULL DEFAULT now(),
+    changed_by      text         NOT NULL DEFAULT acting_person(),
+    CONSTRAINT bank_formats_pkey         PRIMARY KEY (bank_format_id),
+    CONSTRAINT bank_formats_name_length  CHECK (char_length(name) <= 50 AND name ~ '\S')
+);
+COMMENT ON TABLE bank_formats IS 'How a bank writes its files, under the name that the administrator gave it.';
+COMMENT ON COLUMN bank_formats.format IS 'Which column is what, and how days and amounts are written.';
+COMMENT ON COLUMN bank_formats.changed_by IS 'Who said so last, as acting_person() says.';
+
+-- A line that is not open is kept, too: it is how the same line is known when it comes again.
+CREATE TABLE bank_lines (
+    bank_line_id   bigint        GENERATED ALWAYS AS IDENTITY,
+    key            uuid          NOT NULL,
+    booked_on      date          NOT NULL,
+    amount         money_amount  NOT NULL,
+    amount_booked  money_amount  NOT NULL DEFAULT 0,
+    payer          text,
+    payer_account  text,
+    reference      text,
+    file_name      text          NOT NULL,
+    line           integer       NOT NULL,
+    doubt          text,
+    imported_at    timestamptz   NOT NULL DEFAULT now(),
+    imported_by    text          NOT NULL DEFAULT acting_person(),
+    set_aside_on   date,
+    set_aside_by   text,
+    CONSTRAINT bank_lines_pkey            PRIMARY KEY (bank_line_id),
+    CONSTRAINT bank_lines_once            UNIQUE (key),
+    CONSTRAINT bank_lines_range           CHECK (booked_on BETWEEN '2000-01-01' AND '2199-12-31'),
+    CONSTRAINT bank_lines_positive        CHECK (amount > 0),
+    CONSTRAINT bank_lines_not_overbooked  CHECK (amount_booked BETWEEN 0 AND amount),
+    CONSTRAINT bank_lines_length          CHECK (char_length(payer) <= 300 AND char_length(payer_account) <= 100
+                                                 AND char_length(reference) <= 1000 AND char_length(file_name) <= 300
+                                                 AND char_length(doubt) <= 300),
+    CONSTRAINT bank_lines_set_aside       CHECK ((set_aside_on IS NULL) = (set_aside_by IS NULL))
+);
+COMMENT ON TABLE bank_lines IS 'The lines of the bank''s files by which money came.';
+COMMENT ON COLUMN bank_lines.key IS 'Of the bank''s own ID, or the day, amount, payer and reference: the same line has the same.';
+COMMENT ON COLUMN bank_lines.booked_on IS 'The day on which the bank booked it.';
+COMMENT ON COLUMN bank_lines.amount IS 'How much came, always above 0.';
+COMMENT ON COLUMN bank_lines.amount_booked IS 'The sum of its payments that are not void; kept by triggers.';
+COMMENT ON COLUMN bank_lines.payer_account IS 'The account that it came from, as the bank writes it.';
+COMMENT ON COLUMN bank_lines.reference IS 'What the payer wrote.';
+COMMENT ON COLUMN bank_lines.line IS 'Where it stands in the file.';
+COMMENT ON COLUMN bank_lines.doubt IS 'Why it was not booked by itself, in words; NULL where nothing speaks against it.';
+COMMENT ON COLUMN bank_lines.set_aside_on IS 'The day on which somebody said that it is no customer''s; NULL for one that may be.';
+
 CREATE TABLE payments (
     payment_id        bigint        GENERATED ALWAYS AS IDENTITY,
     customer_id       bigint        NOT NULL,
@@ -420,6 +471,7 @@ CREATE TABLE payments (
     kind              text          NOT NULL DEFAULT 'payment',
     from_bill         bigint,
     reason            text,
+    bank_line_id      bigint,
     CONSTRAINT payments_pkey                PRIMARY KEY (payment_id),
     CONSTRAINT payments_customer            FOREIGN KEY (customer_id) REFERENCES customers,
     CONSTRAINT payments_entry_once          UNIQUE (entry_key),
@@ -432,13 +484,15 @@ CREATE TABLE payments (
     CONSTRAINT payments_kind_known          CHECK (kind IN ('payment', 'credit note', 'write-off', 'refund')),
     CONSTRAINT payments_from_bill           FOREIGN KEY (from_bill) REFERENCES billing ON DELETE SET NULL,
     CONSTRAINT payments_reason_length       CHECK (char_length(reason) <= 200 AND reason ~ '\S'),
-    CONSTRAINT payments_reason_given        CHECK ((kind IN ('credit note', 'write-off')) = (reason IS NOT NULL))
+    CONSTRAINT payments_reason_given        CHECK ((kind IN ('credit note', 'write-off')) = (reason IS NOT NULL)),
+    CONSTRAINT payments_bank_line           FOREIGN KEY (bank_line_id) REFERENCES bank_lines
 );
 COMMENT ON TABLE payments IS 'What lowers what a customer owes: money received, credit notes, write-offs; and money given back.';
 COMMENT ON COLUMN payments.kind IS
     'payment for money received, credit note, write-off, or refund: money given back, taken from what others have left.';
 COMMENT ON COLUMN payments.from_bill IS 'The bill that came to less than nothing, of a credit note that a run made.';
 COMMENT ON COLUMN payments.reason IS 'What a credit note or write-off is for; NULL for money that came or went.';
+COMMENT ON COLUMN payments.bank_line_id IS 'The line of the bank''s file that it came by; NULL for one that was typed.';
 COMMENT ON COLUMN payments.amount IS 'How much, always above 0.';
 COMMENT ON COLUMN payments.amount_allocated IS
     'The sum of its allocations that are not released, of a refund of those that it took; kept by triggers.';
@@ -483,7 +537,7 @@ CREATE TABLE work_locks (
     CONSTRAINT work_locks_pkey PRIMARY KEY (work)
 );
 COMMENT ON TABLE work_locks IS 'Work that one session does at a time: whoever does it holds the row of it.';
-INSERT INTO work_locks (work) VALUES ('bill run'), ('import');
+INSERT INTO work_locks (work) VALUES ('bill run'), ('import'), ('payments import');
 
 CREATE TABLE verifications (
     verification_id  bigint       GENERATED ALWAYS AS IDENTITY,
@@ -604,6 +658,12 @@ CREATE INDEX billing_period                ON billing USING brin (period) WITH (
 -- Lines arrive in the order of their months, too.
 CREATE INDEX billing_items_first_day       ON billing_items USING brin (first_day) WITH (pages_per_range = 32);
 CREATE INDEX payments_paid_on              ON payments USING brin (paid_on) WITH (pages_per_range = 32);
+CREATE INDEX customers_account_number_key ON customers (serial_key(account_number)) WHERE account_number IS NOT NULL;
+CREATE UNIQUE INDEX bank_formats_name_once  ON bank_formats (lower(name));
+CREATE INDEX bank_lines_open               ON bank_lines (booked_on, bank_line_id)
+    WHERE amount_booked < amount AND set_aside_on IS NULL;
+CREATE INDEX bank_lines_payer_account      ON bank_lines (payer_account) WHERE payer_account IS NOT NULL;
+CREATE INDEX payments_bank_line            ON payments (bank_line_id) WHERE bank_line_id IS NOT NULL;
 CREATE INDEX payments_voided_on            ON payments (voided_on) WHERE voided_on IS NOT NULL;
 CREATE INDEX price_changes_from_day        ON price_changes USING brin (from_day) WITH (pages_per_range = 32);
 -- What was owed on a past day was paid after it, or not yet.
@@ -1088,6 +1148,65 @@ CREATE TRIGGER payments_changed
     WHEN ((OLD.voided_at, OLD.paid_on) IS DISTINCT FROM (NEW.voided_at, NEW.paid_on))
     EXECUTE FUNCTION payment_changed();
 
+CREATE FUNCTION settle_bank_lines(ids bigint[]) RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    UPDATE bank_lines
+    SET amount_booked = booked.amount
+    FROM (
+        SELECT line.bank_line_id, coalesce(sum(payments.amount), 0) AS amount
+        FROM unnest(ids) AS line (bank_line_id)
+        LEFT JOIN payments ON payments.bank_line_id = line.bank_line_id AND voided_at IS NULL
+        GROUP BY line.bank_line_id
+    ) AS booked
+    WHERE bank_lines.bank_line_id = booked.bank_line_id AND bank_lines.amount_booked <> booked.amount;
+END
+$$;
+COMMENT ON FUNCTION settle_bank_lines(bigint[]) IS 'Set what these lines say was booked of them from their payments.';
+
+CREATE FUNCTION bank_lines_booked() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM settle_bank_lines(ARRAY(SELECT DISTINCT bank_line_id FROM added WHERE bank_line_id IS NOT NULL));
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION bank_lines_booked() IS 'Settle the lines of the bank by which payments came.';
+
+CREATE FUNCTION bank_line_reopened() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM settle_bank_lines(ARRAY[OLD.bank_line_id]);
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION bank_line_reopened() IS 'Settle the line of the bank of a payment that was voided or deleted.';
+
+CREATE TRIGGER payments_of_bank_lines
+    AFTER INSERT ON payments REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION bank_lines_booked();
+
+CREATE TRIGGER payments_voided_of_bank_lines
+    AFTER UPDATE OF void_reason, voided_at ON payments
+    FOR EACH ROW
+    WHEN (OLD.bank_line_id IS NOT NULL AND OLD.voided_at IS DISTINCT FROM NEW.voided_at)
+    EXECUTE FUNCTION bank_line_reopened();
+
+CREATE TRIGGER payments_deleted_of_bank_lines
+    AFTER DELETE ON payments
+    FOR EACH ROW
+    WHEN (OLD.bank_line_id IS NOT NULL)
+    EXECUTE FUNCTION bank_line_reopened();
+
+CREATE TRIGGER bank_lines_booked_sums
+    BEFORE UPDATE OF amount_booked ON bank_lines
+    FOR EACH ROW
+    WHEN (pg_trigger_depth() = 0 AND OLD.amount_booked IS DISTINCT FROM NEW.amount_booked)
+    EXECUTE FUNCTION kept_by_triggers();
+
 CREATE FUNCTION fee_goes_first() RETURNS trigger
     LANGUAGE plpgsql
 AS $$
@@ -1108,9 +1227,9 @@ CREATE TRIGGER billing_fee_first
     EXECUTE FUNCTION fee_goes_first();
 
 -- The oldest payment goes first, on the bill due first. Both are laid end to end as ranges of money; where two ranges
--- overlap, that payment pays that bill the length of the overlap. A payment that has just been made is told from credit
--- by its ID; what comes from credit counts from today.
-CREATE FUNCTION apply_credit(customer_ids bigint[] DEFAULT NULL, new_payment_id bigint DEFAULT NULL) RETURNS void
+-- overlap, that payment pays that bill the length of the overlap. Payments that have just been made are told from credit
+-- by their IDs; what comes from credit counts from today.
+CREATE FUNCTION apply_credit(customer_ids bigint[] DEFAULT NULL, new_payment_ids bigint[] DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql
 AS $$
 BEGIN
@@ -1119,9 +1238,8 @@ BEGIN
     END IF;
     PERFORM 1 FROM customers WHERE customer_id = ANY (customer_ids) ORDER BY customer_id FOR NO KEY UPDATE;
     INSERT INTO payment_allocations (payment_id, billing_id, amount, from_credit, made_on)
-    SELECT payment_id, billing_id, least(money.upto, owed.upto) - greatest(money.after, owed.after),
-           payment_id IS DISTINCT FROM new_payment_id,
-           CASE WHEN payment_id IS DISTINCT FROM new_payment_id THEN CURRENT_DATE END
+    SELECT money.payment_id, billing_id, least(money.upto, owed.upto) - greatest(money.after, owed.after),
+           new.payment_id IS NULL, CASE WHEN new.payment_id IS NULL THEN CURRENT_DATE END
     FROM (
         SELECT customer_id, payment_id,
                sum(amount_left) OVER earlier AS upto,
@@ -1139,11 +1257,12 @@ BEGIN
         WHERE customer_id = ANY (customer_ids) AND amount_due > 0
         WINDOW earlier AS (PARTITION BY customer_id ORDER BY due_date, billing_id)
     ) AS owed USING (customer_id)
+    LEFT JOIN unnest(new_payment_ids) AS new (payment_id) ON new.payment_id = money.payment_id
     WHERE least(money.upto, owed.upto) > greatest(money.after, owed.after)
     ORDER BY customer_id, money.upto, owed.upto;
 END
 $$;
-COMMENT ON FUNCTION apply_credit(bigint[], bigint) IS 'Spend credit on unpaid bills, of these customers or of all.';
+COMMENT ON FUNCTION apply_credit(bigint[], bigint[]) IS 'Spend credit on unpaid bills, of these customers or of all.';
 
 -- What was billed of a service may be wrong from the first month on that a change is about. A row is written anew where it
 -- is there already, so that a run that began before does not drop it.
@@ -2021,6 +2140,9 @@ BEGIN
         void_reason = left(regexp_replace(void_reason, known, alias, 'gi'), 200),
         reason = left(regexp_replace(reason, known, alias, 'gi'), 200)
     WHERE customer_id = erased_id AND (reference ~* known OR void_reason ~* known OR reason ~* known);
+    UPDATE bank_lines
+    SET payer = alias, payer_account = NULL, reference = regexp_replace(reference, known, alias, 'gi'), doubt = NULL
+    WHERE bank_line_id IN (SELECT bank_line_id FROM payments WHERE customer_id = erased_id);
     UPDATE equipment_moves
     SET from_place = regexp_replace(from_place, known, alias, 'gi'),
         to_place = regexp_replace(to_place, known, alias, 'gi')

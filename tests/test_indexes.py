@@ -14,6 +14,7 @@ from conftest import named
 
 import database
 from tracker import access, backup, bill_run, demo, notes, payments, reports, stock, trail, verify
+from tracker.transfer import booking
 
 pytestmark = pytest.mark.slow
 
@@ -159,6 +160,8 @@ QUESTIONS = {
                         trail.deletions],
     "trail_ids": [lambda: trail.history_of("customers", 30), lambda: trail.count_history_of("customers", 30),
                   lambda: trail.history_of_customer(30), lambda: trail.count_history_of_customer(30), trail.deletions],
+    "bank_lines_open": [booking.count_open, booking.next_open],
+    "payments_bank_line": [lambda: booking.count_payments(30)],
     "trail_parent_ids": [lambda: trail.history_of_customer(30), lambda: trail.count_history_of_customer(30)],
 }
 

@@ -29,12 +29,16 @@ ROWS = {
     "equipment_moves": {"equipment_id": 1, "from_place": "stock", "to_place": "Ada Okafor, 1 Harbour Street"},
     "customer_notes": {"customer_id": 1, "note": "Called."},
     "verifications": {"bills": 1, "payments": 1, "findings": 1, "first_finding": "Bill 1: it is off."},
+    "bank_formats": {"name": "Sparkasse", "format": "{}"},
+    "bank_lines": {"key": "00000000-0000-4000-8000-000000000001", "booked_on": "2026-01-15", "amount": "4",
+                   "file_name": "january.csv", "line": 2},
     "backups": {"taken_at": "2026-01-01", "path": "/srv/isp.backup", "bytes": 1},
 }
 AMOUNTS = [
     ("services", "cost"), ("equipment", "cost"), ("billing", "amount_billed"), ("billing", "amount_paid"),
     ("billing_items", "amount"), ("payments", "amount"), ("payments", "amount_allocated"),
-    ("payment_allocations", "amount"), ("price_changes", "cost_before"),
+    ("payment_allocations", "amount"), ("price_changes", "cost_before"), ("bank_lines", "amount"),
+    ("bank_lines", "amount_booked"),
 ]
 TEXTS = {
     ("customers", "name"): 200, ("locations", "address"): 300, ("services", "service_name"): 100,
@@ -101,8 +105,8 @@ def test_every_rule_of_the_database_has_its_sentence(sql):
         """
     )}
     raised = set(re.findall(r"CONSTRAINT = '(\w+)'", (PROJECT / "schema.sql").read_text()))
-    unique_indexes = {"customers_account_number_once", "equipment_serial_once", "billing_once_a_period",
-                      "billing_late_fee_once"}
+    unique_indexes = {"bank_formats_name_once", "customers_account_number_once", "equipment_serial_once",
+                      "billing_once_a_period", "billing_late_fee_once"}
     assert constraints | raised | unique_indexes == set(errors.RULES)
 
 

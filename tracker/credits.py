@@ -57,7 +57,7 @@ def refund(
 def _values(kind: str, customer_id: int, amount: Decimal, entry_key: UUID, **more: object) -> Row:
     """Return what is recorded; without a day it is of today."""
     return {"kind": kind, "customer_id": customer_id, "amount": amount, "paid_on": None, "method": "other",
-            "reference": None, "reason": None, "entry_key": entry_key, **more}
+            "reference": None, "reason": None, "bank_line_id": None, "entry_key": entry_key, **more}
 
 
 def _write_bills_off(cur: Cursor, write_off_id: int, values: Row) -> None:

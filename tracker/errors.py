@@ -99,6 +99,17 @@ RULES = {
     "payments_kind_known": "What is recorded is a payment, a credit note, a write-off or a refund.",
     "payments_from_bill": "The bill that the credit note is from no longer exists.",
     "payments_reason_length": "A reason has 1 to 200 characters and is not blank.",
+    "payments_bank_line": "A payment comes by a line of the bank that exists.",
+    "bank_formats_pkey": "A bank's way to write files has an ID of its own.",
+    "bank_formats_name_length": "A bank's name has 1 to 50 characters and is not blank.",
+    "bank_formats_name_once": "There is a bank of that name.",
+    "bank_lines_pkey": "A line of the bank has an ID of its own.",
+    "bank_lines_once": "That line of the bank is there already.",
+    "bank_lines_range": "A line of the bank is of a day from 2000-01-01 to 2199-12-31.",
+    "bank_lines_positive": "A line of the bank is over more than 0.",
+    "bank_lines_not_overbooked": "No more can be booked of a line of the bank than it has.",
+    "bank_lines_length": "A payer has up to 300 characters, an account 100, a reference 1000.",
+    "bank_lines_set_aside": "Whoever sets a line of the bank aside is noted with the day.",
     "payments_reason_given": "A credit note or write-off has a reason; a payment or refund has none.",
     "payments_refunded_stays": "It was refunded, in part at least; void the refund first.",
     "payment_allocations_refund": "That refund no longer exists.",
@@ -458,6 +469,20 @@ class UnclearPrices(BadFile):
     def __init__(self, sentence: str, plans: list[str]) -> None:
         super().__init__(sentence)
         self.plans = plans
+
+
+class UnclearDates(BadFile):
+    """Several orders fit every date of the file; readings has an example of each: DMY, MDY or YMD and what it says."""
+
+    def __init__(self, written: str, readings: Mapping[str, str]) -> None:
+        super().__init__(f"The dates do not show whether day or month comes first: {written} may be "
+                         f"{' or '.join(readings.values())}.")
+        self.written = written
+        self.readings = dict(readings)
+
+
+class UnclearDecimals(BadFile):
+    """The amounts do not tell, or tell differently, whether a comma or a point stands before the cents."""
 
 
 class FileExists(BadFile):

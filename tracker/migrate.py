@@ -20,13 +20,15 @@ from tracker.errors import Busy, Conflict, Forbidden, NotToBeSeen, Unavailable
 
 PROJECT = Path(__file__).parents[1]
 TABLES = [
-    "schema_version", "customers", "locations", "services", "equipment", "billing", "billing_items", "payments",
+    "schema_version", "customers", "locations", "services", "equipment", "billing", "billing_items", "bank_lines",
+    "bank_formats", "payments",
     "payment_allocations", "service_pauses", "price_changes", "unsettled_services", "equipment_moves", "customer_notes",
     "trail", "work_locks", "verifications", "backups",
 ]
 # Whoever may change the books does not write to all of these.
 NO_BUSINESS = [
     "schema_version", "trail", "work_locks", "verifications", "backups", "equipment_moves", "unsettled_services",
+    "bank_lines", "bank_formats",
 ]
 SCHEMA_LOCK = 49_951  # any number, the same in every copy of the program
 LOCK_PATIENCE = 60

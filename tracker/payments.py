@@ -244,8 +244,10 @@ def record_payment(
     reference: str | None,
     entry_key: UUID,
     billing_id: int | None = None,
+    bank_line_id: int | None = None,
 ) -> Payment:
-    """Record a payment and return it as get_payment does: it pays billing_id first, then the oldest due bills.
+    """Record a payment, perhaps by a line of the bank's file, and return it as get_payment does: it pays billing_id
+    first, then the oldest due bills.
 
     The same entry_key with the same values returns the payment that it made; with others it raises Conflict. Raise
     OutcomeUnknown when the reply to COMMIT was lost: call again with the same entry_key.
@@ -253,6 +255,7 @@ def record_payment(
     values = {
         "kind": "payment", "customer_id": customer_id, "amount": amount, "paid_on": paid_on, "method": method,
         "reference": reference, "reason": None, "entry_key": entry_key, "billing_id": billing_id,
+        "bank_line_id": bank_line_id,
     }
     return record(values, _spend_payment)
 
@@ -286,9 +289,9 @@ def _remember(cur: Cursor, entry_key: UUID, payment: Payment) -> None:
 def _inserted(cur: Cursor, values: Row) -> int | None:
     cur.execute(
         """
-        INSERT INTO payments (customer_id, kind, amount, paid_on, method, reference, reason, entry_key)
+        INSERT INTO payments (customer_id, kind, amount, paid_on, method, reference, reason, entry_key, bank_line_id)
         VALUES (%(customer_id)s, %(kind)s, %(amount)s, coalesce(%(paid_on)s::date, CURRENT_DATE), %(method)s,
-                %(reference)s, %(reason)s, %(entry_key)s)
+                %(reference)s, %(reason)s, %(entry_key)s, %(bank_line_id)s)
         ON CONFLICT (entry_key) DO NOTHING
         RETURNING payment_id
         """,
@@ -325,7 +328,7 @@ def _spend_payment(cur: Cursor, payment_id: int, values: Row) -> None:
 def spend_on_bills(cur: Cursor, payment_id: int, values: Row) -> None:
     """Let what was just recorded pay the unpaid bills, the one due first first."""
     cur.execute(
-        "SELECT apply_credit(ARRAY[%(customer_id)s]::bigint[], %(payment_id)s)",
+        "SELECT apply_credit(ARRAY[%(customer_id)s]::bigint[], ARRAY[%(payment_id)s]::bigint[])",
         {"customer_id": values["customer_id"], "payment_id": payment_id},
     )
 

@@ -29,7 +29,7 @@ from tracker import (
     trail,
 )
 from tracker.accounts import merged
-from tracker.terminal import backups, history, paging, paying, people, pick, prompts, screens, tables
+from tracker.terminal import backups, bank_files, history, paging, paying, people, pick, prompts, screens, tables
 from tracker.terminal.progress import Progress, during
 from tracker.terminal.prompts import confirm, say
 from tracker.terminal.tables import Row, numbers, words
@@ -90,10 +90,9 @@ def parser(version: str, run_menus: Command, serve: Command) -> argparse.Argumen
     add_price_change(add("change-price", change_price_command, "change what a service costs for all who have it"))
     add_late_fees(add("late-fees", late_fees_command, "charge the late fee for each bill that is late for long, once"))
     add_import(add("import", import_command, "add customers with sites, services and equipment from a CSV file"))
+    add_bank(add("import-payments", import_payments_command, "book the payments of a bank's file, CSV or camt.053"))
     add_export(add("export", export_command, "write accounts, bills, payments or late customers as CSV"))
-    whole = add("export-everything", export_everything_command, "write all the books, as CSV files in a .zip")
-    whole.add_argument("file", type=Path, metavar="FILE")
-    whole.add_argument("--yes", action="store_true", help="replace a file that exists")
+    add_whole(add("export-everything", export_everything_command, "write all the books, as CSV files in a .zip"))
     add("import-everything", import_everything_command, "fill an empty database from such a file").add_argument(
         "file", type=Path, metavar="FILE")
     add_wanted(add("changes", changes_command, "who changed what, newest first"))
@@ -303,6 +302,28 @@ def until(answer: str) -> str:
         return "none"
     day(answer)
     return answer
+
+
+def add_whole(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", type=Path, metavar="FILE")
+    command.add_argument("--yes", action="store_true", help="replace a file that exists")
+
+
+def add_bank(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", metavar="FILE")
+    command.add_argument("--bank", metavar="NAME", type=argument(fields.text(50)),
+                         help="read it as remembered under this name, and remember it")
+    command.add_argument("--map", action="append", default=[], metavar="FIELD=HEADER",
+                         help="which column is which, as in amount=Betrag; booked_on, payer and reference are others")
+    command.add_argument("--days", choices=("DMY", "MDY", "YMD"), help="the order of day, month and year")
+    command.add_argument("--decimal", choices=(",", "."), help="the sign before the cents")
+    command.add_argument("--dry-run", action="store_true", help="show what would be booked, and write nothing")
+    command.add_argument("--yes", action="store_true", help="book without asking")
+
+
+def import_payments_command(arguments: argparse.Namespace) -> int:
+    check_may_change()
+    return bank_files.import_payments_command(arguments)
 
 
 def check_may_change() -> None:

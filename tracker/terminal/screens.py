@@ -139,6 +139,10 @@ PAYMENTS = [
     dates("Void since", "voided_on"), words("Because", "void_reason"),
 ]
 PAYMENTS_TO_REFUND = [column for column in PAYMENTS if column.key not in ("voided_on", "void_reason")]
+BANK_CANDIDATES = [
+    numbers("#", "number"), numbers("ID", "customer_id"), words("Customer", "name"), amounts("Owes", "amount_due"),
+    amounts("A month", "monthly_total"), words("Why", "why"),
+]
 PAYMENT_HITS = [
     numbers("ID", "payment_id"), words("Customer", "name"), dates("Paid on", "paid_on"), amounts("Amount", "amount"),
     METHOD, REFERENCE, dates("Void since", "voided_on"),

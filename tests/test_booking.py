@@ -1,0 +1,237 @@
+"""A bank's file as payments: which lines are certain, what becomes of the others, and that none pays twice."""
+from __future__ import annotations
+
+import itertools
+from datetime import timedelta
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+from conftest import lines
+
+import database
+from tracker import accounts, errors, payments
+from tracker.transfer import bank, booking
+from tracker.verify import verify_books
+
+HEADER = "Buchungstag;Betrag;Beguenstigter/Zahlungspflichtiger;Verwendungszweck;IBAN\n"
+NOBODY = (0, Decimal(0))
+
+
+@pytest.fixture
+def ada(db):
+    """A customer who owes 29.90 (bill 1) and 49.00 (bill 2)."""
+    customer_id = db.add_customer("Ada Okafor", "+44 20 7946 0958")
+    database.update_customer(customer_id, account_number="K-1007")
+    for cost in ("29.90", "49.00"):
+        database.add_bill(customer_id, "Internet", Decimal(cost), database.today())
+    return customer_id
+
+
+@pytest.fixture
+def statement(tmp_path):
+    """Write a bank's file of lines: day of this month or date, amount, payer, reference, and the payer's account."""
+    names = itertools.count(1)
+
+    def write(*rows):
+        path = tmp_path / f"bank{next(names)}.csv"
+        written = [";".join([*map(str, row), *[""] * (5 - len(row))]) for row in rows]
+        path.write_text(HEADER + "\n".join(written) + "\n")
+        return bank.open_bank_file(path)
+
+    return write
+
+
+def day(ago=0):
+    return (database.today() - timedelta(days=ago)).strftime("%d.%m.%Y")
+
+
+def booked():
+    """Return every payment: whose, how much, and which bills it paid."""
+    made = [payments.get_payment(row["payment_id"]) for row in reversed(payments.latest_payments())]
+    return [(row["customer_id"], row["amount"], [(use["billing_id"], use["amount"]) for use in row["bills"]])
+            for row in made if not row["voided_on"]]
+
+
+def certain(outcome):
+    return outcome.booked.lines
+
+
+def test_a_line_that_names_the_account_number_is_booked_and_pays_the_oldest_bill(ada, statement):
+    outcome = booking.load(statement((day(1), "29,90", "A. OKAFOR", "Internet K-1007 Juli")))
+    assert outcome[2:7] == ((1, Decimal("29.90")), NOBODY, NOBODY, NOBODY, ())
+    payment = payments.get_payment(1)
+    assert (payment["customer_id"], payment["method"]) == (ada, "transfer")
+    assert payment["reference"] == "Internet K-1007 Juli"
+    assert booked() == [(ada, Decimal("29.90"), [(1, Decimal("29.90"))])]
+    assert verify_books()[1] == []
+
+
+@pytest.mark.parametrize(("reference", "payer", "amount", "is_certain"), [
+    ("Kunde K1007", "Somebody", "1,00", True),  # with a word for customer, however it is written
+    ("K 1007", "Somebody", "1,00", True),
+    ("1007", "Somebody", "1,00", False),  # another number
+    ("Rechnung 2", "Okafor Ada", "1,00", True),  # the name agrees
+    ("Rechnung 2", "Somebody", "49,00", True),  # the amount agrees
+    ("Rechnung 2", "Somebody", "1,00", False),
+    ("Rechnung 2", "Somebody", "29,90", False),  # that of another bill
+    ("Rechnung 77", "Okafor Ada", "49,00", False),
+    ("C1", "ADA OKAFOR", "5,00", True),
+    ("C1", "Somebody", "49,00", True),
+    ("C1", "Somebody", "5,00", False),
+    ("danke", "Ada Okafor", "29,90", False),  # a name and an amount are a proposal
+])
+def test_what_is_certain(ada, statement, reference, payer, amount, is_certain):
+    outcome = booking.check(statement((day(1), amount, payer, reference)))
+    assert (outcome.booked.lines, outcome.open.lines) == ((1, 0) if is_certain else (0, 1))
+    assert booked() == []
+    assert booking.count_open().lines == 0
+
+
+def test_a_bill_that_is_named_is_paid_before_older_ones(ada, statement):
+    booking.load(statement((day(1), "49,00", "Somebody", "Rechnung 2")))
+    assert booked() == [(ada, 49, [(2, 49)])]
+
+
+def test_two_lines_that_name_one_bill_pay_it_once_and_the_rest_goes_to_the_oldest(ada, statement):
+    booking.load(statement((day(1), "49,00", "Ada Okafor", "Rechnung 2"),
+                           (day(1), "40,00", "Ada Okafor", "Rechnung 2")))
+    assert booked() == [(ada, 49, [(2, 49)]), (ada, 40, [(1, Decimal("29.90"))])]
+    assert payments.credit(ada) == Decimal("10.10")
+    assert verify_books()[1] == []
+
+
+def test_money_of_today_is_no_credit_of_before(ada, statement, sql):
+    booking.load(statement((day(3), "29,90", "A", "K-1007"), (day(2), "49,00", "A", "K-1007")))
+    assert sql("SELECT from_credit, made_on FROM payment_allocations") == [{"from_credit": False, "made_on": None}] * 2
+
+
+def test_the_same_file_again_and_a_month_that_holds_its_days_add_nothing(ada, statement):
+    first = (day(2), "10,00", "Ada Okafor", "K-1007")
+    second = (day(1), "12,00", "Ada Okafor", "K-1007")
+    booking.load(statement(first))
+    assert certain(booking.load(statement(first))) == 0
+    outcome = booking.load(statement(first, second, second))
+    assert (outcome.booked, outcome.known) == ((2, 24), (1, 10))
+    assert [amount for _, amount, _ in booked()] == [10, 12, 12]
+
+
+def test_a_line_that_was_voided_is_open_and_does_not_come_again(ada, statement):
+    row = (day(1), "29,90", "Ada Okafor", "K-1007")
+    booking.load(statement(row))
+    payments.void_payment(1, "wrong")
+    assert booking.load(statement(row)).known.lines == 1
+    line = booking.next_open()
+    assert (line["amount_left"], booking.count_open()) == (Decimal("29.90"), (1, Decimal("29.90")))
+    assert verify_books()[1] == []
+
+
+def test_a_reference_that_paid_before_is_certain_with_a_long_number_or_the_same_amount(ada, statement):
+    payments.record_payment(ada, Decimal(7), database.today(), "transfer", "Auftrag 4711000", uuid4())
+    payments.record_payment(ada, Decimal(8), database.today(), "transfer", "Internet", uuid4())
+    assert certain(booking.check(statement((day(1), "3,00", "X", "auftrag  4711000")))) == 1
+    assert certain(booking.check(statement((day(1), "3,00", "X", "Internet")))) == 0
+    assert certain(booking.check(statement((day(1), "49,00", "X", "Internet")))) == 1
+
+
+def test_a_reference_that_two_customers_pay_with_is_nobody_s(ada, db, statement):
+    bob = db.add_customer("Bob Miller", None)
+    for customer_id in (ada, bob):
+        payments.record_payment(customer_id, Decimal(7), database.today(), "transfer", "Miete 4711000", uuid4())
+    outcome = booking.load(statement((day(1), "3,00", "X", "Miete 4711000")))
+    assert (outcome.booked.lines, booking.next_open()["doubt"]) == (0, f"It names customers {ada} and {bob}.")
+
+
+def test_a_payment_that_was_typed_near_that_day_is_asked_about(ada, statement):
+    payments.record_payment(ada, Decimal("29.90"), database.today(), "transfer", None, uuid4())
+    outcome = booking.load(statement((day(5), "29,90", "X", "K-1007"), (day(6), "29,90", "X", "K-1007")))
+    assert (outcome.booked.lines, outcome.open.lines) == (1, 1)
+    assert booking.next_open()["doubt"] == f"Payment 1 of {database.today()} was typed, of this amount."
+
+
+def test_a_day_to_come_is_asked_about(ada, statement):
+    assert certain(booking.load(statement((day(-1), "29,90", "X", "K-1007")))) == 0
+    assert booking.next_open()["doubt"] == "It is of a day to come."
+
+
+def test_money_that_went_out_is_skipped_and_told(ada, statement):
+    outcome = booking.load(statement((day(1), "-15,00", "Power company", "K-1007")))
+    assert (outcome.booked, outcome.open, outcome.debits) == (NOBODY, NOBODY, (1, 15))
+    assert booking.count_open().lines == 0
+
+
+def test_whoever_was_merged_pays_as_who_they_are(ada, db, statement):
+    bob = db.add_customer("Bob Miller", None)
+    database.update_customer(bob, account_number="B-77")  # so that the number stays with who was merged
+    accounts.merge(bob, ada)
+    booking.load(statement((day(1), "29,90", "X", "K-1007")))
+    assert booked() == [(bob, Decimal("29.90"), [(1, Decimal("29.90"))])]
+
+
+def test_what_changed_after_the_check_is_not_booked(ada, statement):
+    file = statement((day(1), "29,90", "X", "K-1007"))
+    checked = booking.check(file)
+    booking.load(statement((day(1), "29,90", "X", "K-1007")))
+    with pytest.raises(errors.Conflict) as caught:
+        booking.load(file, checked)
+    assert str(caught.value) == booking.CHANGED_SINCE
+    assert len(booked()) == 1
+
+
+def test_candidates_are_named_with_why_the_likeliest_first(ada, db, statement):
+    bob = db.add_customer("Okafor Bob", None)
+    database.add_bill(bob, "Internet", Decimal("29.90"), database.today())
+    booking.load(statement((day(1), "29,90", "Ada Okafor", "danke", "DE89")))
+    found = booking.candidates(booking.next_open())
+    assert [(row["customer_id"], row["why"], row["amount_due"], row["is_sure"]) for row in found] == [
+        (ada, "a bill of this amount, name", Decimal("78.90"), False),
+        (bob, "a bill of this amount", Decimal("29.90"), False),
+    ]
+    booking.book(booking.next_open(), ada, Decimal("29.90"), 0)
+    booking.load(statement((day(0), "3,00", "Jonas Weiss", "danke", "DE89")))
+    assert [(row["customer_id"], row["why"]) for row in booking.candidates(booking.next_open())] == [
+        (ada, "account of the payer, reference")]
+
+
+def test_two_people_who_decide_on_a_line_book_it_once(ada, db, statement):
+    bob = db.add_customer("Bob Miller", None)
+    booking.load(statement((day(1), "29,90", "X", "danke")))
+    line = booking.next_open()
+    assert booking.book(line, ada, line["amount_left"], 0)["payment_id"] == booking.book(
+        line, ada, line["amount_left"], 0)["payment_id"]
+    with pytest.raises(errors.Conflict):
+        booking.book(line, bob, line["amount_left"], 0)
+    with pytest.raises(errors.Error):
+        booking.book(line, bob, line["amount_left"], 1)
+    assert booked() == [(ada, Decimal("29.90"), [(1, Decimal("29.90"))])]
+
+
+def test_a_line_that_is_set_aside_is_not_open_and_can_be_taken_back(ada, statement):
+    booking.load(statement((day(1), "29,90", "X", "danke")))
+    line = booking.next_open()
+    booking.set_aside(line["bank_line_id"])
+    assert booking.next_open() is None
+    with pytest.raises(errors.Conflict):
+        booking.set_aside(line["bank_line_id"])
+    booking.take_back(line["bank_line_id"])
+    assert booking.next_open() == line
+
+
+def test_an_erased_person_is_in_no_line_of_the_bank(ada, statement, sql):
+    booking.load(statement((day(1), "78,90", "Ada Okafor", "K-1007 Ada Okafor", "DE89")))
+    accounts.close(ada, database.today(), False)
+    accounts.erase(ada)
+    assert sql("SELECT payer, payer_account, reference FROM bank_lines") == [
+        {"payer": "Erased 1", "payer_account": None, "reference": "Erased 1 Erased 1"}]
+
+
+def test_the_list_is_worked_off_with_a_key_each(ada, db, statement, run):
+    bob = db.add_customer("Bob Miller", None)
+    booking.load(statement(
+        (day(5), "29,90", "Ada Okafor", "danke"), (day(4), "60,00", "Familie", "fuer beide"),
+        (day(3), "5,00", "Versicherung", "Erstattung"), (day(2), "3,00", "Jonas", "spaeter"),
+    ))
+    done = run(answers=lines("5", "19", "1", "s", "C1", "40", f"C{bob}", "", "n", "u", "n", "l", "0", "0"))
+    assert done.stderr == ""
+    assert booked() == [(ada, Decimal("29.90"), [(1, Decimal("29.90"))]), (ada, 40, [(2, 40)]), (bob, 20, [])]
+    assert booking.count_open() == (1, 3)

@@ -1,0 +1,284 @@
+"""The table in a bank's CSV: found below what the bank writes above it, by its header or by what its columns hold."""
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from typing import NamedTuple
+
+from tracker.errors import BadFile, UnclearDecimals, UnclearMapping
+from tracker.transfer import bank_cells
+from tracker.transfer.bank_formats import HEADERS, Format, find_columns, fold, is_complete, is_english
+from tracker.transfer.bank_lines import compact
+
+DELIMITERS = ";,\t|"
+DEEPEST_HEADER = 80  # rows; mBank writes 38 lines above its table
+LONGEST_CELL = 10_000_000
+SAMPLE = 200
+IBAN = re.compile(r"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b")
+# An account's number beside its name, above the table; 26 digits are a Polish one.
+NUMBERED = re.compile(r"\b(?:account|konto(?:nummer)?|rekening|compte|cuenta|cont[oa]|číslo účtu)\b[^0-9]{1,20}"
+                      r"([0-9](?![0-9]?[./-][0-9]{1,2}[./-][0-9]{4})[0-9 .-]{4,30}[0-9A-Z])\b|\b([0-9]{2}(?: ?[0-9]{4}){6})\b",
+                      re.IGNORECASE)
+
+
+class Row(NamedTuple):
+    """A record: the numbers of its first and last line, and its cells."""
+
+    first: int
+    last: int
+    cells: list[str]
+
+
+class Table(NamedTuple):
+    """A bank's CSV whose columns are known: the format found, its header and the rows below, and what stood above."""
+
+    layout: Format
+    headers: list[str]
+    header_line: int
+    columns: dict[str, list[int]]
+    rows: list[Row]
+    account: str
+    currency: str  # that of most rows
+    signs: Mapping[str, int]  # how an amount counts: 1 as it is written, -1 turned
+
+
+def open_table(text: str, remembered: Format, today: date | None = None) -> Table:
+    """Find a bank's table in a text, with what is remembered of the bank.
+
+    Raise UnclearDates or UnclearDecimals when the file does not tell one, UnclearMapping when a column is missing.
+    """
+    csv.field_size_limit(LONGEST_CELL)
+    delimiter, place, columns, rows = _find_header(text, remembered)
+    headers = rows[place].cells if place >= 0 else [str(number + 1) for number in range(_width(rows))]
+    body = rows[place + 1:]
+    if place < 0 and _is_summary(body):
+        rows, body, place = body, body[1:], 0
+    has_header = place >= 0 and rows[place].cells == headers
+    _settle_valuta(headers, columns, body)
+    signs = _find_signs(headers, columns, body)
+    amounts = [cell for field in ("amount", "debit", "credit") for cell in _cells(columns.get(field, ()), body)]
+    decimal = remembered.decimal or _decimal(amounts, headers, body)
+    dates = [row.cells[column] for row in body for field in ("booked_on", "value_on")
+             for column in columns.get(field, ()) if column < len(row.cells)]
+    may_be_american = decimal == "." and is_english(headers)
+    days = remembered.days or bank_cells.day_order(dates, may_be_american, today)
+    currencies = Counter(filter(None, (cell.strip().upper() for cell in _cells(columns.get("currency", ()), body))))
+    layout = Format(remembered.encoding, delimiter, has_header,
+                    {field: tuple(headers[column].strip() for column in found) for field, found in columns.items()},
+                    decimal, days)
+    account = _own_account(rows[:place] if has_header else rows[:place + 1])
+    return Table(layout, headers, rows[place].first if has_header else 0, columns, _unguarded(body), account,
+                 currencies.most_common(1)[0][0] if currencies else "", signs)
+
+
+def _read(text: str, delimiter: str) -> Iterator[Row]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    first = 1
+    try:
+        for cells in reader:
+            yield Row(first, reader.line_num, [_plain(cell) for cell in cells] if '="' in "".join(cells) else cells)
+            first = reader.line_num + 1
+    except csv.Error as exc:
+        raise BadFile(f"Line {first} cannot be read: a quotation mark seems to be missing ({exc}).") from exc
+
+
+def _plain(cell: str) -> str:
+    """Take the text out of ="0561", which keeps a spreadsheet from reading a number."""
+    return cell[2:-1] if cell.startswith('="') and cell.endswith('"') else cell
+
+
+def _find_header(text: str, remembered: Format) -> tuple[str, int, dict[str, list[int]], list[Row]]:
+    """Return the delimiter, the place of the header among the rows or -1, the columns, and all rows with cells."""
+    tried = [(sign, [row for row in _read(text, sign) if any(map(str.strip, row.cells))])
+             for sign in (remembered.delimiter or DELIMITERS)]
+    best: tuple[int, str, int, dict[str, list[int]], list[Row]] = (0, "", -1, {}, [])
+    complaint: UnclearMapping | None = None
+    for sign, rows in tried if remembered.has_header else ():
+        for place, row in enumerate(rows[:DEEPEST_HEADER]):
+            try:
+                columns = find_columns(row.cells, remembered.columns)
+            except UnclearMapping as exc:
+                complaint = complaint or (exc if is_complete(find_columns(row.cells)) else None)
+                continue
+            score = len({column for found in columns.values() for column in found})
+            if is_complete(columns) and score > best[0]:
+                best = (score, sign, place, columns, rows)
+    if best[0]:
+        return best[1:]
+    if complaint:
+        raise complaint
+    for sign, rows in tried:
+        if columns := _columns_by_content(rows[1:] if _is_summary(rows) else rows, remembered):
+            return sign, -1, columns, rows
+    raise UnclearMapping("No line of the file names a day and an amount, and no columns look like them.",
+                         "booked_on=Buchungstag")
+
+
+def _is_summary(rows: list[Row]) -> bool:
+    """Tell whether the first row of a file without a header sums the account up, as Santander in Poland does: it has
+    a currency where the others have none.
+    """
+    return any(
+        re.fullmatch("[A-Z]{3}", cell.strip()) and not any(
+            column < len(row.cells) and re.fullmatch("[A-Z]{3}", row.cells[column].strip()) for row in rows[1:])
+        for column, cell in enumerate(rows[0].cells)) if len(rows) > 1 else False
+
+
+def _unguarded(rows: list[Row]) -> list[Row]:
+    """Take the apostrophe away that begins every cell of a column, so that a spreadsheet takes them for text."""
+    guarded = [column for column in range(_width(rows) if rows else 0)
+               if (filled := [cell for cell in _cells([column], rows) if cell.strip()])
+               and all(cell.lstrip().startswith("'") for cell in filled)]
+    for row in rows if guarded else ():
+        for column in guarded:
+            if column < len(row.cells):
+                row.cells[column] = row.cells[column].strip().strip("'")
+    return rows
+
+
+def _width(rows: list[Row]) -> int:
+    return max(len(row.cells) for row in rows)
+
+
+def _columns_by_content(rows: list[Row], remembered: Format) -> dict[str, list[int]]:
+    """Tell the columns of a file without a header by what they hold; nothing when no day and amount is among them.
+
+    The first column of days counts, and the first of amounts, unless it is the balance of the next. Amounts in two
+    columns, one of them filled in each row, are debits and credits as the balance beside them says. Raise
+    UnclearMapping when there is none to say it.
+    """
+    if remembered.columns and not remembered.has_header:
+        try:
+            return {field: [int(name) - 1 for name in names] for field, names in remembered.columns.items()}
+        except ValueError:
+            return {}
+    sample = rows[:SAMPLE]
+    days: list[int] = []
+    whole: list[int] = []
+    partial: list[int] = []
+    columns: dict[str, list[int]] = {}
+    for column in range(_width(rows) if rows else 0):
+        filled = [cell for row in sample if column < len(row.cells) and (cell := row.cells[column].strip())]
+        is_whole = len(filled) * 10 >= len(sample) * 9
+        if filled and all(map(bank_cells.is_day, filled)):
+            days.append(column)
+        elif filled and all(map(bank_cells.is_amount, filled)) and any(re.search("[.,][0-9]", cell) for cell in filled):
+            (whole if is_whole else partial).append(column)
+        elif is_whole:
+            columns.setdefault(_field_of(filled), []).append(column)
+    if not days or not (whole or partial):
+        return {}
+    columns["booked_on"] = days[:1]
+    columns.update(_amount_columns(sample, whole, partial))
+    return {field: columns[field] for field in HEADERS if field in columns}
+
+
+def _field_of(cells: list[str]) -> str:
+    """Return which field the cells of a column look like: an account, the currency, text, or none."""
+    if all(re.fullmatch("[A-Z]{3}", cell) for cell in cells):
+        return "currency"
+    if all(re.fullmatch(r"'?(?:[A-Z]{2})?[0-9][0-9A-Z ./-]{9,40}'?", cell) for cell in cells):
+        return "payer_account" if len(set(cells)) > 1 or len(cells) == 1 else "account"
+    return "text" if any(re.search(r"[^\W\d_]{2}", cell) for cell in cells) else ""
+
+
+def _amount_columns(rows: list[Row], whole: list[int], partial: list[int]) -> dict[str, list[int]]:
+    """Tell amount, or debit and credit, from the balance."""
+    if not partial:
+        is_balance = len(whole) > 1 and _adds_up(rows, whole[0], [(whole[1], 1)])
+        return {"amount": [whole[1] if is_balance else whole[0]]}
+    if len(partial) == 2 and whole:
+        for debit, credit in (partial, partial[::-1]):
+            if _adds_up(rows, whole[-1], [(debit, -1), (credit, 1)]):
+                return {"debit": [debit], "credit": [credit]}
+    names = " and ".join(str(column + 1) for column in partial)
+    raise UnclearMapping(f"The file has no header, and amounts in columns {names}: say which are debits and which "
+                         "credits.", f"debit={partial[0] + 1}")
+
+
+def _adds_up(rows: list[Row], balance: int, movements: list[tuple[int, int]]) -> bool:
+    """Tell whether a column changes from row to row, either way, by what others hold, taken with a sign each."""
+    try:
+        decimal = bank_cells.decimal_sign(_cells([balance, *(column for column, _ in movements)], rows))
+        balances = [bank_cells.amount(cell_of(row, [balance]), decimal) for row in rows]
+        moved = [sum(sign * bank_cells.amount(cell, decimal) for column, sign in movements
+                     if (cell := cell_of(row, [column]))) for row in rows]
+    except (UnclearDecimals, ValueError):
+        return False
+    steps = [(after - before, first, second)
+             for before, after, first, second in zip(balances, balances[1:], moved, moved[1:])]
+    return bool(steps) and (all(step == later for step, _, later in steps)
+                            or all(-step == earlier for step, earlier, _ in steps))
+
+
+def _cells(columns: Iterable[int], rows: list[Row]) -> list[str]:
+    return [row.cells[column] for column in columns for row in rows if column < len(row.cells)]
+
+
+def _settle_valuta(headers: list[str], columns: dict[str, list[int]], rows: list[Row]) -> None:
+    """Tell whether a column Valuta is the day of value, as in German, or the currency, as in Swedish."""
+    for column, header in enumerate(headers):
+        if fold(header) == "valuta":
+            filled = [cell for cell in _cells([column], rows) if cell.strip()]
+            is_currency = bool(filled) and re.fullmatch("[A-Z]{3}", filled[0].strip())
+            field = "currency" if is_currency else "value_on"
+            columns[field] = [*columns.get(field, []), column] if field == "value_on" else [column]
+
+
+def _decimal(amounts: list[str], headers: list[str], rows: list[Row]) -> str:
+    """Tell what stands before the cents, by the amounts and, where they do not tell, by the balances beside them."""
+    try:
+        return bank_cells.decimal_sign(amounts)
+    except UnclearDecimals:
+        balances = [column for column, header in enumerate(headers)
+                    if re.match("(running)?(balance|saldo|solde|kontostand|zustatek|egyenleg)", fold(header))]
+        if not balances:
+            raise
+        return bank_cells.decimal_sign([*amounts, *_cells(balances, rows)])
+
+
+def _find_signs(headers: list[str], columns: dict[str, list[int]], rows: list[Row]) -> dict[str, int]:
+    """Settle by which columns an amount is debit or credit; what is not needed for it is taken out of columns.
+
+    An amount that carries signs needs no more; one without takes those of a column that says S and H, Debit and Credit,
+    or the like in every row, also when it has no header. Debits in a
+    column of their own count as written when all of them are below 0.
+    """
+    indicators = columns.pop("indicator", [])
+    if "amount" not in columns:
+        debits = [cell for cell in _cells(columns["debit"], rows) if bank_cells.is_amount(cell)]
+        are_signed = debits and all(cell.strip().startswith(("-", "\u2212")) for cell in debits)
+        return {"debit": 1 if are_signed else -1, "credit": 1}
+    if not any(map(bank_cells.is_signed, _cells(columns["amount"], rows))):
+        blank = [column for column in range(_width(rows)) if column >= len(headers) or not headers[column].strip()]
+        for column in [*indicators, *blank]:
+            words = {bank_cells.indicated(row.cells[column]) for row in rows if column < len(row.cells)
+                     and row.cells[column].strip() and bank_cells.is_amount(cell_of(row, columns["amount"]))}
+            if words and 0 not in words:
+                columns["indicator"] = [column]
+                break
+    columns.pop("debit", None)
+    columns.pop("credit", None)
+    return {"amount": 1}
+
+
+def cell_of(row: Row, columns: Iterable[int]) -> str:
+    """Return the first cell of some columns that is filled."""
+    for column in columns:
+        if column < len(row.cells) and row.cells[column].strip():
+            return row.cells[column]
+    return ""
+
+
+def _own_account(above: list[Row]) -> str:
+    """Return the account that is named above the table, if one is: its IBAN, else a number beside a word for it."""
+    texts = [" ".join(" ".join(row.cells).split()) for row in above]
+    for pattern in (IBAN, NUMBERED):
+        for text in texts:
+            if found := pattern.search(text):
+                return compact(next(filter(None, reversed((found[0], *found.groups())))))
+    return ""

@@ -1,0 +1,605 @@
+"""The lines of a bank's file as payments: each is matched with the customer it is of, and pays their bills.
+
+A line is certain where its reference names one customer, and nothing speaks against it: an import books it. The others
+are kept open, until somebody decides on them. All are kept for good, each with its key, which the same line has when it
+comes again: it never pays twice. A check looks at the file and the records as an import does, and writes nothing.
+Nothing here prints or asks.
+"""
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Iterator
+from datetime import date
+from decimal import Decimal
+from typing import Any, NamedTuple, TypedDict
+from uuid import UUID, uuid5
+
+import psycopg2
+
+import database
+from database import fetch_all, fetch_value, retried, transaction
+from tracker import errors, interrupts, payments
+from tracker.cursor import Cursor, be_patient
+from tracker.payments import Payment
+from tracker.transfer import bank
+from tracker.transfer.bank import BankFile
+from tracker.transfer.bank_formats import Format, from_json, to_json
+from tracker.transfer.bank_lines import BankLine
+from tracker.transfer.lines import Progress, silent
+from tracker.transfer.references import Said, said_in
+
+MOST_TOLD = 5  # of what went back, and of the rejects
+MOST_CANDIDATES = 9  # a digit each
+DECIDED = "Somebody else has decided on this line just now."
+NEAR = 5  # days between a payment typed by hand and its line
+CHUNK = 1000
+STEPS = 5
+CHANGED_SINCE = "The file or the records changed after the check; nothing was booked. Check again."
+# An account number that is a word of a reference is taken for one where it is this long; a shorter one may be anything.
+LONG_NUMBER = 5
+
+
+class Sum(NamedTuple):
+    """How many lines, and the sum of their amounts."""
+
+    lines: int
+    amount: Decimal
+
+
+class Outcome(NamedTuple):
+    """What an import of a bank's file books and leaves open; known lines are there already, whatever became of them.
+
+    debits are money that went out, which is skipped; returned are those by which a payment went back to the customer.
+    rejects are lines that cannot be read, left_out those that are no booking, each with why.
+    """
+
+    first_day: date | None
+    last_day: date | None
+    booked: Sum
+    open: Sum
+    known: Sum
+    debits: Sum
+    returned: tuple[BankLine, ...]
+    rejects: dict[int, str]
+    left_out: dict[int, str]
+
+
+class OpenLine(TypedDict):
+    """A line that is not booked, or not in full: amount_left of its amount."""
+
+    bank_line_id: int
+    key: UUID
+    booked_on: date
+    amount: Decimal
+    amount_left: Decimal
+    payer: str | None
+    payer_account: str | None
+    reference: str | None
+    doubt: str | None
+
+
+class Candidate(TypedDict):
+    """A customer whose payment a line may be, and why; billing_id is the bill that the reference names.
+
+    is_sure is whether an import would book it, is_owed whether they owe this amount, on a bill or in all.
+    """
+
+    customer_id: int
+    name: str
+    amount_due: Decimal
+    monthly_total: Decimal
+    billing_id: int | None
+    why: str
+    reasons: int
+    is_sure: bool
+    is_owed: bool
+
+
+@retried
+def check(file: BankFile, progress: Progress = silent) -> Outcome:
+    """Return what an import would do; write nothing."""
+    with database.rehearsal() as cur:
+        be_patient(cur)
+        return _compare(cur, file, progress)
+
+
+@retried
+def load(file: BankFile, confirmed: Outcome | None = None, progress: Progress = silent) -> Outcome:
+    """Book the certain lines of a bank's file and keep the others open, all of them or none.
+
+    Raise Conflict when this is not what was confirmed, because the file or the records have changed since.
+    """
+    with transaction() as cur:
+        database.take_turn(cur, "payments import")
+        database.give_reason(cur, f"import of {file.path.name}".encode(errors="replace").decode())
+        outcome = _compare(cur, file, progress)
+        if confirmed is not None and outcome != confirmed:
+            raise errors.Conflict(CHANGED_SINCE)
+        progress("Booking", STEPS, STEPS)
+        _keep(cur, file)
+        _book(cur)
+    return outcome
+
+
+def _compare(cur: Cursor, file: BankFile, progress: Progress) -> Outcome:
+    """Read the file into temporary tables, and find what is there already and whose the rest is."""
+    steps = itertools.count(1)
+
+    def step(what: str) -> None:
+        interrupts.check()
+        progress(what, next(steps), STEPS)
+
+    step("Reading the file")
+    lines = list(bank.lines(file))
+    step("Reading the references")
+    _stage(cur, [line for line in lines if line.amount > 0])
+    known = _take_known(cur)
+    step("Matching with customers")
+    _match(cur)
+    step("Matching with payments")
+    _decide(cur)
+    booked, left = _sums(cur)
+    debits = [line for line in lines if line.amount < 0]
+    days = [line.booked_on for line in lines]
+    return Outcome(min(days, default=None), max(days, default=None), booked, left, known, _sum(debits),
+                   tuple(line for line in lines if line.returned and line.amount < 0),
+                   dict(file.rejects), dict(file.left_out))
+
+
+def _sum(lines: list[BankLine]) -> Sum:
+    return Sum(len(lines), sum((abs(line.amount) for line in lines), Decimal(0)))
+
+
+def _stage(cur: Cursor, lines: Iterable[BankLine]) -> None:
+    """Fill bank_incoming with the lines, and bank_clues with what their references say."""
+    _make_tables(cur)
+    rows = list(lines)
+    psycopg2.extras.execute_values(
+        cur,
+        "INSERT INTO bank_incoming (line, key, booked_on, amount, payer, payer_account, reference, doubt) VALUES %s",
+        [(row.line, row.key, row.booked_on, row.amount, row.payer or None, row.payer_account or None,
+          row.reference or None, row.doubt or None) for row in rows],
+        page_size=CHUNK,
+    )
+    _stage_clues(cur, ((row.line, row.reference) for row in rows))
+    cur.execute("ANALYZE bank_incoming; ANALYZE bank_clues")
+
+
+def _make_tables(cur: Cursor) -> None:
+    cur.execute(
+        """
+        SET LOCAL work_mem = '64MB';
+        SET LOCAL jit = off;
+        CREATE TEMPORARY TABLE bank_incoming (
+            line           bigint   NOT NULL,
+            key            uuid     NOT NULL,
+            booked_on      date     NOT NULL,
+            amount         numeric  NOT NULL,
+            payer          text,
+            payer_account  text,
+            reference      text,
+            doubt          text
+        ) ON COMMIT DROP;
+        CREATE TEMPORARY TABLE bank_clues (
+            line         bigint   NOT NULL,
+            kind         text     NOT NULL,
+            value        text     NOT NULL,
+            is_labelled  boolean  NOT NULL
+        ) ON COMMIT DROP
+        """
+    )
+
+
+def _stage_clues(cur: Cursor, references: Iterable[tuple[int, str | None]]) -> None:
+    psycopg2.extras.execute_values(
+        cur,
+        "INSERT INTO bank_clues (line, kind, value, is_labelled) VALUES %s",
+        [(line, *clue) for line, reference in references if reference for clue in _clues(said_in(reference))],
+        page_size=CHUNK,
+    )
+
+
+def _clues(said: Said) -> Iterator[tuple[str, str, bool]]:
+    """Yield what a reference names: its kind, its value, and whether a word for such a number stands before it."""
+    yield from (("bill", str(number), True) for number in said.bills)
+    yield from (("customer number", str(number), True) for number in said.customer_ids)
+    yield from (("account number", number, True) for number in said.accounts)
+    yield from (("account number", number, False) for number in said.tokens)
+
+
+def _take_known(cur: Cursor) -> Sum:
+    """Take out the lines that are there already; count them."""
+    cur.execute(
+        """
+        WITH known AS (
+            DELETE FROM bank_incoming
+            USING bank_lines
+            WHERE bank_lines.key = bank_incoming.key
+            RETURNING bank_incoming.amount
+        )
+        SELECT count(*) AS lines, coalesce(sum(amount), 0) AS amount FROM known
+        """
+    )
+    row = cur.row()
+    return Sum(row["lines"], row["amount"])
+
+
+def _match(cur: Cursor) -> None:
+    """Fill bank_matches: whom a line names, by what, and whether its payer's name and its amount agree with that.
+
+    A reference that was seen before is that of a payment that counts. Whoever was merged is who they turned out to be.
+    Banks write ä as ae, and so names are compared without the e.
+    """
+    cur.execute(
+        """
+        CREATE TEMPORARY TABLE bank_named ON COMMIT DROP AS
+        SELECT line, kind, coalesce(merged_into, customer_id) AS customer_id, NULL::bigint AS billing_id,
+               is_labelled OR value ~ '[a-z]' AND value ~ '[0-9]' AND char_length(value) >= 4 AS is_plain
+        FROM bank_clues
+        JOIN customers ON serial_key(account_number) = serial_key(value)
+        WHERE kind = 'account number' AND account_number IS NOT NULL AND erased_on IS NULL
+        UNION ALL
+        SELECT line, kind, coalesce(merged_into, customer_id), NULL, false
+        FROM bank_clues
+        JOIN customers ON customer_id = value::bigint
+        WHERE kind = 'customer number' AND erased_on IS NULL
+        UNION ALL
+        SELECT line, kind, customer_id, billing_id, false
+        FROM bank_clues
+        JOIN billing ON billing_id = value::bigint
+        WHERE kind = 'bill' AND cancelled_on IS NULL
+        UNION ALL
+        SELECT DISTINCT bank_incoming.line, 'reference', payments.customer_id, NULL::bigint,
+                        bank_incoming.reference ~ '[0-9]{5}'
+        FROM bank_incoming
+        JOIN payments ON folded(payments.reference) = folded(left(bank_incoming.reference, 100))
+        WHERE bank_incoming.reference IS NOT NULL AND folded(bank_incoming.reference) <> ''
+          AND voided_at IS NULL AND payments.kind = 'payment'
+        UNION ALL
+        SELECT DISTINCT bank_incoming.line, 'account of the payer', payments.customer_id, NULL::bigint, false
+        FROM bank_incoming
+        JOIN bank_lines USING (payer_account)
+        JOIN payments USING (bank_line_id)
+        WHERE voided_at IS NULL;
+
+        ANALYZE bank_named;
+
+        CREATE TEMPORARY TABLE bank_matches ON COMMIT DROP AS
+        SELECT *, kind <> 'account of the payer' AND (is_plain OR same_name OR same_amount) AS is_sure
+        FROM (
+            SELECT line, bank_named.kind, bank_named.customer_id, bank_named.billing_id, is_plain,
+                   coalesce((payer.words <@ named.words OR named.words <@ payer.words)
+                            AND (least(cardinality(payer.words), cardinality(named.words)) > 1
+                                 OR payer.words = named.words), false) AS same_name,
+                   EXISTS (
+                       SELECT FROM billing
+                       WHERE billing.customer_id = bank_named.customer_id AND cancelled_on IS NULL
+                         AND (billing.billing_id = bank_named.billing_id OR bank_named.billing_id IS NULL)
+                         AND bank_incoming.amount IN (amount_billed, amount_due)
+                   ) AS same_amount
+            FROM bank_named
+            JOIN bank_incoming USING (line)
+            JOIN customers ON customers.customer_id = bank_named.customer_id
+            CROSS JOIN LATERAL (SELECT ARRAY(
+                SELECT DISTINCT unnest(string_to_array(
+                    replace(replace(replace(name_folded, 'ae', 'a'), 'oe', 'o'), 'ue', 'u'), ' ')) AS word
+                ORDER BY word)) AS named (words)
+            CROSS JOIN LATERAL (SELECT ARRAY(
+                SELECT DISTINCT unnest(string_to_array(
+                    replace(replace(replace(folded(payer), 'ae', 'a'), 'oe', 'o'), 'ue', 'u'), ' ')) AS word
+                ORDER BY word)) AS payer (words)
+        ) AS compared;
+
+        ANALYZE bank_matches
+        """
+    )
+
+
+def _decide(cur: Cursor) -> None:
+    """Fill bank_certain with whose the certain lines are, and say in bank_incoming what speaks against others."""
+    cur.execute(
+        """
+        CREATE TEMPORARY TABLE bank_certain ON COMMIT DROP AS
+        SELECT line, min(customer_id) AS customer_id, min(billing_id) AS billing_id
+        FROM bank_matches
+        WHERE is_sure
+        GROUP BY line
+        HAVING count(DISTINCT customer_id) = 1;
+
+        UPDATE bank_incoming
+        SET doubt = 'It names ' || named.customers || '.'
+        FROM (
+            SELECT line, 'customers ' || string_agg(DISTINCT customer_id::text, ' and ') AS customers
+            FROM bank_matches
+            WHERE is_sure
+            GROUP BY line
+            HAVING count(DISTINCT customer_id) > 1
+        ) AS named
+        WHERE named.line = bank_incoming.line AND doubt IS NULL;
+
+        UPDATE bank_incoming
+        SET doubt = 'It is of a day to come.'
+        WHERE booked_on > CURRENT_DATE AND doubt IS NULL;
+
+        UPDATE bank_incoming
+        SET doubt = 'Payment ' || typed.payment_id || ' of ' || typed.paid_on || ' was typed, of this amount.'
+        FROM (
+            SELECT line, min(payment_id) AS payment_id, min(payments.paid_on) AS paid_on
+            FROM bank_certain
+            JOIN bank_incoming USING (line)
+            JOIN payments ON payments.customer_id = bank_certain.customer_id AND payments.amount = bank_incoming.amount
+            WHERE payments.kind = 'payment' AND voided_at IS NULL AND bank_line_id IS NULL
+              AND paid_on BETWEEN booked_on - %(near)s AND booked_on + %(near)s
+            GROUP BY line
+        ) AS typed
+        WHERE typed.line = bank_incoming.line AND doubt IS NULL;
+
+        DELETE FROM bank_certain
+        USING bank_incoming
+        WHERE bank_incoming.line = bank_certain.line AND doubt IS NOT NULL
+        """,
+        {"near": NEAR},
+    )
+
+
+def _sums(cur: Cursor) -> tuple[Sum, Sum]:
+    """Return what is certain and what stays open."""
+    cur.execute(
+        """
+        SELECT count(*) FILTER (WHERE is_certain)                       AS booked_lines,
+               coalesce(sum(amount) FILTER (WHERE is_certain), 0)       AS booked,
+               count(*) FILTER (WHERE NOT is_certain)                   AS open_lines,
+               coalesce(sum(amount) FILTER (WHERE NOT is_certain), 0)   AS open
+        FROM (
+            SELECT amount, EXISTS (SELECT FROM bank_certain WHERE bank_certain.line = bank_incoming.line) AS is_certain
+            FROM bank_incoming
+        ) AS decided
+        """
+    )
+    row = cur.row()
+    return Sum(row["booked_lines"], row["booked"]), Sum(row["open_lines"], row["open"])
+
+
+def _keep(cur: Cursor, file: BankFile) -> None:
+    cur.execute(
+        """
+        INSERT INTO bank_lines (key, booked_on, amount, payer, payer_account, reference, file_name, line, doubt)
+        SELECT key, booked_on, amount, left(payer, 300), left(payer_account, 100), left(reference, 1000), %(file_name)s,
+               line, left(doubt, 300)
+        FROM bank_incoming
+        ORDER BY line
+        """,
+        {"file_name": file.path.name.encode(errors="replace").decode()[:300]},
+    )
+
+
+def _book(cur: Cursor) -> None:
+    """Make the payments of the certain lines, and let them pay: the bill that a reference names, then the oldest due.
+
+    Of several lines that name one bill, the earlier pays first.
+    """
+    cur.execute(
+        """
+        SELECT 1
+        FROM customers
+        WHERE customer_id IN (SELECT customer_id FROM bank_certain)
+        ORDER BY customer_id
+        FOR UPDATE;
+
+        CREATE TEMPORARY TABLE bank_paid (payment_id bigint, customer_id bigint, key uuid) ON COMMIT DROP;
+
+        WITH paid AS (
+            INSERT INTO payments (customer_id, amount, paid_on, method, reference, entry_key, bank_line_id)
+            SELECT customer_id, bank_lines.amount, bank_lines.booked_on, 'transfer', left(bank_lines.reference, 100),
+                   bank_lines.key, bank_line_id
+            FROM bank_certain
+            JOIN bank_incoming USING (line)
+            JOIN bank_lines USING (key)
+            ORDER BY bank_line_id
+            RETURNING payment_id, customer_id, entry_key
+        )
+        INSERT INTO bank_paid SELECT * FROM paid;
+
+        INSERT INTO payment_allocations (payment_id, billing_id, amount)
+        SELECT payment_id, billing_id, least(upto, amount_due) - after
+        FROM (
+            SELECT payment_id, bank_certain.billing_id, amount_due, sum(amount) OVER earlier AS upto,
+                   sum(amount) OVER earlier - amount AS after
+            FROM bank_certain
+            JOIN bank_incoming USING (line)
+            JOIN bank_paid USING (key)
+            JOIN billing ON billing.billing_id = bank_certain.billing_id AND billing.customer_id = bank_paid.customer_id
+            WINDOW earlier AS (PARTITION BY bank_certain.billing_id ORDER BY line)
+        ) AS named
+        WHERE after < amount_due;
+
+        SELECT apply_credit(ARRAY(SELECT DISTINCT customer_id FROM bank_paid), ARRAY(SELECT payment_id FROM bank_paid))
+        """
+    )
+
+
+def count_open() -> Sum:
+    """Return how many lines are open, and how much of them is not booked."""
+    row = database.fetch_one(
+        """
+        SELECT count(*) AS lines, coalesce(sum(amount - amount_booked), 0) AS amount
+        FROM bank_lines
+        WHERE amount_booked < amount AND set_aside_on IS NULL
+        """
+    )
+    return Sum(*row.values()) if row else Sum(0, Decimal(0))
+
+
+def next_open(after: tuple[date, int] = (date.min, 0)) -> OpenLine | None:
+    """Return the open line that follows another, given by its day and ID, or None."""
+    return database.fetch_one(
+        """
+        SELECT bank_line_id, key, booked_on, amount, amount - amount_booked AS amount_left, payer, payer_account,
+               reference, doubt
+        FROM bank_lines
+        WHERE amount_booked < amount AND set_aside_on IS NULL AND (booked_on, bank_line_id) > (%(day)s, %(id)s)
+        ORDER BY booked_on, bank_line_id
+        LIMIT 1
+        """,
+        day=after[0], id=after[1],
+    )
+
+
+def get_open(bank_line_id: int) -> OpenLine:
+    """Return an open line; raise Conflict when it is not open any more."""
+    line: OpenLine | None = database.fetch_one(
+        """
+        SELECT bank_line_id, key, booked_on, amount, amount - amount_booked AS amount_left, payer, payer_account,
+               reference, doubt
+        FROM bank_lines
+        WHERE amount_booked < amount AND set_aside_on IS NULL AND bank_line_id = %(bank_line_id)s
+        """,
+        bank_line_id=bank_line_id,
+    )
+    if line is None:
+        raise errors.Conflict(DECIDED)
+    return line
+
+
+@retried
+def candidates(line: OpenLine) -> list[Candidate]:
+    """Return who may have paid an open line, the likeliest first: those that its reference names, those who paid from
+    this account or with this reference before, those with the payer's name, and those who owe this amount and have a
+    word of it.
+    """
+    similar = [row["customer_id"] for row in database.find_customers(line["payer"], 0, MOST_CANDIDATES).rows
+               ] if line["payer"] else []
+    with database.rehearsal() as cur:
+        _make_tables(cur)
+        cur.execute(
+            """
+            INSERT INTO bank_incoming (line, key, booked_on, amount, payer, payer_account, reference)
+            SELECT 1, key, booked_on, amount - amount_booked, payer, payer_account, reference
+            FROM bank_lines
+            WHERE bank_line_id = %(bank_line_id)s
+            """,
+            {"bank_line_id": line["bank_line_id"]},
+        )
+        _stage_clues(cur, [(1, line["reference"])])
+        _match(cur)
+        cur.execute(
+            """
+            WITH owing AS (
+                SELECT DISTINCT customer_id
+                FROM billing
+                JOIN customers USING (customer_id)
+                CROSS JOIN folded(concat_ws(' ', %(payer)s::text, %(reference)s::text)) AS written
+                WHERE amount_due > 0 AND amount_due = %(amount)s
+                  AND string_to_array(name_folded, ' ') && ARRAY(
+                      SELECT word FROM unnest(string_to_array(written, ' ')) AS word WHERE char_length(word) >= 4)
+                LIMIT %(most)s
+            ), reason AS (
+                SELECT customer_id, billing_id, kind, is_sure FROM bank_matches
+                UNION ALL
+                SELECT coalesce(merged_into, customer_id), NULL, 'name', false
+                FROM customers
+                WHERE customer_id = ANY (%(similar)s::bigint[]) AND erased_on IS NULL
+                UNION ALL
+                SELECT customer_id, NULL, 'a bill of this amount', false FROM owing
+            ), candidate AS (
+                SELECT customer_id, min(billing_id) AS billing_id, bool_or(is_sure) AS is_sure,
+                       string_agg(DISTINCT kind, ', ') AS why, count(DISTINCT kind) AS reasons
+                FROM reason
+                GROUP BY customer_id
+            )
+            SELECT customer_id, name, amount_due, monthly_total, billing_id, why, reasons, is_sure,
+                   has_bill OR amount_due = %(amount)s AS is_owed
+            FROM candidate
+            JOIN customers USING (customer_id)
+            CROSS JOIN LATERAL (
+                SELECT coalesce(sum(amount_due), 0)                       AS amount_due,
+                       coalesce(bool_or(amount_due = %(amount)s), false)  AS has_bill
+                FROM billing
+                WHERE billing.customer_id = candidate.customer_id AND amount_due > 0
+            ) AS owed
+            CROSS JOIN LATERAL (
+                SELECT coalesce(sum(services_today.cost), 0) AS monthly_total
+                FROM locations
+                JOIN services_today USING (location_id)
+                WHERE locations.customer_id = candidate.customer_id
+            ) AS billed
+            ORDER BY is_sure DESC, reasons DESC, is_owed DESC, closed_on DESC NULLS FIRST, customer_id
+            LIMIT %(most)s
+            """,
+            {**line, "amount": line["amount_left"], "similar": similar, "most": MOST_CANDIDATES},
+        )
+        return cur.fetchall()  # type: ignore[return-value]
+
+
+def count_payments(bank_line_id: int) -> int:
+    """Return how many payments a line has made, void ones too."""
+    return fetch_value("SELECT count(*) FROM payments WHERE bank_line_id = %(bank_line_id)s", bank_line_id=bank_line_id)
+
+
+def entry_key(line: OpenLine, nth: int) -> UUID:
+    """Return the entry key of the nth payment of a line, from 0: two people who decide on it at once book it once."""
+    return uuid5(line["key"], str(nth))
+
+
+def book(line: OpenLine, customer_id: int, amount: Decimal, nth: int, billing_id: int | None = None) -> Payment:
+    """Record that a customer paid a line, or amount of it, and return the payment as record_payment does.
+
+    nth is as in entry_key. Raise Conflict where somebody else decided otherwise, and the rest as record_payment.
+    """
+    return payments.record_payment(
+        customer_id, amount, line["booked_on"], "transfer", (line["reference"] or "")[:100].strip() or None,
+        entry_key(line, nth), billing_id, line["bank_line_id"],
+    )
+
+
+def set_aside(bank_line_id: int) -> None:
+    """Say that an open line is no customer's payment; raise Conflict where it is not open any more."""
+    if not database.write_one(
+        """
+        UPDATE bank_lines
+        SET set_aside_on = CURRENT_DATE, set_aside_by = acting_person()
+        WHERE bank_line_id = %(bank_line_id)s AND set_aside_on IS NULL AND amount_booked < amount
+        RETURNING bank_line_id
+        """,
+        bank_line_id=bank_line_id,
+    ):
+        raise errors.Conflict(DECIDED)
+
+
+def take_back(bank_line_id: int) -> None:
+    """Open a line again that was set aside."""
+    database.write_one(
+        """
+        UPDATE bank_lines
+        SET set_aside_on = NULL, set_aside_by = NULL
+        WHERE bank_line_id = %(bank_line_id)s AND set_aside_on IS NOT NULL
+        RETURNING bank_line_id
+        """,
+        bank_line_id=bank_line_id,
+    )
+
+
+def formats() -> dict[str, Format]:
+    """Return how banks write their files, by name."""
+    rows: list[dict[str, Any]] = fetch_all("SELECT name, format FROM bank_formats ORDER BY lower(name)")
+    return {row["name"]: from_json(row["format"]) for row in rows}
+
+
+def get_format(name: str) -> Format | None:
+    """Return how a bank writes its files, whatever the case of its name; None for a bank that is not known yet."""
+    return next((layout for known, layout in formats().items() if known.casefold() == name.casefold()), None)
+
+
+def remember_format(name: str, layout: Format) -> None:
+    """Keep how a bank writes its files under a name, in place of what was kept there."""
+    database.write_one(
+        """
+        INSERT INTO bank_formats (name, format)
+        VALUES (%(name)s, %(format)s::jsonb)
+        ON CONFLICT (lower(name)) DO UPDATE
+        SET format = excluded.format, changed_at = now(), changed_by = acting_person()
+        RETURNING bank_format_id
+        """,
+        name=name, format=json.dumps(to_json(layout)),
+    )
