@@ -114,7 +114,7 @@ YES_QUESTIONS = {
     "repeated payment": (["5", "6", "1", "25", "", "", ""], "Type yes to record another one:", "Recorded payment 2"),
     "void": (["5", "8", "1", "typo"], "Type yes to void it:", "Voided payment 1"),
     "undo": (["5", "10", "2030-12"], "Type yes to remove them:", "Removed 1 bill"),
-    "export": (["7", "3", "{file}"], "Type yes to replace it:", "Exported 2 bills"),
+    "export": (["7", "3", "{file}", ""], "Type yes to replace it:", "Exported 2 bills"),
     "import": (["7", "1", "{import}", ""], "Type yes to import:", "Imported 1 customer"),
 }
 

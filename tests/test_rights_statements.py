@@ -4,9 +4,11 @@ from __future__ import annotations
 import inspect
 import io
 import re
+import tempfile
 import uuid
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import psycopg2
 import pytest
@@ -18,6 +20,7 @@ from test_record_edges import CALLS, MONTH, TODAY
 import database
 from tracker import access, accounts, backup, bill_run, demo, errors, notes, payments, reports, trail
 from tracker.transfer import columns, exporting, importing
+from tracker.transfer import everything as whole
 from tracker.transfer import source as sources
 from tracker.verify import verify_books
 
@@ -55,6 +58,13 @@ def exported(what):
     file = io.BytesIO()
     exporting.export_to(what, file)
     return file.getvalue()
+
+
+def exported_whole():
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "books.zip"
+        whole.export(path)
+        return path.read_bytes()
 
 
 def listed(function, *values):
@@ -103,6 +113,7 @@ def reads():
         "payments.find_payments, reference": lambda: payments.find_payments("R-1"),
         "verify": verify_books,
         **{f"exporting.{what}": lambda what=what: exported(what) for what in exporting.EXPORTS},
+        "everything.export": exported_whole,
         "trail.history_of_customer": lambda: trail.history_of_customer(1),
         "trail.count_history_of_customer": lambda: trail.count_history_of_customer(1),
         "trail.count_history_of": lambda: trail.count_history_of("services", 1),
@@ -161,6 +172,17 @@ def test_a_reader_is_refused_every_write_and_nothing_is_written(logins, file):
         except errors.Forbidden as exc:
             said.add(str(exc))
     assert (allowed, said) == ([], {"This login may not do that."})
+    assert differences(before, everything(logins["superuser"])) == []
+
+
+@pytest.mark.parametrize("who", ["admin", "reader"])
+def test_only_the_owner_imports_everything(who, logins, tmp_path, monkeypatch):
+    monkeypatch.setattr(whole, "_refuse_used", lambda cur: None)
+    before = everything(logins["superuser"])
+    database.connect(logins[who])
+    whole.export(tmp_path / "books.zip")
+    with pytest.raises(errors.Forbidden, match=r"^That is for the owner of the tables, \w+\.$"):
+        whole.load(tmp_path / "books.zip")
     assert differences(before, everything(logins["superuser"])) == []
 
 
