@@ -5,6 +5,7 @@ import pytest
 
 from tracker import bill_run, errors, verify
 from tracker.transfer import columns, importing, source
+from tracker.transfer.choices import Choices
 
 pytestmark = pytest.mark.slow
 HEADER = "account_number,name,phone_number,address,service_name,service_cost"
@@ -30,9 +31,10 @@ def file(tmp_path):
     return write
 
 
-def opened(path):
+def opened(path, *chosen):
     found = source.open_source(path)
-    return found, columns.match_headers(found.headers)
+    choices = Choices(dict(columns.parse_choice(found.headers, answer) for answer in chosen))
+    return found, columns.match_headers(found.headers, choices)
 
 
 def load(path, **terms):
@@ -60,7 +62,7 @@ def changed(outcome):
 def test_lines_with_one_account_number_are_one_customer_however_they_are_written(db, sql, file):
     outcome = load(file("K1,Ada,555 0100,1 Quay,Fibre,20", "k1,ADA,555-0100,2 Quay,,", "K1,,,3 Quay,,",
                         "K2,Ada,555 0100,,,",
-                        "K3,,,,,"))
+                        "K3,,555 0102,,,"))
     assert outcome.rejects == {6: "account_number: No customer has it, and the line has no name."}
     assert accounts(sql) == ["K1 · Ada · 555 0100 · 1 Quay · Fibre · 20.00", "K1 · Ada · 555 0100 · 2 Quay",
                              "K1 · Ada · 555 0100 · 3 Quay", "K2 · Ada · 555 0100"]
@@ -119,7 +121,8 @@ def test_a_file_of_services_alone_joins_by_the_number(db, sql, file):
     assert outcome.rejects == {3: "service_name has no address, and the customer has 2 sites.",
                                4: "service_name has no address.",
                                5: "account_number: No customer has it, and the line has no name."}
-    outcome = load(file("1,1 Quay,TV,5", "9,1 Quay,TV,5", header="customer_id,address,service_name,service_cost"))
+    path = file("1,1 Quay,TV,5", "9,1 Quay,TV,5", header="customer_id,address,service_name,service_cost")
+    outcome = importing.load(*opened(path, "customer_id=customer_id"))
     assert outcome.rejects == {3: "customer_id: There is no customer 9, and the line has no name."}
     assert accounts(sql)[:2] == ["K1 · Ada · 555 0100 · 1 Quay · Fibre · 20.00",
                                  "K1 · Ada · 555 0100 · 1 Quay · TV · 5.00"]
