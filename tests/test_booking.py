@@ -235,3 +235,11 @@ def test_the_list_is_worked_off_with_a_key_each(ada, db, statement, run):
     assert done.stderr == ""
     assert booked() == [(ada, Decimal("29.90"), [(1, Decimal("29.90"))]), (ada, 40, [(2, 40)]), (bob, 20, [])]
     assert booking.count_open() == (1, 3)
+
+
+def test_verify_finds_a_line_that_says_otherwise_than_its_payments(ada, statement, sql):
+    booking.load(statement((day(1), "29,90", "X", "K-1007")))
+    sql("SET session_replication_role = replica")
+    sql("UPDATE bank_lines SET amount_booked = 10")
+    assert verify_books()[1] == ["Line 1 of the bank: it is over 29.90 and says 10.00 of it was booked; its payments come "
+                                 "to 29.90."]

@@ -92,14 +92,44 @@ def test_a_delimiter_that_is_not_clear_is_asked_for_by_its_name(menu, tmp_path, 
 
 def test_a_column_that_is_not_clear_is_said_as_it_is_answered(menu, tmp_path):
     child = menu()
+<<<<<<< HEAD
     answer(child, write(tmp_path / "in.csv", "name,phone,mobile\nAda,,555\n"),
            "phone and mobile could both be phone_number.",
            "Which column (phone_number=phone+mobile; phone_number= for none): ")
+=======
+    answer(child, write(tmp_path / "in.csv", "name,address,plan,product,price\nAda,1 Quay,Fibre,TV,5\n"),
+           "plan and product could both be service_name.", "Which column (service_name=plan; service_name= for none): ")
+>>>>>>> bb83b9ecce7703daec7ca081262abdeb869d4d8f
     assert "--map" not in child.before
-    answer(child, "phone_number=phone+mobile", "phone or mobile", "Change (such as")
+    answer(child, "service_name=product", "service_name  product", "Change (such as")
+
+
+@pytest.mark.parametrize(("content", "questions"), [
+    ("name,address,plan\nAda,1 Quay,Fibre\n", [
+        ("There is a column for service_name but none for service_cost.", "prices"),
+        ("Monthly price of Fibre: ", "29.90"), ("service_cost          29.90", "")]),
+    ("name,address,router\nAda,1 Quay,AX\n", [
+        ("There is a column for equipment_name but none for equipment_cost.", "0"),
+        ("equipment_cost is 0.00 where the file does not say it.", "")]),
+    ("name,status\nAda,purple\n", [
+        ("status has purple: is that active, paused or closed?", "paused"), ("customer_status       paused", "")]),
+    ("name;address;plan;price\nAda;1 Quay;Fibre;1.234\n", [
+        ("price does not show its decimal sign: 1.234 may be 1234 or 1.234.", "comma"),
+        ("service_cost          1234.00", "")]),
+])
+def test_what_a_file_does_not_show_is_asked(menu, tmp_path, content, questions):
+    child = menu()
+    child.sendline(write(tmp_path / "in.csv", content))
+    for expected, reply in questions:
+        child.expect(r"\s+".join(map(re.escape, expected.strip().split())))
+        if reply:
+            child.sendline(reply)
+    child.expect_exact("Change (such as")
+    assert "--" not in child.before.replace("---", "")
 
 
 @pytest.mark.parametrize(("content", "sentence"), [
+<<<<<<< HEAD
     ("name,phone,mobile\n", "phone and mobile could both be phone_number. Say which has it, or that none has: "
                             "--map phone_number=phone+mobile\n"),
     ("name,site phone\n", "No column looks like phone_number. Say which has it, or that none has: "
@@ -111,6 +141,23 @@ def test_a_column_that_is_not_clear_is_said_as_it_is_answered(menu, tmp_path):
     ("name,a;phone\n", "The lines do not show what separates the columns. Give --delimiter , or ; or tab or '|'.\n"),
     ("Ada,555\n", "The first line looks like a customer, and not like a header: Ada, 555. Give --no-header, and the "
                   "columns by number, as in --map name=1.\n"),
+=======
+    ("name,address,plan,product,price\n",
+     "plan and product could both be service_name. Say which has it, or that none has: --map service_name=plan. "
+     "The columns are 1 name, 2 address, 3 plan, 4 product, 5 price.\n"),
+    ("name,address,plan\n",
+     "There is a column for service_name but none for service_cost. Say which has it, or that none has: "
+     "--map service_name=, or a price of each plan: --price Plan=29.90. The columns are 1 name, 2 address, 3 plan.\n"),
+    ("name,phone,serial\n", "There is a column for serial_number but none for equipment_name. Say which has it, or that "
+                            "none has: --map serial_number=. The columns are 1 name, 2 phone, 3 serial.\n"),
+    ("name,status\nAda,purple\n",
+     "status has purple: is that active, paused or closed? Say so of each, as in --status purple=paused.\n"),
+    ("name;address;plan;price\nAda;1;Fibre;1.234\n",
+     "price does not show its decimal sign: 1.234 may be 1234 or 1.234. Say which it is: --decimal point or --decimal "
+     "comma.\n"),
+    (b"name,phone\nJos\xe9,556\n", "is not utf-8. Give the one that it has, as in --encoding cp1252.\n"),
+    ("name,a;phone\n", "The header does not show what separates the columns. Give --delimiter , or ; or tab.\n"),
+>>>>>>> bb83b9ecce7703daec7ca081262abdeb869d4d8f
 ])
 def test_the_command_advises_its_options(run, tmp_path, content, sentence):
     done = run("import", write(tmp_path / "in.csv", content), "--yes")

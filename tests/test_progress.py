@@ -48,9 +48,9 @@ def read_on(child, *expected):
 def test_verify_says_which_check_of_how_many_runs_and_the_line_goes_when_it_ends(term, uri, db, terminal):
     with held(uri, "billing_items"):
         child = terminal("verify", TERM=term)
-        seen = read_on(child, r"Verifying bills' lines: 2 of 10, ([0-9]+) s")
+        seen = read_on(child, r"Verifying bills' lines: 2 of 11, ([0-9]+) s")
         seconds = int(child.match[1])
-        seen += read_on(child, rf"Verifying bills' lines: 2 of 10, (?!{seconds} )([0-9]+) s")
+        seen += read_on(child, rf"Verifying bills' lines: 2 of 11, (?!{seconds} )([0-9]+) s")
         assert int(child.match[1]) > seconds >= 1
     seen += read_on(child, "Everything adds up.\r\n")
     assert screen_of(seen) == ["Checked 0 bills and 0 payments.", "Everything adds up."]
@@ -64,7 +64,7 @@ def test_verify_says_which_check_of_how_many_runs_and_the_line_goes_when_it_ends
 def test_a_signal_leaves_a_clean_line(ends, said, uri, db, terminal):
     with held(uri, "billing_items"):
         child = terminal("verify")
-        seen = read_on(child, r"2 of 10, [0-9]+ s *\r")
+        seen = read_on(child, r"2 of 11, [0-9]+ s *\r")
         child.kill(ends)
         child.expect_exact(pexpect.EOF)
         seen += child.before
@@ -74,7 +74,7 @@ def test_a_signal_leaves_a_clean_line(ends, said, uri, db, terminal):
 def test_an_error_stands_on_a_clean_line(uri, db, sql, terminal):
     with held(uri, "billing_items"):
         child = terminal("verify")
-        seen = read_on(child, r"2 of 10, [0-9]+ s *\r")
+        seen = read_on(child, r"2 of 11, [0-9]+ s *\r")
         sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE wait_event_type = 'Lock' AND datname = current_database()")
         child.expect_exact(pexpect.EOF)

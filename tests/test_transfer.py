@@ -95,19 +95,16 @@ def test_every_column_of_an_export_is_matched_to_itself(db):
     assert {name: headers[term.column] for name, ((term,),) in mapping.items()} == dict(zip(headers, headers))
 
 
-def test_joined_columns_are_joined_by_one_space(db, sql, file):
+def test_joined_names_are_joined_by_a_space_and_addresses_by_commas(db, sql, file):
     load(file("First,Last,Tel,Street,Town\n Ada ,Okafor,555,1 Quay,Lagos\n,Bo,556,,\n"), address="Street+Town")
     assert [row["name"] for row in sql(ACCOUNTS)] == ["Ada Okafor", "Bo"]
-    assert [row["address"] for row in sql(ACCOUNTS)] == ["1 Quay Lagos", None]
+    assert [row["address"] for row in sql(ACCOUNTS)] == ["1 Quay, Lagos", None]
 
 
 @pytest.mark.parametrize(("headers", "sentence"), [
-    ("name,address", "No column looks like phone_number"),
     ("phone,address", "No column looks like name"),
-    ("name,phone,mobile", "phone and mobile could both be phone_number"),
-    ("name,phone,Phone", "phone and Phone could both be phone_number"),
-    ("name,name,phone", "The header name stands more than once"),
-    ("name,phone,plan", "a column for service_name but none for service_cost"),
+    ("name,name,phone", r"name \(column 1\) and name \(column 2\) could both be name"),
+    ("name,address,plan", "a column for service_name but none for service_cost"),
     ("name,phone,serial", "a column for serial_number but none for equipment_name"),
 ])
 def test_a_header_that_is_not_clear_is_said_before_anything_is_read(file, headers, sentence):
@@ -188,7 +185,7 @@ def test_every_line_end_is_understood_and_blank_lines_are_skipped(db, sql, file,
 @pytest.mark.slow
 @pytest.mark.parametrize(("line", "reason"), [
     ("Ada,55,,,,,,", "phone_number: Enter a phone number"),
-    ("Ada,2.34E+12,,,,,,", "phone_number: Take out E"),
+    ("Ada,2.34E+12,,,,,,", r"phone_number: A spreadsheet has shortened it to 2\.34E\+12"),
     ("Ada,５５５,,,,,,", "phone_number: Take out the sign ５"),
     ("Ada", "The line has 1 field, the header 8"),
     ("Ada,555,1 Quay,Fibre,20,Router,R1,30,more", "The line has 9 fields, the header 8"),
@@ -196,13 +193,12 @@ def test_every_line_end_is_understood_and_blank_lines_are_skipped(db, sql, file,
     ("A\0da,555,,,,,,", r"name: Remove the control character U\+0000"),
     ("A\x1bda,555,,,,,,", r"name: Remove the control character U\+001B"),
     ("A\u202eda,555,,,,,,", r"name: Remove the format character U\+202E"),
-    ('Ada,555,"1 Quay\nLagos",,,,,', "Lines 3 to 4 are read as one. address: It has a line break"),
     (f"Ada,555,{'x' * 200_000},,,,,", "address: That is too long"),
     (f"Ada,555,{'x' * 301},,,,,", "address: Enter 1 to 300 characters"),
     ("Ada,555,1 Quay,Fibre,,,,", "service_name has no service_cost"),
     ("Ada,555,1 Quay,,20,,,", "service_cost has no service_name"),
     ("Ada,555,,Fibre,20,,,", "service_name has no address"),
-    ('Ada,555,1 Quay,Fibre,"1,000.00",,,', "service_cost: Enter an amount"),
+    ("Ada,555,1 Quay,Fibre,-5,,,", "service_cost: Enter an amount of 0 or more"),
     ("Ada,555,1 Quay,Fibre,0.005,,,", "service_cost: Enter an amount"),
     ("Ada,555,1 Quay,Fibre,NaN,,,", "service_name has no service_cost"),
     ("Ada,555,1 Quay,Fibre,Infinity,,,", "service_cost: Enter an amount"),

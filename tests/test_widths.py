@@ -14,10 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracker.reports import LateCustomer
-from tracker.terminal import commands, paging, screens, tables
+from tracker.terminal import choosing, outcomes, paging, screens, tables
 from tracker.text import clean
+from tracker.transfer import columns
+from tracker.transfer.choices import Choices
 from tracker.transfer.importing import Outcome, Tally
-from tracker.transfer.source import Source
+from tracker.transfer.sorting import Source
 
 WIDTHS = (40, 60, 80, 120)
 MOST, ALL_IN_ALL = Decimal("9999999999.99"), Decimal("987654321098.76")
@@ -272,8 +274,10 @@ def test_what_a_payment_paid_fits(width):
 def test_the_tables_of_an_import_fit(width, capsys, monkeypatch):
     headers = ["First names of whoever has signed", "Family name of whoever has signed", "Telephone, mobile"]
     source = Source(Path("/nowhere.csv"), "utf-8", ",", headers)
-    commands.show_mapping(source, {"name": [0, 1], "phone_number": [2]})
-    commands.show_outcome(Outcome(Tally(*[9_999_999] * 4), Tally(*[9_999_999] * 4), {}))
+    monkeypatch.setattr(choosing, "show_samples", lambda *shown: None)
+    said = (columns.parse_choice(headers, answer) for answer in ("name=1+2", "phone_number=3"))
+    choosing.show(source, Choices(dict(said)))
+    outcomes.show_outcome(Outcome(Tally(*[9_999_999] * 4), Tally(*[9_999_999] * 4), {}))
     lines = capsys.readouterr().out.split("\n")
     assert_fits(lines, width)
     assert " ".join(" ".join(lines).split()).count("9999999") == 8

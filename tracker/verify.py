@@ -208,6 +208,29 @@ def _wrong_payments(cur: Cursor) -> list[str]:
     ]
 
 
+def _wrong_bank_lines(cur: Cursor) -> list[str]:
+    cur.execute(
+        """
+        WITH booked AS (
+            SELECT bank_line_id, sum(amount) AS amount
+            FROM payments
+            WHERE bank_line_id IS NOT NULL AND voided_at IS NULL
+            GROUP BY bank_line_id
+        )
+        SELECT bank_line_id, bank_lines.amount, amount_booked, coalesce(booked.amount, 0) AS booked
+        FROM bank_lines
+        LEFT JOIN booked USING (bank_line_id)
+        WHERE amount_booked <> coalesce(booked.amount, 0) OR coalesce(booked.amount, 0) > bank_lines.amount
+        ORDER BY bank_line_id
+        """
+    )
+    return [
+        f"Line {row['bank_line_id']} of the bank: it is over {row['amount']:.2f} and says {row['amount_booked']:.2f} of it "
+        f"was booked; its payments come to {row['booked']:.2f}."
+        for row in cur
+    ]
+
+
 def _wrong_refunds(cur: Cursor) -> list[str]:
     """Find refunds that are not all taken from what can be given back, and write-offs that are not all on bills."""
     cur.execute(
@@ -422,6 +445,7 @@ CHECKS: dict[str, Callable[[Cursor], list[str]]] = {
     "bills' lines": _wrong_items,
     "days of services": _days_billed_twice,
     "payments": _wrong_payments,
+    "lines of the bank": _wrong_bank_lines,
     "refunds and write-offs": _wrong_refunds,
     "days of refunds": _wrong_days_of_refunds,
     "bills that were changed": _wrong_days,
