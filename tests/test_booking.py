@@ -241,5 +241,5 @@ def test_verify_finds_a_line_that_says_otherwise_than_its_payments(ada, statemen
     booking.load(statement((day(1), "29,90", "X", "K-1007")))
     sql("SET session_replication_role = replica")
     sql("UPDATE bank_lines SET amount_booked = 10")
-    assert verify_books()[1] == ["Line 1 of the bank: it is over 29.90 and says 10.00 of it was booked; its payments come "
-                                 "to 29.90."]
+    assert verify_books()[1] == [
+        "Line 1 of the bank: it is over 29.90 and says 10.00 of it was booked; its payments come to 29.90."]

@@ -92,14 +92,8 @@ def test_a_delimiter_that_is_not_clear_is_asked_for_by_its_name(menu, tmp_path, 
 
 def test_a_column_that_is_not_clear_is_said_as_it_is_answered(menu, tmp_path):
     child = menu()
-<<<<<<< HEAD
-    answer(child, write(tmp_path / "in.csv", "name,phone,mobile\nAda,,555\n"),
-           "phone and mobile could both be phone_number.",
-           "Which column (phone_number=phone+mobile; phone_number= for none): ")
-=======
     answer(child, write(tmp_path / "in.csv", "name,address,plan,product,price\nAda,1 Quay,Fibre,TV,5\n"),
            "plan and product could both be service_name.", "Which column (service_name=plan; service_name= for none): ")
->>>>>>> bb83b9ecce7703daec7ca081262abdeb869d4d8f
     assert "--map" not in child.before
     answer(child, "service_name=product", "service_name  product", "Change (such as")
 
@@ -129,19 +123,6 @@ def test_what_a_file_does_not_show_is_asked(menu, tmp_path, content, questions):
 
 
 @pytest.mark.parametrize(("content", "sentence"), [
-<<<<<<< HEAD
-    ("name,phone,mobile\n", "phone and mobile could both be phone_number. Say which has it, or that none has: "
-                            "--map phone_number=phone+mobile\n"),
-    ("name,site phone\n", "No column looks like phone_number. Say which has it, or that none has: "
-                          "--map phone_number=Header\n"),
-    ("name,phone,serial\n", "There is a column for serial_number but none for equipment_name. Say which has it, or "
-                            "that none has: --map serial_number=\n"),
-    (b"name,phone\nJos\xe9,556\n", "is not UTF-8, and does not show what it is. Give the one that reads right, as in "
-                                   "--encoding cp1252: cp1252 reads José; mac_latin2 reads Josť; cp775 reads Josķ.\n"),
-    ("name,a;phone\n", "The lines do not show what separates the columns. Give --delimiter , or ; or tab or '|'.\n"),
-    ("Ada,555\n", "The first line looks like a customer, and not like a header: Ada, 555. Give --no-header, and the "
-                  "columns by number, as in --map name=1.\n"),
-=======
     ("name,address,plan,product,price\n",
      "plan and product could both be service_name. Say which has it, or that none has: --map service_name=plan. "
      "The columns are 1 name, 2 address, 3 plan, 4 product, 5 price.\n"),
@@ -155,9 +136,11 @@ def test_what_a_file_does_not_show_is_asked(menu, tmp_path, content, questions):
     ("name;address;plan;price\nAda;1;Fibre;1.234\n",
      "price does not show its decimal sign: 1.234 may be 1234 or 1.234. Say which it is: --decimal point or --decimal "
      "comma.\n"),
-    (b"name,phone\nJos\xe9,556\n", "is not utf-8. Give the one that it has, as in --encoding cp1252.\n"),
-    ("name,a;phone\n", "The header does not show what separates the columns. Give --delimiter , or ; or tab.\n"),
->>>>>>> bb83b9ecce7703daec7ca081262abdeb869d4d8f
+    (b"name,phone\nJos\xe9,556\n", "is not UTF-8, and does not show what it is. Give the one that reads right, as in "
+                                   "--encoding cp1252: cp1252 reads José; mac_latin2 reads Josť; cp775 reads Josķ.\n"),
+    ("name,a;phone\n", "The lines do not show what separates the columns. Give --delimiter , or ; or tab or '|'.\n"),
+    ("Ada,555\n", "The first line looks like a customer, and not like a header: Ada, 555. Give --no-header, and the "
+                  "columns by number, as in --map name=1.\n"),
 ])
 def test_the_command_advises_its_options(run, tmp_path, content, sentence):
     done = run("import", write(tmp_path / "in.csv", content), "--yes")
