@@ -620,7 +620,7 @@ def test_a_terminal_is_shown_no_control_characters(db, sql, terminal):
 
 def test_a_pipe_gets_the_text_as_it_is(sql, run):
     sql("INSERT INTO customers (name, phone_number) VALUES (E'A\\x1bda', '+555')")
-    assert run("export", "accounts").stdout.endswith("""\n1,"A\x1bda","'+555",,,,,,,,,\n""")
+    assert run("export", "accounts").stdout.endswith("""\n1,,"A\x1bda","'+555",,,,,,,,,\n""")
 
 
 def test_the_command_asks_and_a_dry_run_does_not(sql, run, file):
