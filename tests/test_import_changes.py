@@ -181,6 +181,15 @@ def test_an_address_changes_where_it_is_clear_which(db, sql, file):
         "Bo · 555 0101 · 2 Quay", "Bo · 555 0101 · 9 Quay"]
 
 
+def test_another_address_is_another_site_where_no_number_service_or_whole_file_says_otherwise(db, sql, file):
+    load(file("K1,Ada,555 0100,1 Quay,,", ",Bo,555 0101,1 Quay,,", ",Cy,555 0102,1 Quay,Fibre,20"))
+    outcome = load(file("K1,Ada,555 0100,9 Quay,,", ",Bo,555 0101,9 Quay,,", ",Cy,555 0102,9 Quay,Fibre,20"))
+    assert changed(outcome) == ["address 2 Ada: 1 Quay > 9 Quay", "address 4 Cy: 1 Quay > 9 Quay"]
+    outcome = load(file("3,,K1,Ada,555 0100,5 Quay,,", header=f"line_number,reason,{HEADER}"))
+    assert (changed(outcome), outcome.new.sites) == ([], 1)
+    assert [line for line in accounts(sql) if "Bo" in line] == ["Bo · 555 0101 · 1 Quay", "Bo · 555 0101 · 9 Quay"]
+
+
 def test_a_device_moves_with_its_only_site(db, sql, file):
     header = "account_number,name,phone_number,address,equipment_name,serial_number,equipment_cost"
     load(file("K1,Ada,555 0100,1 Quay,Router,R1,30", header=header))
