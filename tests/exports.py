@@ -50,7 +50,7 @@ def _file(stem: str) -> Path:
 def stored(connection: Any) -> list[dict[str, Any]]:
     """Return all customers as a case expects them, in order of account number and name.
 
-    A customer is closed, or paused where all services that have not ended rest; what has no value is left out.
+    A customer is closed, or paused where all services that go on rest; what has no value is left out.
     """
     with connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cur:
         sites = _sites(cur)
@@ -101,7 +101,7 @@ def _services(cur: Any) -> dict[int, list[dict[str, Any]]]:
         """
         SELECT location_id, service_name AS name, cost::numeric(12, 2)::text AS cost,
                CASE
-                   WHEN ended_on IS NOT NULL THEN 'closed'
+                   WHEN ended_on <= CURRENT_DATE THEN 'closed'
                    WHEN EXISTS (
                        SELECT FROM service_pauses
                        WHERE service_pauses.service_id = services.service_id AND last_day IS NULL
