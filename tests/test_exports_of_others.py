@@ -14,6 +14,7 @@ import pytest
 from tracker import errors
 from tracker.terminal import commands
 
+
 def those(are_right: bool) -> list[Any]:
     """Return the cases of files that come in, or of those that are refused, to be tested under their names."""
     return [pytest.param(case, id=case.name) for case in exports.cases() if ("customers" in case.expected) == are_right]
