@@ -115,6 +115,7 @@ class Customer(TypedDict):
     name: str
     phone_number: str | None
     email: str | None
+    account_number: str | None
     closed_on: date | None
     merged_into: int | None
 
@@ -1413,9 +1414,10 @@ def _patterns(term: str, own_text: bool) -> Iterator[Row]:
 
     words are LIKE patterns that find a name or address by an index, own_words those of the record's own text; what they
     find must match each of every, regular expressions, where that is not None. Numbers are found however they are
-    written: a phone number by its last digits or its first, a serial number by its beginning. What no index serves
-    comes last: one or two characters inside a word, digits inside a number, and what stands inside a reference, a
-    serial number or the changed description of a monthly bill.
+    written: a phone number by its last digits or its first, a serial number by its beginning, an account number whole
+    or by a beginning with a digit. What no index serves comes last: one or two characters inside a word, digits inside
+    a number, and what stands inside a reference, a serial or account number or the changed description of a monthly
+    bill.
     """
     term = unicodedata.normalize("NFC", term)
     folds = _folds(term)
@@ -1425,12 +1427,13 @@ def _patterns(term: str, own_text: bool) -> Iterator[Row]:
     keys = folds["keys"]
     yield {
         **_by_index(spellings, own_text), "start": f"{_literal(folds['plain'])}%", "inside": None, "phone_inside": None,
-        "phones": keys,
+        "phones": keys, "account": _account_pattern(folds["account"]),
         "serial": f"{_literal(folds['serial'])}%" if _is_serial(term, folds["serial"]) else None,
     }
     yield {
         **_anywhere(spellings), "start": None, "phones": [], "serial": None,
         "inside": f"%{_literal(term)}%", "phone_inside": f"%{keys[0]}%" if keys and len(keys[0]) < 8 else None,
+        "account": f"%{_literal(folds['account'])}%" if _is_beginning(folds["account"]) else None,
     }
 
 
@@ -1441,9 +1444,10 @@ def _folds(term: str) -> Row:
     folds: Row = only(fetch_one(
         """
         SELECT folded(%(term)s) AS plain, folded(%(expanded)s) AS expanded, serial_key(%(term)s) AS serial,
-               phone_keys(%(phone)s, %(country)s) AS keys
+               lower(%(account)s) AS account, phone_keys(%(phone)s, %(country)s) AS keys
         """,
-        term=term, expanded=term.translate(EXPANSIONS), phone=fields.phone_like(term), country=settings.country_code(),
+        term=term, expanded=term.translate(EXPANSIONS), account=term.strip(), phone=fields.phone_like(term),
+        country=settings.country_code(),
     ))
     return {**folds, "keys": [key for key in folds["keys"] or [] if len(key) >= 3]}
 
@@ -1455,16 +1459,29 @@ def _spelt(folds: Row) -> list[list[str]]:
 
 def customer_patterns(term: str) -> Row:
     """Return what a customer has whom a filter means: words are regular expressions, of which the name has every one,
-    the longest first; phones are LIKE patterns, of which the digits of the phone number have any.
+    the longest first; phones are LIKE patterns, of which the digits of the phone number have any; account is the LIKE
+    pattern of the account number.
     """
     folds = _folds(unicodedata.normalize("NFC", term))
     words = [_expression(spellings) for spellings in _spelt(folds)] if folds["plain"] else []
-    return {"words": sorted(words, key=len, reverse=True), "phones": [f"%{key}%" for key in folds["keys"]]}
+    return {"words": sorted(words, key=len, reverse=True), "phones": [f"%{key}%" for key in folds["keys"]],
+            "account": _account_pattern(folds["account"])}
 
 
 def _is_serial(term: str, serial: str) -> bool:
     """Tell what may begin a serial number or MAC address from a name."""
     return len(serial) >= 4 and re.search(r"[0-9]|^[0-9A-Fa-f:.\- ]+$", term) is not None
+
+
+def _account_pattern(account: str) -> str:
+    """Return the LIKE pattern of a term that may be an account number or, from three characters with a digit on, the
+    beginning of one: letters alone may begin the numbers of all customers.
+    """
+    return f"{_literal(account)}%" if _is_beginning(account) else _literal(account)
+
+
+def _is_beginning(account: str) -> bool:
+    return len(account) >= 3 and re.search("[0-9]", account) is not None
 
 
 def _literal(word: str) -> str:
@@ -1639,11 +1656,23 @@ def get_customer(customer_id: int) -> Customer:
         return customer_in(cur, customer_id)
 
 
+def account_holder(account_number: str) -> Customer | None:
+    """Return the customer who has an account number, whatever its case, or None."""
+    return fetch_one(
+        """
+        SELECT customer_id, name, phone_number, email, account_number, closed_on, merged_into
+        FROM customers
+        WHERE lower(account_number) = lower(%(account_number)s)
+        """,
+        account_number=account_number,
+    )
+
+
 def customer_in(cur: Cursor, customer_id: int, lock: bool = False) -> Customer:
     """Return a customer within a transaction, locked if that is asked for; raise NotFound if there is none."""
     cur.execute(
         f"""
-        SELECT customer_id, name, phone_number, email, closed_on, merged_into
+        SELECT customer_id, name, phone_number, email, account_number, closed_on, merged_into
         FROM customers
         WHERE customer_id = %(customer_id)s
         {"FOR UPDATE" if lock else ""}
@@ -1664,7 +1693,7 @@ def list_customers(after: int = 0, limit: int = 100) -> list[Customer]:
     """Return the customers whose IDs follow after, but for closed ones."""
     return fetch_all(
         """
-        SELECT customer_id, name, phone_number, email, closed_on, merged_into
+        SELECT customer_id, name, phone_number, email, account_number, closed_on, merged_into
         FROM customers
         WHERE customer_id > %(after)s AND closed_on IS NULL
         ORDER BY customer_id
@@ -1682,7 +1711,7 @@ def list_closed_customers(before: tuple[date, int] | None = None, limit: int = 1
     before_day, before_id = before or (None, None)
     return fetch_all(
         """
-        SELECT customer_id, name, phone_number, email, closed_on, merged_into
+        SELECT customer_id, name, phone_number, email, account_number, closed_on, merged_into
         FROM customers
         WHERE closed_on IS NOT NULL AND merged_into IS NULL
           AND (%(before_id)s::bigint IS NULL OR (closed_on, customer_id) < (%(before_day)s, %(before_id)s))
@@ -1698,8 +1727,9 @@ def count_closed_customers() -> int:
 
 
 def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
-    """Return customers by name whose name, phone number and addresses have every word of term, in any order, or who
-    have it in their e-mail address, or a device of that serial number, or pay with that reference.
+    """Return customers by name whose name, phone and account number and addresses have every word of term, in any
+    order, or who have it in their e-mail address, or a device of that serial number, or pay with that reference; first
+    the one who has that account number.
 
     Each comes with an address of theirs: the first of those that have a word of it, if any.
     """
@@ -1709,7 +1739,7 @@ def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
             SELECT customers.customer_id
             FROM (
                 SELECT customer_id, by_number
-                FROM matching_accounts(%(words)s, %(phones)s, %(phone_inside)s, %(most)s)
+                FROM matching_accounts(%(words)s, %(phones)s, %(phone_inside)s, %(account)s, %(most)s)
                 UNION ALL
                 SELECT customer_id, true
                 FROM equipment
@@ -1726,13 +1756,13 @@ def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
             JOIN customers USING (customer_id)
             GROUP BY customers.customer_id
             HAVING %(every)s::text[] IS NULL OR bool_or(by_number)
-                OR concat_ws(' ', name_folded, translate(phone_number, ' +().-/', ''),
+                OR concat_ws(' ', name_folded, translate(phone_number, ' +().-/', ''), folded(account_number),
                                     (SELECT string_agg(address_folded, ' ')
                                      FROM locations
                                      WHERE locations.customer_id = customers.customer_id)) ~ ALL (%(every)s)
             LIMIT %(most)s
         )
-        SELECT customer_id, name, phone_number, email, closed_on, merged_into,
+        SELECT customer_id, name, phone_number, email, account_number, closed_on, merged_into,
                (SELECT address
                 FROM locations
                 WHERE locations.customer_id = customers.customer_id
@@ -1741,11 +1771,11 @@ def find_customers(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
                (SELECT count(*) FROM hit) AS hits
         FROM hit
         JOIN customers USING (customer_id)
-        ORDER BY name_folded, customer_id
+        ORDER BY (lower(account_number) = lower(%(exact)s)) IS TRUE DESC, name_folded, customer_id
         OFFSET %(skip)s
         LIMIT %(limit)s
         """,
-        term, skip, limit, referred=fields.referred_customer(term), email=_email_pattern(term),
+        term, skip, limit, referred=fields.referred_customer(term), email=_email_pattern(term), exact=term.strip(),
     )
 
 
@@ -1760,7 +1790,7 @@ def suggest_customers(term: str, limit: int = 10) -> Hits:
 
     Only what an index finds at once: numbers, then names, then addresses, then names with addresses, each by the two
     longest words. Where more than SUGGESTED are found so, the rest is not looked for, and total is one more than that.
-    Whose name has the longest word comes first.
+    Whose account number it is comes first, then whose name has the longest word.
     """
     folds = _folds(unicodedata.normalize("NFC", term))
     if not folds["plain"]:
@@ -1770,7 +1800,7 @@ def suggest_customers(term: str, limit: int = 10) -> Hits:
         """
         WITH found AS MATERIALIZED (
             SELECT customer_id
-            FROM matching_customers('{}', %(phones)s, NULL, %(most)s)
+            FROM matching_customers('{}', %(phones)s, NULL, %(account)s, %(most)s)
             UNION ALL
             SELECT customer_id FROM customers WHERE customer_id = %(referred)s
             UNION ALL
@@ -1830,7 +1860,7 @@ def suggest_customers(term: str, limit: int = 10) -> Hits:
         ), hit AS MATERIALIZED (
             SELECT DISTINCT customer_id FROM found
         )
-        SELECT customer_id, name, phone_number, email, closed_on, merged_into,
+        SELECT customer_id, name, phone_number, email, account_number, closed_on, merged_into,
                (SELECT address
                 FROM locations
                 WHERE locations.customer_id = customers.customer_id
@@ -1840,11 +1870,13 @@ def suggest_customers(term: str, limit: int = 10) -> Hits:
                END AS hits
         FROM hit
         JOIN customers USING (customer_id)
-        ORDER BY name_folded LIKE ANY (%(first)s) DESC, name_folded, customer_id
+        ORDER BY (lower(account_number) = %(exact)s) IS TRUE DESC, name_folded LIKE ANY (%(first)s) DESC, name_folded,
+                 customer_id
         LIMIT %(limit)s
         """,
         first=_all_indexed(words[0]), second=_all_indexed(words[min(1, len(words) - 1)]),
         others=[_expression(spellings) for spellings in words[2:]] or None, phones=folds["keys"],
+        account=_account_pattern(folds["account"]), exact=folds["account"],
         serial=f"{_literal(folds['serial'])}%" if _is_serial(term, folds["serial"]) else None,
         referred=fields.referred_customer(term), email=_email_pattern(term), most=SUGGESTED + 1, limit=limit,
     )
@@ -1855,16 +1887,16 @@ def similar_customers(name: str, phone_number: str | None) -> list[Customer]:
     """Return customers who have the same name or the same phone number, however they are written."""
     return fetch_all(
         """
-        SELECT customer_id, name, phone_number, email, closed_on, merged_into
+        SELECT customer_id, name, phone_number, email, account_number, closed_on, merged_into
         FROM (
-            (SELECT customer_id, name, phone_number, email, closed_on, merged_into
+            (SELECT customer_id, name, phone_number, email, account_number, closed_on, merged_into
              FROM customers
              WHERE phone_key(phone_number) = ANY (phone_keys(%(phone_number)s, %(country)s))
                AND same_phone(phone_number, %(phone_number)s, %(country)s)
              ORDER BY customer_id
              LIMIT %(most)s)
             UNION
-            (SELECT customer_id, name, phone_number, email, closed_on, merged_into
+            (SELECT customer_id, name, phone_number, email, account_number, closed_on, merged_into
              FROM customers
              WHERE name_folded = folded(%(name)s)
              ORDER BY customer_id
@@ -1877,39 +1909,57 @@ def similar_customers(name: str, phone_number: str | None) -> list[Customer]:
     )
 
 
-def update_customer(
+def update_customer(  # noqa: PLR0913 (each is a column)
     customer_id: int,
     name: str | None = None,
     phone_number: str | None = None,
     email: str | None = None,
+    account_number: str | None = None,
     *,
     seen: Mapping[str, Any] | None = None,
 ) -> Customer:
-    """Change what is given and keep the rest; an empty phone number or e-mail address takes it away.
+    """Change what is given and keep the rest; an empty phone number, e-mail address or account number takes it away.
 
-    seen is the record as it was shown. Raise NotFound, Conflict when a value breaks a rule, and Changed when somebody
-    has changed meanwhile what is given.
+    seen is the record as it was shown. Raise NotFound, Conflict when a value breaks a rule or is another customer's
+    account number, and Changed when somebody has changed meanwhile what is given.
     """
-    row: Customer | None = write_one(
-        """
-        UPDATE customers
-        SET name = coalesce(%(name)s, name),
-            phone_number = nullif(coalesce(%(phone_number)s, phone_number), ''),
-            email = nullif(coalesce(%(email)s, email), '')
-        WHERE customer_id = %(customer_id)s
-          AND (%(unseen)s OR %(name)s IS NULL OR name IN (%(name)s, %(seen_name)s))
-          AND (%(unseen)s OR %(phone_number)s IS NULL
-               OR coalesce(phone_number, '') IN (%(phone_number)s, coalesce(%(seen_phone_number)s, '')))
-          AND (%(unseen)s OR %(email)s IS NULL
-               OR coalesce(email, '') IN (%(email)s, coalesce(%(seen_email)s, '')))
-        RETURNING customer_id, name, phone_number, email, closed_on, merged_into
-        """,
-        customer_id=customer_id, name=name, phone_number=phone_number, email=email,
-        **_seen(seen, "name", "phone_number", "email"),
-    )
+    with _naming_account_holder(account_number):
+        row: Customer | None = write_one(
+            """
+            UPDATE customers
+            SET name = coalesce(%(name)s, name),
+                phone_number = nullif(coalesce(%(phone_number)s, phone_number), ''),
+                email = nullif(coalesce(%(email)s, email), ''),
+                account_number = nullif(coalesce(%(account_number)s, account_number), '')
+            WHERE customer_id = %(customer_id)s
+              AND (%(unseen)s OR %(name)s IS NULL OR name IN (%(name)s, %(seen_name)s))
+              AND (%(unseen)s OR %(phone_number)s IS NULL
+                   OR coalesce(phone_number, '') IN (%(phone_number)s, coalesce(%(seen_phone_number)s, '')))
+              AND (%(unseen)s OR %(email)s IS NULL
+                   OR coalesce(email, '') IN (%(email)s, coalesce(%(seen_email)s, '')))
+              AND (%(unseen)s OR %(account_number)s IS NULL
+                   OR coalesce(account_number, '') IN (%(account_number)s, coalesce(%(seen_account_number)s, '')))
+            RETURNING customer_id, name, phone_number, email, account_number, closed_on, merged_into
+            """,
+            customer_id=customer_id, name=name, phone_number=phone_number, email=email,
+            account_number=account_number, **_seen(seen, "name", "phone_number", "email", "account_number"),
+        )
     if row is None:
         raise Changed(get_customer(customer_id))
     return row
+
+
+@contextlib.contextmanager
+def _naming_account_holder(account_number: str | None) -> Iterator[None]:
+    """Say who has an account number that is refused because somebody has it."""
+    try:
+        yield
+    except Conflict as exc:
+        holder = account_holder(account_number) if exc.field == "account_number" and account_number else None
+        if holder is None:
+            raise
+        raise Conflict(f"Customer {holder['customer_id']} has account number {holder['account_number']}.",
+                       exc.field) from exc
 
 
 def _seen(row: Mapping[str, Any] | None, *columns: str) -> Row:
@@ -2029,13 +2079,13 @@ def find_locations(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
         """
         WITH hit AS MATERIALIZED (
             SELECT locations.location_id
-            FROM matching_locations(%(words)s, %(phones)s, %(phone_inside)s, %(most)s)
+            FROM matching_locations(%(words)s, %(phones)s, %(phone_inside)s, %(account)s, %(most)s)
             JOIN locations USING (location_id)
             JOIN customers USING (customer_id)
             GROUP BY locations.location_id, customers.customer_id
             HAVING %(every)s::text[] IS NULL OR bool_or(by_number)
-                OR concat_ws(' ', address_folded, name_folded, translate(phone_number, ' +().-/', ''))
-                   ~ ALL (%(every)s)
+                OR concat_ws(' ', address_folded, name_folded, translate(phone_number, ' +().-/', ''),
+                                    folded(account_number)) ~ ALL (%(every)s)
             LIMIT %(most)s
         )
         SELECT location_id, customer_id, name, address, (SELECT count(*) FROM hit) AS hits
@@ -2158,7 +2208,7 @@ def find_services(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
             SELECT services.service_id
             FROM (
                 SELECT service_id, by_number
-                FROM matching_locations(%(words)s, %(phones)s, %(phone_inside)s, %(most)s)
+                FROM matching_locations(%(words)s, %(phones)s, %(phone_inside)s, %(account)s, %(most)s)
                 JOIN services USING (location_id)
                 UNION ALL
                 SELECT service_id, false
@@ -2177,7 +2227,7 @@ def find_services(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
             GROUP BY services.service_id, locations.location_id, customers.customer_id
             HAVING %(every)s::text[] IS NULL OR bool_or(by_number)
                 OR concat_ws(' ', service_name_folded, address_folded, name_folded,
-                                    translate(phone_number, ' +().-/', '')) ~ ALL (%(every)s)
+                                    translate(phone_number, ' +().-/', ''), folded(account_number)) ~ ALL (%(every)s)
             LIMIT %(most)s
         )
         SELECT service_id, location_id, customer_id, name, address, service_name, cost, standing,
@@ -2398,7 +2448,7 @@ def find_equipment(term: str, skip: int = 0, limit: int = MOST_HITS, *, in_stock
             SELECT equipment.equipment_id
             FROM (
                 SELECT equipment_id, by_number
-                FROM matching_locations(%(words)s, %(phones)s, %(phone_inside)s, %(most)s)
+                FROM matching_locations(%(words)s, %(phones)s, %(phone_inside)s, %(account)s, %(most)s)
                 JOIN equipment USING (location_id)
                 UNION ALL
                 SELECT equipment_id, true
@@ -2423,7 +2473,7 @@ def find_equipment(term: str, skip: int = 0, limit: int = MOST_HITS, *, in_stock
             GROUP BY equipment.equipment_id, locations.location_id, customers.customer_id
             HAVING %(every)s::text[] IS NULL OR bool_or(by_number)
                 OR concat_ws(' ', equipment_name_folded, folded(serial_number), address_folded, name_folded,
-                                    translate(phone_number, ' +().-/', '')) ~ ALL (%(every)s)
+                                    translate(phone_number, ' +().-/', ''), folded(account_number)) ~ ALL (%(every)s)
             LIMIT %(most)s
         )
         SELECT equipment_id, location_id, customer_id, name, address, equipment_name, serial_number, cost, retired_on,
@@ -2615,7 +2665,7 @@ def find_bills(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
         """
         WITH account AS (
             SELECT customer_id, bool_or(by_number) AS by_number
-            FROM matching_accounts(%(words)s, %(phones)s, %(phone_inside)s, %(most)s)
+            FROM matching_accounts(%(words)s, %(phones)s, %(phone_inside)s, %(account)s, %(most)s)
             GROUP BY customer_id
         ), hit AS MATERIALIZED (
             (SELECT billing_id
@@ -2624,7 +2674,7 @@ def find_bills(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
              JOIN customers USING (customer_id)
              WHERE cancelled_on IS NULL AND (%(every)s::text[] IS NULL OR by_number
                 OR concat_ws(' ', folded(description), folded(due_date || ' ' || amount_billed::numeric(12,2)),
-                                    name_folded, translate(phone_number, ' +().-/', ''),
+                                    name_folded, translate(phone_number, ' +().-/', ''), folded(account_number),
                                     (SELECT string_agg(address_folded, ' ')
                                      FROM locations
                                      WHERE locations.customer_id = customers.customer_id)) ~ ALL (%(every)s))

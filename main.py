@@ -55,6 +55,7 @@ from tracker.terminal.forms import (
     SERVICE_FIELDS,
     add_location_to,
     ask_aim,
+    ask_form,
     ask_import_file,
     ask_source,
     at_most,
@@ -73,14 +74,13 @@ from tracker.terminal.forms import (
     not_before,
     of_whom,
     of_whom_open,
-    save_once,
-    save_payment,
     show_fields,
     show_what_is_owed,
     view,
 )
 from tracker.terminal.menus import AccountMenu, run_account
 from tracker.terminal.paging import LEAVE, browse, show_lines
+from tracker.terminal.paying import save_once, save_payment, say_paid
 from tracker.terminal.pick import (
     BILL,
     CUSTOMER,
@@ -494,10 +494,7 @@ def record_payment(customer: Customer | None = None) -> None:
             and confirm_repeated_payment(customer_id, paid, paid_on, reference)):
         print("Not recorded.")
         return
-    payment = save_payment(customer_id, paid, paid_on, method, reference, entry_key, billing_id)
-    say(f"Recorded payment {payment['payment_id']}, {text.show_amount(paid)} on {paid_on}, of {payment['name']}.")
-    for line in screens.payment_lines(payment):
-        print(line)
+    say_paid(save_payment(customer_id, paid, paid_on, method, reference, entry_key, billing_id))
 
 
 @menus.changes
@@ -726,6 +723,14 @@ def aging_report() -> None:
     commands.show_aging(as_of, titled=True, opens=open_account)
 
 
+def payments_received() -> None:
+    today = database.today()
+    first = ask("From", fields.past_day(today), shown="today", default=today)
+    last = today if first == today else ask("To", not_before(first, fields.past_day(today)), shown="today",
+                                            default=today)
+    commands.show_payments_received(first, last, show_payment)
+
+
 def late_customers() -> None:
     commands.show_late(open_account)
 
@@ -769,6 +774,7 @@ def back_up() -> None:
 def import_accounts() -> None:
     """Import a CSV file whose columns, once shown, may be changed."""
     source = ask_import_file()
+    commands.say_layout(source)
     mapping = choose_mapping(source)
     if outcome := commands.check_import(source, mapping):
         commands.import_confirmed(source, mapping, outcome)
@@ -777,19 +783,35 @@ def import_accounts() -> None:
 def exporter(what: str, named: str) -> Callable[[], None]:
     """Make the action that exports what to a file that is asked for."""
     def export() -> None:
-        path = ask("CSV file", file_path)
+        path, form = ask("CSV file", file_path), ask_form()
         try:
             with Progress("Exporting") as progress:
-                count = exporting.export(what, path, progress=progress)
+                count = exporting.export(what, path, False, progress, form)
         except errors.FileExists as exc:
             if not confirm(text.clean(f"{exc} Type yes to replace it:")):
                 print("Not exported.")
                 return
             with Progress("Exporting") as progress:
-                count = exporting.export(what, path, True, progress)
+                count = exporting.export(what, path, True, progress, form)
         say(f"Exported {text.plural(count, named)} to {path}.")
 
     return export
+
+
+def export_everything() -> None:
+    path = ask("File to write (.zip)", file_path)
+    try:
+        commands.export_everything(path, False)
+    except errors.FileExists as exc:
+        if confirm(text.clean(f"{exc} Type yes to replace it:")):
+            commands.export_everything(path, True)
+        else:
+            print("Not exported.")
+
+
+@menus.changes
+def import_everything() -> None:
+    commands.import_everything(ask("File to read (.zip)", file_path))
 
 
 CUSTOMERS_MENU = Menu("Manage Customers", {
@@ -858,6 +880,7 @@ REPORTING_MENU = Menu("Reporting", {
     "5": ("Revenue by date of issue", lambda: commands.show_revenue("issue")),
     "6": ("Changes", history.changes_menu),
     "7": ("Equipment by model", lambda: commands.show_models(devices.open_device)),
+    "8": ("Payments received", payments_received),
 })
 ADMINISTRATION_MENU = Menu("Administration", {
     "1": ("Verify that the money adds up", commands.show_verification),
@@ -872,6 +895,8 @@ TRANSFER_MENU = Menu("Import & Export", {
     "3": ("Export bills", exporter("bills", "bill")),
     "4": ("Export payments", exporter("payments", "payment")),
     "5": ("Export customers late on payments", exporter("late", "customer")),
+    "6": ("Export everything", export_everything),
+    "7": ("Import everything into an empty database", import_everything),
 })
 MAIN_MENU = Menu("Main menu", {
     "1": ("Manage Customers", CUSTOMERS_MENU),

@@ -144,14 +144,14 @@ BEGIN
     GRANT EXECUTE ON FUNCTION
         folded(text), serial_key(text), phone_country(text), phone_key(text), phone_keys(text, text),
         same_phone(text, text, text), acting_person(), owed_on(date), place_in_words(bigint, date),
-        matching_customers(text[], text[], text, integer), matching_addresses(text[], integer),
-        matching_accounts(text[], text[], text, integer), matching_locations(text[], text[], text, integer),
+        matching_customers(text[], text[], text, text, integer), matching_addresses(text[], integer),
+        matching_accounts(text[], text[], text, text, integer), matching_locations(text[], text[], text, text, integer),
         deleted_rows(bigint, timestamptz, text)
     TO isp_readonly;
 
     -- Changing. Sums and what tells who did something are no admin's to write; rows go with what they belong to.
-    GRANT INSERT (name, phone_number, email), UPDATE (name, phone_number, email, closed_on, merged_into), DELETE
-        ON customers TO isp_admin;
+    GRANT INSERT (name, phone_number, email, account_number),
+          UPDATE (name, phone_number, email, closed_on, merged_into, account_number), DELETE ON customers TO isp_admin;
     GRANT INSERT (customer_id, address), UPDATE (address), DELETE ON locations TO isp_admin;
     GRANT INSERT (location_id, service_name, cost, started_on, ended_on),
           UPDATE (service_name, cost, started_on, ended_on), DELETE ON services TO isp_admin;

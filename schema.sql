@@ -7,7 +7,7 @@ CREATE TABLE schema_version (
     installed_at  timestamptz  NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE schema_version IS 'The versions that these tables have had; the highest is the present one.';
-INSERT INTO schema_version (version) VALUES (8);
+INSERT INTO schema_version (version) VALUES (9);
 
 -- Not numeric(12,2): a cast to that rounds 0.005 up to 0.01 before any CHECK can see it. min_scale() is NULL for NaN and
 -- Infinity, which BETWEEN refuses.
@@ -144,29 +144,30 @@ COMMENT ON FUNCTION acting_person() IS
     'Who works here: the login, or the person that the login says it serves, with the login unless it is the owner''s.';
 
 CREATE TABLE customers (
-    customer_id   bigint       GENERATED ALWAYS AS IDENTITY,
-    name          text         NOT NULL,
-    phone_number  text,
-    created_at    timestamptz  NOT NULL DEFAULT now(),
-    name_folded   text         GENERATED ALWAYS AS (folded(name)) STORED,
-    email         text,
-    closed_on     date,
-    erased_on     date,
-    merged_into   bigint,
-    CONSTRAINT customers_pkey         PRIMARY KEY (customer_id),
-    CONSTRAINT customers_name_length  CHECK (char_length(name) <= 200 AND name ~ '\S'),
-    CONSTRAINT customers_name_nfc     CHECK (name IS NFC NORMALIZED),
-    CONSTRAINT customers_phone_form   CHECK (phone_number ~* '^[0-9 +().\-/]+([ ,;]*(extension|ext\.?|x|#) ?[0-9]{1,6})?$'
-                                             AND char_length(phone_number) BETWEEN 3 AND 32
-                                             AND char_length(regexp_replace(phone_number, '[ ,;]*[a-z#].*|[^0-9]', '', 'gi'))
-                                                 BETWEEN 3 AND 15),
-    CONSTRAINT customers_email_form   CHECK (char_length(email) <= 254 AND email ~ '^[^@\s]+@[^@\s]+$'),
-    CONSTRAINT customers_closed_range CHECK (closed_on BETWEEN '2000-01-01' AND '2199-12-31'),
+    customer_id     bigint       GENERATED ALWAYS AS IDENTITY,
+    name            text         NOT NULL,
+    phone_number    text,
+    created_at      timestamptz  NOT NULL DEFAULT now(),
+    name_folded     text         GENERATED ALWAYS AS (folded(name)) STORED,
+    email           text,
+    closed_on       date,
+    erased_on       date,
+    merged_into     bigint,
+    account_number  text,
+    CONSTRAINT customers_pkey          PRIMARY KEY (customer_id),
+    CONSTRAINT customers_name_length   CHECK (char_length(name) <= 200 AND name ~ '\S'),
+    CONSTRAINT customers_name_nfc      CHECK (name IS NFC NORMALIZED),
+    CONSTRAINT customers_phone_form    CHECK (phone_number ~* '^[0-9 +().\-/]+([ ,;]*(extension|ext\.?|x|#|wewn\.?|wew\.?|interno|int\.?|poste|durchwahl|dw\.?|ramal) ?[0-9]{1,6})?$'
+                                              AND phone_number ~* '^([^0-9a-z#]*[0-9]){3,15}[^0-9a-z#]*([a-z#]|$)'
+                                              AND char_length(phone_number) <= 32),
+    CONSTRAINT customers_email_form    CHECK (char_length(email) <= 254 AND email ~ '^[^@\s]+@[^@\s]+$'),
+    CONSTRAINT customers_closed_range  CHECK (closed_on BETWEEN '2000-01-01' AND '2199-12-31'),
     CONSTRAINT customers_erased_closed CHECK (erased_on IS NULL OR closed_on IS NOT NULL),
-    CONSTRAINT customers_erased_stays CHECK (erased_on IS NULL OR name = 'Erased ' || customer_id AND phone_number IS NULL
-                                             AND email IS NULL),
-    CONSTRAINT customers_merged_into  FOREIGN KEY (merged_into) REFERENCES customers,
-    CONSTRAINT customers_merged_closed CHECK (merged_into IS NULL OR (closed_on IS NOT NULL AND merged_into <> customer_id))
+    CONSTRAINT customers_erased_stays  CHECK (erased_on IS NULL OR name = 'Erased ' || customer_id AND phone_number IS NULL
+                                              AND email IS NULL AND account_number IS NULL),
+    CONSTRAINT customers_merged_into   FOREIGN KEY (merged_into) REFERENCES customers,
+    CONSTRAINT customers_merged_closed CHECK (merged_into IS NULL OR (closed_on IS NOT NULL AND merged_into <> customer_id)),
+    CONSTRAINT customers_account_number_form CHECK (char_length(account_number) <= 50 AND account_number ~ '^\S([^\n\r]*\S)?$')
 );
 COMMENT ON TABLE customers IS 'Somebody who pays for service.';
 COMMENT ON COLUMN customers.name_folded IS 'The name as it is searched and compared.';
@@ -175,6 +176,8 @@ COMMENT ON COLUMN customers.closed_on IS 'The last day of an account that is clo
 COMMENT ON COLUMN customers.erased_on IS 'The day on which who this was was erased; NULL for somebody who is known.';
 COMMENT ON COLUMN customers.merged_into IS 'The customer who this turned out to be, and who has all that was theirs.';
 COMMENT ON COLUMN customers.phone_number IS 'As it was written, perhaps with an extension; NULL where there is none.';
+COMMENT ON COLUMN customers.account_number IS
+    'The provider''s own number for the customer, or that of an older system, unique whatever its case; NULL for none.';
 
 CREATE TABLE locations (
     location_id     bigint  GENERATED ALWAYS AS IDENTITY,
@@ -565,6 +568,9 @@ COMMENT ON COLUMN trail.new IS 'Of changed records the new values of what change
 -- A caller's number is searched by its last digits, or its first.
 CREATE INDEX customers_phone_key           ON customers (phone_key(phone_number) text_pattern_ops);
 CREATE INDEX customers_phone_reversed      ON customers (reverse(phone_key(phone_number)) text_pattern_ops);
+-- It is searched by its beginning, too.
+CREATE UNIQUE INDEX customers_account_number_once
+    ON customers (lower(account_number) text_pattern_ops) WHERE account_number IS NOT NULL;
 CREATE INDEX services_location_id          ON services (location_id);
 CREATE INDEX service_pauses_service_id     ON service_pauses (service_id);
 CREATE INDEX equipment_location_id         ON equipment (location_id);
@@ -791,9 +797,9 @@ $$;
 COMMENT ON FUNCTION owed_on(date) IS 'What customers owed on a day, bill by bill, and how many days late it was.';
 
 -- Of each no more than most, so that a word that half of them have is no burden. by_number tells those that a phone number
--- led to. The sign after 9 is the colon: LIKE with a pattern from a list uses no index of this kind.
+-- led to, or an account number. The sign after 9 is the colon: LIKE with a pattern from a list uses no index of this kind.
 CREATE FUNCTION matching_customers(
-    words text[], phones text[], phone_inside text, most integer
+    words text[], phones text[], phone_inside text, account text, most integer
 ) RETURNS TABLE (customer_id bigint, by_number boolean)
     LANGUAGE sql STABLE
 AS $$
@@ -824,9 +830,15 @@ AS $$
      FROM customers
      WHERE translate(phone_number, ' +().-/', '') LIKE phone_inside
      LIMIT most)
+    UNION ALL
+    (SELECT customer_id, true
+     FROM customers
+     WHERE lower(account_number) LIKE account
+     LIMIT most)
 $$;
-COMMENT ON FUNCTION matching_customers(text[], text[], text, integer) IS
-    'Customers whose name has one of these LIKE patterns, or whose phone number begins or ends so; some of them twice.';
+COMMENT ON FUNCTION matching_customers(text[], text[], text, text, integer) IS
+    'Customers whose name has one of these LIKE patterns, whose phone number begins or ends so, or whose account number has '
+    'such a pattern; some of them twice.';
 
 CREATE FUNCTION matching_addresses(words text[], most integer) RETURNS TABLE (location_id bigint, customer_id bigint)
     LANGUAGE sql STABLE
@@ -840,29 +852,29 @@ $$;
 COMMENT ON FUNCTION matching_addresses(text[], integer) IS
     'Locations whose address has one of these LIKE patterns, and their customers; some of them twice.';
 
-CREATE FUNCTION matching_accounts(words text[], phones text[], phone_inside text, most integer)
+CREATE FUNCTION matching_accounts(words text[], phones text[], phone_inside text, account text, most integer)
     RETURNS TABLE (customer_id bigint, by_number boolean)
     LANGUAGE sql STABLE
 AS $$
-    SELECT customer_id, by_number FROM matching_customers(words, phones, phone_inside, most)
+    SELECT customer_id, by_number FROM matching_customers(words, phones, phone_inside, account, most)
     UNION ALL
     SELECT customer_id, false FROM matching_addresses(words, most)
 $$;
-COMMENT ON FUNCTION matching_accounts(text[], text[], text, integer) IS
+COMMENT ON FUNCTION matching_accounts(text[], text[], text, text, integer) IS
     'Customers that match as matching_customers() does, or by an address; some of them twice.';
 
 CREATE FUNCTION matching_locations(
-    words text[], phones text[], phone_inside text, most integer
+    words text[], phones text[], phone_inside text, account text, most integer
 ) RETURNS TABLE (location_id bigint, by_number boolean)
     LANGUAGE sql STABLE
 AS $$
     SELECT location_id, false FROM matching_addresses(words, most)
     UNION ALL
     SELECT location_id, by_number
-    FROM matching_customers(words, phones, phone_inside, most)
+    FROM matching_customers(words, phones, phone_inside, account, most)
     JOIN locations USING (customer_id)
 $$;
-COMMENT ON FUNCTION matching_locations(text[], text[], text, integer) IS
+COMMENT ON FUNCTION matching_locations(text[], text[], text, text, integer) IS
     'Locations that match by their address, or their customer as matching_customers() does; some of them twice.';
 
 -- The rows are locked by a statement of their own, so that the sums are read after every other writer of these bills has
@@ -1517,6 +1529,13 @@ BEGIN
     SET phone_number = coalesce(phone_number, OLD.phone_number), email = coalesce(email, OLD.email)
     WHERE customer_id = stays
       AND (phone_number IS NULL AND OLD.phone_number IS NOT NULL OR email IS NULL AND OLD.email IS NOT NULL);
+    -- No two have it at once, not for a moment.
+    IF OLD.account_number IS NOT NULL AND EXISTS (
+        SELECT FROM customers WHERE customer_id = stays AND account_number IS NULL
+    ) THEN
+        UPDATE customers SET account_number = NULL WHERE customer_id = goes;
+        UPDATE customers SET account_number = OLD.account_number WHERE customer_id = stays;
+    END IF;
     PERFORM apply_credit(ARRAY[stays]);
     RETURN NULL;
 END
@@ -1751,7 +1770,7 @@ $$;
 
 -- Undoing a deletion. What follows from other columns is left to the triggers; a column that came since has its default.
 CREATE FUNCTION restore_rows(
-    into_table text, in_transaction bigint, at timestamptz, without_taken_serials boolean
+    into_table text, in_transaction bigint, at timestamptz, without_taken_numbers boolean
 ) RETURNS void
     LANGUAGE plpgsql
 AS $$
@@ -1777,6 +1796,9 @@ BEGIN
                 WHERE serial_key(serial_number) = serial_key(lost.line ->> 'serial_number')
                   AND serial_repeat = (lost.line ->> 'serial_repeat')::integer
             ) THEN lost.line || '{"serial_number": null, "serial_repeat": 0}'
+            WHEN $3 AND EXISTS (
+                SELECT FROM customers WHERE lower(account_number) = lower(lost.line ->> 'account_number')
+            ) THEN lost.line || '{"account_number": null}'
             ELSE lost.line
         END)
         $sql$, into_table, columns
@@ -1806,7 +1828,7 @@ COMMENT ON FUNCTION deleted_rows(bigint, timestamptz, text) IS
 -- An allocation to a bill that others have paid since, or of money that is elsewhere now, comes back as far as it can; what
 -- is left of the money pays what else there is to pay. Of a service that was away any day may be billed wrongly: no run
 -- has looked at it. The credit note of a bill of less than nothing was voided with it, for good: there is another one.
-CREATE FUNCTION restore_deleted(in_transaction bigint, at timestamptz, without_taken_serials boolean) RETURNS void
+CREATE FUNCTION restore_deleted(in_transaction bigint, at timestamptz, without_taken_numbers boolean) RETURNS void
     LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -1826,7 +1848,7 @@ BEGIN
         'customers', 'locations', 'services', 'service_pauses', 'price_changes', 'equipment', 'equipment_moves',
         'customer_notes', 'billing', 'billing_items', 'payments'
     ] LOOP
-        PERFORM restore_rows(name, in_transaction, at, without_taken_serials);
+        PERFORM restore_rows(name, in_transaction, at, without_taken_numbers);
     END LOOP;
     INSERT INTO payment_allocations (
         payment_allocation_id, payment_id, billing_id, refund_id, amount, from_credit, made_on, released_on
@@ -1871,7 +1893,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION restore_deleted(bigint, timestamptz, boolean) IS
-    'Add again, with their IDs, the rows that a transaction deleted; devices without the serial numbers that others have.';
+    'Add again, with their IDs, the rows that a transaction deleted, without the serial and account numbers that others have.';
 
 -- Erasing a person. Sums, days and IDs stay as they are; what says who it was goes, from what is there and from what the
 -- trail has of it. A row of the trail may be of several records: of deleted ones only those of this person change, of
@@ -1881,7 +1903,7 @@ CREATE FUNCTION without_person(line jsonb, known text, alias text) RETURNS jsonb
 AS $$
     SELECT jsonb_object_agg(key, CASE
         WHEN jsonb_typeof(value) <> 'string' THEN value
-        WHEN key IN ('phone_number', 'email') THEN 'null'
+        WHEN key IN ('phone_number', 'email', 'account_number') THEN 'null'
         WHEN key IN ('name', 'address') THEN to_jsonb(alias)
         WHEN key = 'note' THEN '"Erased"'
         ELSE to_jsonb(regexp_replace(value #>> '{}', known, alias, 'gi'))
@@ -1943,36 +1965,41 @@ BEGIN
           AND parent_ids && (SELECT range_agg(int8range(id, id, '[]')) FROM unnest(sites) AS id)
     );
 
-    -- All that they were ever called, the longest first; letters and digits beside it make it part of another word.
+    -- All that they were ever called, the longest first; letters and digits beside it make it part of another word. An
+    -- account number of up to four digits stays in texts, where it may be a year, or how many.
     SELECT '(?<![[:alnum:]])(' || string_agg(term, '|' ORDER BY char_length(term) DESC, term) || ')(?![[:alnum:]])' INTO known
     FROM (
         SELECT DISTINCT regexp_replace(said, '([^[:alnum:][:space:]])', '\\\1', 'g') AS term
         FROM (
-            SELECT unnest(ARRAY[name, phone_number, email]) FROM customers WHERE customer_id = ANY (whose)
+            SELECT field.*
+            FROM customers
+            CROSS JOIN LATERAL jsonb_each_text(to_jsonb(customers)) AS field
+            WHERE customer_id = ANY (whose) AND key IN ('name', 'phone_number', 'email', 'account_number')
             UNION ALL
-            SELECT address FROM locations WHERE customer_id = erased_id
+            SELECT 'address', address FROM locations WHERE customer_id = erased_id
             UNION ALL
-            SELECT field.value
+            SELECT field.*
             FROM trail
             CROSS JOIN LATERAL jsonb_each_text(CASE kind WHEN 'changed' THEN old END) AS field
-            WHERE kind = 'changed' AND key IN ('name', 'phone_number', 'email', 'address')
+            WHERE kind = 'changed' AND key IN ('name', 'phone_number', 'email', 'address', 'account_number')
               AND (table_name = 'locations' AND parent_ids && of_whose
                    OR table_name = 'customers' AND (single_id = ANY (whose) OR single_id IS NULL AND ids && of_whose))
             UNION ALL
-            SELECT field.value
+            SELECT field.*
             FROM trail
             CROSS JOIN LATERAL jsonb_array_elements(CASE kind WHEN 'deleted' THEN old END) AS line
             CROSS JOIN LATERAL jsonb_each_text(line) AS field
-            WHERE kind = 'deleted' AND key IN ('name', 'phone_number', 'email', 'address')
+            WHERE kind = 'deleted' AND key IN ('name', 'phone_number', 'email', 'address', 'account_number')
               AND (table_name = 'locations' AND parent_ids && of_whose
                    OR table_name = 'customers' AND (single_id = ANY (whose) OR single_id IS NULL AND ids && of_whose))
               AND (line ->> 'customer_id')::bigint = ANY (whose)
-        ) AS given (said)
-        WHERE said IS NOT NULL
+        ) AS given (field, said)
+        WHERE said IS NOT NULL AND NOT (field = 'account_number' AND said ~ '^[0-9]{1,4}$')
     ) AS called;
 
     UPDATE customers
-    SET name = 'Erased ' || customer_id, phone_number = NULL, email = NULL, erased_on = CURRENT_DATE
+    SET name = 'Erased ' || customer_id, phone_number = NULL, email = NULL, account_number = NULL,
+        erased_on = CURRENT_DATE
     WHERE customer_id = ANY (whose);
     UPDATE locations
     SET address = alias || CASE place WHEN 1 THEN '' ELSE ', site ' || place END

@@ -24,7 +24,7 @@ import database
 from benchmarks.cluster import Server, servers, wait_for
 from benchmarks.measure import settled
 from tracker import errors, interrupts
-from tracker.terminal import forms
+from tracker.terminal import paying
 from tracker.verify import verify_books
 
 PROJECT = Path(__file__).parents[1]
@@ -60,7 +60,7 @@ def write() -> None:
         reference, begun = str(uuid4()), time.monotonic()
         try:
             today = database.today()
-            forms.save_payment(random.randint(1, CUSTOMERS), Decimal("0.01"), today, "cash", reference, uuid4())
+            paying.save_payment(random.randint(1, CUSTOMERS), Decimal("0.01"), today, "cash", reference, uuid4())
         except errors.Error:
             time.sleep(0.02)
             continue

@@ -43,12 +43,12 @@ from decimal import Decimal
 from uuid import uuid4
 import database
 from tracker import errors
-from tracker.terminal import forms
+from tracker.terminal import paying
 database.connect()
 while True:
     key = uuid4()
     try:
-        forms.save_payment(1, Decimal("0.01"), database.today(), "cash", None, key)
+        paying.save_payment(1, Decimal("0.01"), database.today(), "cash", None, key)
     except errors.Error:
         continue
     print("saved", key, time.time(), flush=True)

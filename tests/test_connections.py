@@ -429,7 +429,7 @@ def test_ctrl_c_ends_a_running_query_and_keeps_its_connection(db, sql, terminal)
     db.add_customer("Ada Okafor", "123")
     db.disconnect()
     sql("CREATE OR REPLACE FUNCTION matching_customers("
-        "words text[], phones text[], phone_inside text, most integer) "
+        "words text[], phones text[], phone_inside text, account text, most integer) "
         "RETURNS TABLE (customer_id bigint, by_number boolean) "
         "LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); END $$")
     child = terminal(DB_STATEMENT_TIMEOUT="90")

@@ -24,7 +24,7 @@ from conftest import PROJECT, PROMPT, environment, wait_for
 
 import database
 from tracker import bill_run, errors, payments
-from tracker.terminal import forms
+from tracker.terminal import paying
 from tracker.verify import verify_books
 
 WRITER = """
@@ -327,8 +327,8 @@ def test_a_payment_is_looked_up_until_the_server_is_back(proxy, sql, monkeypatch
     database.connect(proxy.uri)
     customer_id = database.add_customer("Ada Okafor", "5550100")
     proxy.armed = proxy.refusing = True
-    monkeypatch.setattr(forms.time, "sleep", lambda seconds: setattr(proxy, "refusing", False))
-    payment = forms.save_payment(customer_id, Decimal("5.00"), database.today(), "cash", None, uuid4())
+    monkeypatch.setattr(paying.time, "sleep", lambda seconds: setattr(proxy, "refusing", False))
+    payment = paying.save_payment(customer_id, Decimal("5.00"), database.today(), "cash", None, uuid4())
     assert [row["payment_id"] for row in sql("SELECT payment_id FROM payments")] == [payment["payment_id"]]
 
 

@@ -35,7 +35,7 @@ WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 WAITING_LONG = "SELECT pid FROM pg_locks WHERE NOT granted AND clock_timestamp() - waitstart > '3 seconds'"
 SLOW_SEARCH = """
     CREATE OR REPLACE FUNCTION matching_customers(
-        words text[], phones text[], phone_inside text, most integer
+        words text[], phones text[], phone_inside text, account text, most integer
     ) RETURNS TABLE (customer_id bigint, by_number boolean) LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); END $$
 """
 ON_COMMIT = """

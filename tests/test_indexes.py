@@ -22,6 +22,8 @@ DEFINITIONS = {
     "customers_name_search": "ON public.customers USING gin (name_folded gin_trgm_ops)",
     "customers_email_search":
         "ON public.customers USING gin (lower(email) gin_trgm_ops) WHERE (email IS NOT NULL)",
+    "customers_account_number_once":
+        "ON public.customers USING btree (lower(account_number) text_pattern_ops) WHERE (account_number IS NOT NULL)",
     "customers_phone_key": "ON public.customers USING btree (phone_key(phone_number) text_pattern_ops)",
     "customers_phone_reversed": "ON public.customers USING btree (reverse(phone_key(phone_number)) text_pattern_ops)",
     "locations_address_search": "ON public.locations USING gin (address_folded gin_trgm_ops)",
@@ -93,6 +95,12 @@ QUESTIONS = {
                               lambda: database.find_customers("kafo harbour"),
                               lambda: database.similar_customers("Ada Okafor", None)],
     "customers_email_search": [lambda: database.find_customers("ada@example.org")],
+    "customers_account_number_once": [lambda: database.account_holder("k-10030"),
+                                      lambda: database.find_customers("K-10030"),
+                                      lambda: database.find_customers("MILLER"),
+                                      lambda: database.suggest_customers("K-100"),
+                                      lambda: database.find_bills("K-10030"),
+                                      lambda: database.find_services("K-10030")],
     "services_name_search": [lambda: database.find_services("fibre"), lambda: database.find_services("fibre 100")],
     "equipment_name_search": [lambda: database.find_equipment("router"), lambda: stock.list_of_model("Router")],
     "equipment_moves_equipment_id": [lambda: stock.places(30)],

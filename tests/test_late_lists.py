@@ -201,10 +201,11 @@ def test_a_csv_of_either_list_has_exact_amounts_and_no_cell_that_runs(db, sql):
     assert late_file.getvalue().decode() == (
         "customer_id,name,phone_number,amount_late,oldest_due_date,days_late,last_payment_date,email,reference,promise,"
         "closed_on\n"
-        f"1,'=1+1,'+44 20 7946 0958,12.50,{ago(31)},31,,'=2@example.org,C1,promised 12.50 until {ago(-3)},\n")
+        f"""1,"'=1+1","'+44 20 7946 0958",12.50,{ago(31)},31,,"'=2@example.org","C1","""
+        f'"promised 12.50 until {ago(-3)}",\n')
     assert aging_file.getvalue().decode() == (
         "customer_id,name,not_due,days_30,days_60,days_90,older,total,oldest_due_date\n"
-        f"1,'=1+1,0.00,0.00,12.50,0.00,0.00,12.50,{ago(31)}\n")
+        f"1,\"'=1+1\",0.00,0.00,12.50,0.00,0.00,12.50,{ago(31)}\n")
 
 
 def test_the_export_of_the_late_list_is_the_one_of_today_the_longest_late_first(people):

@@ -115,7 +115,7 @@ def test_our_own_export_with_a_raised_price_changes_that_service_alone(db, sql, 
         db.add_service(location_id, name, cost)
     exporting.export("accounts", tmp_path / "out.csv")
     text = (tmp_path / "out.csv").read_text()
-    (tmp_path / "out.csv").write_text(text.replace("Fibre,30.00", "Fibre,35.00"))
+    (tmp_path / "out.csv").write_text(text.replace('"Fibre",30.00', '"Fibre",35.00'))
     outcome = load(tmp_path / "out.csv")
     assert (outcome.new.services, outcome.changed.services) == (0, 1)
     assert services(sql) == [("Fibre", "20.00"), ("Fibre", "20.00"), ("Fibre", "35.00"), ("TV", "5.00")]

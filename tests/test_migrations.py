@@ -126,7 +126,7 @@ LATER = (
     "serial_repeat", "voided_on", "name_folded", "address_folded", "service_name_folded", "equipment_name_folded",
     "email", "closed_on", "erased_on", "merged_into", "started_on", "ended_on", "retired_on", "settled_on",
     "cancelled_on", "merged_from", "late_fee_for", "first_day", "last_day", "days", "monthly_cost", "booked_on",
-    "kind", "from_bill", "reason", "refund_id", "made_on", "released_on",
+    "kind", "from_bill", "reason", "refund_id", "made_on", "released_on", "account_number",
 )
 
 

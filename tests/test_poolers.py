@@ -190,7 +190,8 @@ def test_the_trail_knows_program_and_login_through_a_pooler(pooled, sql):
 
 
 def test_ctrl_c_cancels_a_query_through_a_pooler_and_the_menu_goes_on(pooled, sql, terminal):
-    sql("CREATE OR REPLACE FUNCTION matching_customers(words text[], phones text[], phone_inside text, most integer) "
+    sql("CREATE OR REPLACE FUNCTION matching_customers("
+        "words text[], phones text[], phone_inside text, account text, most integer) "
         "RETURNS TABLE (customer_id bigint, by_number boolean) "
         "LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); END $$")
     child = terminal(DATABASE_URI=pooled, DB_STATEMENT_TIMEOUT="90")

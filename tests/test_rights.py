@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 # ~ to change it. Readers may look at everything here and do nothing else; nobody else may do anything.
 TABLES = {
     "customers": ("DELETE", "customer_id name+~ phone_number+~ created_at name_folded email+~ closed_on~ erased_on "
-                            "merged_into~"),
+                            "merged_into~ account_number+~"),
     "locations": ("DELETE", "location_id customer_id+ address+~ address_folded"),
     "services": ("DELETE", "service_id location_id+ service_name+~ cost+~ service_name_folded started_on+~ ended_on+~"),
     "equipment": ("DELETE", "equipment_id location_id+~ equipment_name+~ serial_number+~ cost+~ serial_repeat+~ "
@@ -74,8 +74,8 @@ FUNCTIONS = {
     "isp_readonly": [
         "folded(text)", "serial_key(text)", "phone_country(text)", "phone_key(text)", "phone_keys(text,text)",
         "same_phone(text,text,text)", "acting_person()", "owed_on(date)", "place_in_words(bigint,date)",
-        "matching_customers(text[],text[],text,integer)", "matching_addresses(text[],integer)",
-        "matching_accounts(text[],text[],text,integer)", "matching_locations(text[],text[],text,integer)",
+        "matching_customers(text[],text[],text,text,integer)", "matching_addresses(text[],integer)",
+        "matching_accounts(text[],text[],text,text,integer)", "matching_locations(text[],text[],text,text,integer)",
         "deleted_rows(bigint,timestamp with time zone,text)",
     ],
     "isp_admin": [

@@ -101,7 +101,8 @@ def test_every_rule_of_the_database_has_its_sentence(sql):
         """
     )}
     raised = set(re.findall(r"CONSTRAINT = '(\w+)'", (PROJECT / "schema.sql").read_text()))
-    unique_indexes = {"equipment_serial_once", "billing_once_a_period", "billing_late_fee_once"}
+    unique_indexes = {"customers_account_number_once", "equipment_serial_once", "billing_once_a_period",
+                      "billing_late_fee_once"}
     assert constraints | raised | unique_indexes == set(errors.RULES)
 
 

@@ -12,7 +12,7 @@ import pytest
 import database
 import main
 from tracker import bill_run, errors, payments, reports
-from tracker.terminal import forms, menus, prompts
+from tracker.terminal import menus, paying, prompts
 from tracker.transfer import importing, mapping, source
 from tracker.verify import verify_books
 
@@ -158,10 +158,10 @@ class SlowClock:
 
 def test_a_lost_reply_is_looked_up_for_a_minute_however_long_each_try_takes(db, monkeypatch):
     clock = SlowClock()
-    monkeypatch.setattr(forms, "time", clock)
+    monkeypatch.setattr(paying, "time", clock)
     db.disconnect()
     with pytest.raises(errors.Unavailable, match="whether this was saved is unknown: look at View payments"):
-        forms.look_up_saved_payment(uuid4())
+        paying.look_up_saved_payment(uuid4())
     assert clock.tries == 9
 
 
@@ -181,8 +181,8 @@ def test_a_payment_that_others_hold_up_is_looked_up_until_there_is_an_answer(db,
     payments.record_payment(customer_id, Decimal(5), db.today(), "cash", None, key)
     holder = psycopg2.connect(uri)
     holder.cursor().execute("LOCK TABLE payments")
-    monkeypatch.setattr(forms.time, "sleep", lambda seconds: holder.rollback())
-    assert forms.look_up_saved_payment(key)["amount"] == 5
+    monkeypatch.setattr(paying.time, "sleep", lambda seconds: holder.rollback())
+    assert paying.look_up_saved_payment(key)["amount"] == 5
     holder.close()
 
 

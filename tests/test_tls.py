@@ -89,7 +89,8 @@ def test_the_menus_work_over_tls_with_a_certificate_that_is_checked(served, root
 
 
 def test_ctrl_c_cancels_a_query_over_tls(served, roots, uri, sql, terminal):
-    sql("CREATE OR REPLACE FUNCTION matching_customers(words text[], phones text[], phone_inside text, most integer) "
+    sql("CREATE OR REPLACE FUNCTION matching_customers("
+        "words text[], phones text[], phone_inside text, account text, most integer) "
         "RETURNS TABLE (customer_id bigint, by_number boolean) "
         "LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); END $$")
     with served() as before:

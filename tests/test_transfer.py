@@ -599,7 +599,7 @@ def test_an_export_does_not_replace_a_file_unasked(db, tmp_path):
 
 
 def test_an_export_that_fails_leaves_no_file(db, tmp_path, monkeypatch):
-    monkeypatch.setitem(exporting.EXPORTS, "bills", lambda file: file.write(b"half") and 1 / 0)
+    monkeypatch.setitem(exporting.EXPORTS, "bills", lambda file, form: file.write(b"half") and 1 / 0)
     with pytest.raises(ZeroDivisionError):
         exporting.export("bills", tmp_path / "out.csv")
     assert os.listdir(tmp_path) == []
@@ -654,7 +654,7 @@ def test_ctrl_c_stops_an_export_and_the_connection_lives(db, sql, watched):
     presser = threading.Thread(target=press)
     presser.start()
     with pytest.raises(KeyboardInterrupt):
-        exporting._copy("SELECT pg_sleep(200)", io.BytesIO())  # longer than it is waited for
+        exporting._copy("SELECT pg_sleep(200)::text", io.BytesIO(), exporting.PLAIN)  # longer than it is waited for
     presser.join()
     assert stopped == [True]
     assert db.count("customers") == (0, True)
@@ -668,7 +668,7 @@ def test_a_terminal_is_shown_no_control_characters(db, sql, terminal):
 
 def test_a_pipe_gets_the_text_as_it_is(sql, run):
     sql("INSERT INTO customers (name, phone_number) VALUES (E'A\\x1bda', '+555')")
-    assert run("export", "accounts").stdout.endswith("\n1,A\x1bda,'+555,,,,,,,,,\n")
+    assert run("export", "accounts").stdout.endswith("""\n1,"A\x1bda","'+555",,,,,,,,,\n""")
 
 
 def test_the_command_asks_and_a_dry_run_does_not(sql, run, file):
@@ -705,4 +705,4 @@ def test_the_menu_imports_and_exports(sql, run, file, tmp_path):
     done = run(answers=f"7\n1\n{path}\n\nname=Who\nservice_name=\n\nyes\n2\n{out}\n0\n0\n")
     assert counts(sql) == (1, 0, 0, 0)
     assert "Ignored: Plan." in done.stdout
-    assert out.read_text().endswith("\n1,Ada,555,,,,,,,,,\n")
+    assert out.read_text().endswith('\n1,"Ada","555",,,,,,,,,\n')

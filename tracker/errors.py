@@ -58,6 +58,8 @@ RULES = {
     "payment_allocations_own_bill": "A payment pays only its own customer's bills and refunds, and a void one none.",
     "payment_allocations_rule_sums": "Paid sums follow the payments' allocations and are not changed by hand.",
     "customers_email_form": "An e-mail address has one @ between its two parts, no spaces, and at most 254 characters.",
+    "customers_account_number_form": "An account number is one line of 1 to 50 characters, with no spaces around it.",
+    "customers_account_number_once": "Another customer has that account number.",
     "customers_closed_range": "An account is closed on a day between 2000-01-01 and 2199-12-31.",
     "customers_erased_closed": "Only a closed account can be erased.",
     "customers_erased_stays": "The customer is erased, and nobody knows any more who that was.",
@@ -121,6 +123,8 @@ FIELDS = {
     "customers_name_nfc": "name",
     "customers_phone_form": "phone_number",
     "customers_email_form": "email",
+    "customers_account_number_form": "account_number",
+    "customers_account_number_once": "account_number",
     "locations_address_length": "address",
     "locations_address_nfc": "address",
     "locations_address_once": "address",
@@ -392,12 +396,68 @@ class BadEncoding(BadFile):
     """The file's bytes are no text in the encoding that is given."""
 
 
+class UnclearEncoding(BadFile):
+    """The file's bytes do not show their encoding; candidates are the likeliest, each with how it reads some names."""
+
+    def __init__(self, candidates: list[tuple[str, list[str]]], name: str) -> None:
+        super().__init__(f"{name} is not UTF-8, and does not show what it is.")
+        self.candidates = candidates
+
+
+class NoHeader(BadFile):
+    """The file's first line is no header, but one of its records."""
+
+
 class UnclearMapping(BadFile):
-    """Which column is which field must be said; example is how, as FIELD=HEADER."""
+    """Which column is which field must be said; example is how, as FIELD=HEADER. missing is the field that a record
+    has no column for, where a constant would do as well.
+    """
+
+    def __init__(self, sentence: str, example: str, missing: str = "") -> None:
+        super().__init__(sentence)
+        self.example = example
+        self.missing = missing
+
+
+class UnclearAmounts(BadFile):
+    """A column of amounts does not show its decimal sign, or not one alone; example is a cell of it."""
+
+    def __init__(self, sentence: str, field: str, example: str) -> None:
+        super().__init__(sentence)
+        self.field = field
+        self.example = example
+
+
+class UnclearBalance(BadFile):
+    """A column of balances does not show whether what is above 0 is owed; example is how to say it, as FIELD=HEADER."""
 
     def __init__(self, sentence: str, example: str) -> None:
         super().__init__(sentence)
         self.example = example
+
+
+class UnclearDays(BadFile):
+    """A column of dates does not show whether the day or the month comes first; example is a cell of it."""
+
+    def __init__(self, sentence: str, example: str) -> None:
+        super().__init__(sentence)
+        self.example = example
+
+
+class UnclearWords(BadFile):
+    """What words of a status column mean must be said."""
+
+    def __init__(self, sentence: str, words: list[str]) -> None:
+        super().__init__(sentence)
+        self.words = words
+
+
+class UnclearPrices(BadFile):
+    """What plans cost must be said."""
+
+    def __init__(self, sentence: str, plans: list[str]) -> None:
+        super().__init__(sentence)
+        self.plans = plans
 
 
 class FileExists(BadFile):

@@ -22,7 +22,11 @@ UNWANTED = {"Cc": "control", "Cf": "format", "Cs": "invalid", "Zl": "line-break"
 
 LONGEST_PHONE = 32
 LONGEST_EMAIL = 254
-EXTENSION = re.compile(r"[ ,;]*(extension|ext\.?|x|#) ?[0-9]{1,6}$", re.IGNORECASE | re.ASCII)
+LONGEST_ACCOUNT_NUMBER = 50
+EXTENSION = re.compile(
+    r"[ ,;]*(extension|ext\.?|x|#|wewn\.?|wew\.?|interno|int\.?|poste|durchwahl|dw\.?|ramal) ?[0-9]{1,6}$",
+    re.IGNORECASE | re.ASCII,
+)
 RESERVED_LOGINS = ("isp_readonly", "isp_admin", "public", "none")
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 200
 DASHES = "[\u2010-\u2015\u2212\uff0d]"
@@ -74,6 +78,11 @@ def email(answer: str) -> str:
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", value):
         raise ValueError("Enter an e-mail address, such as name@example.com.")
     return value
+
+
+def account_number(answer: str) -> str:
+    """Parse a provider's own number for a customer, which may have letters and signs."""
+    return text(LONGEST_ACCOUNT_NUMBER)(answer)
 
 
 def phone_like(term: str) -> str | None:

@@ -44,9 +44,13 @@ def kind_to_write(path: Path) -> str:
         return "device"
     if (kind := kind_of(path)) == "folder":
         raise BadFile(f"{path} is a folder.")
+    _refuse_link(path)
+    return kind
+
+
+def _refuse_link(path: Path) -> None:
     if path.is_symlink():
         raise BadFile(f"{path} is a link, and nothing is written through one; name the file itself.")
-    return kind
 
 
 def make_private(folder: Path) -> None:
@@ -78,6 +82,7 @@ def put(part: Part, path: Path, like: Path | None = None, replace: bool = False)
     Whoever may read like, or the file that is replaced, may read it; without one, its owner alone.
     """
     with told(path):
+        _refuse_link(path)  # it may have come since the file was begun
         part.file.flush()
         _take_after(part.file.fileno(), like or (path if replace else None))
         os.fsync(part.file.fileno())

@@ -413,7 +413,7 @@ def find_payments(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
         """
         WITH account AS (
             SELECT customer_id, bool_or(by_number) AS by_number
-            FROM matching_accounts(%(words)s, %(phones)s, %(phone_inside)s, %(most)s)
+            FROM matching_accounts(%(words)s, %(phones)s, %(phone_inside)s, %(account)s, %(most)s)
             GROUP BY customer_id
         ), candidate AS (
             SELECT payment_id, by_number FROM account JOIN payments USING (customer_id)
@@ -437,7 +437,7 @@ def find_payments(term: str, skip: int = 0, limit: int = MOST_HITS) -> Hits:
             HAVING %(every)s::text[] IS NULL OR bool_or(by_number)
                 OR concat_ws(' ', folded(concat_ws(' ', reference, paid_on, amount::numeric(12,2), method)),
                                     folded(concat_ws(' ', kind, reason)),
-                                    name_folded, translate(phone_number, ' +().-/', ''),
+                                    name_folded, translate(phone_number, ' +().-/', ''), folded(account_number),
                                     (SELECT string_agg(address_folded, ' ')
                                      FROM locations
                                      WHERE locations.customer_id = customers.customer_id)) ~ ALL (%(every)s)

@@ -52,6 +52,7 @@ class LateCustomer(TypedDict):
     days_late: int
     last_payment_date: date | None
     email: str | None
+    account_number: str | None
     reference: str
     promise: Promise | None
 
@@ -131,6 +132,7 @@ class Account(TypedDict):
     name: str
     phone_number: str | None
     email: str | None
+    account_number: str | None
     closed_on: date | None
     erased_on: date | None
     merged_into: int | None
@@ -187,6 +189,50 @@ class MonthlyRevenue(TypedDict):
     refunded: Decimal
 
 
+class ReceivedByMethod(TypedDict):
+    """payments counts those that came, and received sums them; voided and refunded are below 0 where money was taken
+    back, and total is what is left.
+    """
+
+    method: str
+    payments: int
+    received: Decimal
+    voided: Decimal
+    refunded: Decimal
+    total: Decimal
+
+
+class ReceivedOnDay(TypedDict):
+    day: date
+    entries: int
+
+
+class Received(TypedDict):
+    """What a span of days brought, by method; days are those that have entries."""
+
+    first: date
+    last: date
+    methods: list[ReceivedByMethod]
+    days: list[ReceivedOnDay]
+
+
+class ReceivedEntry(TypedDict):
+    """kind is payment, refund, void, or void of refund; amount is below 0 where money went, and reason a void's."""
+
+    payment_id: int
+    day: date
+    customer_id: int
+    name: str
+    kind: str
+    amount: Decimal
+    method: str
+    reference: str | None
+    reason: str | None
+
+
+AfterEntry = tuple[date, int, int]  # day, payment_id and 1 for a void, of the last row of a page
+
+
 class StatementEntry(TypedDict):
     """kind is bill, adjustment or deletion of a bill, payment, credit note, write-off, refund or void; amounts say what
     they add to what is owed; only bills have items, those that they were issued with.
@@ -206,6 +252,7 @@ class Statement(TypedDict):
     customer_id: int
     name: str
     phone_number: str | None
+    account_number: str | None
     opening: Decimal
     closing: Decimal
     entries: list[StatementEntry]
@@ -228,6 +275,10 @@ MEANT = {
             SELECT customer_id, true AS is_meant
             FROM customers
             WHERE name_folded ~ %(word)s AND name_folded ~ ALL (%(others)s)
+            UNION
+            SELECT customer_id, true
+            FROM customers
+            WHERE lower(account_number) LIKE %(account)s
         ) AS meant USING (customer_id)
         WHERE coalesce(is_meant, false) AND coalesce(amount, 0) > 0
     """,
@@ -236,6 +287,10 @@ MEANT = {
             SELECT customer_id, true AS is_meant
             FROM customers
             WHERE name_folded ~ %(word)s AND name_folded ~ ALL (%(others)s)
+            UNION
+            SELECT customer_id, true
+            FROM customers
+            WHERE lower(account_number) LIKE %(account)s
             UNION
             SELECT customer_id, true
             FROM customers
@@ -259,6 +314,27 @@ AGES = """
     coalesce(sum(amount) FILTER (WHERE days BETWEEN 31 AND 60), 0)  AS days_60,
     coalesce(sum(amount) FILTER (WHERE days BETWEEN 61 AND 90), 0)  AS days_90,
     coalesce(sum(amount) FILTER (WHERE days > 90), 0)               AS older
+"""
+
+
+# Money that came and went on the days of a span (part 0), and voids of such (1), which count on their own day, though
+# not before that of the payment, as in monthly_revenue().
+RECEIVED = """
+    SELECT day, payment_id, part, customer_id,
+           CASE WHEN part = 0 THEN kind WHEN kind = 'payment' THEN 'void' ELSE 'void of refund' END AS kind,
+           CASE WHEN (part = 0) = (kind = 'payment') THEN amount ELSE -amount END AS amount,
+           method, reference, CASE part WHEN 1 THEN void_reason END AS reason
+    FROM (
+        SELECT paid_on AS day, part, payments.*
+        FROM payments
+        CROSS JOIN (VALUES (0), (1)) AS entry (part)
+        WHERE paid_on BETWEEN %(first)s AND %(last)s AND (part = 0 OR voided_on <= paid_on)
+        UNION ALL
+        SELECT voided_on, 1, payments.*
+        FROM payments
+        WHERE voided_on BETWEEN %(first)s AND %(last)s AND voided_on > paid_on
+    ) AS entry
+    WHERE kind IN ('payment', 'refund')
 """
 
 
@@ -295,7 +371,7 @@ def _asked(
     if search and search.strip():
         patterns = customer_patterns(search)
         first, *others = patterns["words"] or [None]
-        values.update(word=first, others=others, phones=patterns["phones"])
+        values.update(word=first, others=others, phones=patterns["phones"], account=patterns["account"])
         meant = "by name or number" if patterns["phones"] else "by name"
     return _Asked(LATE["on a day" if as_of else "today"], MEANT[meant], ORDERS[sort], values)
 
@@ -385,7 +461,7 @@ def _late_customers(cur: Cursor, asked: _Asked) -> None:
                   AND CASE WHEN %(as_of)s::date < CURRENT_DATE
                       THEN paid_on <= %(as_of)s AND (voided_on IS NULL OR voided_on > %(as_of)s)
                       ELSE voided_at IS NULL END) AS last_payment_date,
-               email, 'C' || customer_id AS reference,
+               email, account_number, 'C' || customer_id AS reference,
                CASE WHEN coalesce(%(as_of)s::date, CURRENT_DATE) = CURRENT_DATE
                THEN ({PROMISE_OF.format("page")}) END AS promise
         FROM page
@@ -430,8 +506,9 @@ def _accounts(
 ) -> None:
     cur.execute(
         f"""
-        SELECT customer.customer_id, customer.name, customer.phone_number, customer.email, customer.closed_on,
-               customer.erased_on, customer.merged_into, customer.created_at::date AS customer_since,
+        SELECT customer.customer_id, customer.name, customer.phone_number, customer.email, customer.account_number,
+               customer.closed_on, customer.erased_on, customer.merged_into,
+               customer.created_at::date               AS customer_since,
                coalesce(site.locations, '[]')          AS locations,
                coalesce(site.monthly_total, 0)         AS monthly_total,
                coalesce(unpaid.bills, '[]')            AS unpaid_bills,
@@ -720,6 +797,77 @@ def monthly_revenue(by: str = "period") -> list[MonthlyRevenue]:
     )
 
 
+def payments_received(first: date, last: date) -> Received:
+    """Return what came in on the days from first to last, both included, by method, and how many entries each day has.
+
+    Of a month it is what monthly_revenue() has as collected, and as refunded: credit notes and write-offs are no money.
+    """
+    rows: list[Row] = fetch_all(
+        f"""
+        SELECT method, day, count(*) AS entries, count(*) FILTER (WHERE kind = 'payment') AS payments,
+               coalesce(sum(amount) FILTER (WHERE kind = 'payment'), 0) AS received,
+               coalesce(sum(amount) FILTER (WHERE kind = 'void'), 0)    AS voided,
+               coalesce(sum(amount) FILTER (WHERE kind IN ('refund', 'void of refund')), 0) AS refunded,
+               sum(amount) AS total
+        FROM ({RECEIVED}) AS entry
+        GROUP BY GROUPING SETS ((method), (day))
+        ORDER BY method, day
+        """,  # noqa: S608 (RECEIVED holds no value)
+        patient=True, first=first, last=last,
+    )
+    methods: list[Any] = [{key: row[key] for key in ReceivedByMethod.__annotations__} for row in rows if row["method"]]
+    days: list[Any] = [{"day": row["day"], "entries": row["entries"]} for row in rows if row["day"]]
+    return {"first": first, "last": last, "methods": methods, "days": days}
+
+
+@retried
+def list_received(received: Received, after: AfterEntry | None = None, limit: int = 100) -> list[ReceivedEntry]:
+    """Return a page of the payments, refunds and voids that payments_received() has summed, by day.
+
+    Only the days that the page is of are read: those that the index finds hold no order but that of days.
+    """
+    first = after[0] if after else received["first"]
+    with reading() as cur:
+        _received(cur, first, _last_day_of_page(received, first, bool(after), limit), after, limit)
+        return cast(list[ReceivedEntry], cur.fetchall())
+
+
+def _last_day_of_page(received: Received, first: date, begun: bool, limit: int) -> date:
+    """Return by which day there are entries enough for a page; of a first day that is begun, none may be left."""
+    for row in received["days"]:
+        if row["day"] > first or (row["day"] == first and not begun):
+            limit -= row["entries"]
+            if limit <= 0:
+                return row["day"]
+    return received["last"]
+
+
+def stream_received(first: date, last: date) -> Iterator[ReceivedEntry]:
+    """Yield all payments, refunds and voids of a span of days, by day, in flat memory."""
+    yield from stream(lambda cur: _received(cur, first, last, None, None))
+
+
+def _received(cur: Cursor, first: date, last: date, after: AfterEntry | None, limit: int | None) -> None:
+    after_day, after_id, after_part = after or (first, 0, 0)
+    cur.execute(
+        f"""
+        WITH page AS MATERIALIZED (
+            SELECT *
+            FROM ({RECEIVED}) AS entry
+            WHERE (day, payment_id, part) > (%(after_day)s::date, %(after_id)s, %(after_part)s)
+            ORDER BY day, payment_id, part
+            LIMIT %(limit)s
+        )
+        SELECT payment_id, day, customer_id, name, kind, amount, method, reference, reason
+        FROM page
+        JOIN customers USING (customer_id)
+        ORDER BY day, payment_id, part
+        """,  # noqa: S608 (RECEIVED holds no value)
+        {"first": first, "last": last, "after_day": after_day, "after_id": after_id, "after_part": after_part,
+         "limit": limit},
+    )
+
+
 def get_statement(customer_id: int, first: date, last: date) -> Statement:
     """Return a customer's statement from first to last, both included; raise NotFound if there is no such customer.
 
@@ -760,7 +908,7 @@ def get_statement(customer_id: int, first: date, last: date) -> Statement:
             FROM payments
             WHERE customer_id = %(customer_id)s AND voided_on IS NOT NULL
         )
-        SELECT customer_id, name, phone_number,
+        SELECT customer_id, name, phone_number, account_number,
                (SELECT coalesce(sum(amount), 0) FROM entry WHERE day < %(first)s)  AS opening,
                (SELECT coalesce(sum(amount), 0) FROM entry WHERE day <= until)     AS closing,
                (SELECT coalesce(json_agg(json_build_object(

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -58,6 +59,15 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 or noun == "equipment" else f"{count} {noun}s"
 
 
+def name_lines(numbers: Sequence[int]) -> str:
+    """Name lines of a file at the beginning of a sentence, the first of many: Lines 4, 9, 12 and 5 more."""
+    if len(numbers) == 1:
+        return f"Line {numbers[0]}"
+    first = numbers[:3] if len(numbers) > 3 else numbers[:-1]
+    last = f"{len(numbers) - 3} more" if len(numbers) > 3 else str(numbers[-1])
+    return f"Lines {', '.join(map(str, first))} and {last}"
+
+
 def show_size(size: int) -> str:
     """Show a number of bytes in a unit of which there are few."""
     for unit in ("bytes", "kB", "MB"):
@@ -77,3 +87,20 @@ def is_risky(cell: str) -> bool:
 def spreadsheet_safe(cell: str) -> str:
     """Put an apostrophe before what is risky, so that taking one away gives the text back."""
     return "'" + cell if is_risky(cell) else cell
+
+
+def csv_line(cells: Iterable[Any], delimiter: str = ",", decimal: str = ".") -> str:
+    """Join cells into a line of CSV in which every text is quoted, so that no program takes a sign in it for another
+    column; numbers and days are not, and nothing at all is nothing.
+    """
+    return delimiter.join(_csv_cell(cell, decimal) for cell in cells) + "\n"
+
+
+def _csv_cell(value: Any, decimal: str) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Decimal):
+        return show_amount(value).replace(".", decimal)
+    if isinstance(value, (int, date)):  # also a truth, and a moment
+        return str(value)
+    return '"' + str(value).replace('"', '""') + '"'

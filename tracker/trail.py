@@ -448,6 +448,11 @@ def obstacles(deletion: Deletion) -> list[Obstacle]:
         LEFT JOIN locations USING (location_id)
         LEFT JOIN customers USING (customer_id)
         WHERE lost.name = 'equipment'
+        UNION
+        SELECT 'account number', holder.customer_id, holder.account_number, NULL
+        FROM lost
+        JOIN customers AS holder ON lower(holder.account_number) = lower(lost.line ->> 'account_number')
+        WHERE lost.name = 'customers'
         ORDER BY kind, record_id
         """,
         patient=True, tables=list(KEYS), transaction_id=deletion["transaction_id"], changed_at=deletion["changed_at"],
@@ -456,11 +461,11 @@ def obstacles(deletion: Deletion) -> list[Obstacle]:
 
 
 @retried
-def restore(deletion: Deletion, without_taken_serials: bool = False) -> None:
+def restore(deletion: Deletion, without_taken_numbers: bool = False) -> None:
     """Bring back what a transaction deleted, with its IDs, in one transaction.
 
-    Raise Conflict when its place is taken, as obstacles() says; without_taken_serials leaves out the serial numbers
-    that other devices have by now.
+    Raise Conflict when its place is taken, as obstacles() says; without_taken_numbers leaves out the serial numbers
+    that other devices have by now, and the account numbers that other customers have.
     """
     with transaction() as cur:
         database.take_turn(cur, "bill run")  # which locks accounts in two rounds: they would wait for each other
@@ -468,12 +473,13 @@ def restore(deletion: Deletion, without_taken_serials: bool = False) -> None:
         cur.execute(
             "SELECT restore_deleted(%(transaction_id)s, %(changed_at)s, %(without)s)",
             {"transaction_id": deletion["transaction_id"], "changed_at": deletion["changed_at"],
-             "without": without_taken_serials},
+             "without": without_taken_numbers},
         )
 
 
 UPDATES = {
-    "customers": (database.update_customer, {"name": "name", "phone_number": "phone_number", "email": "email"}),
+    "customers": (database.update_customer, {"name": "name", "phone_number": "phone_number", "email": "email",
+                                             "account_number": "account_number"}),
     "locations": (database.update_location, {"address": "address"}),
     "services": (database.update_service, {"service_name": "service_name", "cost": "cost", "started_on": "started_on"}),
     "equipment": (database.update_equipment,

@@ -28,8 +28,10 @@ LABELS = {
 }
 AMOUNTS = ("cost", "amount", "amount_billed", "amount_paid", "amount_allocated", "amount_left", "amount_due",
            "promised_amount")
-COLUMNS = ("name", "phone_number", "email", "address", "service_name", "equipment_name", "serial_number", "cost",
-           "description", "amount_billed", "due_date")  # as forms ask for them; the trail has no order
+COLUMNS = (  # as forms ask for them; the trail has no order
+    "name", "phone_number", "email", "account_number", "address", "service_name", "equipment_name", "serial_number",
+    "cost", "description", "amount_billed", "due_date",
+)
 FOLLOWS = ("serial_repeat", "voided_on", "void_reason")  # from a change that the line tells
 
 
@@ -150,10 +152,10 @@ def is_derived(column: str) -> bool:
 
 
 def how_paid(row: Mapping[str, Any]) -> str:
-    """Say what a payment is, or by which method money came or went: cash; credit note; refund, cash."""
+    """Say what a payment is, or by which method money came or went: cash; credit note; refund, cash; void, cash."""
     if row["kind"] == "payment":
         return str(row["method"])
-    return f"refund, {row['method']}" if row["kind"] == "refund" else str(row["kind"])
+    return str(row["kind"]) if row["kind"] in ("credit note", "write-off") else f"{row['kind']}, {row['method']}"
 
 
 def payment_name(row: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from database import MOST_COUNTED, SUGGESTED
 from tracker import accounts, fields, notes, payments, reports, trail, wording
 from tracker.errors import RULES, Conflict
 from web.shapes import (
+    AccountNumberOrNothing,
     Address,
     BadInput,
     Cost,
@@ -66,14 +67,19 @@ class SeenCustomer(Input):
     name: Optional[Seen]
     phone_number: Optional[Seen]
     email: Optional[Seen] = None
+    account_number: Optional[Seen] = None
 
 
 class CustomerChange(Input):
-    """What is to change; an empty phone number or e-mail takes it away. seen is the record as it was shown."""
+    """What is to change; an empty phone number, e-mail or account number takes it away.
+
+    seen is the record as it was shown.
+    """
 
     name: Optional[Name] = None
     phone_number: Optional[PhoneOrNothing] = None
     email: Optional[EmailOrNothing] = None
+    account_number: Optional[AccountNumberOrNothing] = None
     seen: SeenCustomer
 
 
@@ -117,8 +123,8 @@ class NewNote(Input):
 
 @router.get("/customers", response_model=found_of(database.CustomerHit))
 def list_customers(asked: Annotated[TypedSearch, Query()]) -> Any:
-    """Find customers by name, phone number, e-mail, address or serial number; without a search, list them by ID, and
-    closed ones the last closed first.
+    """Find customers by name, phone or account number, e-mail, address or serial number; without a search, list them
+    by ID, and closed ones the last closed first.
     """
     if asked.search and asked.quick:
         hits = database.suggest_customers(asked.search, asked.limit)

@@ -57,8 +57,8 @@ def erase_person() -> None:
     customer = pick(CUSTOMER)
     customer_id = customer["customer_id"]
     accounts.check_erasure(customer_id)
-    say("This takes out name, phone number, e-mail, addresses and notes, here and in the history, and nothing brings "
-        "them back. Bills, payments and sums stay. Backups made before still hold all of it.")
+    say("This takes out name, phone number, e-mail, account number, addresses and notes, here and in the history, and "
+        "nothing brings them back. Bills, payments and sums stay. Backups made before still hold all of it.")
     if not confirm("Type the customer's name to erase it:", text.clean(customer["name"])):
         print("Not erased.")
         return
@@ -79,7 +79,9 @@ def merge_customers() -> None:
     joined = f"; {same} {'address' if same == 1 else 'addresses'} that both have will be one location" if same else ""
     stays, goes = merging["stays"], merging["goes"]
     lacking = [what for what, has, gets in (("phone number", stays["phone_number"], goes["phone_number"]),
-                                            ("e-mail address", stays["email"], goes["email"])) if gets and not has]
+                                            ("e-mail address", stays["email"], goes["email"]),
+                                            ("account number", stays["account_number"], goes["account_number"]))
+               if gets and not has]
     taken = f"; customer {stays_id} gets the {' and the '.join(lacking)} of customer {goes_id}" if lacking else ""
     say(f"All that customer {goes_id} has goes to customer {stays_id}, for good{joined}{taken}.")
     if not confirm("Type yes to merge them:"):

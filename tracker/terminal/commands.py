@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,13 +13,27 @@ from pathlib import Path
 from typing import Any
 
 import database
-from tracker import access, bill_run, demo, errors, fields, late_fees, prices, reports, settings, stock, text, trail
+from tracker import (
+    access,
+    bill_run,
+    demo,
+    errors,
+    fields,
+    late_fees,
+    payments,
+    prices,
+    reports,
+    settings,
+    stock,
+    text,
+    trail,
+)
 from tracker.accounts import merged
-from tracker.terminal import backups, history, paging, people, prompts, screens, tables
+from tracker.terminal import backups, history, paging, paying, people, pick, prompts, screens, tables
 from tracker.terminal.progress import Progress, during
 from tracker.terminal.prompts import confirm, say
 from tracker.terminal.tables import Row, numbers, words
-from tracker.transfer import exporting, importing
+from tracker.transfer import everything, exporting, importing, kinds
 from tracker.transfer import mapping as mappings
 from tracker.transfer import source as sources
 from tracker.verify import verify
@@ -26,6 +41,7 @@ from tracker.verify import verify
 MOST_REASONS = 10
 ANY_DAY = date(2100, 1, 1)
 FORMATS = ("table", "csv", "json")
+NO_SPAN = "The first day cannot be after the last."
 Command = Callable[[argparse.Namespace], int]
 
 
@@ -66,11 +82,20 @@ def parser(version: str, run_menus: Command, serve: Command) -> argparse.Argumen
     statement.add_argument("customer_id", type=argument(fields.customer_id), metavar="CUSTOMER_ID")
     statement.add_argument("--from", dest="first", type=day, metavar="DATE", required=True)
     statement.add_argument("--to", dest="last", type=day, metavar="DATE", help="today, unless given")
+    add_span(add("payments-received", payments_received_command,
+                 "what was paid on a day or a span of days, by method, and each payment"))
+    add_search(add("find", find_command, "customers, found as in the menus; exit with 1 if there are none"))
+    add_payment(add("pay", pay_command, "record a payment of a customer"))
     add_bill_run(add("bill", bill_command, "bill every customer with services for a month, once"))
     add_price_change(add("change-price", change_price_command, "change what a service costs for all who have it"))
     add_late_fees(add("late-fees", late_fees_command, "charge the late fee for each bill that is late for long, once"))
     add_import(add("import", import_command, "add customers with sites, services and equipment from a CSV file"))
     add_export(add("export", export_command, "write accounts, bills, payments or late customers as CSV"))
+    whole = add("export-everything", export_everything_command, "write all the books, as CSV files in a .zip")
+    whole.add_argument("file", type=Path, metavar="FILE")
+    whole.add_argument("--yes", action="store_true", help="replace a file that exists")
+    add("import-everything", import_everything_command, "fill an empty database from such a file").add_argument(
+        "file", type=Path, metavar="FILE")
     add_wanted(add("changes", changes_command, "who changed what, newest first"))
     add("thin-trail", thin_command, "delete what of the trail is older than TRAIL_YEARS; for the tables' owner")
     add_people(add("people", people.list_command, "who may look at the records or change them, and changing that"))
@@ -115,6 +140,28 @@ def add_format(command: argparse.ArgumentParser) -> None:
     command.add_argument("--format", choices=FORMATS, default="table")
 
 
+def add_span(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--from", dest="first", type=day, metavar="DATE", help="the last day alone, unless given")
+    command.add_argument("--to", dest="last", type=day, metavar="DATE", help="the last day; today, unless given")
+    add_format(command)
+
+
+def add_search(command: argparse.ArgumentParser) -> None:
+    command.add_argument("words", nargs="+", metavar="WORD",
+                         help="an ID, or words of a name, phone number, address, e-mail address or serial number")
+    add_format(command)
+
+
+def add_payment(command: argparse.ArgumentParser) -> None:
+    command.add_argument("customer", metavar="CUSTOMER", help="an ID, or a reference such as C123")
+    command.add_argument("amount", type=argument(fields.positive_amount), metavar="AMOUNT")
+    command.add_argument("--date", type=day, metavar="DATE", help="today, unless given")
+    command.add_argument("--method", type=argument(fields.one_of(payments.METHODS)), default="transfer",
+                         metavar="METHOD", help=f"{', '.join(payments.METHODS)}; else transfer")
+    command.add_argument("--reference", type=argument(fields.text(100)), metavar="TEXT")
+    command.add_argument("--yes", action="store_true", help="record what looks like a slip or a repetition, too")
+
+
 def add_bill_run(command: argparse.ArgumentParser) -> None:
     command.add_argument("--period", type=argument(fields.month), metavar="YYYY-MM", required=True)
     command.add_argument("--due", type=day, metavar="DATE",
@@ -140,20 +187,28 @@ def add_late_fees(command: argparse.ArgumentParser) -> None:
 
 
 def add_import(command: argparse.ArgumentParser) -> None:
-    command.add_argument("file", metavar="FILE")
+    command.add_argument("file", metavar="FILE", help="- is standard input")
     command.add_argument("--dry-run", action="store_true", help="check and count, write nothing")
     command.add_argument("--yes", action="store_true", help="import without asking")
     command.add_argument("--map", action="append", default=[], metavar="FIELD=HEADER",
                          help="the column of a field, or several joined: name=First+Last; fields are "
                               f"{', '.join(mappings.SYNONYMS)}")
-    command.add_argument("--encoding", default="utf-8", help="how the file is encoded, such as cp1252; else utf-8")
-    command.add_argument("--delimiter", default="", help=", or ; or tab; else what the header shows")
+    command.add_argument("--encoding", default="", help="how the file is encoded, such as cp1252; else what it shows")
+    command.add_argument("--delimiter", default="", help=", or ; or tab or |; else what the lines show")
+    command.add_argument("--no-header", action="store_true", help="the first line is a customer; columns have numbers")
 
 
 def add_export(command: argparse.ArgumentParser) -> None:
     command.add_argument("what", choices=exporting.EXPORTS)
     command.add_argument("file", nargs="?", default="", metavar="FILE", help="else standard output")
     command.add_argument("--yes", action="store_true", help="replace a file that exists")
+    forms = command.add_mutually_exclusive_group()
+    for option, form, summary in (
+        ("--excel", exporting.EXCEL, "for an Excel that writes 9,90: semicolons, decimal commas and a mark of UTF-8"),
+        ("--excel-point", exporting.EXCEL_POINT, "for an Excel that writes 9.90: a mark of UTF-8"),
+        ("--raw", exporting.RAW, "for programs: no apostrophe before what a spreadsheet would run as a formula"),
+    ):
+        forms.add_argument(option, dest="form", action="store_const", const=form, default=exporting.PLAIN, help=summary)
 
 
 def add_page(command: argparse.ArgumentParser) -> None:
@@ -346,6 +401,81 @@ def show_aging(as_of: date | None, titled: bool = False, opens: Callable[[Row], 
         lambda row: (row["oldest_due_date"], row["customer_id"]), None, counted,
         total_row=total_row, stream=lambda: reports.stream_aging(as_of), opens=opens, renew=totals,
     )
+
+
+@database.reporting()
+def payments_received_command(arguments: argparse.Namespace) -> int:
+    today = database.today()
+    last = arguments.last(today) if arguments.last else today
+    first = arguments.first(today) if arguments.first else last
+    if is_to_come("--to", last, today):
+        return 1
+    if first > last:
+        prompts.complain(NO_SPAN)
+        return 1
+    if arguments.format == "table":
+        show_payments_received(first, last)
+    elif arguments.format == "csv":
+        tables.write_csv(reports.stream_received(first, last), screens.RECEIVED_KEYS)
+    else:
+        tables.write_json(reports.stream_received(first, last))
+    return 0
+
+
+@database.reporting()
+def show_payments_received(first: date, last: date, opens: Callable[[Row], object] | None = None) -> None:
+    """Show what was paid from first to last, by method and then each payment; opens is as in show_late."""
+    received = during("Adding up", lambda: reports.payments_received(first, last))
+    if not received["days"]:
+        say(f"No payments {screens.on_days(first, last)}.")
+        return
+    paging.browse(
+        screens.RECEIVED, lambda after, limit: reports.list_received(received, after, limit),
+        lambda row: (row["day"], row["payment_id"], int(row["kind"].startswith("void"))), None,
+        str(sum(row["entries"] for row in received["days"])), head=list(screens.received_lines(received)),
+        stream=lambda: reports.stream_received(first, last), opens=opens,
+    )
+
+
+def pay_command(arguments: argparse.Namespace) -> int:
+    check_may_change()
+    today = database.today()
+    paid_on = arguments.date(today) if arguments.date else today
+    if is_to_come("--date", paid_on, today):
+        return 1
+    from uuid import uuid4  # slow to import, and no other command needs it
+    customer_id = paying.customer_of(arguments.customer)["customer_id"]
+    if not arguments.yes:
+        paying.refuse_doubtful(customer_id, arguments.amount, paid_on, arguments.reference)
+    paying.say_paid(paying.save_payment(
+        customer_id, arguments.amount, paid_on, arguments.method, arguments.reference, uuid4()))
+    return 0
+
+
+def find_command(arguments: argparse.Namespace) -> int:
+    """Show whom words mean, as the menus find them: 0, or 1 where that is nobody."""
+    try:
+        term = fields.text(300)(" ".join(arguments.words))
+    except ValueError as exc:
+        prompts.complain(str(exc))
+        return 1
+    found = pick.customers_meant(term)
+    if arguments.format != "table":
+        write(arguments.format, found.rows, screens.CUSTOMER_HITS)
+    elif found.rows:
+        show_found(found.rows)
+    if not found.rows:
+        prompts.complain(f"No customer matches {term}.")
+        return 1
+    if found.total > len(found.rows):
+        prompts.note(f"These are the first {len(found.rows)}; more words find fewer.")
+    return 0
+
+
+def show_found(customers: Sequence[Row]) -> None:
+    rows = [{**row, "place": place} for place, row in enumerate(customers, 1)]
+    paging.browse(screens.CUSTOMER_HITS, lambda after, limit: rows[after:after + limit], lambda row: row["place"], 0,
+                  str(len(rows)))
 
 
 def revenue_report_command(arguments: argparse.Namespace) -> int:
@@ -650,10 +780,18 @@ def demo_command(arguments: argparse.Namespace) -> int:
 def import_command(arguments: argparse.Namespace) -> int:
     """Import a file: 0 when all of it is there afterwards, 1 when lines were rejected or nothing was done."""
     check_may_change()  # a dry run, too: its temporary tables are no reader's to make
+    if arguments.file == "-" and not (arguments.yes or arguments.dry_run):
+        raise errors.BadFile("Standard input is the file, and nobody can type yes there: give --dry-run or --yes.")
     try:
         return import_file(arguments)
+    except errors.UnclearEncoding as exc:
+        readings = "; ".join(f"{encoding} reads {', '.join(names)}" for encoding, names in exc.candidates)
+        raise errors.BadFile(f"{exc} Give the one that reads right, as in --encoding {exc.candidates[0][0]}: "
+                             f"{readings}.") from exc
     except errors.UnclearDelimiter as exc:
-        raise errors.BadFile(f"{exc} Give --delimiter , or ; or tab.") from exc
+        raise errors.BadFile(f"{exc} Give --delimiter , or ; or tab or '|'.") from exc
+    except errors.NoHeader as exc:
+        raise errors.BadFile(f"{exc} Give --no-header, and the columns by number, as in --map name=1.") from exc
     except errors.BadEncoding as exc:
         raise errors.BadFile(f"{exc} Give the one that it has, as in --encoding cp1252.") from exc
     except errors.UnclearMapping as exc:
@@ -661,7 +799,12 @@ def import_command(arguments: argparse.Namespace) -> int:
 
 
 def import_file(arguments: argparse.Namespace) -> int:
-    source = sources.open_source(Path(arguments.file), arguments.encoding, arguments.delimiter)
+    named = {name.strip() for answer in arguments.map for name in re.split("[+|]", answer.partition("=")[2])}
+    source = sources.open_source(
+        kinds.STANDARD_INPUT if arguments.file == "-" else Path(arguments.file), arguments.encoding,
+        arguments.delimiter, not arguments.no_header,
+        lambda cells: mappings.known_headers(cells) + len(named.intersection(cells)))
+    say_layout(source)
     try:
         chosen = dict(mappings.parse_choice(source.headers, answer) for answer in arguments.map)
     except ValueError as exc:
@@ -688,17 +831,60 @@ def export_command(arguments: argparse.Namespace) -> int:
     if arguments.file not in ("", "-"):
         try:
             with Progress("Exporting") as progress:
-                exporting.export(arguments.what, Path(arguments.file), arguments.yes, progress)
+                exporting.export(arguments.what, Path(arguments.file), arguments.yes, progress, arguments.form)
         except errors.FileExists as exc:
             prompts.complain(f"{exc} Give --yes to replace it.")
             return 1
     elif sys.stdout.isatty():
-        exporting.export_to(arguments.what, exporting.Cleaned(sys.stdout))
+        exporting.export_to(arguments.what, exporting.Cleaned(sys.stdout), arguments.form._replace(has_mark=False))
     else:
         sys.stdout.flush()
-        exporting.export_to(arguments.what, sys.stdout.buffer)
+        exporting.export_to(arguments.what, sys.stdout.buffer, arguments.form)
         sys.stdout.flush()
     return 0
+
+
+def export_everything_command(arguments: argparse.Namespace) -> int:
+    try:
+        export_everything(arguments.file, arguments.yes)
+    except errors.FileExists as exc:
+        prompts.complain(f"{exc} Give --yes to replace it.")
+        return 1
+    return 0
+
+
+def export_everything(path: Path, overwrite: bool) -> None:
+    with Progress("Exporting") as progress:
+        rows = everything.export(path, overwrite, progress)
+    say(f"Exported everything, {books(rows)}, to {path}.")
+
+
+def import_everything_command(arguments: argparse.Namespace) -> int:
+    check_may_change()
+    return 1 if import_everything(arguments.file) else 0
+
+
+def import_everything(path: Path) -> list[str]:
+    """Fill an empty database, verify it, and return the findings."""
+    with Progress("Importing") as progress:
+        rows = everything.load(path, progress)
+    say(f"Imported everything, {books(rows)}.")
+    return show_verification()
+
+
+def books(rows: Mapping[str, int]) -> str:
+    return (f"{text.plural(rows['customers'], 'customer')}, {text.plural(rows['billing'], 'bill')} and "
+            f"{text.plural(rows['payments'], 'payment')}")
+
+
+def say_layout(source: sources.Source) -> None:
+    """Say what of a file's layout is not as usual, and which of its letters are not as they should be."""
+    if source.titles:
+        say(f"The header is on line {source.header_line}.")
+    if not source.header_line:
+        say(f"Without a header; its {text.plural(len(source.headers), 'column')} have numbers from 1.")
+    if source.garbled:
+        prompts.note(source.garbled)
 
 
 def show_mapping(source: sources.Source, mapping: mappings.Mapping) -> None:
@@ -707,7 +893,7 @@ def show_mapping(source: sources.Source, mapping: mappings.Mapping) -> None:
     rows = []
     for field, columns in mapping.items():
         sign = " or " if field == "phone_number" else " + "
-        header = text.clean(sign.join(source.headers[column] for column in columns))
+        header = text.clean(sign.join(source.headers[column] or f"column {column + 1}" for column in columns))
         rows += [{"field": "" if i else field, "header": line} for i, line in enumerate(tables.wrap(header, room))]
     print(tables.table([tables.codes("Field", "field"), words("Column in the file", "header")], rows))
     if ignored := mappings.ignored_headers(source, mapping):
@@ -740,6 +926,7 @@ def show_outcome(outcome: importing.Outcome) -> None:
 
 def outcome_sentences(outcome: importing.Outcome) -> Iterator[str]:
     """Yield what of an import the administrator should know before it is done."""
+    yield from outcome.remarks
     if count := outcome.repeated:
         examples = [f"line {again.line} is line {again.earlier} again" for again in outcome.repeats]
         verb = "is" if count == 1 else "are"

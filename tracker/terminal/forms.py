@@ -1,14 +1,12 @@
 """The parts that forms of main.py share: lists and single records, deletions, payments, imports."""
 from __future__ import annotations
 
-import functools
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import database
 from database import Customer, Location
@@ -31,13 +29,10 @@ from tracker.terminal.pick import (
 )
 from tracker.terminal.prompts import ask, confirm, edit, say
 from tracker.terminal.tables import Row
+from tracker.transfer import encodings, exporting, kinds
 from tracker.transfer import mapping as mappings
 from tracker.transfer import source as sources
 
-if TYPE_CHECKING:
-    from uuid import UUID
-
-LOOK_UP_SECONDS = 60
 Value = TypeVar("Value")
 
 
@@ -171,7 +166,11 @@ CUSTOMER_FIELDS: Fields = {
     "name": Field("Name", fields.text(200), "name"),
     "phone_number": Field("Phone number", fields.phone, "phone_number", optional=True),
 }
-CUSTOMER_CHANGES: Fields = {**CUSTOMER_FIELDS, "email": Field("E-mail", fields.email, "email", optional=True)}
+CUSTOMER_CHANGES: Fields = {
+    **CUSTOMER_FIELDS,
+    "email": Field("E-mail", fields.email, "email", optional=True),
+    "account_number": Field("Account number", fields.account_number, "account_number", optional=True),
+}
 LOCATION_FIELDS: Fields = {"address": Field("Address", fields.text(300), "address", line_break=", ")}
 SERVICE_FIELDS: Fields = {
     "service_name": Field("Service name", fields.text(100), "service_name"),
@@ -362,48 +361,6 @@ def confirm_repeated_payment(customer_id: int, paid: Decimal, paid_on: date, ref
     return not doubts or confirm("Type yes to record another one:")
 
 
-def save_payment(
-    customer_id: int,
-    amount: Decimal,
-    paid_on: date,
-    method: str,
-    reference: str | None,
-    entry_key: UUID,
-    billing_id: int | None = None,
-) -> Payment:
-    """Record a payment as save_once does."""
-    return save_once(entry_key, functools.partial(
-        payments.record_payment, customer_id, amount, paid_on, method, reference, entry_key, billing_id
-    ))
-
-
-def save_once(entry_key: UUID, save: Callable[[], Payment]) -> Payment:
-    """Record money; when the reply is lost, look it up by its entry key, which can never be used twice."""
-    try:
-        return save()
-    except errors.OutcomeUnknown:
-        say("The connection was lost while saving and the outcome is unknown; looking it up.")
-    if payment := look_up_saved_payment(entry_key):
-        print("It had been saved.")
-        return payment
-    print("It had not been saved; saving it now.")
-    return save()
-
-
-def look_up_saved_payment(entry_key: UUID) -> Payment | None:
-    """Look a payment up by its entry key, until there is an answer; after LOOK_UP_SECONDS the last try begins."""
-    patient_until = time.monotonic() + LOOK_UP_SECONDS
-    while True:
-        try:
-            return payments.find_by_entry_key(entry_key)
-        except errors.Error:  # whatever kept this from being answered, the payment may have been saved
-            if time.monotonic() > patient_until:
-                break
-            time.sleep(1)
-    raise errors.Unavailable("The server is away, and whether this was saved is unknown: "
-                             "look at View payments before you enter it again.")
-
-
 def file_path(answer: str) -> Path:
     """Parse the name of a file, kept as typed; ~ is the home folder."""
     fields.text(4_000)(answer)
@@ -411,6 +368,14 @@ def file_path(answer: str) -> Path:
         return Path(answer).expanduser()
     except RuntimeError:
         raise ValueError("There is no such home folder.") from None
+
+
+def ask_form() -> exporting.Form:
+    """Ask which Excel an export is for; piped, nobody, so that a script goes on after it as it did before."""
+    if not prompts.attended():
+        return exporting.PLAIN
+    forms = {"comma": exporting.EXCEL, "point": exporting.EXCEL_POINT}
+    return ask("For Excel, comma (9,90) or point (9.90)", fields.choice(forms), shown="no", default=exporting.PLAIN)
 
 
 def folder_path(answer: str) -> Path:
@@ -424,6 +389,8 @@ def folder_path(answer: str) -> Path:
 def import_path(answer: str) -> Path:
     """Parse the name of a file that has something to read."""
     path = file_path(answer)
+    if path == kinds.STANDARD_INPUT:
+        raise ValueError(f"{path} is a device, not a file.")
     try:
         sources.check_readable(path)
     except errors.BadFile as exc:
@@ -442,30 +409,52 @@ def ask_import_file() -> sources.Source:
 
 
 def open_import_file(path: Path) -> sources.Source:
+    """Open a file, asking for what it does not show of how it is written."""
+    encoding, sign, has_header = "", "", True
+    known: Callable[[list[str]], int] | None = mappings.known_headers
     while True:
-        encoding = ask("Encoding", fields.text(40), shown="utf-8", default="utf-8")
         try:
-            source = _opened(path, encoding)
-            sources.check_encoding(source)
+            return sources.open_source(path, encoding, sign, has_header, known)
+        except errors.UnclearEncoding as exc:
+            encoding = ask_encoding(exc)
         except errors.BadEncoding as exc:
+            if not encoding:
+                raise
             ask_again(exc)
-        else:
-            return source
+            encoding = ""
+        except errors.UnclearDelimiter as exc:
+            say(str(exc))
+            sign = ask("Delimiter (comma, semicolon, tab or |)", delimiter)
+        except errors.NoHeader as exc:
+            say(str(exc))
+            has_header = not confirm("Type yes if it is one, and the columns have numbers for names:")
+            known = None
 
 
-def _opened(path: Path, encoding: str) -> sources.Source:
-    try:
-        return sources.open_source(path, encoding)
-    except errors.UnclearDelimiter as exc:
-        say(str(exc))
-        return sources.open_source(path, encoding, ask("Delimiter (comma, semicolon or tab)", delimiter))
+def ask_encoding(unclear: errors.UnclearEncoding) -> str:
+    """Show how a file's names read in the likeliest encodings, and ask which of them is right, or for another."""
+    say(str(unclear))
+    rows = [{"number": number, "encoding": encoding, "names": ", ".join(names)}
+            for number, (encoding, names) in enumerate(unclear.candidates, 1)]
+    print(tables.table([tables.numbers("", "number"), tables.codes("Encoding", "encoding"),
+                        tables.words("Names would read", "names")], rows))
+
+    def parse(answer: str) -> str:
+        if answer.isdecimal() and 1 <= int(answer) <= len(unclear.candidates):
+            return unclear.candidates[int(answer) - 1][0]
+        try:
+            return encodings.text_encoding(answer)
+        except errors.BadEncoding as exc:
+            raise ValueError(str(exc)) from exc
+
+    return ask("Which reads right (its number, or another encoding)", parse)
 
 
 def delimiter(answer: str) -> str:
     """Parse what separates columns, by its name or itself."""
-    signs = {",": ",", "comma": ",", ";": ";", "semicolon": ";", "tab": "\t", "\\t": "\t"}
+    signs = {",": ",", "comma": ",", ";": ";", "semicolon": ";", "tab": "\t", "\\t": "\t", "|": "|"}
     if answer.casefold() not in signs:
-        raise ValueError("Enter comma, semicolon or tab.")
+        raise ValueError("Enter comma, semicolon, tab or |.")
     return signs[answer.casefold()]
 
 
@@ -496,7 +485,7 @@ def propose_mapping(source: sources.Source, chosen: mappings.Mapping) -> tuple[m
         mapping = mappings.match_headers(source.headers, chosen)
     except errors.BadFile as exc:
         prompts.complain(str(exc))
-        say(f"The file's columns: {', '.join(source.headers)}")
+        say(f"The file's columns: {', '.join(filter(None, source.headers)) or f'1 to {len(source.headers)}'}")
         return None, which_column(exc.example if isinstance(exc, errors.UnclearMapping) else "name=First+Last")
     commands.show_mapping(source, mapping)
     return mapping, "Change (such as name=First+Last; Enter to go on)"

@@ -272,18 +272,18 @@ def bring_back(deletion: Deletion) -> bool:
         say(OBSTACLES[obstacle.kind](obstacle))
     if len(found) > MOST_OBSTACLES:
         print(f"And {len(found) - MOST_OBSTACLES} more like these.")
-    if any(obstacle.kind != "serial" for obstacle in found):
+    if any(obstacle.kind not in TAKEN_NUMBERS for obstacle in found):
         prompts.refuse("Nothing was brought back.")
         return False
     along = gone_along(deletion)
     say(f"This brings back {what}{f', with {along}' if along else ''}"
-        f"{', without the serial numbers that others have by now' if found else ''}.")
+        f"{', without the numbers that others have by now' if found else ''}.")
     if deletion["table_name"] == "billing" and "payment_allocations" in deletion["counts"]:
         say("Of what was paid on it, what has paid other bills since stays there.")
     if not confirm("Type yes to bring it back:"):
         print("Nothing was brought back.")
         return False
-    during("Bringing back", lambda: trail.restore(deletion, without_taken_serials=bool(found)))
+    during("Bringing back", lambda: trail.restore(deletion, without_taken_numbers=bool(found)))
     say(f"Brought back {what}.")
     return True
 
@@ -292,6 +292,7 @@ def _serial(obstacle: trail.Obstacle) -> str:
     return f"Serial number {obstacle.what} is now that of {wording.device(obstacle.holder or {})}."
 
 
+TAKEN_NUMBERS = ("serial", "account number")  # without which a record comes back
 OBSTACLES: dict[str, Callable[[trail.Obstacle], str]] = {
     "customer": lambda it: f"Customer {it.record_id} is gone; bring that back first.",
     "location": lambda it: f"Location {it.record_id} is gone; bring that back first.",
@@ -299,4 +300,5 @@ OBSTACLES: dict[str, Callable[[trail.Obstacle], str]] = {
     "address": lambda it: f"The customer has another location {it.record_id} with the address {it.what} by now.",
     "month": lambda it: f"The customer has another bill for that month by now, bill {it.record_id}, {it.what}.",
     "serial": _serial,
+    "account number": lambda it: f"Customer {it.record_id} has account number {it.what} by now.",
 }

@@ -11,6 +11,7 @@ from tracker.terminal.tables import Row
 
 LEAVE = ("0", "q")  # what leaves a list, in either case
 MENU_LINES = 9  # what a menu may push off the screen
+LEAST_ROWS = 5  # of a page that something stands above, which then may be pushed off
 ROWS_WIDE, LINES_WIDE = 80, 60  # cells that the question below a page may take; with fewer it stands in two lines
 
 
@@ -26,30 +27,35 @@ def browse(
     stream: Callable[[], Iterator[Row]] | None = None,
     opens: Callable[[Row], object] | None = None,
     renew: Callable[[], tuple[str, str, Row | None]] | None = None,
+    head: Sequence[str] = (),
 ) -> None:
     """Show a long table a page at a time; off a terminal, all of it.
 
     fetch(after, limit) returns the rows that follow the key after; start is the key before the first. total says how
     many rows there are; footer, a line, or total_row, a last row, stands below every page. stream yields all rows,
     where that is cheaper than page after page. opens is given the row whose ID is typed, and says by True that the page
-    is to be shown anew; renew then returns total, footer and total_row as they are by now.
+    is to be shown anew; renew then returns total, footer and total_row as they are by now. head stands above the first
+    page.
     """
     last = [total_row] if total_row else []
     below = list(map(tables.bold, tables.wrap(footer, tables.terminal_size()[0]))) if footer else []
     if not on_terminal():
+        print(*head, sep="\n", end="\n" if head else "")
         _print_all(columns, stream() if stream else _each_row(fetch, key, start), last, footer)
         return
     size = tables.terminal_size()[1] - 4 - len(last) - len(below) - _is_narrower(ROWS_WIDE)
     starts = [(start, 0)]  # of each page: the key before it, and how many rows
     while True:
-        rows = fetch(starts[-1][0], size + 1)
+        above = list(head) if len(starts) == 1 else []
+        room = max(size - len(above), min(size, LEAST_ROWS))
+        rows = fetch(starts[-1][0], room + 1)
         if not rows and len(starts) > 1:  # what stood there was changed meanwhile
             starts.pop()
             continue
-        page, lines = fitting(columns, list(rows[:size]), last, struck, size + 2 + len(last))
+        page, lines = fitting(columns, list(rows[:room]), last, struck, room + 2 + len(last))
         more = len(rows) > len(page)
-        print("\n".join([*lines, *below] if page else ["There are none.", *below]))
-        is_short = not more and len(starts) == 1 and len(lines) - 2 - len(last) <= size - MENU_LINES
+        print("\n".join([*above, *(lines if page else ["There are none."]), *below]))
+        is_short = not more and len(starts) == 1 and len(lines) - 2 - len(last) <= room - MENU_LINES
         if not page or (is_short and not opens):
             return
         before = starts[-1][1]

@@ -15,6 +15,7 @@ from tracker.terminal.prompts import ask, say
 from tracker.terminal.tables import Row, numbers
 
 Record = TypeVar("Record", bound=Mapping[str, Any])
+LEAST_DIGITS = 3  # of a number that no record has, for it to be searched
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ def get_customer(customer_id: int) -> Customer:
 
 def customer_name(row: Row) -> str:
     closed = f", closed {row['closed_on']}" if row["closed_on"] else ""
-    return f"customer {row['customer_id']}, {row['name']}, {row['phone_number'] or 'no phone number'}{closed}"
+    account = f", account number {row['account_number']}" if row["account_number"] else ""
+    return f"customer {row['customer_id']}, {row['name']}, {row['phone_number'] or 'no phone number'}{account}{closed}"
 
 
 CUSTOMER = Kind(
@@ -153,6 +155,17 @@ def look_up(kind: Kind[Record], answer: str) -> Record | None:
     return _choose_hit(kind, answer, functools.partial(kind.find, answer))
 
 
+def customers_meant(answer: str) -> Hits:
+    """Return the customer whose ID an answer is, else all whom a search finds, as look_up() leads to them."""
+    if not fields.is_id(answer) or answer.startswith("0"):
+        return database.find_customers(answer, 0, database.MOST_COUNTED)
+    rows = [row for row in database.find_customers(f"C{answer}", 0, database.MOST_COUNTED).rows
+            if row["customer_id"] == int(answer)]
+    if rows or len(answer) < LEAST_DIGITS:
+        return Hits(rows, len(rows))
+    return database.find_customers(answer[:20], 0, database.MOST_COUNTED)
+
+
 def _existing(kind: Kind[Record], number: str) -> Record | None:
     try:
         return kind.get(fields.row_id(number))
@@ -168,19 +181,51 @@ def leads_nowhere(kind: Kind[Record], answer: str) -> bool:
 def _by_number(kind: Kind[Record], number: str) -> Record | None:
     """Return the record of that ID, unless the customer of that ID is somebody else: what that finds is picked.
 
-    So are the hits of a number that no record has: it may be a caller's number, or its last digits.
+    Where nothing has that ID, the customer of that account number is meant. So are, picked among, the hits of a number
+    that no record has: it may be a caller's number, or its last digits.
     """
+    if kind.key == CUSTOMER.key:
+        return _customer_by_number(kind, number)
     row = _existing(kind, number)
-    customer = _existing(CUSTOMER, number) if kind.of_customer else None
+    customer = _customer_meant(number, row) if kind.of_customer else None
     if row and (customer is None or row["customer_id"] == customer["customer_id"]):
         return row
-    missing = f"There is no {kind.noun} {number}."
     theirs = kind.of_customer(customer) if kind.of_customer and customer else []
     if customer and (row or theirs):
         say(_which_is_meant(kind, number, row, customer, theirs))
         return pick_hit(kind, among([row, *theirs] if row else theirs))
+    return _by_part_of_number(kind, number)
+
+
+def _customer_by_number(kind: Kind[Record], number: str) -> Record | None:
+    """Return the customer of that ID, else of that account number; on a terminal ask where these are two.
+
+    Off a terminal an ID is one, whatever account numbers there will be: a script goes on meaning whom it meant.
+    """
+    row, holder = _existing(kind, number), _account_holder(number)
+    if row is None and holder is None:
+        return _by_part_of_number(kind, number)
+    if row is None or holder is None or holder["customer_id"] == row["customer_id"] or not prompts.attended():
+        return row or holder
+    say(f"{number} is {kind.name(row)}, and the account number of {kind.name(holder)}.")
+    return pick_hit(kind, among([{**row, "address": None}, {**holder, "address": None}]))
+
+
+def _customer_meant(number: str, row: Any) -> Customer | None:
+    """Return the customer of that ID, or of that account number where it is no record's ID either."""
+    return _existing(CUSTOMER, number) or (None if row else _account_holder(number))
+
+
+def _account_holder(number: str) -> Any:
+    holder = database.account_holder(number)
+    return get_customer(holder["customer_id"]) if holder else None
+
+
+def _by_part_of_number(kind: Kind[Record], number: str) -> Record | None:
+    """Return the record that is picked among what digits find that are no ID; None after saying that they find none."""
+    missing = f"There is no {kind.noun} {number}."
     hits = functools.partial(kind.find, number[:20])
-    if len(number) >= 3 and (found := hits(0, _page_size())).total:
+    if len(number) >= LEAST_DIGITS and (found := hits(0, _page_size())).total:
         say(f"{missing} These match:")
         return pick_hit(kind, hits, found)
     prompts.refuse(f"{missing} Enter another ID, or part of a name, phone number or address.")
@@ -190,7 +235,9 @@ def _by_number(kind: Kind[Record], number: str) -> Record | None:
 def _which_is_meant(
     kind: Kind[Record], number: str, row: Record | None, customer: Customer, theirs: Sequence[Row]
 ) -> str:
-    who = f"customer {number}, {customer['name']}"
+    is_id = str(customer["customer_id"]) == number
+    by_account = f", account number {number}" if customer["account_number"] == number and not is_id else ""
+    who = f"customer {customer['customer_id']}, {customer['name']}{by_account}"
     if row is None:
         return f"There is no {kind.noun} {number}; {who}, has:"
     if theirs:

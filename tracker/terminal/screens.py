@@ -24,6 +24,7 @@ from tracker.reports import (
     LateTotal,
     MonthlyRevenue,
     OpenBill,
+    Received,
     RecurringRevenue,
     SettledBill,
     Site,
@@ -60,7 +61,8 @@ CLOSED = dates("Closed", "closed_on")._replace(seldom=True)
 DELETED = dates("Deleted", "cancelled_on")._replace(seldom=True)
 CUSTOMERS = [
     numbers("ID", "customer_id"), words("Name", "name"), codes("Phone number", "phone_number"),
-    words("E-mail", "email")._replace(spare=1, seldom=True), CLOSED,
+    words("E-mail", "email")._replace(spare=1, seldom=True),
+    codes("Account number", "account_number", spare=2)._replace(seldom=True), CLOSED,
 ]
 CUSTOMER_HITS = [*CUSTOMERS, words("Address", "address")]
 SERVICES_TO_END = [
@@ -72,10 +74,10 @@ DEVICES_THERE = [
 ]
 TO_MERGE = [
     numbers("ID", "customer_id"), words("Name", "name"), codes("Phone number", "phone_number"),
-    words("E-mail", "email")._replace(seldom=True), CLOSED, numbers("Locations", "locations"),
-    numbers("Services", "services"), numbers("Equipment", "equipment"), numbers("Notes", "notes"),
-    numbers("Bills", "bills"), numbers("Payments", "payments"), amounts("To pay", "amount_due"),
-    amounts("Credit", "credit"),
+    words("E-mail", "email")._replace(seldom=True), codes("Account number", "account_number")._replace(seldom=True),
+    CLOSED, numbers("Locations", "locations"), numbers("Services", "services"), numbers("Equipment", "equipment"),
+    numbers("Notes", "notes"), numbers("Bills", "bills"), numbers("Payments", "payments"),
+    amounts("To pay", "amount_due"), amounts("Credit", "credit"),
 ]
 LOCATIONS = [numbers("ID", "location_id"), words("Address", "address"), words("Customer", "name")]
 SERVICES = [
@@ -143,6 +145,18 @@ PAYMENT_HITS = [
 ]
 SAME_PAYMENTS = [column for column in PAYMENT_HITS if column.key not in ("name", "voided_on")]
 REFERRED_PAYMENTS = [column for column in PAYMENT_HITS if column.key != "voided_on"]
+RECEIVED = [
+    numbers("ID", "payment_id"), dates("Day", "day"), words("Customer", "name"), amounts("Amount", "amount"), METHOD,
+    words("Reference", "reference"), words("Because", "reason")._replace(seldom=True),
+]
+RECEIVED_KEYS = ["payment_id", "day", "customer_id", "name", "kind", "amount", "method", "reference", "reason"]
+RECEIVED_BY_METHOD = [
+    words("Method", "method"), numbers("Payments", "payments"), amounts("Received", "received"),
+]
+TAKEN_BACK = [
+    amounts("Voided", "voided")._replace(seldom=True), amounts("Refunded", "refunded")._replace(seldom=True),
+    amounts("Total", "total"),
+]
 KEPT_BILLS = [
     numbers("ID", "billing_id"), words("Customer", "name"), amounts("Billed", "amount_billed"),
     amounts("Paid", "amount_paid"), dates("Last payment", "last_payment_date", spare=1),
@@ -185,6 +199,8 @@ def account_head(row: Account) -> Iterator[str]:
     yield from spread(name, clean(row["phone_number"]), left_style=BOLD)
     if row["email"]:
         yield from indented(f"E-mail {clean(row['email'])}", 2)
+    if row["account_number"]:
+        yield from indented(f"Account number {clean(row['account_number'])}", 2)
     if row["closed_on"]:
         erased = f", erased {row['erased_on']}" if row["erased_on"] else ""
         yield from map(bold, indented(f"Closed {row['closed_on']}{erased}", 2))
@@ -430,6 +446,21 @@ def payment_lines(payment: Payment) -> Iterator[str]:
         yield from indented(clean(f"Void since {payment['voided_on']}: {payment['void_reason']}"), 2)
 
 
+def on_days(first: date, last: date) -> str:
+    return f"on {first}" if first == last else f"from {first} to {last}"
+
+
+def received_lines(received: Received) -> Iterator[str]:
+    """Yield what came in on a span of days, by method, and where there was any, what was taken back of it."""
+    rows = received["methods"]
+    keys = [column.key for column in (*RECEIVED_BY_METHOD, *TAKEN_BACK)[1:]]
+    total = {"method": "Total", **{key: sum(row[key] for row in rows) for key in keys}}  # type: ignore[literal-required]
+    columns = [*RECEIVED_BY_METHOD, *(TAKEN_BACK if any(row["total"] != row["received"] for row in rows) else [])]
+    yield bold(f"Payments received {on_days(received['first'], received['last'])}")
+    yield from tables.table(columns, [*rows, total], totals=1).split("\n")
+    yield ""
+
+
 def late_footer(total: LateTotal) -> str:
     if not total["customers"]:
         return "Nobody is late."
@@ -558,6 +589,8 @@ def statement_lines(statement: Statement, first: date, last: date) -> Iterator[s
     """Yield a statement as lines for paper: opening balance, bills with lines, payments, voids, closing balance."""
     yield from spread(f"Statement from {first} to {last}", f"Customer {statement['customer_id']}", left_style=BOLD)
     yield from spread(clean(statement["name"]), clean(statement["phone_number"]))
+    if statement["account_number"]:
+        yield from spread("", clean(f"Account number {statement['account_number']}"))
     yield ""
     balance = statement["opening"]
     lines = _balance_lines(statement)

@@ -1,7 +1,6 @@
 """Rows to text: tables, columns, lines of a given width, CSV and JSON."""
 from __future__ import annotations
 
-import csv
 import json
 import os
 import re
@@ -12,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from tracker.text import HIDDEN, clean, show_amount, show_day, show_days_late, spreadsheet_safe
+from tracker.text import HIDDEN, clean, csv_line, show_amount, show_day, show_days_late, spreadsheet_safe
 
 Row = Mapping[str, Any]
 COMFORTABLE = 16  # what a long text is shortened to before a column goes
@@ -325,17 +324,14 @@ def field_lines(columns: list[Column], row: Row) -> Iterator[str]:
 
 
 def write_csv(rows: Iterable[Row], keys: Iterable[str]) -> None:
-    """Print rows as CSV under their keys; a text that a spreadsheet would run as a formula is quoted first."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    """Print rows as CSV under their keys; a text that a spreadsheet would run as a formula has an apostrophe first."""
     keys = list(keys)
-    writer.writerow(keys)
+    print(",".join(keys))
     for row in rows:
-        writer.writerow([_csv_cell(row[key]) for key in keys])
+        print(csv_line(map(_safe, (row[key] for key in keys))), end="")
 
 
-def _csv_cell(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return show_amount(value)
+def _safe(value: Any) -> Any:
     return spreadsheet_safe(clean(value)) if isinstance(value, str) else value
 
 

@@ -25,10 +25,12 @@ from tracker import errors
 from tracker.cursor import Cursor, be_patient
 from tracker.files import Part, clear, kind_of, part_of, put
 from tracker.transfer import people
+from tracker.transfer.kinds import STANDARD_INPUT
 from tracker.transfer.lines import Progress, Rows, silent
-from tracker.transfer.mapping import REJECT_COLUMNS, Mapping
+from tracker.transfer.mapping import Mapping
 from tracker.transfer.people import Alike
-from tracker.transfer.source import NUL, Record, Source, all_records
+from tracker.transfer.sorting import REJECT_COLUMNS, Record, Source, remarks
+from tracker.transfer.source import NUL, all_records
 
 BATCH = 50_000
 COMPARISONS = 5
@@ -74,6 +76,7 @@ class Outcome(NamedTuple):
     repeats: tuple[Repeat, ...] = ()  # the first of them
     alike: int = 0  # new customers who may be stored ones
     first_alike: tuple[Alike, ...] = ()
+    remarks: tuple[str, ...] = ()  # on lines of the file that are no records, and on those that end early
     rejects_file: Path | None = None
 
     def rejected(self) -> int:
@@ -144,9 +147,10 @@ def load(
 
 def rejects_path(source: Source) -> Path:
     """Return where the rejected lines of a file would go: a name that is free, since an older one may be mended."""
-    name = re.sub(r"\.rejects(-[0-9]+)?\.csv$", "", source.path.name)
+    file = Path("standard-input") if source.path == STANDARD_INPUT else source.path
+    name = re.sub(r"\.rejects(-[0-9]+)?\.csv$", "", file.name)
     for number in itertools.count(1):
-        path = source.path.with_name(f"{name}.rejects{f'-{number}' if number > 1 else ''}.csv")
+        path = file.with_name(f"{name}.rejects{f'-{number}' if number > 1 else ''}.csv")
         if not kind_of(path) and not path.is_symlink():
             break
     return path
@@ -156,7 +160,7 @@ def _put_rejects(part: Part, source: Source) -> Path:
     while True:
         path = rejects_path(source)
         try:
-            put(part, path, like=source.path)
+            put(part, path, like=None if source.path == STANDARD_INPUT else source.path)
         except errors.FileExists:
             continue  # another import took the name just now
         except errors.BadFile as exc:
@@ -190,7 +194,7 @@ def _compare(cur: Cursor, source: Source, mapping: Mapping, progress: Progress, 
     new, present, changed = zip((*customers, 0), (*sites, 0), services, equipment)
     alike, first_alike = people.find_alike(cur)
     outcome = Outcome(Tally(*new), Tally(*present), dict(sorted(rejects.items())), rows.hidden, Tally(*changed),
-                      alike=alike, first_alike=first_alike)
+                      alike=alike, first_alike=first_alike, remarks=tuple(remarks(rows.noticed)))
     return _find_repeats(cur, _find_changes(cur, outcome))
 
 
@@ -768,8 +772,12 @@ def _check_all_changed(done: int, wanted: int) -> None:
 def _write_rejects(source: Source, rejects: dict[int, str], file: IO[bytes]) -> None:
     """Write the rejected lines as they are, line number and reason before them, in the file's own encoding."""
     lines = io.TextIOWrapper(file, source.encoding, "backslashreplace", newline="")
-    for is_header, record in zip(itertools.chain([True], itertools.repeat(False)), all_records(source)):
-        if is_header:
+    if not source.header_line:
+        # Columns that are spoken of by number have it for a header there, two columns further on.
+        numbers = source.delimiter.join(str(column) for column in range(1, len(source.headers) + 1))
+        lines.write(f"{_first_cells(REJECT_COLUMNS, source.delimiter)}{numbers}\n")
+    for is_first, record in zip(itertools.chain([True], itertools.repeat(False)), all_records(source)):
+        if is_first and source.header_line:
             first = REJECT_COLUMNS
         elif reason := rejects.get(record.number):
             first = (str(record.number), reason)

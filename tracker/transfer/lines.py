@@ -9,7 +9,8 @@ from typing import TextIO
 
 from tracker import fields, interrupts, text
 from tracker.transfer.mapping import TOGETHER, Mapping
-from tracker.transfer.source import NUL, Record, Source, records
+from tracker.transfer.sorting import Noticed, Record, Source
+from tracker.transfer.source import NUL, records
 
 Progress = Callable[[str, int, int], object]
 CHUNK = 500
@@ -103,6 +104,7 @@ class Rows:
     def __init__(self, source: Source, mapping: Mapping, progress: Progress) -> None:
         self.rejects: dict[int, str] = {}
         self.hidden = 0  # further lines that a rejected one took in, by a quotation mark
+        self.noticed: Noticed = []  # lines that are no records, or end early
         self.error: BaseException | None = None
         self.columns = ["line", *mapping]
         self._mapping, self._progress = mapping, progress
@@ -110,7 +112,7 @@ class Rows:
         self._joined = {field: columns for field, columns in mapping.items() if len(columns) > 1}
         self._plan = self._columns_and_parsers()
         self._incomplete = functools.lru_cache(maxsize=None)(self._find_incomplete)
-        self._size = source.path.stat().st_size
+        self._size = source.size
         self._file: TextIO | None = None
         self._good = self._good_lines(source)
 
@@ -133,7 +135,7 @@ class Rows:
             raise
 
     def _good_lines(self, source: Source) -> Iterator[str]:
-        for record in records(source, self._follow):
+        for record in records(source, self._follow, self.noticed):
             try:
                 if record.problem:
                     raise ValueError(record.problem)

@@ -7,10 +7,9 @@ import unicodedata
 from collections.abc import Sequence
 
 from tracker.errors import BadFile, UnclearMapping
-from tracker.transfer.source import Source
+from tracker.transfer.sorting import REJECT_COLUMNS, Source
 
 Mapping = dict[str, tuple[int, ...]]
-REJECT_COLUMNS = ("line_number", "reason")
 REQUIRED = ("name", "phone_number")
 TOGETHER = (("service_name", "service_cost"), ("equipment_name", "equipment_cost"))
 NUMBERS = (("service_id", "service_name"), ("equipment_id", "equipment_name"))
@@ -65,7 +64,7 @@ def match_headers(headers: Sequence[str], chosen: Mapping | None = None) -> Mapp
         if name not in mapping:
             mapping.pop(number, None)
     for column in itertools.chain(*mapping.values()):
-        if sum(header.casefold() == headers[column].casefold() for header in headers) > 1:
+        if headers[column] and sum(header.casefold() == headers[column].casefold() for header in headers) > 1:
             raise BadFile(f"The header {headers[column]} stands more than once; rename all but one of them.")
     _check_complete(mapping, chosen or {})
     return mapping
@@ -76,7 +75,10 @@ def _column(headers: Sequence[str], wanted: str) -> int:
         for column, header in enumerate(headers):
             if form(header) == form(wanted):
                 return column
-    raise ValueError(f"The file has no column {wanted.strip()[:80]}; it has {', '.join(filter(None, headers))[:300]}.")
+    if wanted.strip().isdecimal() and 1 <= int(wanted) <= len(headers):
+        return int(wanted) - 1
+    there = ", ".join(filter(None, headers))[:300] or f"{len(headers)} columns without a header, 1 to {len(headers)}"
+    raise ValueError(f"The file has no column {wanted.strip()[:80]}; it has {there}.")
 
 
 def _best_columns(headers: Sequence[str], field: str, taken: Mapping) -> tuple[int, ...]:
@@ -109,6 +111,12 @@ def _check_complete(mapping: Mapping, chosen: Mapping) -> None:
         if (name in mapping) != (cost in mapping):
             there, missing = (name, cost) if name in mapping else (cost, name)
             raise UnclearMapping(f"There is a column for {there} but none for {missing}.", f"{there}=")
+
+
+def known_headers(cells: Sequence[str]) -> int:
+    """Count the cells that are known as headers."""
+    known = {*FIRST_NAME, *LAST_NAME, *map(_words, (*SYNONYMS, *REJECT_COLUMNS)), *" ".join(SYNONYMS.values()).split()}
+    return sum(_words(cell) in known for cell in cells)
 
 
 def ignored_headers(source: Source, mapping: Mapping) -> list[str]:

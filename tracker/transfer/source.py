@@ -4,128 +4,283 @@ from __future__ import annotations
 import codecs
 import contextlib
 import csv
+import io
 import itertools
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import TextIO
 
-from tracker.errors import BadEncoding, BadFile, UnclearDelimiter
-from tracker.files import kind_of
+from tracker.errors import BadEncoding, BadFile, NoHeader, UnclearDelimiter
+from tracker.transfer import encodings, kinds
+from tracker.transfer.kinds import shown
+from tracker.transfer.sorting import (
+    REJECT_COLUMNS,
+    Column,
+    Noticed,
+    Record,
+    Sorter,
+    Source,
+    filled,
+    kind_of_cell,
+)
+
+__all__ = ["NUL", "Noticed", "Record", "Source", "all_records", "check_encoding", "check_readable", "open_source",
+           "records"]
 
 LONGEST_FIELD = 10_000_000
-DELIMITERS = ",;\t"
+DELIMITERS = ",;\t|"
 NUL = "\udc00"  # stands for NUL, which csv refuses before Python 3.11; no decoded text can hold it
+HEAD = 300_000  # characters that show how a file is laid out
+HEAD_RECORDS = 300
+HEADER_WITHIN = 10  # records
+SEPARATOR_LINE = re.compile(r'\A"?sep=([^\r\n])"?[ ,;\t]*(\r\n?|\n|\Z)', re.IGNORECASE)
+QUOTED = re.compile(r'(^|[,;\t|]) *"(?:[^"]|""){0,2000}"(?= *(?:[,;\t|\r\n]|\Z))', re.MULTILINE)
+TEXT_CELL = re.compile(r'="([^"]*)"')
 
 
-class Record(NamedTuple):
-    """What is between two delimiters of lines: its first line's number, its cells, what is wrong with its quotes, and
-    the lines as they are, until the next record is read."""
+def open_source(
+    path: Path,
+    encoding: str = "",
+    delimiter: str = "",
+    has_header: bool = True,
+    means_something: Callable[[list[str]], int] | None = None,
+) -> Source:
+    """Find out how a CSV file is written; raise BadFile when there is nothing that can be read, or what is unclear.
 
-    number: int
-    row: list[str]
-    problem: str
-    raw: list[str]
-
-
-class Source(NamedTuple):
-    """A CSV file, how it is written, and its header."""
-
-    path: Path
-    encoding: str
-    delimiter: str
-    headers: list[str]
-
-
-def open_source(path: Path, encoding: str = "utf-8", delimiter: str = "") -> Source:
-    """Read the header of a CSV file; raise BadFile when it has none that can be read."""
-    check_readable(path)
-    encoding = _text_encoding(encoding)
-    with _opened(path, encoding) as lines:
-        first = next((line for line in lines if line.strip()), "")
-    source = Source(path, encoding, _delimiter(delimiter, first), [])
-    header = next(all_records(source), Record(1, [], "The file is empty.", []))
-    if header.problem:
-        raise BadFile(f"{path} has no header that can be read. {header.problem}")
-    return source._replace(headers=[name.strip() for name in header.row])
-
-
-def check_readable(path: Path) -> None:
-    """Raise BadFile when there is no file to read, or nothing in it."""
-    if (kind := kind_of(path)) != "file":
-        raise BadFile(f"{path} is a {kind}, not a file." if kind else f"There is no file {path}.")
-    with _opened(path, "latin-1") as lines:
-        if not lines.read(1):
-            raise BadFile(f"{path} is empty.")
+    means_something counts the cells of a record that are known as headers: the header is the first of the first ten
+    records with the most of them. An encoding or delimiter that is not given is found in the file.
+    """
+    kind = kinds.check(path)
+    with _told(path):
+        found = encodings.text_encoding(encoding) if encoding else encodings.encoding_of(path)
+        source = Source(path, found, "", [], kind=kind, size=kinds.size_of(path))
+        head = _head(source)
+        if encoding:
+            check_encoding(source)
+        source = source._replace(garbled=_garbled(source, head, bool(encoding)))
+    separator = SEPARATOR_LINE.match(head)
+    source = source._replace(delimiter=_delimiter(delimiter, separator, head, means_something),
+                             begins=2 if separator else 1)
+    records = _first_records(source, head)
+    if not records:
+        raise BadFile(f"{shown(path)} has no header that can be read. The file is empty.")
+    if not has_header and tuple(records[0][1][:2]) != REJECT_COLUMNS:
+        width = _usual_width([row for _, row in records])
+        return _described(source._replace(headers=[""] * width, header_line=0), records)
+    return _with_header(source, records, means_something)
 
 
 def check_encoding(source: Source) -> None:
     """Read a file to its end; raise BadEncoding when that is not in its encoding."""
-    with _opened(source.path, source.encoding) as lines:
+    with _opened(source) as lines:
         while lines.read(1 << 20):
             pass
 
 
-def _text_encoding(name: str) -> str:
-    try:
-        found = codecs.lookup(name)
-        "".encode(name)
-    except (LookupError, ValueError):
-        raise BadEncoding(f"There is no encoding {name[:40]}; utf-8 and cp1252 are common ones.") from None
-    return "utf-8-sig" if found.name == "utf-8" else found.name
+def check_readable(path: Path) -> None:
+    """Raise BadFile when there is no file to read, nothing in it, or something else than text."""
+    kinds.check(path)
+
+
+def _with_header(
+    source: Source, records: list[tuple[int, list[str]]], means_something: Callable[[list[str]], int] | None
+) -> Source:
+    place = _header_place([row for _, row in records], means_something)
+    number, row = records[place]
+    source = source._replace(begins=number, header_line=number)
+    if problem := next(_parsed(source, lambda file: None)).problem:
+        raise BadFile(f"{shown(source.path)} has no header that can be read. {problem}")
+    headers = [" ".join(name.split()) for name in row]
+    titles = frozenset(tuple(map(str.strip, row)) for _, row in records[:place])
+    return _described(source._replace(headers=headers, titles=titles), records[place + 1:])
+
+
+def _header_place(rows: list[list[str]], means_something: Callable[[list[str]], int] | None) -> int:
+    """Return which of the first records is the header: that with the most known words, else the first wide one."""
+    first = rows[:HEADER_WITHIN]
+    known = [means_something([cell.strip() for cell in row]) if means_something else 0 for row in first]
+    if any(known):
+        return known.index(max(known))
+    width = _usual_width(rows)
+    place = next(place for place, row in enumerate(first) if 2 * filled(row) >= width or place == len(first) - 1)
+    if means_something and any((kind_of_cell(cell) != "text" and len(re.sub(r"\D", "", cell)) > 2) or "@" in cell
+                               for cell in first[place]):
+        raise NoHeader("The first line looks like a customer, and not like a header: "
+                       f"{', '.join(filter(None, map(str.strip, first[place])))[:100]}.")
+    return place
+
+
+def _usual_width(rows: list[list[str]]) -> int:
+    """Return how many cells most records have, the larger number where two are as frequent."""
+    widths = Counter(map(len, rows))
+    return max(widths, key=lambda width: (widths[width], width))
+
+
+def _described(source: Source, records: list[tuple[int, list[str]]]) -> Source:
+    """Note what the columns' cells are like, and whether many lines leave trailing cells out."""
+    width = len(source.headers)
+    full = [row for _, row in records if len(row) == width]
+    like = full if len(full) > 2 else [row for _, row in records if 1 < len(row) <= width]
+    columns = []
+    for place in range(width):
+        cells = [cell for row in like for cell in map(str.strip, row[place:place + 1]) if cell]
+        often = Counter(cell.casefold() for cell in cells)
+        columns.append(Column(frozenset(map(kind_of_cell, cells) if len(cells) > 2 else ()),
+                              frozenset(cell for cell, count in often.items() if count > 1)))
+    short = sum(1 < len(row) < width for _, row in records)
+    return source._replace(columns=tuple(columns), mostly_short=short * 5 > len(records))
+
+
+def _head(source: Source) -> str:
+    """Return the beginning of a file, in whole lines where it has any."""
+    with _opened(source) as lines:
+        head = lines.read(HEAD).lstrip("\ufeff").replace("\0", NUL)
+    if len(head) < HEAD:
+        return head
+    return head[:max(head.rfind("\n"), head.rfind("\r")) + 1] or head
+
+
+def _garbled(source: Source, head: str, was_chosen: bool) -> str:
+    """Say what of a file reads as if its letters had been taken for others, when it was saved or now."""
+    name = shown(source.path)
+    encoding = source.encoding.replace("-sig", "")
+    if was_chosen and (found := encodings.doubts(source.path, source.encoding)):
+        return f"Read as {encoding}, {name} has {found.shown}, which would be {found.meant}: is {encoding} right?"
+    if not (found := encodings.looks_garbled(head)):
+        return ""
+    if not found.meant:
+        return f"{name} has {found.shown}: letters were lost when it was saved. Export it anew, as UTF-8."
+    return (f"{name} has {found.shown} where {found.meant} was meant: its letters were garbled before it was saved. "
+            "Export it anew, as UTF-8.")
 
 
 @contextlib.contextmanager
-def _opened(path: Path, encoding: str) -> Iterator[TextIO]:
+def _opened(source: Source) -> Iterator[TextIO]:
     """Open a file to read it as text; what goes wrong with it is a BadFile."""
+    with _told(source.path), kinds.open_bytes(source.path) as file:
+        try:
+            with io.TextIOWrapper(file, source.encoding, newline="") as lines:
+                yield lines
+        except UnicodeError as exc:
+            number, name = _undecodable_line(source), source.encoding.replace("-sig", "")
+            raise BadEncoding(f"Line {number} of {shown(source.path)} is not {name}.") from exc
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Make one sentence of what goes wrong with a file that is read."""
     try:
-        with path.open(encoding=encoding, newline="") as lines:
-            yield lines
+        yield
+    except kinds.BROKEN as exc:
+        raise BadFile(f"{shown(path)} is packed with gzip and damaged: it cannot be unpacked to its end. Get it anew."
+                      ) from exc
     except OSError as exc:
-        raise BadFile(f"{path} cannot be read: {exc.strerror}.") from exc
-    except UnicodeError as exc:
-        number, name = _undecodable_line(path, encoding), encoding.replace("-sig", "")
-        raise BadEncoding(f"Line {number} of {path} is not {name}.") from exc
+        raise BadFile(f"{shown(path)} cannot be read: {exc.strerror}.") from exc
 
 
-def _undecodable_line(path: Path, encoding: str) -> int:
+def _undecodable_line(source: Source) -> int:
     """Return the number of the first line that cannot be decoded."""
-    decoder = codecs.getincrementaldecoder(encoding)()
+    decoder = codecs.getincrementaldecoder(source.encoding)()
     breaks = 0
-    with path.open("rb") as lines, contextlib.suppress(UnicodeError):
+    with kinds.open_bytes(source.path) as lines, contextlib.suppress(UnicodeError):
         for line in lines:
-            breaks += decoder.decode(line).count("\n")
+            for part in line.splitlines(keepends=True):
+                breaks += max(map(decoder.decode(part).count, "\r\n"))
     return breaks + 1
 
 
-def _delimiter(chosen: str, header: str) -> str:
-    """Return the delimiter chosen, or the one that stands most often outside quotes in the header."""
+def _delimiter(
+    chosen: str,
+    separator: re.Match[str] | None,
+    head: str,
+    means_something: Callable[[list[str]], int] | None,
+) -> str:
+    """Return the delimiter chosen, the one that a first line sep=; says, or the one that splits the lines alike."""
     if chosen:
         chosen = "\t" if chosen.casefold() in ("tab", "\\t") else chosen
         if chosen not in tuple(DELIMITERS):
-            raise BadFile("A delimiter is a comma, a semicolon or tab.")
+            raise BadFile("A delimiter is a comma, a semicolon, tab or |.")
         return chosen
-    outside = re.sub(r'"[^"]*("|$)', "", header)
-    counts = {sign: outside.count(sign) for sign in DELIMITERS}
-    best = [sign for sign in DELIMITERS if counts[sign] == max(counts.values())]
-    if len(best) > 1 and any(counts.values()):
+    if separator:
+        return separator[1]
+    lines = [line for line in io.StringIO(QUOTED.sub(r'\1""', head)) if line.strip()][:HEAD_RECORDS]
+    ranks = {sign: _rank(sign, lines, means_something) for sign in DELIMITERS}
+    best = [sign for sign in DELIMITERS if ranks[sign] == max(ranks.values())]
+    if len(best) > 1 and any(sign in line for sign in best for line in lines):
         raise UnclearDelimiter
     return best[0]
 
 
-def records(source: Source, opened: Callable[[TextIO], object] = lambda file: None) -> Iterator[Record]:
-    """Yield the records after the header; opened is given the file that they are read from."""
-    return itertools.islice(all_records(source, opened), 1, None)
+def _rank(
+    sign: str, lines: list[str], means_something: Callable[[list[str]], int] | None
+) -> tuple[int, float, int]:
+    """Return how well a sign splits lines: into how many known headers, what share of them alike, and how often."""
+    known = max((means_something([cell.strip(' "\r\n') for cell in line.split(sign)]) if means_something else 0
+                 for line in lines[:HEADER_WITHIN]), default=0)
+    times = Counter(line.count(sign) for line in lines if sign in line)
+    usual = max(times, key=lambda count: (times[count], count), default=0)
+    return known if known > 1 else 0, times[usual] / len(lines) if usual else 0, usual
 
 
-def all_records(source: Source, opened: Callable[[TextIO], object] = lambda file: None) -> Iterator[Record]:
-    """Yield the header and the records after it, but for blank ones."""
+def _first_records(source: Source, head: str) -> list[tuple[int, list[str]]]:
+    """Return the first records that are not blank, each with its line's number, whatever their quotes are like."""
+    csv.field_size_limit(LONGEST_FIELD)
+    lines = io.StringIO(head, newline="")
+    for _ in range(source.begins - 1):
+        lines.readline()
+    rows = csv.reader(lines, delimiter=source.delimiter, skipinitialspace=True)
+    found = []
+    number = source.begins
+    try:
+        for row in rows:
+            if filled(row):
+                found.append((number, [_unwrapped(cell) for cell in row]))
+            number = source.begins + rows.line_num
+            if len(found) >= HEAD_RECORDS:
+                break
+    except csv.Error:
+        pass  # a field too long, about which the reading says more
+    return found
+
+
+def records(
+    source: Source,
+    opened: Callable[[TextIO], object] = lambda file: None,
+    noticed: Noticed | None = None,
+) -> Iterator[Record]:
+    """Yield the records after the header; opened is given the file that they are read from.
+
+    Each that has no problem has as many cells as the header. Lines that are none are left out, and put into noticed.
+    """
+    return itertools.islice(all_records(source, opened, noticed), 1 if source.header_line else 0, None)
+
+
+def all_records(
+    source: Source,
+    opened: Callable[[TextIO], object] = lambda file: None,
+    noticed: Noticed | None = None,
+) -> Iterator[Record]:
+    """Yield the header, where there is one, and the records after it, but for blank ones."""
+    parsed = _parsed(source, opened)
+    if source.header_line:
+        yield from itertools.islice(parsed, 1)
+    yield from Sorter(source, [] if noticed is None else noticed).sort(parsed)
+
+
+def _parsed(source: Source, opened: Callable[[TextIO], object]) -> Iterator[Record]:
+    """Yield the records of a file from where it begins, as they are, but for blank ones."""
     csv.field_size_limit(LONGEST_FIELD)
     raw: list[str] = []
-    with _opened(source.path, source.encoding) as file:
+    wrapped: list[str] = []
+    with _opened(source) as file:
         opened(file)
-        rows = csv.reader(_noted(file, raw), delimiter=source.delimiter, strict=True)
-        number = 1
+        for _ in range(source.begins - 1):
+            file.readline()
+        rows = csv.reader(_noted(file, source.delimiter, raw, wrapped), delimiter=source.delimiter, strict=True,
+                          skipinitialspace=True)
+        number = source.begins
         while True:
             problem = ""
             try:
@@ -133,25 +288,57 @@ def all_records(source: Source, opened: Callable[[TextIO], object] = lambda file
             except StopIteration:
                 return
             except csv.Error as exc:
-                problem = _quoting_problem(source.path, number, str(exc))
-                row = next(csv.reader(raw, delimiter=source.delimiter))
+                row, problem = _mended(source, number, raw, str(exc))
+            if wrapped:
+                row = [_unwrapped(cell) for cell in row]
+                wrapped.clear()
             if any(map(str.strip, row)):
                 yield Record(number, row, problem, raw)
             raw.clear()
-            number = rows.line_num + 1
+            number = source.begins + rows.line_num
 
 
-def _noted(file: TextIO, raw: list[str]) -> Iterator[str]:
-    """Yield a file's lines, and note them in raw, in case their record is rejected."""
+def _noted(file: TextIO, delimiter: str, raw: list[str], wrapped: list[str]) -> Iterator[str]:
+    """Yield a file's lines, and note them in raw, in case their record is rejected; in wrapped, those with ="text"."""
+    sign = re.escape(delimiter)
+    cell = re.compile(rf'(^|{sign}) *=("(?:[^"]|"")*")(?= *(?:{sign}|[\r\n]|\Z))')
     for line in file:
         whole = line.replace("\0", NUL) if "\0" in line else line
         raw.append(whole)
+        if '="' in whole:
+            wrapped.append(whole)
+            whole = cell.sub(r"\1\2", whole)
         yield whole
+
+
+def _unwrapped(cell: str) -> str:
+    """Return the text of a cell ="text", which keeps a spreadsheet from taking it for a number."""
+    found = TEXT_CELL.fullmatch(cell.strip()) if '="' in cell else None
+    return found[1] if found else cell
+
+
+def _mended(source: Source, number: int, raw: list[str], error: str) -> tuple[list[str], str]:
+    """Return the cells of a record whose quotes are not as they should be, and what is wrong with them.
+
+    Nothing is, where a space stands after a quoted cell or quotes inside are escaped by a backslash, and the line then
+    has as many cells as the header.
+    """
+    problem = _quoting_problem(source.path, number, error)
+    lines = "".join(raw)
+    spaces = re.sub(rf'" +(?={re.escape(source.delimiter)}|[\r\n]|\Z)', '"', lines)
+    for tried, escape in ((spaces, None), (lines, "\\")):
+        with contextlib.suppress(csv.Error):
+            rows = list(csv.reader(io.StringIO(tried, newline=""), delimiter=source.delimiter, strict=True,
+                                   skipinitialspace=True, escapechar=escape, doublequote=not escape))
+            if len(rows) == 1 and len(rows[0]) == len(source.headers):
+                return rows[0], ""
+    return next(csv.reader(raw, delimiter=source.delimiter)), problem
 
 
 def _quoting_problem(path: Path, first: int, error: str) -> str:
     if "limit" in error:
-        raise BadFile(f"Line {first} of {path} has a field of over {LONGEST_FIELD} characters: is a quote missing?")
+        raise BadFile(f"Line {first} of {shown(path)} has a field of over {LONGEST_FIELD} characters: is a quote "
+                      "missing?")
     if "end of data" in error:
         return "A quotation mark is opened and not closed up to the end of the file."
     return "A quotation mark inside a quoted field must be doubled."

@@ -29,7 +29,10 @@ export const CUSTOMER: RecordKind = {
     { name: "name", label: "Name", kind: "text", longest: 200 },
     { name: "phone_number", label: "Phone number", kind: "phone", longest: 60, optional: true },
   ],
-  more: [{ name: "email", label: "E-mail", kind: "email", longest: 254, optional: true }],
+  more: [
+    { name: "email", label: "E-mail", kind: "email", longest: 254, optional: true },
+    { name: "account_number", label: "Account number", kind: "text", longest: 50, optional: true },
+  ],
   name: (row) => `customer ${row["customer_id"]}, ${row["name"]}`,
 };
 

@@ -80,7 +80,8 @@ function Found({ shown }: { shown: Shown }) {
       show({ kind, title: `Update ${kind.noun}`, path: `/api/${kind.path}/${row[kind.key]}`, seen: row }),
     move: (device, location) => show({ device, location }),
   };
-  const customer = { customer_id: id, name: shown.name, phone_number: shown.phone_number, email: shown.email };
+  const { name, phone_number, email, account_number } = shown;
+  const customer = { customer_id: id, name, phone_number, email, account_number };
   return (
     <>
       <Head shown={shown}>
@@ -155,6 +156,9 @@ function Head({ shown, children }: { shown: Shown; children: ReactNode }) {
           <span className="day"> since {shown.customer_since}</span>
         </p>
         {shown.email && <p className="muted">E-mail {clean(shown.email)}</p>}
+        {shown.account_number && (
+          <p className="muted">Account number <span className="code">{clean(shown.account_number)}</span></p>
+        )}
         <Marks shown={shown} />
       </div>
       <dl className="figures">

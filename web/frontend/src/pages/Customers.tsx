@@ -18,6 +18,7 @@ const COLUMNS: Column<CustomerHit>[] = [
   { head: "ID", kind: "number", width: 8, spare: 1, cell: (row) => row.customer_id },
   { head: "Phone number", kind: "code", width: 20, cell: (row) => row.phone_number ?? "" },
   { head: "E-mail", spare: 1, seldom: true, cell: (row) => row.email ?? "" },
+  { head: "Account number", kind: "code", width: 14, spare: 1, seldom: true, cell: (row) => row.account_number ?? "" },
   { head: "Closed", kind: "day", width: 10, seldom: true, cell: (row) => row.closed_on },
   { head: "Address", spare: 1, cell: (row) => row.address ?? "" },
 ];

@@ -126,7 +126,7 @@ function stateOf(failure: string | null, current: CustomerHit[] | null): string 
 
 function customerChoice(hit: CustomerHit): Choice {
   const closed = hit.closed_on && `closed ${hit.closed_on}`;
-  const more = [closed, hit.phone_number, hit.address].filter(Boolean).map(clean).join(" · ");
+  const more = [closed, hit.account_number, hit.phone_number, hit.address].filter(Boolean).map(clean).join(" · ");
   return { to: `/customers/${hit.customer_id}`, name: clean(hit.name), more: more || `customer ${hit.customer_id}` };
 }
 
