@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 
 from tracker import errors
 from tracker.terminal import commands
+from tracker.transfer import source as sources
 
 
 def those(are_right: bool) -> list[Any]:
@@ -48,8 +48,7 @@ def rejects(path: Path) -> dict[str, str]:
     file = Path(f"{path}.rejects.csv")
     if not file.exists():
         return {}
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        return {row["line_number"]: row["reason"] for row in csv.DictReader(lines)}
+    return {record.row[0]: record.row[1] for record in sources.records(sources.open_source(file))}
 
 
 @pytest.mark.parametrize("case", those(True))
