@@ -169,26 +169,26 @@ def test_off_a_terminal_a_table_is_as_wide_as_it_is(monkeypatch):
 def test_customers_of_one_name_are_told_apart_in_every_list_that_names_them(width):
     rows = [{**ROWS[0], "name": name, "customer_id": customer_id, "phone_number": "555"}
             for name, customer_id in (("Maria Garcia", 7654321), ("MARIA Garcia", 7654322), ("Ada", 7654323))]
-    for columns in TABLES.values():
-        keys = [column.key for column in columns]
+    for shown in TABLES.values():
+        keys = [column.key for column in shown]
         if "name" in keys:
-            lines = tables.table(columns, rows).split("\n")
+            lines = tables.table(shown, rows).split("\n")
             assert_fits(lines, width)
             assert_whole(["7654321", "7654322"], lines)
 
 
 def test_a_customer_in_several_rows_needs_no_id():
-    columns = [column for column in screens.BILLS if column.key != "billing_id"]
+    shown = [column for column in screens.BILLS if column.key != "billing_id"]
     rows = [{**ROWS[0], "description": what} for what in ("One", "Two")]
-    assert "Customer ID" not in tables.table(columns, rows)
-    assert not tables.read_alike(columns, rows)
-    assert tables.read_alike(columns, [rows[0], rows[0]])
+    assert "Customer ID" not in tables.table(shown, rows)
+    assert not tables.read_alike(shown, rows)
+    assert tables.read_alike(shown, [rows[0], rows[0]])
 
 
 def test_the_fields_of_a_record_fit(width):
-    for columns in (screens.BILL_FIELDS, screens.SERVICE_FIELDS, screens.EQUIPMENT):
+    for shown in (screens.BILL_FIELDS, screens.SERVICE_FIELDS, screens.EQUIPMENT):
         for row in ROWS:
-            lines = list(tables.field_lines(columns, row))
+            lines = list(tables.field_lines(shown, row))
             assert_fits(lines, width)
             assert_whole([column.show(row[column.key]) for column in columns if column.show is not clean], lines)
             assert "".join("".join(lines).split()).count("".join(row["name"].split()))

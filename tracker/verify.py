@@ -225,8 +225,8 @@ def _wrong_bank_lines(cur: Cursor) -> list[str]:
         """
     )
     return [
-        f"Line {row['bank_line_id']} of the bank: it is over {row['amount']:.2f} and says {row['amount_booked']:.2f} of "
-        f"it was booked; its payments come to {row['booked']:.2f}."
+        f"Line {row['bank_line_id']} of the bank: it is over {row['amount']:.2f} and says "
+        f"{row['amount_booked']:.2f} of it was booked; its payments come to {row['booked']:.2f}."
         for row in cur
     ]
 
