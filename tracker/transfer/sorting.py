@@ -99,7 +99,7 @@ class Sorter:
                 first, blank = row[own] or next(filter(None, row[own:]), ""), row.count("")
                 # Most lines of most files, told without a look at each cell.
                 if (first[:1].isalnum() and first.strip() != header and blank < most_blank and len(record.raw) == 1
-                        and not record.problem and not (blank and TOTAL.match(first))):
+                        and not record.problem and not TOTAL.match(first)):
                     yield record
                     continue
             yield from self._consider(record)
@@ -141,6 +141,8 @@ class Sorter:
             record = record._replace(row=row[:self._width])
         if len(record.raw) > 1 and self._hides_records(record.raw):
             return record._replace(problem="A quotation mark makes them one: one is missing, or one too many.")
+        if self._is_total(list(filter(None, map(str.strip, record.row[self._own:])))):  # or somebody of that name
+            return record._replace(problem="It looks like a total, not like a customer: delete the line.")
         return record
 
     def _says_cells(self, row: list[str]) -> str:
@@ -161,13 +163,14 @@ class Sorter:
         if tuple(cells) in self._source.titles:
             return "title"
         there = list(filter(None, cells[self._own:]))
-        first, *others = [there[0].rstrip(": "), *there[1:]]
-        alone = {"count": ROW_COUNT, "page": PAGE} if not others else {}
-        is_short = len(there) < self._width - self._own
-        is_total = is_short and TOTAL.fullmatch(first) and all(map(AMOUNT.fullmatch, others))
+        alone = {"count": ROW_COUNT, "page": PAGE} if len(there) == 1 else {}
         return ("rule" if all(map(RULE.fullmatch, there))
-                else "total" if is_total
-                else next((what for what, pattern in alone.items() if pattern.fullmatch(first)), ""))
+                else "total" if len(there) < self._width - self._own and self._is_total(there)
+                else next((what for what, pattern in alone.items() if pattern.fullmatch(there[0].rstrip(": "))), ""))
+
+    def _is_total(self, there: list[str]) -> bool:
+        """Tell whether filled cells are a word for a total and amounts."""
+        return bool(there and TOTAL.fullmatch(there[0].rstrip(": "))) and all(map(AMOUNT.fullmatch, there[1:]))
 
     def _is_lone(self, record: Record) -> bool:
         cells = record.row[self._own:]
