@@ -129,9 +129,9 @@ def test_what_a_file_does_not_show_is_asked(menu, tmp_path, content, questions):
     ("name,address,plan\n",
      "There is a column for service_name but none for service_cost. Say which has it, or that none has: "
      "--map service_name=, or a price of each plan: --price Plan=29.90. The columns are 1 name, 2 address, 3 plan.\n"),
-    ("name,phone,serial\n",
+    ("name,address,serial\n",
      "There is a column for serial_number but none for equipment_name. Say which has it, or that none has: "
-     "--map serial_number=. The columns are 1 name, 2 phone, 3 serial.\n"),
+     "--map serial_number=. The columns are 1 name, 2 address, 3 serial.\n"),
     ("name,status\nAda,purple\n",
      "status has purple: is that active, paused or closed? Say so of each, as in --status purple=paused.\n"),
     ("name;address;plan;price\nAda;1;Fibre;1.234\n",

@@ -95,7 +95,7 @@ def test_the_order_in_dates_is_that_of_the_whole_column(surveyed):
     head = "Name;Address;Plan;Price;Service end\n"
     assert surveyed(head + "Ada;1 Quay;Fibre;20;01/05/2026\nBo;1;Fibre;20;13/05/2026\n").day_first is True
     assert surveyed(head + "Ada;1 Quay;Fibre;20;01/05/2026\nBo;1;Fibre;20;05/13/2026\n").day_first is False
-    assert surveyed(head + "Ada;1 Quay;Fibre;20;2026-05-01\n").day_first is True
+    assert surveyed(head + "Ada;1 Quay;Fibre;20;2026-05-01\n").day_first is None
     with pytest.raises(errors.UnclearDays, match="It does not show whether 01/05/2026 has the day first, or the month"):
         surveyed(head + "Ada;1 Quay;Fibre;20;01/05/2026\n")
     with pytest.raises(errors.UnclearDays,

@@ -105,7 +105,7 @@ def test_joined_names_are_joined_by_a_space_and_addresses_by_commas(db, sql, fil
     ("phone,address", "No column looks like name"),
     ("name,name,phone", r"name \(column 1\) and name \(column 2\) could both be name"),
     ("name,address,plan", "a column for service_name but none for service_cost"),
-    ("name,phone,serial", "a column for serial_number but none for equipment_name"),
+    ("name,address,serial", "a column for serial_number but none for equipment_name"),
 ])
 def test_a_header_that_is_not_clear_is_said_before_anything_is_read(file, headers, sentence):
     with pytest.raises(errors.BadFile, match=sentence):

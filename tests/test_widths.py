@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from tracker.reports import LateCustomer
 from tracker.terminal import choosing, outcomes, paging, screens, tables
 from tracker.text import clean
-from tracker.transfer import columns
 from tracker.transfer.choices import Choices
+from tracker.transfer.columns import parse_choice
 from tracker.transfer.importing import Outcome, Tally
 from tracker.transfer.sorting import Source
 
@@ -275,7 +275,7 @@ def test_the_tables_of_an_import_fit(width, capsys, monkeypatch):
     headers = ["First names of whoever has signed", "Family name of whoever has signed", "Telephone, mobile"]
     source = Source(Path("/nowhere.csv"), "utf-8", ",", headers)
     monkeypatch.setattr(choosing, "show_samples", lambda *shown: None)
-    said = (columns.parse_choice(headers, answer) for answer in ("name=1+2", "phone_number=3"))
+    said = (parse_choice(headers, answer) for answer in ("name=1+2", "phone_number=3"))
     choosing.show(source, Choices(dict(said)))
     outcomes.show_outcome(Outcome(Tally(*[9_999_999] * 4), Tally(*[9_999_999] * 4), {}))
     lines = capsys.readouterr().out.split("\n")

@@ -151,7 +151,7 @@ class _Look:
         return "," if "," in signs else "."
 
     def day_first(self) -> bool | None:
-        """Tell whether the day stands before the month, where that matters; raise UnclearDays where it is not clear."""
+        """Tell whether the day stands before the month, where that matters; raise UnclearDays where that is unclear."""
         if True in self._days and False in self._days:
             raise UnclearDays(f"Some dates have the day first, such as {self._days[True]}, and some the month, such as "
                               f"{self._days[False]}.", self._days[True])
