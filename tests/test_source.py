@@ -6,7 +6,7 @@ import re
 import pytest
 
 from tracker import errors
-from tracker.transfer import mapping, sorting, source
+from tracker.transfer import sorting, source, synonyms
 
 HEADER = "name,phone,address,plan,fee"
 PEOPLE = ["Ada Bell,555 0101,1 Quay,Fibre 100,29.90", "Bo Cole,555 0102,2 Quay,Fibre 100,29.90",
@@ -21,7 +21,7 @@ def read(tmp_path):
         path = tmp_path / "in.csv"
         content = lines[0] if isinstance(lines[0], bytes) else "".join(f"{line}{end}" for line in lines).encode()
         path.write_bytes(content)
-        found = source.open_source(path, means_something=mapping.known_headers, **how)
+        found = source.open_source(path, means_something=synonyms.means_something, **how)
         noticed = []
         records = [(record.number, record.problem or record.row, len(record.raw))
                    for record in source.records(found, noticed=noticed)]
