@@ -143,7 +143,7 @@ class Sorter:
             if filled(row[self._width:]):
                 return record._replace(problem=self._says_cells(row))
             record = record._replace(row=row[:self._width])
-        if len(record.raw) > 1 and self._hides_records(record.raw):
+        if len(record.raw) > 1 and (self._hides_records(record.raw) or self._begins_twice(record)):
             return record._replace(problem="A quotation mark makes them one: one is missing, or one too many.")
         if self._is_total(list(filter(None, map(str.strip, record.row[self._own:])))):  # or somebody of that name
             return record._replace(problem="It looks like a total, not like a customer: delete the line.")
@@ -158,6 +158,13 @@ class Sorter:
         within = [*raw[1:-1], raw[-1].partition('"')[0]]
         rows = [line.rstrip("\r\n").split(sign) for line in within if line.count(sign) == self._width - 1]
         return any(self._misfits(row, 0) == 0 and filled(row) > 1 for row in rows if len(row) > 2)
+
+    def _begins_twice(self, record: Record) -> bool:
+        """Tell whether a record's last line begins as its first, with such cells, before a quotation mark."""
+        place = next((place for place, cell in enumerate(record.row) if "\n" in cell or "\r" in cell), 0)
+        last = record.raw[-1].partition('"')[0].split(self._source.delimiter)
+        kinds = [[kind_of_cell(cell.strip()) for cell in cells[self._own:place]] for cells in (record.row, last)]
+        return len(last) == place + 1 and len(kinds[0]) > 1 and {*kinds[0]} != {"text"} and kinds[0] == kinds[1]
 
     def _no_record(self, row: list[str]) -> str:
         """Return what a line is that is no record; nothing where it may be one."""
