@@ -82,11 +82,11 @@ def put(part: Part, path: Path, like: Path | None = None, replace: bool = False)
     Whoever may read like, or the file that is replaced, may read it; without one, its owner alone.
     """
     with told(path):
-        _refuse_link(path)  # it may have come since the file was begun
         part.file.flush()
         _take_after(part.file.fileno(), like or (path if replace else None))
         os.fsync(part.file.fileno())
         if replace:
+            _refuse_link(path)  # it may have come since the file was begun
             os.replace(part.path, path)
         else:
             _name(part.path, path)
