@@ -70,7 +70,7 @@ def test_an_encoding_that_reads_worse_than_another_is_chosen_and_pointed_out(men
 
 
 @pytest.mark.parametrize(("said", "following"), [
-    ("yes", "The file's columns: 1 to 2"), ("no", "The file's columns: Ada, 555"),
+    ("yes", "The file's columns: 1 to 2"), ("no", "The file's columns: 1 Ada, 2 555"),
 ])
 def test_a_file_without_a_header_is_asked_about(menu, tmp_path, said, following):
     child = menu()
@@ -119,7 +119,7 @@ def test_what_a_file_does_not_show_is_asked(menu, tmp_path, content, questions):
         if reply:
             child.sendline(reply)
     child.expect_exact("Change (such as")
-    assert "--" not in child.before.replace("---", "")
+    assert "--" not in re.sub("-{3,}", "", child.before)
 
 
 @pytest.mark.parametrize(("content", "sentence"), [
