@@ -710,7 +710,7 @@ def bank(walk: Walk) -> None:
                         "TRENCHING OF THE YARD, CABLE, SPLICING AND THE MEASURED ACCEPTANCE OF THE LINE;\n"
                         f"{walk.day(-2)};much;Somebody;nothing;\n",
         "days.csv": "Date,Amount,Payer,Reference\n03/04/2024,15.00,Cyd O'Hara,May\n",
-        "columns.csv": "Day,What came,Whoever,Words\n2024-04-03,15.00,Cyd O'Hara,May\n",
+        "columns.csv": f"Day,What came,Whoever,Words\n{walk.day(-3)},15.00,Cyd O'Hara,May\n",
         "none.csv": "Name,Phone\nHana Sato,555 0110\n",
     }
     for name, content in files.items():
@@ -724,19 +724,21 @@ def bank(walk: Walk) -> None:
     walk.stays = True
     walk.shot("a-candidate-picked", "1")
     walk.shot("undone", "u")
-    walk.shot("wrong-keys", "8", "x", "0")
+    walk.shot("wrong-keys", "8", "x")
+    walk.shot("somebody-else-found", "dede", "no", "cyd", "yes")
     walk.shot("by-the-customers-id", "C7")
     walk.shot("split", "s", "Cyd", "100", "20", "Dede", ENTER)
-    walk.shot("left-for-later", "l")
     walk.shot("not-to-book", "n")
-    walk.shot("left", "q")
-    walk.stays = False
-    walk.shot("what-is-left", "19")
-    walk.shot("all-but-one-decided-on", "1", "1")
-    walk.go("q")
+    walk.shot("left-for-later", "l")
+    walk.shot("what-is-left", "19", "u")
+    walk.shot("left", "0")
     walk.shot("the-same-file-again", "18", "november.csv")
-    walk.shot("days-asked", "18", "days.csv", "1", "no")
-    walk.shot("columns-asked", "18", "columns.csv", "Day", "booked_on=Day", "amount=What came", "0")
+    walk.shot("days-asked", "18", "days.csv", "x", CTRL_C)
+    walk.shot("columns-asked", "18", "columns.csv", "Day", "amount=What", "booked_on=Day", "0")
+    walk.shot("columns-said-and-remembered", "18", "columns.csv", "amount=What came", "booked_on=Day", "yes",
+              "Harbour Bank")
+    walk.go("q")
+    walk.shot("a-bank-that-is-known", "18", "columns.csv", "harbour bank")
     walk.shot("no-such-file", "18", "missing.csv", CTRL_C)
 
 
@@ -786,7 +788,7 @@ def accounts(walk: Walk) -> None:
     walk.shot("add-location", "3", "9 Mill Lane")
     walk.shot("add-service-at-one-of-several", "4", "2", "Telephone", "9.50", ENTER)
     walk.shot("add-equipment-left-at-the-location", "5", "0")
-    walk.shot("update", "6", ENTER, instead("555 0199"), ENTER)
+    walk.shot("update", "6", ENTER, instead("555 0199"), ENTER, ENTER)
     walk.shot("all-bills", "7")
     walk.shot("all-bills-opened", "5")
     walk.shot("all-bills-left", "q")
