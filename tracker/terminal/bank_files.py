@@ -72,6 +72,9 @@ def say_file(file: bank.BankFile) -> None:
     where = f"The header is on line {file.header_line}; " if file.header_line > 1 else ""
     columns = ", ".join(f"{field}={'+'.join(headers)}" for field, headers in file.layout.columns.items())
     say(f"{where}{'c' if where else 'C'}olumns: {columns}.")
+    if file.guessed:
+        say(f"Its encoding is a guess: as {file.layout.encoding} it has {', '.join(file.guessed)}. Where that reads "
+            "wrong, save it as UTF-8.")
 
 
 def outcome_rows(outcome: Outcome) -> list[Row]:
