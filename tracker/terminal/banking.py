@@ -75,7 +75,7 @@ def _opened(path: Path, layout: Format) -> tuple[bank.BankFile | None, bool]:
             sign = ask("Which", fields.one_of(("comma", "point")))
             layout = layout._replace(decimal="," if sign == "comma" else ".")
         except errors.UnclearMapping as exc:
-            prompts.refuse(str(exc))
+            say(str(exc))
             field, header = ask(f"Which column (such as {exc.example}; 0 to leave)", _choice) or ("", "")
             if not field:
                 return None, asked
@@ -99,7 +99,7 @@ def _choice(answer: str) -> tuple[str, str] | None:
 def _remember(name: str | None, file: bank.BankFile) -> None:
     if not file.table:
         return
-    kept = name or ask("Remember how this bank writes, as", fields.text(50), shown="no")
+    kept = name or ask("Remember how this bank writes, as", fields.either("no", fields.text(50), None), shown="no")
     if kept:
         booking.remember_format(kept, file.layout)
         say(f"Remembered as {kept}.")
