@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parent / "files" / "exports"
 # The exceptions of tracker.errors with which the program asks, by the kind of question.
 QUESTIONS = {
     "encoding": ("UnclearEncoding", "BadEncoding"),
-    "columns": ("UnclearMapping", "UnclearDelimiter", "UnclearBalance", "NoHeader"),
+    "columns": ("UnclearMapping", "UnclearDelimiter", "NoHeader"),
     "amounts": ("UnclearAmounts",),
     "words": ("UnclearWords",),
 }

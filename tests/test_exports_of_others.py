@@ -14,6 +14,8 @@ from tracker import errors
 from tracker.terminal import commands
 from tracker.transfer import source as sources
 
+pytestmark = pytest.mark.slow
+
 
 def those(are_right: bool) -> list[Any]:
     """Return the cases of files that come in, or of those that are refused, to be tested under their names."""

@@ -305,9 +305,15 @@ def test_what_a_spreadsheet_would_run_is_guarded_in_every_export(db, sql, start)
 
 
 def test_customers_without_a_phone_number_are_imported_once(db, sql, file):
-    path = file("Ada,,1 Quay,,,,,", "Ada,,2 Quay,,,,,", "Bo,,,,,,,")
+    path = file("Bo,,,,,,,", "Ada,,1 Quay,,,,,", "Ada,,2 Quay,,,,,")
     assert load(path).new == (2, 2, 0, 0)
     assert load(path).new == (0, 0, 0, 0)
+    assert people(sql) == [("Bo", None), ("Ada", None)]
+
+
+def test_a_file_of_names_alone_is_imported_once(db, sql, file):
+    path = file("Ada,,,,,,,", "Bo,,,,,,,")
+    assert (load(path).new, load(path).new) == ((2, 0, 0, 0), (0, 0, 0, 0))
     assert people(sql) == [("Ada", None), ("Bo", None)]
 
 

@@ -11,6 +11,7 @@ from tracker.transfer import sorting, source, synonyms
 HEADER = "name,phone,address,plan,fee"
 PEOPLE = ["Ada Bell,555 0101,1 Quay,Fibre 100,29.90", "Bo Cole,555 0102,2 Quay,Fibre 100,29.90",
           "Cy Dunn,555 0103,3 Quay,Fibre 500,49.90", "Di Eng,555 0104,4 Quay,Fibre 500,49.90"]
+REMARK = "Only its first cell is filled, as in a remark below a list: fill it in or delete the line."
 ROWS = [line.split(",") for line in PEOPLE]
 
 
@@ -215,10 +216,18 @@ def test_a_customer_is_never_taken_for_a_total(read, line):
 
 
 def test_a_remark_below_the_list_is_a_reject_but_where_lines_of_one_cell_are_usual(read):
-    problem = "Only its first cell is filled, as in a remark below a list: fill it in or delete the line."
-    assert read(HEADER, *PEOPLE, "Made by Zoe,,,,", "on Monday,,,,")[1][4:] == [(6, problem, 1), (7, problem, 1)]
+    assert read(HEADER, *PEOPLE, "Made by Zoe,,,,", "on Monday,,,,")[1][4:] == [(6, REMARK, 1), (7, REMARK, 1)]
+    assert read(HEADER, "Ed Fox,555 0105", "Made by Zoe,,,,")[1][1:] == [(3, REMARK, 1)]
     assert read(HEADER, "Ed,,,,", *PEOPLE, "Flo,,,,")[1][::5] == [
         (2, ["Ed", "", "", "", ""], 1), (7, ["Flo", "", "", "", ""], 1)]
+    assert read(HEADER, "Ed,,,,", "Flo,,,,")[1] == [(2, ["Ed", "", "", "", ""], 1), (3, ["Flo", "", "", "", ""], 1)]
+
+
+def test_a_remark_in_a_rejects_file_is_one_again_and_a_name_rejected_for_something_else_is_not(read):
+    header = f"line_number,reason,{HEADER}"
+    assert read(header, f'7,"{REMARK}",Made by Zoe,,,,')[1] == [(2, REMARK, 1)]
+    assert read(header, "7,It looks like customer 3.,Ed Fox,,,,")[1] == [
+        (2, ["7", "It looks like customer 3.", "Ed Fox", "", "", "", ""], 1)]
 
 
 def test_the_columns_of_a_rejects_file_are_no_cells_of_the_line(read):

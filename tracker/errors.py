@@ -439,14 +439,6 @@ class UnclearAmounts(BadFile):
         self.example = example
 
 
-class UnclearBalance(BadFile):
-    """A column of balances does not show whether what is above 0 is owed; example is how to say it, as FIELD=HEADER."""
-
-    def __init__(self, sentence: str, example: str) -> None:
-        super().__init__(sentence)
-        self.example = example
-
-
 class UnclearDays(BadFile):
     """A column of dates does not show whether the day or the month comes first; example is a cell of it."""
 

@@ -146,7 +146,10 @@ def show(source: Source, choices: Choices) -> None:
     print(tables.table([tables.codes("Field", "field"), tables.words("Column in the file", "header")], rows))
     parts = dict(columns.left_out_parts(source.headers, choices))
     for name in dict.fromkeys(parts.values()):
-        say(f"Left out, though it looks like {name}: {', '.join(header for header in parts if parts[header] == name)}.")
+        headers = [header for header in parts if parts[header] == name]
+        hint = (f" Say balance={headers[0]} where that is what they owe, balance=-{headers[0]} where a minus is."
+                if name == "balance" else "")
+        say(f"Left out, though it looks like {name}: {', '.join(headers)}.{hint}")
     if ignored := [header for header in columns.ignored_headers(source.headers, choices) if header not in parts]:
         say(f"Ignored: {', '.join(ignored)}.")
     for sentence in readings(choices):

@@ -42,7 +42,8 @@ class BankFile(NamedTuple):
     """A bank's file that can be read: its format, for a CSV; where its header stands; and what was found of its lines.
 
     rejects are the lines that should be bookings and cannot be read, left_out those that are none or not yet, each with
-    why, in sentences; both are filled by lines().
+    why, in sentences; both are filled by lines(). guessed are some cells as they read, where the encoding is neither
+    proven by the bytes nor remembered.
     """
 
     path: Path
@@ -53,6 +54,7 @@ class BankFile(NamedTuple):
     left_out: dict[int, str]
     text: str  # of a CSV
     table: Table | None
+    guessed: tuple[str, ...] = ()
 
 
 def open_bank_file(path: Path, remembered: Format | None = None, today: date | None = None) -> BankFile:
@@ -69,14 +71,14 @@ def open_bank_file(path: Path, remembered: Format | None = None, today: date | N
         if re.match(beginning, head, re.IGNORECASE):
             raise BadFile(f"{path} is {what}.")
     layout = remembered or Format()
-    encoding = _encoding(path, data, layout.encoding)
+    encoding, guessed = _encoding(path, data, layout.encoding)
     text = data.decode(encoding)
     if re.search("^:61:", text[:HEAD], re.MULTILINE):
         raise BadFile(f"{path} is an MT940 statement, which banks are giving up; {INSTEAD}.")
     if "\0" in text:
         raise BadFile(f"{path} is no text, and nothing else that is read; {INSTEAD}.")
     table = open_table(text, layout._replace(encoding=encoding), today)
-    return BankFile(path, "CSV", table.layout, table.header_line, {}, {}, text, table)
+    return BankFile(path, "CSV", table.layout, table.header_line, {}, {}, text, table, tuple(guessed))
 
 
 def lines(file: BankFile) -> Iterator[BankLine]:
@@ -113,12 +115,14 @@ def _bytes(path: Path) -> bytes:
     return data
 
 
-def _encoding(path: Path, data: bytes, remembered: str) -> str:
-    """Return the encoding that a file's bytes prove, else what is remembered or likeliest: no key depends on it."""
+def _encoding(path: Path, data: bytes, remembered: str) -> tuple[str, list[str]]:
+    """Return the encoding that a file's bytes prove, else what is remembered, else the likeliest, with some cells as
+    that reads them: no key depends on it.
+    """
     try:
-        return encodings.encoding_of(path)
+        return encodings.encoding_of(path), []
     except UnclearEncoding as exc:
         if remembered in encodings.ENCODINGS:
-            return remembered
-        likely = exc.candidates[0][0]
-        return "cp1252" if data.decode("cp1252", "replace") == data.decode(likely) else likely
+            return remembered, []
+        likely, cells = exc.candidates[0]
+        return ("cp1252" if data.decode("cp1252", "replace") == data.decode(likely) else likely), cells

@@ -39,6 +39,7 @@ NO_RECORDS = {
     "rule": ("is a ruled line", "are ruled lines"),
 }
 SHORT = "short"
+REMARK = "Only its first cell is filled, as in a remark below a list: fill it in or delete the line."
 
 Noticed = list[tuple[str, int]]  # what was done to a line, and its number
 
@@ -86,7 +87,7 @@ class Sorter:
         self._own = 2 if tuple(source.headers[:2]) == REJECT_COLUMNS else 0  # cells that an import put before a line
         self._waiting: list[Record] = []  # lines that end early, one after the other
         self._lone: list[Record] = []  # lines of a single cell that nothing has followed yet
-        self._has_lone = False
+        self._has_lone = self._has_others = False
 
     def sort(self, parsed: Iterator[Record]) -> Iterator[Record]:
         """Yield the records, each with as many cells as the header or with a problem."""
@@ -100,13 +101,15 @@ class Sorter:
                 # Most lines of most files, told without a look at each cell.
                 if (first[:1].isalnum() and first.strip() != header and blank < most_blank and len(record.raw) == 1
                         and not record.problem and not TOTAL.match(first)):
+                    self._has_others = True
                     yield record
                     continue
             yield from self._consider(record)
         yield from self._settle()
+        # A list of names and nothing else has lines of a single cell only.
+        is_usual = self._has_lone or not (self._has_others or self._own)
         for record in self._lone:
-            yield record if self._has_lone else record._replace(
-                problem="Only its first cell is filled, as in a remark below a list: fill it in or delete the line.")
+            yield record if is_usual else record._replace(problem=REMARK)
 
     def _consider(self, record: Record) -> Iterator[Record]:
         if not record.problem:
@@ -124,6 +127,7 @@ class Sorter:
             self._lone.append(kept)
             return
         yield from self._followed()
+        self._has_others = True
         yield record
 
     def _followed(self) -> Iterator[Record]:
@@ -173,12 +177,15 @@ class Sorter:
         return bool(there and TOTAL.fullmatch(there[0].rstrip(": "))) and all(map(AMOUNT.fullmatch, there[1:]))
 
     def _is_lone(self, record: Record) -> bool:
+        """Tell whether a line may be a remark; in a rejects file, whether it was rejected as one."""
         cells = record.row[self._own:]
-        return not record.problem and len(cells) > 2 and bool(cells[0].strip()) and filled(cells) == 1
+        return (not record.problem and len(cells) > 2 and bool(cells[0].strip()) and filled(cells) == 1
+                and (not self._own or record.row[1] == REMARK))
 
     def _wait(self, record: Record) -> Iterator[Record]:
         """Keep a line that ends early until what follows shows whether it is whole, or a part of one."""
         yield from self._followed()
+        self._has_others = True
         self._waiting.append(record)
         for start in range(len(self._waiting) - 1):
             if self._is_broken(parts := self._waiting[start:]):
