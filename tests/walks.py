@@ -153,7 +153,7 @@ class Walk:
             """,
             customer_id, amount, days, method, reference,
         )
-        self.sql("SELECT apply_credit(ARRAY[%s]::bigint[], %s)", customer_id, row["payment_id"])
+        self.sql("SELECT apply_credit(ARRAY[%s]::bigint[], ARRAY[%s]::bigint[])", customer_id, row["payment_id"])
         if void:
             self.sql("UPDATE payments SET voided_at = now(), void_reason = %s WHERE payment_id = %s", void,
                      row["payment_id"])
