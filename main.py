@@ -34,7 +34,6 @@ from tracker import (
 )
 from tracker.terminal import (
     backups,
-    banking,
     choosing,
     closing,
     commands,
@@ -788,6 +787,18 @@ def ask_balance_date() -> date:
     return ask("Day of the opening balances", fields.day_from(today), shown=str(today), default=today)
 
 
+@menus.changes
+def import_payments() -> None:
+    from tracker.terminal import banking  # slow to import, and no other entry needs it
+    banking.import_payments()
+
+
+@menus.changes
+def decide_on_bank_lines() -> None:
+    from tracker.terminal import banking
+    banking.decide()
+
+
 def exporter(what: str, named: str) -> Callable[[], None]:
     """Make the action that exports what to a file that is asked for."""
     def export() -> None:
@@ -879,8 +890,8 @@ BILLING_MENU = Menu("Billing", {
     "15": ("Refund", refund),
     "16": ("Late fees", run_late_fees),
     "17": ("Undo late fees", undo_late_fees),
-    "18": ("Import payments from a bank's file", banking.import_payments),
-    "19": ("Bank lines to decide on", banking.decide),
+    "18": ("Import payments from a bank's file", import_payments),
+    "19": ("Bank lines to decide on", decide_on_bank_lines),
 })
 REPORTING_MENU = Menu("Reporting", {
     "1": ("All customers with full details", commands.show_accounts),

@@ -42,7 +42,7 @@ class Action(NamedTuple):
 
 ACTIONS = [
     Action("add customer", "11", lambda at, n: [f"Benchmark new {n}", f"+999 123{n:06}"]),
-    Action("update customer", "13", lambda at, n: [at.customer_id, f"Benchmark again {n}", "", ""]),
+    Action("update customer", "13", lambda at, n: [at.customer_id, f"Benchmark again {n}", "", "", ""]),
     Action("delete customer", "14", lambda at, n: [at.customer_id, "yes"]),
     Action("add location", "21", lambda at, n: [at.customer_id, f"{n} New Street"]),
     Action("update location", "23", lambda at, n: [f"location {at.location_id}", f"{n} Newer Street"]),

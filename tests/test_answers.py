@@ -25,7 +25,7 @@ TABLES = ("customers", "locations", "services", "equipment", "billing", "payment
 LONG = "x" * 301
 # Each form: the way to it, and its answers, each with what is refused in its place and how the sentence begins.
 FORMS = {
-    "menu": (["5"], [("1", "99", "Enter a number from 0 to 17")]),
+    "menu": (["5"], [("1", "99", "Enter a number from 0 to 19")]),
     "add customer": (["1", "1"], [("Bo Berg", LONG, "Enter 1 to 200"), ("555 0100", "12", "Enter a phone")]),
     "known phone": (["1", "1", "Bo Berg", "+442079460958"], [("yes", "y", "Type yes in full, or no.")]),
     "update customer": (["1", "3"], [
@@ -103,6 +103,11 @@ FORMS = {
         ("2", "77", "There is no customer 77."), ("2", "1", "Payment 1 is none of this customer's"),
         ("5", "7.01", "Only 7.00 of payment 2 can be given back."), ("cash", "barter", "Enter 1 cash"),
         ("R-1", LONG, "Enter 1 to 100")]),
+    "import payments": (["5", "18", "{bank}"], [
+        ("amount=Came", "Came", "Write it as amount=Header"), ("booked_on=Day", "Day=booked_on", "Write it as amount="),
+        ("yes", "y", "Type yes in full, or no."), ("no", LONG, "Enter 1 to 50"),
+        ("s", "x", "Enter a number, s, n, l, u or q, or"), ("1", "77", "There is no customer 77."),
+        ("5", "5.01", "Only 5.00 is left of the line.")]),
     "note": (["Ada Okafor", "11"], [
         ("rang", "x" * 2001, "Enter 1 to 2000"), ("+5", "yesterday", "Enter"), ("5", "0", "Enter an amount above")]),
     "aging": (["6", "2"], [("yesterday", "then", "Enter today")]),
@@ -149,12 +154,14 @@ def script(tmp_path):
     """Make the answers of a form, one of them exchanged for what is refused; return them with its line's number."""
     (tmp_path / "out.csv").write_text("mine")
     (tmp_path / "in.csv").write_text("name,phone\nDi,5550199\n")
+    (tmp_path / "bank.csv").write_text("Day,Came,Payer\n2026-01-02,5.00,Ada\n2026-01-03,6.00,Nobody\n")
 
     def make(form, place):
         way, answers = FORMS[form]
         typed = [*way, *(answer for answer, _, _ in answers[:place]), answers[place][1],
                  *(answer for answer, _, _ in answers[place + 1:])]
-        files = {"{file}": str(tmp_path / "out.csv"), "{import}": str(tmp_path / "in.csv")}
+        files = {"{file}": str(tmp_path / "out.csv"), "{import}": str(tmp_path / "in.csv"),
+                 "{bank}": str(tmp_path / "bank.csv")}
         return [files.get(answer, answer) for answer in typed], len(way) + place + 1
 
     return make

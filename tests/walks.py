@@ -153,7 +153,7 @@ class Walk:
             """,
             customer_id, amount, days, method, reference,
         )
-        self.sql("SELECT apply_credit(ARRAY[%s]::bigint[], %s)", customer_id, row["payment_id"])
+        self.sql("SELECT apply_credit(ARRAY[%s]::bigint[], ARRAY[%s]::bigint[])", customer_id, row["payment_id"])
         if void:
             self.sql("UPDATE payments SET voided_at = now(), void_reason = %s WHERE payment_id = %s", void,
                      row["payment_id"])
@@ -691,6 +691,57 @@ def received(walk: Walk) -> None:
     walk.shot("refused", "8", walk.day(1), "then", walk.day(-1), walk.day(-2), CTRL_C)
 
 
+def bank(walk: Walk) -> None:
+    """A bank's file, and the lines of it that somebody decides on."""
+    provider(walk)
+    walk.sql("UPDATE customers SET account_number = 'K-1007' WHERE customer_id = 1")
+    twin = walk.customer("Björn Åkesson", "555 0177")
+    walk.bill(twin, "Setup", "49.90", 5)
+    files = {
+        "november.csv": "Booking date;Amount;Payer;Reference;IBAN\n"
+                        f"{walk.day(-6)};80,50;ADA OKAFOR;Kd.Nr. K-1007 thank you;DE02120300000000202051\n"
+                        f"{walk.day(-5)};10,00;陳美玲;光纖;\n"
+                        f"{walk.day(-5)};49,90;Bjoern Akesson;Setup;DE02500105170137075030\n"
+                        f"{walk.day(-4)};60,00;Mbeki & O'Hara;for the two of us;DE02100500000054540402\n"
+                        f"{walk.day(-4)};24,90;Ada Okafor;K-1007 second;DE02120300000000202051\n"
+                        f"{walk.day(-3)};12,00;Harbour Insurance;claim 77-1;\n"
+                        f"{walk.day(-3)};-87,00;Power Grid;invoice 4711;\n"
+                        f"{walk.day(-2)};1.249,00;Wilhelmina-Alexandrine Quackenbrueck-Featherstonehaugh;"
+                        "TRENCHING OF THE YARD, CABLE, SPLICING AND THE MEASURED ACCEPTANCE OF THE LINE;\n"
+                        f"{walk.day(-2)};much;Somebody;nothing;\n",
+        "days.csv": "Date,Amount,Payer,Reference\n03/04/2024,15.00,Cyd O'Hara,May\n",
+        "columns.csv": f"Day,What came,Whoever,Words\n{walk.day(-3)},15.00,Cyd O'Hara,May\n",
+        "none.csv": "Name,Phone\nHana Sato,555 0110\n",
+    }
+    for name, content in files.items():
+        (walk.folder / name).write_text(content, encoding="utf-8")
+    walk.start()
+    walk.go("5")
+    walk.shot("no-line-open", "19")
+    walk.shot("no-file-of-a-bank", "18", "none.csv", "0")
+    walk.shot("not-booked", "18", "november.csv", "no")
+    walk.shot("booked-and-the-first-line-to-decide-on", "18", "november.csv", "yes")
+    walk.stays = True
+    walk.shot("a-candidate-picked", "1")
+    walk.shot("undone", "u")
+    walk.shot("wrong-keys", "8", "x")
+    walk.shot("somebody-else-found", "dede", "no", "cyd", "yes")
+    walk.shot("by-the-customers-id", "C7")
+    walk.shot("split", "s", "Cyd", "100", "20", "Dede", ENTER)
+    walk.shot("not-to-book", "n")
+    walk.shot("left-for-later", "l")
+    walk.shot("what-is-left", "19", "u")
+    walk.shot("left", "0")
+    walk.shot("the-same-file-again", "18", "november.csv")
+    walk.shot("days-asked", "18", "days.csv", "x", CTRL_C)
+    walk.shot("columns-asked", "18", "columns.csv", "Day", "amount=What", "booked_on=Day", "0")
+    walk.shot("columns-said-and-remembered", "18", "columns.csv", "amount=What came", "booked_on=Day", "yes",
+              "Harbour Bank")
+    walk.go("q")
+    walk.shot("a-bank-that-is-known", "18", "columns.csv", "harbour bank")
+    walk.shot("no-such-file", "18", "missing.csv", CTRL_C)
+
+
 def searches(walk: Walk) -> None:
     walk.set_trail()
     provider(walk)
@@ -737,7 +788,7 @@ def accounts(walk: Walk) -> None:
     walk.shot("add-location", "3", "9 Mill Lane")
     walk.shot("add-service-at-one-of-several", "4", "2", "Telephone", "9.50", ENTER)
     walk.shot("add-equipment-left-at-the-location", "5", "0")
-    walk.shot("update", "6", ENTER, instead("555 0199"), ENTER)
+    walk.shot("update", "6", ENTER, instead("555 0199"), ENTER, ENTER)
     walk.shot("all-bills", "7")
     walk.shot("all-bills-opened", "5")
     walk.shot("all-bills-left", "q")
@@ -1012,5 +1063,5 @@ def read_only(walk: Walk) -> None:
 
 
 WALKS = (nothing, customers, closing, locations, services, service_days, equipment, stock, bills, payments, credits,
-         bill_run, late_customers, no_late_fee, reports, revenue, received, searches, accounts, paging, imports,
-         exports, administration, last_backup, trail, deletions, read_only)
+         bill_run, bank, late_customers, no_late_fee, reports, revenue, received, searches, accounts, paging,
+         imports, exports, administration, last_backup, trail, deletions, read_only)

@@ -70,8 +70,7 @@ def say_file(file: bank.BankFile) -> None:
         say(f"The file is {file.kind}.")
         return
     where = f"The header is on line {file.header_line}; " if file.header_line > 1 else ""
-    columns = ", ".join(f"{field.replace('_', ' ')} {' + '.join(headers)}" for field, headers in
-                        file.layout.columns.items())
+    columns = ", ".join(f"{field}={'+'.join(headers)}" for field, headers in file.layout.columns.items())
     say(f"{where}{'c' if where else 'C'}olumns: {columns}.")
     if file.guessed:
         say(f"Its encoding is a guess: as {file.layout.encoding} it has {', '.join(file.guessed)}. Where that reads "
@@ -119,7 +118,7 @@ def question(outcome: Outcome) -> str:
     booked = f"book {text.plural(outcome.booked.lines, 'payment')}, {text.show_amount(outcome.booked.amount)}"
     kept = f"keep {text.plural(outcome.open.lines, 'line')} to decide on"
     doing = [*([booked] if outcome.booked.lines else []), *([kept] if outcome.open.lines else [])]
-    return f"Type yes to {' and '.join(doing)}:"
+    return f"Type yes to {', and '.join(doing)}:"
 
 
 def say_done(outcome: Outcome) -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import database
+from database import Customer
 from tracker import errors, fields, payments, text
 from tracker.terminal import bank_files, forms, menus, paying, prompts, screens, tables
-from tracker.terminal.pick import CUSTOMER, look_up, pick
+from tracker.terminal.paging import LEAVE
+from tracker.terminal.pick import CUSTOMER, look_up, pick, say_record
 from tracker.terminal.progress import Progress
 from tracker.terminal.prompts import ask, confirm, say
 from tracker.terminal.tables import Row
@@ -17,8 +19,8 @@ from tracker.transfer import bank, booking
 from tracker.transfer.bank_formats import HEADERS, Format
 from tracker.transfer.booking import Candidate, OpenLine
 
-KEYS = ("Enter or a digit books a line; a name or C with an ID finds another customer; s splits it, n is not to book, "
-        "l leaves it for later, u undoes the last, q leaves.")
+KEYS = ("A digit books a line, Enter the one in brackets; a name or C with an ID finds another customer; s splits it, "
+        "n is not to book, l leaves it for later, u undoes the last, q leaves.")
 NO_BOOKING = "Booked for the wrong customer."  # why a payment was voided by u
 
 
@@ -42,7 +44,10 @@ def import_payments() -> None:
         outcome = booking.check(file, progress)
     bank_files.say_file(file)
     bank_files.say_outcome(outcome)
-    if not bank_files.is_worth(outcome) or not confirm(bank_files.question(outcome)):
+    if not bank_files.is_worth(outcome):
+        return
+    if not confirm(bank_files.question(outcome)):
+        print("Nothing booked.")
         return
     with Progress("Booking") as progress:
         done = booking.load(file, outcome, progress)
@@ -61,16 +66,16 @@ def _opened(path: Path, layout: Format) -> tuple[bank.BankFile | None, bool]:
             return bank.open_bank_file(path, layout, database.today()), asked
         except errors.UnclearDates as exc:
             say(str(exc))
-            orders = tuple(order.casefold() for order in exc.readings)
-            say(", ".join(f"{i} {reading}" for i, reading in enumerate(exc.readings.values(), 1)))
-            layout = layout._replace(days=ask("Which", fields.one_of(orders)).upper())
+            say("; ".join(f"{i}  {reading}" for i, reading in enumerate(exc.readings.values(), 1)))
+            orders = {str(i): order for i, order in enumerate(exc.readings, 1)}
+            layout = layout._replace(days=ask("Which", fields.choice(orders)))
         except errors.UnclearDecimals as exc:
             say(str(exc))
             say("1 comma, 2 point")
             sign = ask("Which", fields.one_of(("comma", "point")))
             layout = layout._replace(decimal="," if sign == "comma" else ".")
         except errors.UnclearMapping as exc:
-            prompts.refuse(str(exc))
+            say(str(exc))
             field, header = ask(f"Which column (such as {exc.example}; 0 to leave)", _choice) or ("", "")
             if not field:
                 return None, asked
@@ -94,7 +99,7 @@ def _choice(answer: str) -> tuple[str, str] | None:
 def _remember(name: str | None, file: bank.BankFile) -> None:
     if not file.table:
         return
-    kept = name or ask("Remember how this bank writes, as", fields.text(50), shown="no")
+    kept = name or ask("Remember how this bank writes, as", fields.either("no", fields.text(50), None), shown="no")
     if kept:
         booking.remember_format(kept, file.layout)
         say(f"Remembered as {kept}.")
@@ -114,7 +119,7 @@ def decide() -> None:
         found = booking.candidates(line)
         show_line(line, found)
         answer = _answer(line, found, decided)
-        if answer == "q":
+        if answer in LEAVE:
             break
         if answer == "u":
             line = _undo(decided.pop())
@@ -143,15 +148,19 @@ def show_line(line: OpenLine, found: list[Candidate]) -> None:
 
 def _answer(line: OpenLine, found: list[Candidate], decided: list[Decision]) -> str:
     """Ask what becomes of a line: the place of a candidate, a key, or a search."""
-    keys = ("s", "n", "l", "q", *(["u"] if decided else []))
+    keys = ("s", "n", "l", *LEAVE, *(["u"] if decided else []))
 
     def parse(answer: str) -> str:
+        if answer.casefold() in keys:
+            return answer.casefold()
         if answer.isdecimal() and not 1 <= int(answer) <= len(found):
             raise ValueError(f"Enter a number from 1 to {len(found)}, or C{answer} for customer {answer}." if found
                              else f"Enter C{answer} for customer {answer}.")
         if answer.casefold() == "u" and not decided:
             raise ValueError("Nothing was decided on yet.")
-        return answer.casefold() if answer.casefold() in keys else fields.text(300)(answer)
+        if len(answer) == 1 and answer.isascii() and not answer.isdecimal():
+            raise ValueError("Enter a number, s, n, l, u or q, or more of a name.")
+        return fields.text(300)(answer)
 
     sure = [str(i) for i, candidate in enumerate(found, 1) if candidate["is_sure"]]
     likely = sure or [str(i) for i, candidate in enumerate(found, 1)
@@ -175,11 +184,19 @@ def _done(line: OpenLine, found: list[Candidate], answer: str, decided: list[Dec
         customer_id, billing_id = candidate["customer_id"], candidate["billing_id"]
     else:
         customer = look_up(CUSTOMER, answer)
-        if not customer:
+        if not customer or not _is_meant(answer, customer, line["amount_left"]):
             return False
         customer_id, billing_id = customer["customer_id"], None
     _book(line, customer_id, line["amount_left"], billing_id, decided)
     return True
+
+
+def _is_meant(answer: str, customer: Customer, amount: Decimal) -> bool:
+    """Ask about a customer whom a search has found, since a slip may find somebody; an ID is meant."""
+    if answer.casefold() in (f"c{customer['customer_id']}", f"customer {customer['customer_id']}"):
+        return True
+    say_record(CUSTOMER, customer)
+    return confirm(f"Type yes to book {text.show_amount(amount)} as theirs:")
 
 
 def _split(line: OpenLine, decided: list[Decision]) -> bool:

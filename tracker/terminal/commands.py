@@ -30,7 +30,6 @@ from tracker import (
 from tracker.accounts import merged
 from tracker.terminal import (
     backups,
-    bank_files,
     choosing,
     history,
     outcomes,
@@ -348,6 +347,7 @@ def add_bank(command: argparse.ArgumentParser) -> None:
 
 def import_payments_command(arguments: argparse.Namespace) -> int:
     check_may_change()
+    from tracker.terminal import bank_files  # slow to import, and no other command needs it
     return bank_files.import_payments_command(arguments)
 
 

@@ -254,7 +254,7 @@ def _column(headers: Sequence[str], name: str) -> int:
     if name.isdecimal() and 0 < int(name) <= len(headers):
         return int(name) - 1
     named = ", ".join(header.strip() for header in headers if header.strip())
-    raise UnclearMapping(f"The file has no column {name[:80]}; it has {named[:300]}.", "amount=Betrag")
+    raise UnclearMapping(f"The file has no column {name[:80]}; it has {named[:300]}.", "amount=Header")
 
 
 def may_be_header(cells: Iterable[str]) -> bool:

@@ -126,6 +126,8 @@ def _find_table(text: str, remembered: Format) -> tuple[str, int, dict[str, list
              for sign in remembered.delimiter or DELIMITERS]
     best: tuple[int, str, int, dict[str, list[int]]] = (0, "", -1, {})
     complaint: UnclearMapping | None = None
+    absent: dict[int, UnclearMapping] = {}  # by how many cells the line has that lacks a column which was said
+    seen: set[str] = set()
     for sign, rows in tried if remembered.has_header else ():
         for place, row in enumerate(rows[:DEEPEST_HEADER]):
             if not (remembered.columns or may_be_header(row.cells)):
@@ -134,7 +136,9 @@ def _find_table(text: str, remembered: Format) -> tuple[str, int, dict[str, list
                 columns = find_columns(row.cells, remembered.columns)
             except UnclearMapping as exc:
                 complaint = complaint or (exc if is_complete(find_columns(row.cells)) else None)
+                absent.setdefault(len(row.cells), exc)
                 continue
+            seen.update(columns)
             score = len({column for found in columns.values() for column in found})
             if is_complete(columns) and score > best[0]:
                 best = (score, sign, place, columns)
@@ -145,8 +149,16 @@ def _find_table(text: str, remembered: Format) -> tuple[str, int, dict[str, list
     for sign, rows in tried if not (remembered.columns and remembered.has_header) else ():
         if columns := _columns_by_content(rows[1:] if _is_summary(rows) else rows, remembered):
             return sign, -1, columns
-    raise UnclearMapping("No line of the file names a day and an amount, and no columns look like them.",
-                         "booked_on=Buchungstag")
+    if absent and not seen:
+        raise absent[max(absent)]
+    wanted = "amount" if "booked_on" in seen else "booked_on"
+    if remembered.columns:
+        raise UnclearMapping(f"The column of {'amounts' if wanted == 'amount' else 'days'} must be said, too.",
+                             f"{wanted}=Header")
+    first = max((rows[0].cells for _, rows in tried if rows), key=len, default=[])
+    names = ", ".join(filter(None, map(str.strip, first)))
+    raise UnclearMapping("No line of the file names a day and an amount, and no columns look like them. "
+                         f"Its first line has {names[:300] or 'nothing'}.", f"{wanted}=Header")
 
 
 def _is_summary(rows: list[Row]) -> bool:
