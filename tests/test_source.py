@@ -250,3 +250,13 @@ def test_no_text_takes_long_to_understand(read, cell):
     with pytest.raises(errors.BadFile, match="never"):
         read("name,phone", f"Ada,{cell}", f"{cell},555", "Bo,556")
         raise errors.BadFile("never")
+
+
+@pytest.mark.parametrize(("last", "is_one"), [
+    ('Bo,556,2 Quay",x', False), ('Flat 2, Bath, Somerset",x', True), ('Bo,556",x', True), ('2 Quay",x', True),
+])
+def test_a_last_line_that_begins_as_a_customer_is_not_taken_for_an_address(read, last, is_one):
+    problem = "A quotation mark makes them one: one is missing, or one too many."
+    address = f"1 Quay\n{last}".partition('"')[0]
+    _, records, _ = read("name,phone,address,notes", 'Ada,555,"1 Quay', last)
+    assert records == [(2, ["Ada", "555", address, "x"] if is_one else problem, 2)]
