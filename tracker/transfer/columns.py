@@ -318,11 +318,10 @@ def _check_complete(choices: Choices) -> None:
         raise UnclearMapping("No column looks like name.", "name=Header")
     if has("serial_number") and not has("equipment_name"):
         raise UnclearMapping("There is a column for serial_number but none for equipment_name.", "serial_number=")
-    # Where it was said that no column has the price, it is asked of each plan.
-    has_prices = bool(choices.prices) or "service_cost" in choices.given
     for name, cost in TOGETHER:
-        there = has(name), has(cost) or (cost == "service_cost" and has_prices)
-        if there == (True, False):
+        there = has(name), has(cost) or (cost == "service_cost" and bool(choices.prices))
+        # Where it was said that no column has the price, it is asked of each plan.
+        if there == (True, False) and not (cost == "service_cost" and cost in choices.given):
             raise UnclearMapping(f"There is a column for {name} but none for {cost}.", f"{name}=", cost)
         if there == (False, True) and not choices.prices:
             raise UnclearMapping(f"There is a column for {cost} but none for {name}.", f"{cost}=", name)
