@@ -54,7 +54,8 @@ BEGIN
     END LOOP;
     -- Those that only look have the rights of whoever writes, and look there as well.
     FOREACH function IN ARRAY ARRAY[
-        'payment_voided()', 'fee_goes_first()', 'added_to_account()', 'moved_to_account()', 'noted_of_merged()'
+        'payment_voided()', 'fee_goes_first()', 'added_to_account()', 'moved_to_account()', 'noted_of_merged()',
+        'bank_line_set_aside()', 'bank_format_changed()'
     ]::regprocedure[] LOOP
         EXECUTE format('ALTER FUNCTION %s SET search_path = pg_catalog, %s, pg_temp', function, of.schema);
     END LOOP;
@@ -139,8 +140,8 @@ BEGIN
     -- Looking.
     GRANT SELECT ON schema_version, customers, locations, services, equipment, billing, billing_items, payments,
                     payment_allocations, service_pauses, price_changes, unsettled_services, equipment_moves, customer_notes,
-                    bank_lines, bank_formats, work_locks, verifications, backups, trail, billing_status, customer_credit, services_today,
-                    changing_prices, coming_prices, promises
+                    bank_lines, bank_formats, work_locks, verifications, backups, trail, billing_status, customer_credit,
+                    services_today, changing_prices, coming_prices, promises
         TO isp_readonly;
     GRANT EXECUTE ON FUNCTION
         folded(text), serial_key(text), phone_country(text), phone_key(text), phone_keys(text, text),
@@ -171,8 +172,8 @@ BEGIN
     GRANT INSERT (payment_id, billing_id, amount, from_credit, refund_id, made_on), UPDATE (released_on)
         ON payment_allocations TO isp_admin;
     GRANT INSERT (key, booked_on, amount, payer, payer_account, reference, file_name, line, doubt),
-          UPDATE (set_aside_on, set_aside_by) ON bank_lines TO isp_admin;
-    GRANT INSERT (name, format), UPDATE (format, changed_at, changed_by), DELETE ON bank_formats TO isp_admin;
+          UPDATE (set_aside_on) ON bank_lines TO isp_admin;
+    GRANT INSERT (name, format), UPDATE (format) ON bank_formats TO isp_admin;
     GRANT UPDATE (taken_at, taken_by) ON work_locks TO isp_admin;
     GRANT INSERT (bills, payments, findings, first_finding) ON verifications TO isp_admin;
     GRANT INSERT (taken_at, path, bytes), UPDATE (checked_at) ON backups TO isp_admin;

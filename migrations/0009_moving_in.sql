@@ -422,9 +422,6 @@ BEGIN
 END
 $$;
 
--- Nothing that adds rows would soon tell the planner that the new column is empty, and it takes it for rare.
-
-
 CREATE TABLE bank_formats (
     bank_format_id  bigint       GENERATED ALWAYS AS IDENTITY,
     name            text         NOT NULL,
@@ -548,6 +545,36 @@ CREATE TRIGGER bank_lines_booked_sums
     WHEN (pg_trigger_depth() = 0 AND OLD.amount_booked IS DISTINCT FROM NEW.amount_booked)
     EXECUTE FUNCTION kept_by_triggers();
 
+-- Who sets a line aside, or says how a bank writes, is not theirs to say.
+CREATE FUNCTION bank_line_set_aside() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    NEW.set_aside_by := CASE WHEN NEW.set_aside_on IS NOT NULL THEN acting_person() END;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION bank_line_set_aside() IS 'Note who sets a line of the bank aside.';
+
+CREATE TRIGGER bank_lines_set_aside
+    BEFORE UPDATE OF set_aside_on ON bank_lines
+    FOR EACH ROW EXECUTE FUNCTION bank_line_set_aside();
+
+CREATE FUNCTION bank_format_changed() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    NEW.changed_at := now();
+    NEW.changed_by := acting_person();
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION bank_format_changed() IS 'Note who says anew how a bank writes its files, and when.';
+
+CREATE TRIGGER bank_formats_changed
+    BEFORE UPDATE OF format ON bank_formats
+    FOR EACH ROW EXECUTE FUNCTION bank_format_changed();
+
 INSERT INTO work_locks (work) VALUES ('payments import');
 
 -- Several payments can be new.
@@ -588,4 +615,5 @@ END
 $$;
 COMMENT ON FUNCTION apply_credit(bigint[], bigint[]) IS 'Spend credit on unpaid bills, of these customers or of all.';
 
+-- Nothing that adds rows would soon tell the planner that the new columns are empty, and it takes them for rare.
 ANALYZE customers, payments;

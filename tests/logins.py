@@ -20,6 +20,16 @@ from tracker import access, payments
 
 KINDS = ("owner", "admin", "reader", "nobody")
 DAY = date(2026, 1, 31)
+# Two lines of a bank's file that nobody has decided on.
+BANK = """
+    INSERT INTO bank_formats (name, format)
+    VALUES ('Sparkasse', '{"encoding": "", "delimiter": "", "has_header": true, "columns": {}, "decimal": "",
+                           "days": ""}');
+    INSERT INTO bank_lines (key, booked_on, amount, payer, payer_account, reference, file_name, line)
+    SELECT ('00000000-0000-4000-8000-00000000000' || n)::uuid, '2026-01-15', 5, 'Ada Okafor', 'DE89', 'Thanks',
+           'january.csv', n + 1
+    FROM generate_series(1, 2) AS n
+"""
 BEFORE_15 = 150000
 
 
@@ -100,6 +110,8 @@ def fill(uri: str) -> None:
     database.add_equipment(second, "TV", "S-2", Decimal(5))
     database.update_customer(customer_id, "Ada Okafor-Li")
     database.delete_location(second)
+    with database.transaction() as cur:
+        cur.execute(BANK)
     there_since()
     database.disconnect()
 

@@ -39,7 +39,7 @@ def test_a_run_with_nothing_to_undo_says_so(sql, run):
     sql("INSERT INTO billing (customer_id, description, period, amount_billed, issued_on, due_date) "
         "VALUES (1, 'May', '2026-05-01', 75, '2026-05-01', '2026-05-15')")
     sql("INSERT INTO payments (customer_id, amount, paid_on) VALUES (1, 75, '2026-05-02')")
-    sql("SELECT apply_credit(NULL, 1)")
+    sql("SELECT apply_credit(NULL, ARRAY[1])")
     shown = run(answers="5\n10\n2026-05\n0\n0\n").stdout
     assert "0 bills" not in shown
     assert "Nothing to remove.\n1 bill stayed, since it was paid on, or its account is closed:\n" in shown

@@ -11,10 +11,13 @@ import psycopg2
 import psycopg2.extras
 import pytest
 from conftest import named
+from logins import BANK
+from test_record_edges import BANK_LINE
 
 import database
 from tracker import access, backup, bill_run, demo, notes, payments, reports, stock, trail, verify
 from tracker.transfer import booking
+from tracker.transfer.bank_formats import Format
 
 pytestmark = pytest.mark.slow
 
@@ -25,6 +28,15 @@ DEFINITIONS = {
         "ON public.customers USING gin (lower(email) gin_trgm_ops) WHERE (email IS NOT NULL)",
     "customers_account_number_once":
         "ON public.customers USING btree (lower(account_number) text_pattern_ops) WHERE (account_number IS NOT NULL)",
+    "customers_account_number_key":
+        "ON public.customers USING btree (serial_key(account_number)) WHERE (account_number IS NOT NULL)",
+    "bank_formats_name_once": "ON public.bank_formats USING btree (lower(name))",
+    "bank_lines_open":
+        "ON public.bank_lines USING btree (booked_on, bank_line_id) "
+        "WHERE (((amount_booked)::numeric < (amount)::numeric) AND (set_aside_on IS NULL))",
+    "bank_lines_payer_account":
+        "ON public.bank_lines USING btree (payer_account) WHERE (payer_account IS NOT NULL)",
+    "payments_bank_line": "ON public.payments USING btree (bank_line_id) WHERE (bank_line_id IS NOT NULL)",
     "customers_phone_key": "ON public.customers USING btree (phone_key(phone_number) text_pattern_ops)",
     "customers_phone_reversed": "ON public.customers USING btree (reverse(phone_key(phone_number)) text_pattern_ops)",
     "locations_address_search": "ON public.locations USING gin (address_folded gin_trgm_ops)",
@@ -162,6 +174,7 @@ QUESTIONS = {
                         trail.deletions],
     "trail_ids": [lambda: trail.history_of("customers", 30), lambda: trail.count_history_of("customers", 30),
                   lambda: trail.history_of_customer(30), lambda: trail.count_history_of_customer(30), trail.deletions],
+    "bank_formats_name_once": [lambda: booking.remember_format("Sparkasse", Format())],
     "bank_lines_open": [booking.count_open, booking.next_open],
     "payments_bank_line": [lambda: booking.count_payments(30)],
     "trail_parent_ids": [lambda: trail.history_of_customer(30), lambda: trail.count_history_of_customer(30)],
@@ -169,6 +182,9 @@ QUESTIONS = {
 
 # What refers to a row that is deleted is looked for by the server itself.
 FOR_KEYS = {"customers_merged_into", "billing_late_fee_for", "billing_late_fee_once", "payments_from_bill"}
+
+# What a bank's line is matched by is asked about tables that are there only meanwhile.
+FOR_MATCHING = {"customers_account_number_key", "bank_lines_payer_account", "payments_reference"}
 
 # What happened to a provider's records over the years: numbers changed, and services deleted.
 PAST = """
@@ -204,6 +220,8 @@ def provider_uri(server_uri, admin, template) -> Iterator[str]:
                           "SELECT service_id, CURRENT_DATE + n, cost "
                           "FROM services, generate_series(-1000, 20, 30) AS n ORDER BY n")
     conn.cursor().execute("UPDATE equipment SET location_id = NULL WHERE equipment_id % 10 = 0")
+    conn.cursor().execute(BANK)
+    conn.cursor().execute("UPDATE customers SET account_number = 'K-' || 10000 + customer_id WHERE customer_id % 2 = 0")
     conn.cursor().execute("VACUUM ANALYZE")
     conn.close()
     yield named(server_uri, name)
@@ -249,7 +267,7 @@ def test_the_indexes_are_those_that_were_meant(sql):
 
 
 def test_every_index_has_a_question_that_it_is_for(sql):
-    assert set(indexes(sql)) <= set(QUESTIONS) | FOR_KEYS
+    assert set(indexes(sql)) <= set(QUESTIONS) | FOR_KEYS | FOR_MATCHING
 
 
 def test_every_index_is_in_use(sql):
@@ -262,3 +280,19 @@ def test_every_index_is_in_use(sql):
 def test_an_index_serves_the_question_that_it_is_for(index, nth, explain):
     plan = explain(QUESTIONS[index][nth])
     assert f" {index} " in f"{plan} ".replace("\n", " "), plan
+
+
+@pytest.mark.parametrize("index", sorted(FOR_MATCHING))
+def test_an_index_serves_the_matching_of_a_bank_s_line(index, provider_uri, monkeypatch):
+    match, scans = booking._match, []
+
+    def note(cur):
+        match(cur)
+        cur.execute("SELECT pg_stat_get_xact_numscans(%(index)s::regclass) AS scans", {"index": index})
+        scans.append(cur.row()["scans"])
+
+    monkeypatch.setattr(booking, "_match", note)
+    database.connect(psycopg2.extensions.make_dsn(provider_uri, options="-c enable_seqscan=off"))
+    booking.candidates({**BANK_LINE, "reference": "Kunde K-10030"})
+    database.disconnect()
+    assert scans > [0]

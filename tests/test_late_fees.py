@@ -164,7 +164,7 @@ def test_a_payment_that_is_under_way_is_waited_for(ada, bill, uri, sql):
     with database.transaction() as cur:
         cur.execute("SELECT 1 FROM customers FOR UPDATE")
         cur.execute("INSERT INTO payments (customer_id, amount) VALUES (%s, 30) RETURNING payment_id", (ada,))
-        cur.execute("SELECT apply_credit(ARRAY[%s]::bigint[], %s)", (ada, cur.row()["payment_id"]))
+        cur.execute("SELECT apply_credit(ARRAY[%s]::bigint[], ARRAY[%s]::bigint[])", (ada, cur.row()["payment_id"]))
         thread = threading.Thread(target=lambda: ended.append(late_fees.run()))
         thread.start()
         wait_for(lambda: sql("SELECT 1 FROM pg_stat_activity "

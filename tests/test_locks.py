@@ -522,7 +522,8 @@ def test_a_late_fee_that_is_paid_while_it_is_undone_stays(ada, sql, psql, beside
     undo = beside(late_fees.undo, database.today())
     psql("SELECT FROM billing FOR UPDATE NOWAIT").rollback()  # who waits for the account does not hold the fee
     session.cursor().execute("INSERT INTO payments (customer_id, amount) VALUES (%s, 15);"
-                             "SELECT apply_credit(ARRAY[%s]::bigint[], max(payment_id)) FROM payments", (ada, ada))
+                             "SELECT apply_credit(ARRAY[%s]::bigint[], ARRAY[max(payment_id)]) FROM payments",
+                             (ada, ada))
     session.commit()
     assert (undo.result(60)["removed"], undo.result()["kept"], due(ada)) == (0, 1, {})
     assert verify_books()[1] == []

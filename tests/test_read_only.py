@@ -76,7 +76,8 @@ def test_the_entries_that_are_left_out_are_those_that_write(monkeypatch):
         "End service", "Pause service", "Change a price",
         "Add equipment to a location", "Update equipment", "Delete equipment", "Add bill", "Update bill", "Delete bill",
         "Record payment", "Void payment", "Bill run", "Undo a bill run", "Credit note", "Write-off", "Refund",
-        "Import customers from a CSV file", "Late fees", "Undo late fees",
+        "Import customers from a CSV file", "Import everything into an empty database",
+        "Import payments from a bank's file", "Bank lines to decide on", "Late fees", "Undo late fees",
         "Undo a deletion", "People", "Back up now", "Move or take back", "Swap", "Write off",
         "Close account", "Reopen account", "Erase a person", "Merge two customers",
     }
@@ -96,6 +97,7 @@ def test_the_first_screen_says_why_nothing_can_be_changed(records, reader, run, 
 @pytest.mark.parametrize("command", [
     ("bill", "--period", "2026-12", "--yes"), ("import", "none.csv"), ("import", "none.csv", "--dry-run"), ("demo",),
     ("thin-trail",), ("late-fees",), ("late-fees", "--yes"), ("pay", "1", "5"), ("pay", "2", "5", "--yes"),
+    ("import-payments", "none.csv"), ("import-payments", "none.csv", "--dry-run"),
 ])
 def test_a_command_that_changes_something_says_so_before_it_begins(command, records, reader, run):
     login = psycopg2.extensions.parse_dsn(reader)["user"]

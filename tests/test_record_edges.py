@@ -9,6 +9,7 @@ from decimal import Decimal
 import psycopg2.extensions
 import psycopg2.extras
 import pytest
+from logins import BANK
 
 import database
 from tracker import (
@@ -26,6 +27,8 @@ from tracker import (
     trail,
     verify,
 )
+from tracker.transfer import bank, booking
+from tracker.transfer.bank_formats import Format
 
 pytestmark = pytest.mark.slow
 
@@ -447,6 +450,11 @@ PRICE = prices.Change("Fibre", Decimal(5), TODAY)
 NO_DELETION = {"transaction_id": 0, "changed_at": datetime(2026, 1, 1, tzinfo=timezone.utc)}
 AT_LOCATION = {"equipment_id": 1, "location_id": 1, "retired_on": None}
 IN_STOCK = {"equipment_id": 1, "location_id": None, "retired_on": None}
+BANK_LINE: booking.OpenLine = {
+    "bank_line_id": 1, "key": uuid.UUID("00000000-0000-4000-8000-000000000001"), "booked_on": date(2026, 1, 15),
+    "amount": Decimal(5), "amount_left": Decimal(5), "payer": "Ada Okafor", "payer_account": "DE89",
+    "reference": "Thanks", "doubt": None,
+}
 # Every public function that reads or writes, in an order in which each finds its record.
 CALLS = {
     database: {
@@ -454,7 +462,7 @@ CALLS = {
         "get_customer": (1,), "list_customers": (), "find_customers": ("ada",), "suggest_customers": ("ada",),
         "similar_customers": ("Ada", "123"), "list_closed_customers": (), "count_closed_customers": (),
         "customer_patterns": ("ada",),
-        "customer_contents": (1,),
+        "customer_contents": (1,), "account_holder": ("K-1",),
         "get_location": (1,), "list_locations": (), "find_locations": ("ada",), "location_contents": (1,),
         "get_service": (1,), "list_services": (), "find_services": ("ada",),
         "get_equipment": (1,), "list_equipment": (), "find_equipment": ("ada",), "serial_holder": ("S-1",),
@@ -499,6 +507,11 @@ CALLS = {
         "payments_received": (DAY, TODAY),
         "list_received": ({"first": DAY, "last": TODAY, "methods": [], "days": []},),
     },
+    booking: {
+        "count_open": (), "next_open": (), "get_open": (1,), "candidates": (BANK_LINE,), "count_payments": (1,),
+        "formats": (), "get_format": ("Sparkasse",), "remember_format": ("Sparkasse", Format(days="DMY")),
+        "book": (BANK_LINE, 1, Decimal(2), 0), "set_aside": (2,), "take_back": (2,),
+    },
     stock: {
         "list_stock": (), "stock_total": (), "models": (), "list_of_model": ("TV",), "count_of_model": ("TV",),
         "places": (1,), "swap_for_stocked": (AT_LOCATION, False, IN_STOCK),
@@ -534,10 +547,15 @@ NOT_IN_ONE_GO = {"connect", "disconnect", "transaction", "reading", "streaming",
                  "take", "thin", "read", "refuse", "restore", "check", "login_to", "target", "close_idle", "can_undo",
                  "years_kept", "acting_as", "sign_in", "reporting", "reports_source", "remember", "news", "forget_news",
                  "viewer_of_embedded", "administrator_of_embedded", "record", "spend_on_bills", "release",
-                 "insert_equipment", "in_force", "why_closed", "merged", "due_date_of_last_bill"}
+                 "insert_equipment", "in_force", "why_closed", "merged", "due_date_of_last_bill", "load", "entry_key"}
 
 
-def test_every_function_that_reads_or_writes_is_tried_again_after_a_deadlock(account, monkeypatch):
+def test_every_function_that_reads_or_writes_is_tried_again_after_a_deadlock(account, sql, tmp_path, monkeypatch):
+    sql(BANK)
+    path = tmp_path / "bank.csv"
+    path.write_text("Buchungstag;Betrag;Auftraggeber;Verwendungszweck\n31.01.2026;1,00;Ada Okafor;C1\n")
+    file = bank.open_bank_file(path)
+    files = {booking: {"check": (file,), "load": (file,)}}
     for name in ("Bo", "Cy", "Dee", "Eli"):
         database.add_customer(name, None)
     accounts.close(4, TODAY, to_stock=True)
@@ -555,7 +573,7 @@ def test_every_function_that_reads_or_writes_is_tried_again_after_a_deadlock(acc
 
     monkeypatch.setattr(psycopg2.extras.RealDictCursor, "execute", deadlock_first)
     given_up = []
-    for module, functions in CALLS.items():
+    for module, functions in [*files.items(), *CALLS.items()]:
         for name, arguments in functions.items():
             calls.clear()
             try:
@@ -568,6 +586,7 @@ def test_every_function_that_reads_or_writes_is_tried_again_after_a_deadlock(acc
 
 @pytest.mark.parametrize("module", [
     database, payments, credits, bill_run, prices, reports, verify, stock, accounts, trail, backup, notes, late_fees,
+    booking,
 ], ids=lambda module: module.__name__)
 def test_every_function_that_reads_or_writes_is_among_those_that_are_tried(module):
     public = {

@@ -34,7 +34,10 @@ TABLES = {
                           "monthly_cost+ booked_on+"),
     "payments": ("DELETE", "payment_id customer_id+ amount+ amount_allocated amount_left paid_on+ method+ reference+ "
                            "entry_key+ recorded_at recorded_by voided_at void_reason~ voided_on kind+ from_bill+ "
-                           "reason+"),
+                           "reason+ bank_line_id+"),
+    "bank_lines": ("", "bank_line_id key+ booked_on+ amount+ amount_booked payer+ payer_account+ reference+ file_name+ "
+                       "line+ doubt+ imported_at imported_by set_aside_on~ set_aside_by"),
+    "bank_formats": ("", "bank_format_id name+ format+~ changed_at changed_by"),
     "payment_allocations": ("", "payment_allocation_id payment_id+ billing_id+ amount+ from_credit+ refund_id+ "
                                 "made_on+ released_on~"),
     "service_pauses": ("DELETE", "service_pause_id service_id+ first_day+~ last_day+~"),
@@ -67,7 +70,8 @@ SEQUENCES = {
     "payments_payment_id_seq": "", "payment_allocations_payment_allocation_id_seq": "", "trail_trail_id_seq": "",
     "service_pauses_service_pause_id_seq": "", "price_changes_price_change_id_seq": "",
     "equipment_moves_equipment_move_id_seq": "", "customer_notes_customer_note_id_seq": "",
-    "verifications_verification_id_seq": "", "backups_backup_id_seq": "",
+    "verifications_verification_id_seq": "", "backups_backup_id_seq": "", "bank_lines_bank_line_id_seq": "",
+    "bank_formats_bank_format_id_seq": "",
 }
 # Who may run a function: readers, and with them admins; admins alone; or nobody but the owner and the triggers.
 FUNCTIONS = {
@@ -80,7 +84,7 @@ FUNCTIONS = {
     ],
     "isp_admin": [
         "change_prices(bigint[],numeric[],date)",
-        "apply_credit(bigint[],bigint)", "restore_deleted(bigint,timestamp with time zone,boolean)",
+        "apply_credit(bigint[],bigint[])", "restore_deleted(bigint,timestamp with time zone,boolean)",
         "unsettle(bigint[],date[],date[])", "erase_person(bigint)", "refuse_closed(bigint,bigint)",
     ],
     "nobody": [
@@ -90,7 +94,8 @@ FUNCTIONS = {
         "trail_changed()", "trail_deleted()", "never_emptied()", "services_unsettled()", "pauses_unsettled()",
         "prices_unsettled()", "bill_unsettled()", "lines_unsettled()", "equipment_moved()",
         "fee_goes_first()", "added_to_account()", "moved_to_account()",
-        "customer_merged()", "noted_of_merged()", "without_person(jsonb,text,text)",
+        "customer_merged()", "noted_of_merged()", "without_person(jsonb,text,text)", "settle_bank_lines(bigint[])",
+        "bank_lines_booked()", "bank_line_reopened()", "bank_line_set_aside()", "bank_format_changed()",
     ],
 }
 # Those that have the owner's rights, and so look into nothing that others could put anything into.
@@ -99,7 +104,8 @@ DEFINERS = {
     "allocations_changed()": "", "payment_changed()": "", "equipment_moved()": "", "acting_person()": "",
     "restore_deleted(bigint,timestamp with time zone,boolean)": "", "customer_merged()": "", "erase_person(bigint)": "",
     "unsettle(bigint[],date[],date[])": "", "services_unsettled()": "", "pauses_unsettled()": "",
-    "prices_unsettled()": "", "bill_unsettled()": "", "lines_unsettled()": "",
+    "prices_unsettled()": "", "bill_unsettled()": "", "lines_unsettled()": "", "bank_lines_booked()": "",
+    "bank_line_reopened()": "",
     "trail_added()": PLANNED_ONCE, "trail_changed()": PLANNED_ONCE, "trail_deleted()": PLANNED_ONCE,
 }
 TYPES = ("business_day", "money_amount")

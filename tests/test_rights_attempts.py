@@ -192,6 +192,8 @@ TRUNCATE billing CASCADE
 TRUNCATE billing_items
 TRUNCATE payments CASCADE
 TRUNCATE payment_allocations
+TRUNCATE bank_lines CASCADE
+TRUNCATE bank_formats
 TRUNCATE trail
 TRUNCATE work_locks
 TRUNCATE verifications
@@ -255,6 +257,24 @@ UPDATE payments SET voided_on = '2020-01-01'
 UPDATE payments SET entry_key = gen_random_uuid()
 UPDATE payments SET payment_id = DEFAULT
 UPDATE payments SET method = 'cash', reference = 'x'
+UPDATE payments SET bank_line_id = 1
+UPDATE bank_lines SET amount_booked = 5
+UPDATE bank_lines SET amount = 500
+UPDATE bank_lines SET key = gen_random_uuid()
+UPDATE bank_lines SET doubt = NULL
+UPDATE bank_lines SET imported_by = 'x'
+UPDATE bank_lines SET set_aside_by = 'x'
+INSERT INTO bank_lines (key, booked_on, amount, file_name, line, amount_booked) VALUES (gen_random_uuid(),
+    '2026-01-31', 5, 'x', 1, 5)
+INSERT INTO bank_lines (key, booked_on, amount, file_name, line, imported_by) VALUES (gen_random_uuid(),
+    '2026-01-31', 5, 'x', 1, 'x')
+INSERT INTO bank_lines (key, booked_on, amount, file_name, line, set_aside_on, set_aside_by) VALUES
+    (gen_random_uuid(), '2026-01-31', 5, 'x', 1, '2026-01-31', 'x')
+DELETE FROM bank_lines
+UPDATE bank_formats SET name = 'x'
+UPDATE bank_formats SET changed_by = 'x'
+INSERT INTO bank_formats (name, format, changed_by) VALUES ('x', '{{}}', 'x')
+DELETE FROM bank_formats
 INSERT INTO payments (customer_id, amount, recorded_by) VALUES (1, 5, 'x')
 INSERT INTO payments (customer_id, amount, recorded_at) VALUES (1, 5, '2020-01-01')
 INSERT INTO payments (customer_id, amount, amount_allocated) VALUES (1, 5, 5)
@@ -293,6 +313,8 @@ INSERT INTO schema_version (version) VALUES (99)
 DELETE FROM schema_version
 SELECT settle_bills(ARRAY[1])
 SELECT settle_payments(ARRAY[1])
+SELECT settle_bank_lines(ARRAY[1])
+SELECT bank_lines_booked()
 SELECT restore_rows('trail', 1, now(), false)
 SELECT trail_added()
 SELECT setval('customers_customer_id_seq', 1)
@@ -300,6 +322,7 @@ SELECT setval('trail_trail_id_seq', 1)
 SELECT nextval('trail_trail_id_seq')
 SELECT nextval('billing_billing_id_seq')
 SELECT nextval('payments_payment_id_seq')
+SELECT nextval('bank_lines_bank_line_id_seq')
 SECURITY LABEL ON TABLE trail IS 'mine'
 LISTEN mine; NOTIFY mine; DELETE FROM trail
 """
@@ -349,12 +372,17 @@ BEGIN; LOCK TABLE customers IN ROW EXCLUSIVE MODE
 BEGIN; LOCK TABLE work_locks IN SHARE MODE
 BEGIN; LOCK TABLE billing IN SHARE UPDATE EXCLUSIVE MODE
 UPDATE work_locks SET taken_by = 'x'
+INSERT INTO bank_lines (key, booked_on, amount, file_name, line) VALUES (gen_random_uuid(), '2026-01-31', 5, 'x', 1)
+UPDATE bank_lines SET set_aside_on = '2026-01-31'
+UPDATE bank_lines SET set_aside_on = NULL WHERE false
+INSERT INTO bank_formats (name, format) VALUES ('x', '{{}}')
+UPDATE bank_formats SET format = '{{}}'
 INSERT INTO verifications (bills, payments, findings) VALUES (0, 0, 0)
 INSERT INTO backups (taken_at, path, bytes) VALUES (now(), 'x', 1)
 UPDATE backups SET checked_at = now()
 SELECT apply_credit()
 SELECT apply_credit(ARRAY[1])
-SELECT apply_credit(NULL, 1)
+SELECT apply_credit(NULL, ARRAY[1])
 SELECT restore_deleted(transaction_id, changed_at, true) FROM trail WHERE kind = 'deleted'
 SELECT nextval('customers_customer_id_seq')
 SELECT last_value FROM customers_customer_id_seq FOR UPDATE
@@ -371,6 +399,8 @@ CREATE TEMPORARY TABLE customers (customer_id bigint); CREATE TRIGGER mine AFTER
     REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION trail_deleted('customer_id', '', '{{}}')
 CREATE TEMPORARY TABLE mine (payment_id bigint, billing_id bigint); CREATE TRIGGER mine AFTER INSERT ON mine
     REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION allocations_changed()
+CREATE TEMPORARY TABLE mine (bank_line_id bigint); CREATE TRIGGER mine AFTER INSERT ON mine
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION bank_lines_booked()
 CREATE TEMPORARY TABLE mine (payment_id bigint); CREATE TRIGGER mine AFTER INSERT ON mine FOR EACH ROW EXECUTE
     FUNCTION payment_changed()
 CREATE TEMPORARY TABLE mine (x int); CREATE FUNCTION pg_temp.pay() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN

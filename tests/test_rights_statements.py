@@ -19,15 +19,17 @@ from test_record_edges import CALLS, MONTH, TODAY
 
 import database
 from tracker import access, accounts, backup, bill_run, demo, errors, notes, payments, reports, trail
-from tracker.transfer import columns, exporting, importing
+from tracker.transfer import bank, booking, columns, exporting, importing
 from tracker.transfer import everything as whole
 from tracker.transfer import source as sources
+from tracker.transfer.bank_formats import Format
 from tracker.verify import verify_books
 
 pytestmark = pytest.mark.slow
 
 WRITES = re.compile("add_|update_|delete_|record_|void_|run$|undo$|restore$|thin$|move$|write_off$|swap_|refund$|"
-                    "change_price$|end_|pause_|close$|preview_closing$|reopen$|erase$|merge$")
+                    "change_price$|end_|pause_|close$|preview_closing$|reopen$|erase$|merge$|candidates$|remember_|book$|"
+                    "set_aside$|take_back$")
 FILE = "name,phone,address,service,monthly cost,equipment,serial,worth\nEve Moss,5550199,9 Quay,Fibre,5,Router,S-9,10\n"
 
 
@@ -52,6 +54,15 @@ def file(tmp_path):
     path.write_text(FILE, encoding="utf-8")
     source = sources.open_source(path)
     return source, columns.match_headers(source.headers)
+
+
+@pytest.fixture
+def bank_file(tmp_path):
+    """A bank's file with a line that is certain, and one that names nobody."""
+    path = tmp_path / "january.csv"
+    path.write_text("Buchungstag;Betrag;Auftraggeber;Verwendungszweck\n"
+                    "30.01.2026;2,00;Ada Okafor-Li;C1\n31.01.2026;3,00;Somebody;Thanks\n", encoding="utf-8")
+    return bank.open_bank_file(path)
 
 
 def exported(what):
@@ -127,8 +138,10 @@ def reads():
     }
 
 
-def writes(file):
-    """Return every call that writes, in an order in which each finds what it needs; file is one to import."""
+def writes(file, bank_file):
+    """Return every call that writes, in an order in which each finds what it needs; file is one to import, as is that
+    of a bank.
+    """
     deletion, = trail.deletions()
     change = next(change for change in trail.history_of("customers", 1) if change["kind"] == "changed")
     later = {name: call for name, call in calls("writes").items() if "thin" not in name}  # the owner's alone
@@ -137,6 +150,8 @@ def writes(file):
         "trail.undo": lambda: trail.undo(change),
         "importing.check": lambda: importing.check(*file),
         "importing.load": lambda: importing.load(*file),
+        "booking.check": lambda: booking.check(bank_file),
+        "booking.load": lambda: booking.load(bank_file),
         "trail.restore": lambda: trail.restore(deletion),
         "payments.record_payment on a bill": lambda: payments.record_payment(
             1, Decimal(2), DAY, "cash", None, uuid.UUID(int=9), 1),
@@ -160,12 +175,12 @@ def test_a_reader_reads_what_the_owner_reads(logins):
     assert [name for name in results["owner"] if results["admin"][name] != results["owner"][name]] == []
 
 
-def test_a_reader_is_refused_every_write_and_nothing_is_written(logins, file):
+def test_a_reader_is_refused_every_write_and_nothing_is_written(logins, file, bank_file):
     before = everything(logins["superuser"])
     database.connect(logins["reader"])
     allowed, said = [], set()
     owners = {"demo": lambda: demo.fill(1), "trail.thin": trail.thin, "access.give_rights": access.give_rights}
-    for name, call in {**writes(file), **owners}.items():
+    for name, call in {**writes(file, bank_file), **owners}.items():
         try:
             call()
             allowed.append(name)
@@ -187,9 +202,9 @@ def test_only_the_owner_imports_everything(who, logins, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("who", ["owner", "admin"])
-def test_owner_and_admin_do_everything_and_the_books_stay_right(who, logins, file):
+def test_owner_and_admin_do_everything_and_the_books_stay_right(who, logins, file, bank_file):
     database.connect(logins[who])
-    for call in writes(file).values():
+    for call in writes(file, bank_file).values():
         call()
         assert verify_books()[1] == []
     noted = run(logins["superuser"], """
@@ -200,6 +215,37 @@ def test_owner_and_admin_do_everything_and_the_books_stay_right(who, logins, fil
     assert [row["login"] for row in noted] == [name_of(logins[who])]
     recorded = run(logins["superuser"], "SELECT DISTINCT recorded_by FROM payments")
     assert {row["recorded_by"] for row in recorded} == {"postgres", name_of(logins[who])}
+
+
+def test_an_admin_imports_a_bank_s_file_decides_on_its_lines_and_voids_what_was_wrong(logins, bank_file):
+    """The sums of lines and bills follow, and each line says who decided, whatever an admin may not write."""
+    run(logins["superuser"], "DELETE FROM bank_lines")
+    me = name_of(logins["admin"])
+    database.connect(logins["admin"])
+    assert booking.load(bank_file, booking.check(bank_file))[2:4] == ((1, 2), (1, 3))
+    certain = payments.latest_payments()[0]
+    line = booking.next_open()
+    paid = booking.book(line, 2, Decimal(2), 0)
+    assert booking.count_open() == (1, 1)
+    booking.set_aside(line["bank_line_id"])
+    state = "SELECT amount_booked, imported_by, set_aside_by FROM bank_lines ORDER BY bank_line_id"
+    assert [tuple(row.values()) for row in run(logins["superuser"], state)] == [(2, me, None), (2, me, me)]
+    booking.take_back(line["bank_line_id"])
+    payments.void_payment(certain["payment_id"], "Booked for the wrong customer.")
+    payments.void_payment(paid["payment_id"], "Booked for the wrong customer.")
+    assert [tuple(row.values()) for row in run(logins["superuser"], state)] == [(0, me, None)] * 2
+    assert booking.count_open() == (2, 5)
+    assert verify_books()[1] == []
+
+
+def test_a_format_of_a_bank_says_who_gave_it_last(logins):
+    for who in ("owner", "admin"):
+        database.connect(logins[who])
+        booking.remember_format("sparkasse", Format(days="DMY"))
+        database.disconnect()
+        assert run(logins["superuser"], "SELECT name, changed_by, changed_at > now() - interval '1 minute' AS is_now "
+                                        "FROM bank_formats") == [
+            {"name": "Sparkasse", "changed_by": name_of(logins[who]), "is_now": True}]
 
 
 def test_an_admin_thins_no_trail_makes_no_demo_and_gives_no_rights(logins):

@@ -129,7 +129,9 @@ def test_each_kind_of_error_has_its_exit_code_and_its_http_status():
         "ServerError": (2, 503),
         "OutcomeUnknown": (1, 503), "Refused": (1, 500), "BadFile": (1, 400), "UnclearDelimiter": (1, 400),
         "BadEncoding": (1, 400), "UnclearEncoding": (1, 400), "NoHeader": (1, 400),
-        "UnclearMapping": (1, 400), "FileExists": (1, 409),
+        "UnclearMapping": (1, 400), "UnclearAmounts": (1, 400), "UnclearDays": (1, 400),
+        "UnclearWords": (1, 400), "UnclearPrices": (1, 400), "UnclearDates": (1, 400), "UnclearDecimals": (1, 400),
+        "FileExists": (1, 409),
         "SignInRefused": (1, 401), "NotToBeSeen": (2, 403),
     }
 

@@ -464,7 +464,8 @@ BUSINESS = """
     SELECT relname AS table_name
     FROM pg_class
     WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace
-      AND relname NOT IN ('schema_version', 'trail', 'work_locks', 'verifications', 'backups', 'unsettled_services')
+      AND relname NOT IN ('schema_version', 'trail', 'work_locks', 'verifications', 'backups', 'unsettled_services',
+                          'bank_lines', 'bank_formats')
 """
 
 

@@ -558,7 +558,7 @@ def set_aside(bank_line_id: int) -> None:
     if not database.write_one(
         """
         UPDATE bank_lines
-        SET set_aside_on = CURRENT_DATE, set_aside_by = acting_person()
+        SET set_aside_on = CURRENT_DATE
         WHERE bank_line_id = %(bank_line_id)s AND set_aside_on IS NULL AND amount_booked < amount
         RETURNING bank_line_id
         """,
@@ -572,7 +572,7 @@ def take_back(bank_line_id: int) -> None:
     database.write_one(
         """
         UPDATE bank_lines
-        SET set_aside_on = NULL, set_aside_by = NULL
+        SET set_aside_on = NULL
         WHERE bank_line_id = %(bank_line_id)s AND set_aside_on IS NOT NULL
         RETURNING bank_line_id
         """,
@@ -598,7 +598,7 @@ def remember_format(name: str, layout: Format) -> None:
         INSERT INTO bank_formats (name, format)
         VALUES (%(name)s, %(format)s::jsonb)
         ON CONFLICT (lower(name)) DO UPDATE
-        SET format = excluded.format, changed_at = now(), changed_by = acting_person()
+        SET format = excluded.format
         RETURNING bank_format_id
         """,
         name=name, format=json.dumps(to_json(layout)),
