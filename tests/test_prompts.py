@@ -238,7 +238,7 @@ def test_a_second_answer_that_is_neither_counts_as_no_and_says_so(monkeypatch, c
 # Each form: the answers that lead to it, then each question's good answer.
 FORMS = {
     "add customer": (["1", "1"], ["Ada Okafor", "+44 20 7946 0958"]),
-    "update customer": (["1", "3"], ["1", "Ada Obi", "123"]),
+    "update customer": (["1", "3"], ["1", "Ada Obi", "123", "ada@example.com", "K-1007"]),
     "add location": (["2", "1"], ["1", "2 Harbour Street"]),
     "update location": (["2", "3"], ["1", "3 Harbour Street"]),
     "add service": (["3", "1"], ["1", "Fibre", "49.90", "2026-11-12"]),
@@ -324,9 +324,9 @@ def test_what_a_person_types_with_windows_line_ends_is_the_same(run, sql):
 
 
 def test_a_name_typed_in_two_spellings_is_stored_once_and_found_by_both(run, sql):
-    done = run(answers=lines("1", "1", "Jose\u0301 A\u030angstro\u0308m", "123", "3", "josé", "", "", "",
-                             "3", "JOSE\u0301", "", "", "",
-                             "3", "ångström", "", "", "", "0", "0"))
+    done = run(answers=lines("1", "1", "Jose\u0301 A\u030angstro\u0308m", "123", "3", "josé", "", "", "", "",
+                             "3", "JOSE\u0301", "", "", "", "",
+                             "3", "ångström", "", "", "", "", "0", "0"))
     assert done.stderr == ""
     assert done.stdout.count("\nCustomer 1, José Ångström, ") == 3
     assert sql("SELECT name FROM customers") == [{"name": "José Ångström"}]

@@ -51,15 +51,17 @@ ROWS = [{
     "service_pause_id": 9_999_920 + i, "first_day": DAY, "last_day": DAY, "started_on": DAY, "ended_on": DAY,
     "standing": "paused from 2026-12-31 to 2027-01-31, ends 2027-12-31", "cancelled_on": DAY,
     "amount_before": MOST, "credit": MOST,
-    "kind": "refund", "reason": None, "locations": 1_000_000, "equipment": 1_000_000, "notes": 1_000_000,
+    "kind": "refund", "reason": "an outage", "locations": 1_000_000, "equipment": 1_000_000, "notes": 1_000_000,
     "bills": 1_000_000, "payments": 1_000_000, "month": DAY, "billed": ALL_IN_ALL, "credited": MOST,
     "written_off": MOST, "collected": ALL_IN_ALL, "refunded": MOST,
     "service": f"Fibre 10000 for {name}, {ADDRESS}", "days": "21 to 30 November 2026, 10 of 30 days",
     "place": ADDRESS, "since": DAY, "at_customers": 1_000_000, "in_stock": 1_000_000, "devices": 2_000_000,
     "worth_at_customers": ALL_IN_ALL, "worth_in_stock": ALL_IN_ALL, "worth": ALL_IN_ALL,
+    "number": 1 + i, "monthly_total": ALL_IN_ALL, "why": "account of the payer, bill, customer number, name, reference",
+    "day": DAY, "received": ALL_IN_ALL, "voided": ALL_IN_ALL,
 } for i, (name, phone) in enumerate(zip(NAMES, PHONES))]
 TEXTS = {"name", "email", "address", "place", "service", "service_name", "equipment_name", "description", "method",
-         "reference", "void_reason", "noted_by", "note"}
+         "reference", "void_reason", "noted_by", "note", "why", "reason"}
 TABLES = {name: columns for name, columns in vars(screens).items()
           if isinstance(columns, list) and all(isinstance(column, tables.Column) for column in columns)}
 
