@@ -386,8 +386,8 @@ def test_what_may_be_left_out_in_the_database_may_be_null_in_every_answer(place)
         for name, kind in record.__annotations__.items() if name in empty
     ]
     # other bills have no month, those of a bill run have; what a transfer is to name is made of the customer's ID, and
-    # what is said of the days of a line to come, of the days
-    never = [("Run", "period"), ("LateCustomer", "reference"), ("PreviewLine", "days")]
+    # what is said of the days of a line to come, of the days; and those of what was received are a list
+    never = [("Run", "period"), ("LateCustomer", "reference"), ("PreviewLine", "days"), ("Received", "days")]
     assert [field for *field, kind in declared if "None" not in kind and tuple(field) not in never] == []
 
 
