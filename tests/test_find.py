@@ -53,13 +53,13 @@ ID  Name        Phone number      E-mail         Closed      Address
 
 def test_files_have_the_same_under_fixed_names(books, run):
     assert run("find", "harbour", "--format", "csv").stdout == """\
-customer_id,name,phone_number,email,closed_on,address
-1,Ada Okafor,'+44 20 7946 0958,,,1 Harbour Street
-2,Bo Li,555 0102,bo@li.example,2026-01-31,3 Harbour Street
+customer_id,name,phone_number,email,account_number,closed_on,address
+1,"Ada Okafor","'+44 20 7946 0958",,,,"1 Harbour Street"
+2,"Bo Li","555 0102","bo@li.example",,2026-01-31,"3 Harbour Street"
 """
     assert json.loads(run("find", "jose", "--format", "json").stdout) == [
-        {"customer_id": 3, "name": "José Twin", "phone_number": None, "email": None, "closed_on": None,
-         "merged_into": None, "address": None}]
+        {"customer_id": 3, "name": "José Twin", "phone_number": None, "email": None, "account_number": None,
+         "closed_on": None, "merged_into": None, "address": None}]
 
 
 def test_digits_are_an_id_before_they_are_part_of_a_number(books, run, sql):
@@ -73,8 +73,8 @@ def test_digits_are_an_id_before_they_are_part_of_a_number(books, run, sql):
 @pytest.mark.parametrize("words", [["nobody"], ["4"], ["98765"], ["ada", "quay"], ["9" * 300], ["%"]])
 def test_where_nobody_is_found_that_is_said_and_the_exit_code_is_1(books, run, words):
     complaint = f"No customer matches {' '.join(words)}.\n"
-    for form, nothing in (("table", ""), ("csv", "customer_id,name,phone_number,email,closed_on,address\n"),
-                          ("json", "[]\n")):
+    header = "customer_id,name,phone_number,email,account_number,closed_on,address\n"
+    for form, nothing in (("table", ""), ("csv", header), ("json", "[]\n")):
         done = run("find", *words, "--format", form)
         assert (done.returncode, done.stdout, done.stderr) == (1, nothing, complaint)
 

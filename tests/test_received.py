@@ -89,20 +89,20 @@ ID  Day         Customer    Amount  Method  Reference
 def test_a_payment_that_was_voided_later_still_stands_on_its_day(books, run):
     done = run("payments-received", "--to", "yesterday", "--format", "csv")
     assert (done.returncode, done.stdout.splitlines()[1:], done.stderr) == (
-        0, [f"4,{ago(1)},2,Bo Li,payment,49.90,card,,"], "")
+        0, [f'4,{ago(1)},2,"Bo Li","payment",49.90,"card",,'], "")
 
 
 def test_files_have_each_entry_with_its_kind(books, run):
     assert run("payments-received", "--from", "-3", "--format", "csv").stdout == f"""\
 payment_id,day,customer_id,name,kind,amount,method,reference,reason
-3,{ago(3)},1,Ada Okafor,payment,7.25,cash,,
-4,{ago(1)},2,Bo Li,payment,49.90,card,,
-1,{ago(0)},1,Ada Okafor,payment,12.50,cash,,
-2,{ago(0)},2,Bo Li,payment,100.00,transfer,C2,
-4,{ago(0)},2,Bo Li,void,-49.90,card,,bounced
-5,{ago(0)},2,Bo Li,refund,-20.00,transfer,R-7,
-6,{ago(0)},2,Bo Li,refund,-5.00,cash,,
-6,{ago(0)},2,Bo Li,void of refund,5.00,cash,,not fetched
+3,{ago(3)},1,"Ada Okafor","payment",7.25,"cash",,
+4,{ago(1)},2,"Bo Li","payment",49.90,"card",,
+1,{ago(0)},1,"Ada Okafor","payment",12.50,"cash",,
+2,{ago(0)},2,"Bo Li","payment",100.00,"transfer","C2",
+4,{ago(0)},2,"Bo Li","void",-49.90,"card",,"bounced"
+5,{ago(0)},2,"Bo Li","refund",-20.00,"transfer","R-7",
+6,{ago(0)},2,"Bo Li","refund",-5.00,"cash",,
+6,{ago(0)},2,"Bo Li","void of refund",5.00,"cash",,"not fetched"
 """
     rows = json.loads(run("payments-received", "--format", "json").stdout)
     assert rows[4:] == [

@@ -420,7 +420,7 @@ def test_equipment_is_reported_by_model(devices, run):
 def test_the_report_by_model_is_written_as_csv_and_json(devices, run):
     assert run("equipment-report", "--format", "csv").stdout == (
         "equipment_name,at_customers,worth_at_customers,in_stock,worth_in_stock,devices,worth\n"
-        "Router,1,120.00,2,190.00,3,310.00\nAntenna,1,80.00,0,0.00,1,80.00\nModem,1,20.50,0,0.00,1,20.50\n")
+        '"Router",1,120.00,2,190.00,3,310.00\n"Antenna",1,80.00,0,0.00,1,80.00\n"Modem",1,20.50,0,0.00,1,20.50\n')
     rows = json.loads(run("equipment-report", "--format", "json").stdout)
     assert rows[2] == {"equipment_name": "Modem", "at_customers": 1, "worth_at_customers": "20.50", "in_stock": 0,
                        "worth_in_stock": "0.00", "devices": 1, "worth": "20.50"}
@@ -436,8 +436,8 @@ def test_who_has_a_model_is_a_list(devices, run):
     ]
     assert run("equipment-report", "--model", "router", "--format", "csv").stdout == (
         "equipment_id,equipment_name,serial_number,cost,place,name\n"
-        "1,Router,SN-101,120.00,1 Harbour Street,Ada Okafor\n4,Router,SN-102,100.00,in stock,\n"
-        "5,router,SN-103,90.00,in stock,\n")
+        '1,"Router","SN-101",120.00,"1 Harbour Street","Ada Okafor"\n4,"Router","SN-102",100.00,"in stock",\n'
+        '5,"router","SN-103",90.00,"in stock",\n')
     none = run("equipment-report", "--model", "hub")
     assert (none.returncode, none.stdout, none.stderr) == (1, "", "There is no equipment named hub.\n")
 
