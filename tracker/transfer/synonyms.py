@@ -38,11 +38,11 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "zakaznickecislo ugyfelszam ugyfelkod musterino abonenumarasi aboneno idpelanggan codclient лицевоисчет "
         "номердоговора номерклиента",
         "customerid clientid custid cust kundeid clientuid idnumber externalid externalref externalreference recordid "
-        "contactid account konto contract contractnumber contractno vertragsnummer vertragsnr nrumowy numerumowy "
-        "contrato numerocontrato numerodecontrato nrocontrato contratto numerocontratto cislosmlouvy smlouva "
-        "szerzodesszam договор",
+        "contactid account konto contractnumber contractno vertragsnummer vertragsnr nrumowy numerumowy "
+        "numerocontrato numerodecontrato nrocontrato numerocontratto cislosmlouvy szerzodesszam",
         "reference ref number nr no numer nummer numero code codigo codice",
         "id",
+        "contract contrato contratto smlouva договор",  # or what is in it
         "username login pppoeusername pppoelogin",
     ),
     "name": (
