@@ -9,7 +9,7 @@ from typing import NamedTuple
 import database
 from database import Customer
 from tracker import errors, fields, payments, text
-from tracker.terminal import bank_files, forms, menus, paying, prompts, screens, tables
+from tracker.terminal import bank_files, forms, paying, prompts, screens, tables
 from tracker.terminal.paging import LEAVE
 from tracker.terminal.pick import CUSTOMER, look_up, pick, say_record
 from tracker.terminal.progress import Progress
@@ -31,7 +31,6 @@ class Decision(NamedTuple):
     payment_id: int | None
 
 
-@menus.changes
 def import_payments() -> None:
     """Import a bank's file that is asked for, once what it would book is shown; then go on with what is open."""
     banks = booking.formats()
@@ -105,7 +104,6 @@ def _remember(name: str | None, file: bank.BankFile) -> None:
         say(f"Remembered as {kept}.")
 
 
-@menus.changes
 def decide() -> None:
     """Show the open lines one by one, each with who may have paid it, until all are decided on or it is left."""
     left = booking.count_open()
