@@ -200,7 +200,7 @@ def test_an_account_is_updated_from_its_actions(two, terminal, sql):
     child = terminal()
     child.send("302\r6\r")
     child.expect_exact("Name: ")
-    child.send("\x15Ada Obi\r\r\r")
+    child.send("\x15Ada Obi\r\r\r\r")
     child.expect_exact("Saved customer 302, Ada Obi")
     child.expect(r"Customer 302  Ada Obi.*Choose: ")
     assert sql("SELECT name FROM customers WHERE customer_id = 302") == [{"name": "Ada Obi"}]

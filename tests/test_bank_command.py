@@ -11,8 +11,8 @@ from tracker import payments
 
 pytestmark = pytest.mark.slow
 HEADER = "Buchungstag;Betrag;Beguenstigter/Zahlungspflichtiger;Verwendungszweck\n"
-COLUMNS = ("Columns: booked on Buchungstag, amount Betrag, payer Beguenstigter/Zahlungspflichtiger, "
-           "reference Verwendungszweck.\n")
+COLUMNS = ("Columns: booked_on=Buchungstag, amount=Betrag, payer=Beguenstigter/Zahlungspflichtiger, "
+           "reference=Verwendungszweck.\n")
 OPEN = "1 line of the bank to decide on, 5.00: Billing, Bank lines to decide on.\n"
 
 
