@@ -367,7 +367,8 @@ def test_an_empty_database_with_or_without_tables_is_restored_without_a_question
         assert (done.returncode, done.stderr) == (0, "")
         assert held(target) == before
         assert others(admin, target) == []
-        run(target, "SET session_replication_role = replica; TRUNCATE trail, payments, bank_lines, bank_formats, billing, customers CASCADE")
+        run(target, "SET session_replication_role = replica; "
+                    "TRUNCATE trail, payments, bank_lines, bank_formats, billing, customers CASCADE")
 
 
 def test_customers_entered_in_an_empty_database_during_a_restore_are_kept(
