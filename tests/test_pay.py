@@ -36,6 +36,14 @@ def ada(db):
     return customer_id
 
 
+@pytest.fixture
+def bob(ada, db):
+    """A customer whose account number is the ID of another."""
+    customer_id = db.add_customer("Bob Miller", None)
+    database.update_customer(customer_id, account_number="1")
+    return customer_id
+
+
 PAID = """\
 Recorded payment 1, 100.00 on {}, of Ada Okafor.
   Bill 1  Installation                                                    75.00
@@ -68,10 +76,24 @@ Recorded payment 1, 130.40 on {ago(0)}, of Ada Okafor.
     assert paid == {"paid_on": ago(0), "method": "transfer", "reference": None}
 
 
+def test_an_account_number_names_who_pays(ada, run, sql):
+    database.update_customer(ada, account_number="K-1007")
+    done = run("pay", "k-1007", "100", "--date", "yesterday")
+    assert (done.returncode, done.stdout, done.stderr) == (0, PAID.format(ago(1)), "")
+
+
+def test_an_id_that_is_another_s_account_number_pays_for_nobody(bob, run, sql):
+    done = run("pay", "1", "5", "--yes")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "1 is customer 1, and the account number of customer 2; write C1 or C2.\n"
+    assert run("pay", f"C{bob}", "5", "--yes").returncode == 0
+    assert sql("SELECT customer_id FROM payments") == [{"customer_id": bob}]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "code", "said"), [
     (("2", "5"), 1, "There is no customer 2."),
-    (("C2", "5"), 1, "There is no customer 2."),
+    (("C2", "5"), 1, "There is no customer C2."),
     (("ada", "5"), 1, "There is no customer ada."),
     (("0", "5"), 1, "There is no customer 0."),
     (("9" * 30, "5"), 1, f"There is no customer {'9' * 30}."),
