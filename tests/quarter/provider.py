@@ -120,7 +120,7 @@ class Provider:
         devices = sum(bool(row["device"]) for row in rows)
         sites = len({row["address"] for row in rows})
         self.says(rf"Imported {CUSTOMERS} customers, {sites} sites, {services} services, {devices} equipment\.",
-                  7, 1, path, "", "", "yes")
+                  7, 1, path, "", "yes")
         self._learn_accounts()
         assert (len(self.books.sites), len(self.books.services), len(self.books.devices)) == (sites, services, devices)
 
