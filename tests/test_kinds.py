@@ -18,7 +18,8 @@ def archive(**members):
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w") as file:
         for name, content in members.items():
-            file.writestr(name.replace("__", "/").replace("_dot_", "."), content)
+            # Of a fixed day: a test is named by its bytes, and has one name in every process.
+            file.writestr(zipfile.ZipInfo(name.replace("__", "/").replace("_dot_", ".")), content)
     return held.getvalue()
 
 
