@@ -307,6 +307,8 @@ def _decide(cur: Cursor) -> None:
         GROUP BY line
         HAVING count(DISTINCT customer_id) = 1;
 
+        ANALYZE bank_certain;
+
         UPDATE bank_incoming
         SET doubt = 'It names ' || named.customers || '.'
         FROM (
@@ -347,14 +349,12 @@ def _sums(cur: Cursor) -> tuple[Sum, Sum]:
     """Return what is certain and what stays open."""
     cur.execute(
         """
-        SELECT count(*) FILTER (WHERE is_certain)                       AS booked_lines,
-               coalesce(sum(amount) FILTER (WHERE is_certain), 0)       AS booked,
-               count(*) FILTER (WHERE NOT is_certain)                   AS open_lines,
-               coalesce(sum(amount) FILTER (WHERE NOT is_certain), 0)   AS open
-        FROM (
-            SELECT amount, EXISTS (SELECT FROM bank_certain WHERE bank_certain.line = bank_incoming.line) AS is_certain
-            FROM bank_incoming
-        ) AS decided
+        SELECT count(certain.line)                                                  AS booked_lines,
+               coalesce(sum(amount) FILTER (WHERE certain.line IS NOT NULL), 0)     AS booked,
+               count(*) - count(certain.line)                                       AS open_lines,
+               coalesce(sum(amount) FILTER (WHERE certain.line IS NULL), 0)         AS open
+        FROM bank_incoming
+        LEFT JOIN bank_certain AS certain USING (line)
         """
     )
     row = cur.row()
