@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 from uuid import uuid4
 
+import psycopg2
 import pytest
-from conftest import lines
+from conftest import lines, wait_for
 
 import database
 from tracker import accounts, errors, payments
@@ -243,3 +245,19 @@ def test_verify_finds_a_line_that_says_otherwise_than_its_payments(ada, statemen
     sql("UPDATE bank_lines SET amount_booked = 10")
     assert verify_books()[1] == [
         "Line 1 of the bank: it is over 29.90 and says 10.00 of it was booked; its payments come to 29.90."]
+
+
+def test_two_imports_wait_for_each_other_and_book_a_line_once(ada, statement, uri, sql):
+    file = statement((day(1), "29,90", "X", "K-1007"))
+    other = psycopg2.connect(uri)
+    with other.cursor() as cur, ThreadPoolExecutor(2) as pool:
+        cur.execute("UPDATE work_locks SET taken_at = now() WHERE work = 'payments import'")
+        loads = [pool.submit(booking.load, file) for _ in range(2)]
+        try:
+            wait_for(lambda: len(sql("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() "
+                                     "AND wait_event_type = 'Lock' AND query LIKE '%UPDATE work_locks%'")) == 2)
+        finally:
+            other.rollback()
+        assert sorted(load.result().booked.lines for load in loads) == [0, 1]
+    other.close()
+    assert booked() == [(ada, Decimal("29.90"), [(1, Decimal("29.90"))])]

@@ -718,7 +718,7 @@ def bank(walk: Walk) -> None:
     walk.start()
     walk.go("5")
     walk.shot("no-line-open", "19")
-    walk.shot("no-file-of-a-bank", "18", "none.csv", "0")
+    walk.shot("no-file-of-a-bank", "18", "missing.csv", "none.csv", "0")
     walk.shot("not-booked", "18", "november.csv", "no")
     walk.shot("booked-and-the-first-line-to-decide-on", "18", "november.csv", "yes")
     walk.stays = True

@@ -33,10 +33,7 @@ class Decision(NamedTuple):
 
 def import_payments() -> None:
     """Import a bank's file that is asked for, once what it would book is shown; then go on with what is open."""
-    banks = booking.formats()
-    path = ask("File of the bank", forms.file_path)
-    name = ask("Bank", fields.text(50), shown=", ".join(banks) or "the file tells") if banks else None
-    file, asked = _opened(path, (name and booking.get_format(name)) or Format())
+    file, name, asked = _ask_file()
     if file is None:
         return
     with Progress("Checking the file") as progress:
@@ -57,8 +54,27 @@ def import_payments() -> None:
         decide()
 
 
+def _ask_file() -> tuple[bank.BankFile | None, str | None, bool]:
+    """Ask for a bank's file until there is one that can be read, or none is wanted; return it, the bank's name, and
+    whether anything was asked about how it is written.
+    """
+    banks = booking.formats()
+    while True:
+        path = ask("File of the bank", forms.file_path)
+        name = None
+        if banks:
+            say(f"Banks that are remembered: {', '.join(banks)}.")
+            name = ask("Bank", fields.text(50), shown="none")
+        try:
+            file, asked = _opened(path, (name and booking.get_format(name)) or Format())
+        except errors.BadFile as exc:
+            prompts.refuse(str(exc))
+            continue
+        return file, name, asked
+
+
 def _opened(path: Path, layout: Format) -> tuple[bank.BankFile | None, bool]:
-    """Open a bank's file, asking what it does not tell; return whether anything was asked, too."""
+    """Open a bank's file, asking what it does not tell; return whether anything was asked, too. Raise BadFile."""
     asked = False
     while True:
         try:
@@ -79,9 +95,6 @@ def _opened(path: Path, layout: Format) -> tuple[bank.BankFile | None, bool]:
             if not field:
                 return None, asked
             layout = layout._replace(columns={**layout.columns, field: (header,)})
-        except errors.BadFile as exc:
-            prompts.refuse(str(exc))
-            return None, asked
         asked = True
 
 
