@@ -204,6 +204,18 @@ PAST = """
     ORDER BY 1
 """
 
+# And what came by the bank, each payment from an account of its own.
+BOOKED = """
+    INSERT INTO bank_lines (key, booked_on, amount, payer, payer_account, reference, file_name, line)
+    SELECT gen_random_uuid(), paid_on, amount, 'Payer ' || payment_id, 'DE' || payment_id, 'Thanks', 'year.csv', payment_id
+    FROM payments
+    WHERE payment_id % 40 = 0;
+    UPDATE payments
+    SET bank_line_id = bank_lines.bank_line_id
+    FROM bank_lines
+    WHERE file_name = 'year.csv' AND line = payment_id
+"""
+
 
 @pytest.fixture(scope="module")
 def provider_uri(server_uri, admin, template) -> Iterator[str]:
@@ -221,6 +233,7 @@ def provider_uri(server_uri, admin, template) -> Iterator[str]:
                           "FROM services, generate_series(-1000, 20, 30) AS n ORDER BY n")
     conn.cursor().execute("UPDATE equipment SET location_id = NULL WHERE equipment_id % 10 = 0")
     conn.cursor().execute(BANK)
+    conn.cursor().execute(BOOKED)
     conn.cursor().execute("UPDATE customers SET account_number = 'K-' || 10000 + customer_id WHERE customer_id % 2 = 0")
     conn.cursor().execute("VACUUM ANALYZE")
     conn.close()
@@ -292,7 +305,7 @@ def test_an_index_serves_the_matching_of_a_bank_s_line(index, provider_uri, monk
         scans.append(cur.row()["scans"])
 
     monkeypatch.setattr(booking, "_match", note)
-    database.connect(psycopg2.extensions.make_dsn(provider_uri, options="-c enable_seqscan=off"))
+    database.connect(provider_uri)
     booking.candidates({**BANK_LINE, "reference": "Kunde K-10030"})
     database.disconnect()
     assert scans > [0]

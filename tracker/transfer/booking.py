@@ -163,7 +163,6 @@ def _stage(cur: Cursor, lines: Iterable[BankLine]) -> None:
         page_size=CHUNK,
     )
     _stage_clues(cur, ((row.line, row.reference) for row in rows))
-    cur.execute("ANALYZE bank_incoming; ANALYZE bank_clues")
 
 
 def _make_tables(cur: Cursor) -> None:
@@ -192,12 +191,14 @@ def _make_tables(cur: Cursor) -> None:
 
 
 def _stage_clues(cur: Cursor, references: Iterable[tuple[int, str | None]]) -> None:
+    """Fill bank_clues with what the references of bank_incoming say, and let the planner know how many there are."""
     psycopg2.extras.execute_values(
         cur,
         "INSERT INTO bank_clues (line, kind, value, is_labelled) VALUES %s",
         [(line, *clue) for line, reference in references if reference for clue in _clues(said_in(reference))],
         page_size=CHUNK,
     )
+    cur.execute("ANALYZE bank_incoming; ANALYZE bank_clues")
 
 
 def _clues(said: Said) -> Iterator[tuple[str, str, bool]]:
