@@ -15,6 +15,8 @@ from tracker.transfer import bank, booking
 from tracker.transfer.bank_formats import HEADERS, Format
 from tracker.transfer.booking import Outcome
 
+NOTHING_NEW = "Nothing to book: no line of it is new."
+
 
 def import_payments_command(arguments: argparse.Namespace) -> int:
     """Import a bank's file: 0 when each line is booked or was there, 1 when lines are open or could not be read."""
@@ -110,7 +112,7 @@ def say_outcome(outcome: Outcome) -> None:
 def is_worth(outcome: Outcome) -> bool:
     if outcome.booked.lines or outcome.open.lines:
         return True
-    print("Nothing to book: no line of it is new.")
+    print(NOTHING_NEW)
     return False
 
 
@@ -122,7 +124,12 @@ def question(outcome: Outcome) -> str:
 
 
 def say_done(outcome: Outcome) -> None:
-    say(f"Booked {text.plural(outcome.booked.lines, 'payment')}, {text.show_amount(outcome.booked.amount)}.")
+    if outcome.booked.lines:
+        say(f"Booked {text.plural(outcome.booked.lines, 'payment')}, {text.show_amount(outcome.booked.amount)}.")
+    elif outcome.open.lines:
+        say(f"Booked nothing; kept {text.plural(outcome.open.lines, 'line')} to decide on.")
+    else:
+        say(NOTHING_NEW)
 
 
 def say_open() -> None:

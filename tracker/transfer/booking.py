@@ -31,13 +31,15 @@ from tracker.transfer.references import Said, said_in
 
 MOST_TOLD = 5  # of what went back, and of the rejects
 MOST_CANDIDATES = 9  # a digit each
+MOST_SET_ASIDE = 15  # on a screen
 DECIDED = "Somebody else has decided on this line just now."
 NEAR = 5  # days between a payment typed by hand and its line
 CHUNK = 1000
 STEPS = 5
 CHANGED_SINCE = "The file or the records changed after the check; nothing was booked. Check again."
-# An account number that is a word of a reference is taken for one where it is this long; a shorter one may be anything.
-LONG_NUMBER = 5
+# Days and months as they stand in references that many customers write, such as "Internet 122026".
+DAYS = (r"\m(0?[1-9]|1[0-2])20[0-9]{2}\M|\m[0-3][0-9][01][0-9](20)?[0-9]{2}\M|"
+        r"\m20[0-9]{2}[01][0-9]([0-3][0-9])?\M")
 
 
 class Sum(NamedTuple):
@@ -66,7 +68,7 @@ class Outcome(NamedTuple):
 
 
 class OpenLine(TypedDict):
-    """A line that is not booked, or not in full: amount_left of its amount."""
+    """A line that is not booked, or not in full: amount_left of its amount; more open ones come after it."""
 
     bank_line_id: int
     key: UUID
@@ -77,6 +79,18 @@ class OpenLine(TypedDict):
     payer_account: str | None
     reference: str | None
     doubt: str | None
+    more: int
+
+
+class SetAside(TypedDict):
+    """A line that somebody said is no customer's, and on which day."""
+
+    bank_line_id: int
+    booked_on: date
+    amount: Decimal
+    payer: str | None
+    reference: str | None
+    set_aside_on: date
 
 
 class Candidate(TypedDict):
@@ -89,6 +103,7 @@ class Candidate(TypedDict):
     name: str
     amount_due: Decimal
     monthly_total: Decimal
+    last_paid_on: date | None
     billing_id: int | None
     why: str
     reasons: int
@@ -229,8 +244,9 @@ def _take_known(cur: Cursor) -> Sum:
 def _match(cur: Cursor) -> None:
     """Fill bank_matches: whom a line names, by what, and whether its payer's name and its amount agree with that.
 
-    A reference that was seen before is that of a payment that counts. Whoever was merged is who they turned out to be.
-    Banks write ä as ae, and so names are compared without the e.
+    A reference that was seen before is that of a payment that counts; what many write, such as Internet December, needs
+    the payer's name. Whoever was merged is who they turned out to be. Banks write ä as ae, and so names are compared
+    without the e.
     """
     cur.execute(
         """
@@ -252,7 +268,7 @@ def _match(cur: Cursor) -> None:
         WHERE kind = 'bill' AND cancelled_on IS NULL
         UNION ALL
         SELECT DISTINCT bank_incoming.line, 'reference', payments.customer_id, NULL::bigint,
-                        bank_incoming.reference ~ '[0-9]{5}'
+                        regexp_replace(bank_incoming.reference, %(days)s, '', 'g') ~ '[0-9]{5}'
         FROM bank_incoming
         JOIN payments ON folded(payments.reference) = folded(left(bank_incoming.reference, 100))
         WHERE bank_incoming.reference IS NOT NULL AND folded(bank_incoming.reference) <> ''
@@ -267,7 +283,8 @@ def _match(cur: Cursor) -> None:
         ANALYZE bank_named;
 
         CREATE TEMPORARY TABLE bank_matches ON COMMIT DROP AS
-        SELECT *, kind <> 'account of the payer' AND (is_plain OR same_name OR same_amount) AS is_sure
+        SELECT *, kind <> 'account of the payer' AND (is_plain OR same_name OR same_amount AND kind <> 'reference')
+                  AS is_sure
         FROM (
             SELECT line, bank_named.kind, bank_named.customer_id, bank_named.billing_id, is_plain,
                    coalesce((payer.words <@ named.words OR named.words <@ payer.words)
@@ -293,7 +310,8 @@ def _match(cur: Cursor) -> None:
         ) AS compared;
 
         ANALYZE bank_matches
-        """
+        """,
+        {"days": DAYS},
     )
 
 
@@ -313,11 +331,10 @@ def _decide(cur: Cursor) -> None:
         UPDATE bank_incoming
         SET doubt = 'It names ' || named.customers || '.'
         FROM (
-            SELECT line, 'customers ' || string_agg(DISTINCT customer_id::text, ' and ') AS customers
-            FROM bank_matches
-            WHERE is_sure
+            SELECT line, 'customers ' || string_agg(customer_id::text, ' and ' ORDER BY customer_id) AS customers
+            FROM (SELECT DISTINCT line, customer_id FROM bank_matches WHERE is_sure) AS sure
             GROUP BY line
-            HAVING count(DISTINCT customer_id) > 1
+            HAVING count(*) > 1
         ) AS named
         WHERE named.line = bank_incoming.line AND doubt IS NULL;
 
@@ -326,7 +343,24 @@ def _decide(cur: Cursor) -> None:
         WHERE booked_on > CURRENT_DATE AND doubt IS NULL;
 
         UPDATE bank_incoming
-        SET doubt = 'Payment ' || typed.payment_id || ' of ' || typed.paid_on || ' was typed, of this amount.'
+        SET doubt = 'It names customer ' || other.named || '; its payer has the name of customer ' || other.payer || '.'
+        FROM (
+            SELECT line, bank_certain.customer_id AS named, min(customers.customer_id) AS payer
+            FROM bank_certain
+            JOIN bank_incoming USING (line)
+            JOIN customers ON name_folded = folded(payer) AND closed_on IS NULL
+            WHERE NOT EXISTS (
+                SELECT FROM bank_matches
+                WHERE bank_matches.line = bank_certain.line AND bank_matches.customer_id = bank_certain.customer_id
+                  AND (same_name OR same_amount)
+            )
+            GROUP BY line, bank_certain.customer_id
+        ) AS other
+        WHERE other.line = bank_incoming.line AND doubt IS NULL;
+
+        UPDATE bank_incoming
+        SET doubt = 'Payment ' || typed.payment_id || ' of ' || typed.paid_on
+                    || ' was typed, of this amount; n where it is the same.'
         FROM (
             SELECT line, min(payment_id) AS payment_id, min(payments.paid_on) AS paid_on
             FROM bank_certain
@@ -437,7 +471,12 @@ def next_open(after: tuple[date, int] = (date.min, 0)) -> OpenLine | None:
     return database.fetch_one(
         """
         SELECT bank_line_id, key, booked_on, amount, amount - amount_booked AS amount_left, payer, payer_account,
-               reference, doubt
+               reference, doubt, (
+                   SELECT count(*)
+                   FROM bank_lines AS later
+                   WHERE later.amount_booked < later.amount AND later.set_aside_on IS NULL
+                     AND (later.booked_on, later.bank_line_id) > (bank_lines.booked_on, bank_lines.bank_line_id)
+               ) AS more
         FROM bank_lines
         WHERE amount_booked < amount AND set_aside_on IS NULL AND (booked_on, bank_line_id) > (%(day)s, %(id)s)
         ORDER BY booked_on, bank_line_id
@@ -452,7 +491,12 @@ def get_open(bank_line_id: int) -> OpenLine:
     line: OpenLine | None = database.fetch_one(
         """
         SELECT bank_line_id, key, booked_on, amount, amount - amount_booked AS amount_left, payer, payer_account,
-               reference, doubt
+               reference, doubt, (
+                   SELECT count(*)
+                   FROM bank_lines AS later
+                   WHERE later.amount_booked < later.amount AND later.set_aside_on IS NULL
+                     AND (later.booked_on, later.bank_line_id) > (bank_lines.booked_on, bank_lines.bank_line_id)
+               ) AS more
         FROM bank_lines
         WHERE amount_booked < amount AND set_aside_on IS NULL AND bank_line_id = %(bank_line_id)s
         """,
@@ -467,7 +511,7 @@ def get_open(bank_line_id: int) -> OpenLine:
 def candidates(line: OpenLine) -> list[Candidate]:
     """Return who may have paid an open line, the likeliest first: those that its reference names, those who paid from
     this account or with this reference before, those with the payer's name, and those who owe this amount and have a
-    word of it.
+    word of it. Whose whole name the payer or the reference has comes before whoever has a part of it.
     """
     similar = [row["customer_id"] for row in database.find_customers(line["payer"], 0, MOST_CANDIDATES).rows
                ] if line["payer"] else []
@@ -486,30 +530,52 @@ def candidates(line: OpenLine) -> list[Candidate]:
         _match(cur)
         cur.execute(
             """
-            WITH owing AS (
-                SELECT DISTINCT customer_id
-                FROM billing
+            WITH written AS (
+                SELECT string_to_array(replace(replace(replace(folded(line), 'ae', 'a'), 'oe', 'o'), 'ue', 'u'), ' ')
+                           AS words
+                FROM concat_ws(' ', %(payer)s::text, %(reference)s::text) AS line
+            ), owing AS (
+                SELECT customer_id, named.words <@ written.words AS is_named
+                FROM (SELECT DISTINCT customer_id FROM billing WHERE amount_due > 0 AND amount_due = %(amount)s) AS due
                 JOIN customers USING (customer_id)
-                CROSS JOIN folded(concat_ws(' ', %(payer)s::text, %(reference)s::text)) AS written
-                WHERE amount_due > 0 AND amount_due = %(amount)s
-                  AND string_to_array(name_folded, ' ') && ARRAY(
-                      SELECT word FROM unnest(string_to_array(written, ' ')) AS word WHERE char_length(word) >= 4)
+                CROSS JOIN written
+                CROSS JOIN LATERAL (SELECT string_to_array(
+                    replace(replace(replace(name_folded, 'ae', 'a'), 'oe', 'o'), 'ue', 'u'), ' ') AS words) AS named
+                CROSS JOIN LATERAL (
+                    SELECT count(*) AS words
+                    FROM unnest(named.words) AS word
+                    WHERE char_length(word) >= 4 AND word = ANY (written.words)
+                ) AS shared
+                WHERE shared.words > 0
+                ORDER BY is_named DESC, shared.words DESC, customer_id
                 LIMIT %(most)s
             ), reason AS (
-                SELECT customer_id, billing_id, kind, is_sure FROM bank_matches
+                SELECT customer_id, billing_id, kind, is_sure, same_name
+                FROM bank_matches
+                WHERE kind <> 'reference' OR is_sure
                 UNION ALL
-                SELECT coalesce(merged_into, customer_id), NULL, 'name', false
+                SELECT coalesce(merged_into, customer_id), NULL, 'name', false, name_folded = folded(%(payer)s)
                 FROM customers
                 WHERE customer_id = ANY (%(similar)s::bigint[]) AND erased_on IS NULL
                 UNION ALL
-                SELECT customer_id, NULL, 'a bill of this amount', false FROM owing
+                SELECT customer_id, NULL, 'owes this', false, is_named FROM owing
+                UNION ALL
+                SELECT customer_id, NULL, 'owes this', false, false
+                FROM billing
+                WHERE customer_id = ANY (%(similar)s::bigint[]) AND amount_due > 0
+                GROUP BY customer_id
+                HAVING sum(amount_due) = %(amount)s
+                UNION ALL
+                SELECT customer_id, NULL, 'name', false, true FROM owing WHERE is_named
             ), candidate AS (
                 SELECT customer_id, min(billing_id) AS billing_id, bool_or(is_sure) AS is_sure,
-                       string_agg(DISTINCT kind, ', ') AS why, count(DISTINCT kind) AS reasons
+                       bool_or(same_name) AS is_named, string_agg(DISTINCT kind, ', ') AS why,
+                       count(DISTINCT kind) AS reasons
                 FROM reason
                 GROUP BY customer_id
             )
-            SELECT customer_id, name, amount_due, monthly_total, billing_id, why, reasons, is_sure,
+            SELECT customer_id, name, amount_due, monthly_total, last_paid_on, billing_id,
+                   why || CASE WHEN closed_on IS NULL THEN '' ELSE ', closed' END AS why, reasons, is_sure,
                    has_bill OR amount_due = %(amount)s AS is_owed
             FROM candidate
             JOIN customers USING (customer_id)
@@ -525,7 +591,13 @@ def candidates(line: OpenLine) -> list[Candidate]:
                 JOIN services_today USING (location_id)
                 WHERE locations.customer_id = candidate.customer_id
             ) AS billed
-            ORDER BY is_sure DESC, reasons DESC, is_owed DESC, closed_on DESC NULLS FIRST, customer_id
+            CROSS JOIN LATERAL (
+                SELECT max(paid_on) AS last_paid_on
+                FROM payments
+                WHERE payments.customer_id = candidate.customer_id AND kind = 'payment' AND voided_at IS NULL
+            ) AS paid
+            ORDER BY is_sure DESC, reasons DESC, is_named DESC, is_owed DESC, amount_due > 0 DESC,
+                     closed_on DESC NULLS FIRST, customer_id
             LIMIT %(most)s
             """,
             {**line, "amount": line["amount_left"], "similar": similar, "most": MOST_CANDIDATES},
@@ -566,6 +638,20 @@ def set_aside(bank_line_id: int) -> None:
         bank_line_id=bank_line_id,
     ):
         raise errors.Conflict(DECIDED)
+
+
+def list_set_aside() -> list[SetAside]:
+    """Return the lines that were set aside last, the latest first."""
+    return fetch_all(
+        """
+        SELECT bank_line_id, booked_on, amount, payer, reference, set_aside_on
+        FROM bank_lines
+        WHERE set_aside_on IS NOT NULL AND amount_booked < amount
+        ORDER BY set_aside_on DESC, bank_line_id DESC
+        LIMIT %(most)s
+        """,
+        most=MOST_SET_ASIDE,
+    )
 
 
 def take_back(bank_line_id: int) -> None:
