@@ -174,6 +174,15 @@ def test_a_file_without_a_header_has_the_same_keys_whatever_else_is_in_it(write)
     assert keys(write(second + third)) == whole[1:]
 
 
+@pytest.mark.parametrize("name", ["triodos_nl.csv", "asn_nl.csv", "abn_amro.csv"])
+def test_a_line_of_a_file_without_a_header_has_its_key_alone_too(name, write):
+    whole = bank.open_bank_file(FOLDER / name)
+    for number, row in enumerate(whole.text.splitlines(keepends=True)):
+        alone = bank.open_bank_file(write(row), Format(columns={"amount": whole.layout.columns["amount"]}))
+        assert [(line.key, line.payer_account) for line in bank.lines(alone)] == [
+            (line.key, line.payer_account) for line in bank.lines(whole)][number:number + 1]
+
+
 def test_the_raw_text_of_a_line_is_given_back_whole():
     file = bank.open_bank_file(FOLDER / "vr_old.csv")
     assert bank.raw(file, 14).splitlines()[0].startswith('"09.11.2026";"09.11.2026";"Lena Vogt"')
