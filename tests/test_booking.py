@@ -324,6 +324,24 @@ def test_verify_finds_a_line_that_says_otherwise_than_its_payments(ada, statemen
         "Line 1 of the bank: it is over 29.90 and says 10.00 of it was booked; its payments come to 29.90."]
 
 
+def test_lines_that_cannot_be_read_go_to_a_file_that_is_mended_imported_and_settled(ada, statement, tmp_path):
+    file = statement((day(1), "29,90", "X", "K-1007"), (day(1), "4x", "X", "K-1007"))
+    outcome = booking.load(file, booking.check(file))
+    rejects = tmp_path / "bank1.csv.rejects.csv"
+    assert (outcome.rejects_file, outcome.settled) == (rejects, ())
+    assert rejects.read_text("utf-8-sig") == (
+        f"line_number;reason;\n;;{HEADER}3;4x is no amount.;{day(1)};4x;X;K-1007;\n")
+    assert booking.load(file).rejects_file == tmp_path / "bank1.csv.rejects-2.csv"  # the first may be mended by now
+    rejects.write_text(rejects.read_text("utf-8-sig").replace(";4x;", ";40,00;"))
+    again = booking.load(bank.open_bank_file(rejects))
+    assert (again.booked, again.settled) == ((1, 40), ((rejects, 1),))
+    mended = file.path
+    mended.write_text(mended.read_text().replace("4x", "40,00"))
+    outcome = booking.load(bank.open_bank_file(mended))
+    assert (outcome.booked, outcome.known.lines) == (NOBODY, 2)
+    assert outcome.settled == ((tmp_path / "bank1.csv.rejects-2.csv", 1), (rejects, 1))
+
+
 def test_two_imports_wait_for_each_other_and_book_a_line_once(ada, statement, uri, sql):
     file = statement((day(1), "29,90", "X", "K-1007"))
     other = psycopg2.connect(uri)

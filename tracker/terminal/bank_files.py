@@ -8,6 +8,7 @@ from pathlib import Path
 import database
 from tracker import errors, text
 from tracker.terminal import prompts, tables
+from tracker.terminal.outcomes import say_settled
 from tracker.terminal.progress import Progress
 from tracker.terminal.prompts import confirm, say
 from tracker.terminal.tables import Row, amounts, numbers, words
@@ -130,6 +131,9 @@ def say_done(outcome: Outcome) -> None:
         say(f"Booked nothing; kept {text.plural(outcome.open.lines, 'line')} to decide on.")
     else:
         say(NOTHING_NEW)
+    if outcome.rejects_file:
+        say(f"{text.plural(len(outcome.rejects), 'line')} to mend and import: {outcome.rejects_file}")
+    say_settled(outcome.settled)
 
 
 def say_open() -> None:

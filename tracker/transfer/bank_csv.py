@@ -33,6 +33,7 @@ BALANCE = re.compile(
     r"([ :]*(as of|vom|zum|per|am|al|au|in)?[ :]*([0-9./ -]+|euro?))?", re.IGNORECASE)
 BALANCE_WORD = re.compile("sald|s a l d o|balance|solde|kontostand|käive|atlikums|apgro|turnover|stav|zůstatek",
                           re.IGNORECASE)
+AS_ONE = "are read as one"
 TEXTS = ("reference", "text", "kind", "payer", "payee")
 NO_TEXTS = dict.fromkeys(TEXTS, "")
 # A payment that is taken back, in what the bank calls a booking; and the same where only the text says it.
@@ -162,8 +163,8 @@ class Reader:
             for line in cell.splitlines()[1:]:
                 inner = line.split(self.table.layout.delimiter)
                 if len(inner) > max(booked_on, 1) and bank_cells.day(inner[booked_on].strip(' "'), self._days):
-                    raise ValueError(f"Lines {row.first} to {row.last} are read as one: a quotation mark is opened and "
-                                     "not closed.")
+                    raise ValueError(f"Lines {row.first} to {row.last} {AS_ONE}: a quotation mark is opened and not "
+                                     "closed.")
 
     def _amount(self, row: Row) -> Decimal | None:
         """Return a row's amount with its sign, None when none is written; raise ValueError when it cannot be read."""

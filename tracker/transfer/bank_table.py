@@ -24,6 +24,7 @@ from tracker.transfer.bank_formats import (
     may_be_header,
 )
 from tracker.transfer.bank_lines import compact
+from tracker.transfer.sorting import REJECT_COLUMNS
 
 DELIMITERS = ";,\t|"
 DEEPEST_HEADER = 80  # rows; mBank writes 38 lines above its table
@@ -101,10 +102,16 @@ def _currency(headers: list[str], columns: dict[str, list[int]], rows: list[Row]
 
 
 def _filled(text: str, delimiter: str) -> Iterator[Row]:
-    return (row for row in _read(text, delimiter) if any(map(str.strip, row.cells)))
+    """Yield the rows that say something, without the number and the reason that an import put before a line."""
+    own = 0
+    for place, row in enumerate(read_rows(text, delimiter)):
+        own = 2 if not place and tuple(row.cells[:2]) == REJECT_COLUMNS else own
+        if any(map(str.strip, row.cells[own:])):
+            yield Row(row.first, row.last, row.cells[own:])
 
 
-def _read(text: str, delimiter: str) -> Iterator[Row]:
+def read_rows(text: str, delimiter: str) -> Iterator[Row]:
+    """Yield the rows of a CSV, blank ones too; raise BadFile where it cannot be read as one."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
     first = 1
     try:

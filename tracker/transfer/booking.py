@@ -7,11 +7,13 @@ Nothing here prints or asks.
 """
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 from collections.abc import Iterable, Iterator
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 from uuid import UUID, uuid5
 
@@ -21,6 +23,7 @@ import database
 from database import fetch_all, fetch_value, retried, transaction
 from tracker import errors, interrupts, payments
 from tracker.cursor import Cursor, be_patient
+from tracker.files import clear, part_of
 from tracker.payments import Payment
 from tracker.transfer import bank
 from tracker.transfer.bank import BankFile
@@ -28,6 +31,7 @@ from tracker.transfer.bank_formats import Format, from_json, to_json
 from tracker.transfer.bank_lines import BankLine
 from tracker.transfer.reading import Progress, silent
 from tracker.transfer.references import Said, said_in
+from tracker.transfer.rejects import put_rejects, rejects_path
 
 MOST_TOLD = 5  # of what went back, and of the rejects
 MOST_CANDIDATES = 9  # a digit each
@@ -65,6 +69,8 @@ class Outcome(NamedTuple):
     returned: tuple[BankLine, ...]
     rejects: dict[int, str]
     left_out: dict[int, str]
+    rejects_file: Path | None = None
+    settled: tuple[tuple[Path, int], ...] = ()  # earlier rejects of which nothing is missing now, and their lines
 
 
 class OpenLine(TypedDict):
@@ -121,20 +127,28 @@ def check(file: BankFile, progress: Progress = silent) -> Outcome:
 
 @retried
 def load(file: BankFile, confirmed: Outcome | None = None, progress: Progress = silent) -> Outcome:
-    """Book the certain lines of a bank's file and keep the others open, all of them or none.
+    """Book the certain lines of a bank's file and keep the others open, all of them or none; write those that cannot be
+    read to a file beside it, named in the outcome.
 
     Raise Conflict when this is not what was confirmed, because the file or the records have changed since.
     """
-    with transaction() as cur:
-        database.take_turn(cur, "payments import")
-        database.give_reason(cur, f"import of {file.path.name}".encode(errors="replace").decode())
-        outcome = _compare(cur, file, progress)
-        if confirmed is not None and outcome != confirmed:
-            raise errors.Conflict(CHANGED_SINCE)
-        progress("Booking", STEPS, STEPS)
-        _keep(cur, file)
-        _book(cur)
-    return outcome
+    clear(rejects_path(file.path))
+    with contextlib.ExitStack() as stack:
+        with transaction() as cur:
+            database.take_turn(cur, "payments import")
+            database.give_reason(cur, f"import of {file.path.name}".encode(errors="replace").decode())
+            outcome = _compare(cur, file, progress)
+            if confirmed is not None and outcome != confirmed:
+                raise errors.Conflict(CHANGED_SINCE)
+            if outcome.rejects:
+                part = stack.enter_context(part_of(rejects_path(file.path)))
+                bank.write_rejects(file, outcome.rejects, part.file)
+            progress("Booking", STEPS, STEPS)
+            _keep(cur, file)
+            _book(cur)
+        if outcome.rejects:
+            return outcome._replace(rejects_file=put_rejects(part, file.path))
+        return outcome._replace(settled=bank.settled(file))
 
 
 def _compare(cur: Cursor, file: BankFile, progress: Progress) -> Outcome:
