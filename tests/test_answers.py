@@ -106,7 +106,7 @@ FORMS = {
     "import payments": (["5", "18", "{bank}"], [
         ("amount=Came", "Came", "Write it as amount=Header"), ("booked_on=Day", "Day=booked_on", "Write it as amount="),
         ("yes", "y", "Type yes in full, or no."), ("no", LONG, "Enter 1 to 50"),
-        ("s", "x", "Enter a number, s, n, l, u or q, or"), ("1", "77", "There is no customer 77."),
+        ("s", "x", "Enter a number, s, n, l, u, a or q, or"), ("1", "77", "Enter 1, or C77 for"),
         ("5", "5.01", "Only 5.00 is left of the line.")]),
     "note": (["Ada Okafor", "11"], [
         ("rang", "x" * 2001, "Enter 1 to 2000"), ("+5", "yesterday", "Enter"), ("5", "0", "Enter an amount above")]),

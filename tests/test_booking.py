@@ -307,13 +307,21 @@ def test_a_line_is_split_by_the_places_of_its_candidates_and_left_half_way(ada, 
     booking.load(statement((day(1), "100,00", "Ada Okafor-Dunn", "fuer drei")))
     # 1 is who stands first in the list, customer 4, not customer 1; Enter takes what each owes, up to what is left.
     done = run(answers=lines("5", "19", "s", "9", "1", "", "0", "q", "0", "0"))
-    assert done.stderr == "Stopped at input line 4: Enter a number from 1 to 1, or C9 for customer 9.\n"
+    assert done.stderr == "Stopped at input line 4: Enter 1, or C9 for customer 9.\n"
     assert booked() == []
     run(answers=lines("5", "19", "s", "1", "", "0", "q", "0", "0"))
     assert (booked(), booking.next_open()["amount_left"]) == ([(4, 5, [(5, 5)])], 95)
     run(answers=lines("5", "19", "s", "C1", "", "C2", "11.10", "C3", "", "0", "0"))
     assert [(whose, amount) for whose, amount, _ in booked()] == [
         (4, 5), (ada, Decimal("78.90")), (2, Decimal("11.10")), (3, 5)]
+
+
+def test_a_customer_is_found_by_a_phone_number_too_and_asked_about(ada, statement, run):
+    booking.load(statement((day(1), "29,90", "", "Einzahlung Tel 7946 0958")))
+    run(answers=lines("5", "19", "79460958", "1", "no", "q", "0", "0"))
+    assert booked() == []
+    done = run(answers=lines("5", "19", "79460958", "1", "yes", "0", "0"))
+    assert (done.stderr, booked()) == ("", [(ada, Decimal("29.90"), [(1, Decimal("29.90"))])])
 
 
 def test_verify_finds_a_line_that_says_otherwise_than_its_payments(ada, statement, sql):

@@ -21,6 +21,7 @@ from tracker.transfer.booking import Candidate, OpenLine, SetAside
 
 KEYS = ("A digit books a line, Enter the one in brackets; a name or C with an ID finds another customer; s splits it, "
         "n is not to book, l leaves it for later, u undoes the last, a shows those not to book, q leaves.")
+LEAST_DIGITS = 4  # of what is searched; fewer are a candidate's place
 NO_BOOKING = "Booked for the wrong customer."  # why a payment was voided by u
 
 
@@ -189,10 +190,13 @@ def _answer(line: OpenLine, found: list[Candidate], decided: list[Decision]) -> 
 
 
 def _one_of(found: list[Candidate], answer: str) -> str:
-    """Return an answer that is the place of a candidate, or a search; raise ValueError for another number."""
-    if answer.isdecimal() and not 1 <= int(answer) <= len(found):
-        raise ValueError(f"Enter a number from 1 to {len(found)}, or C{answer} for customer {answer}." if found
-                         else f"Enter C{answer} for customer {answer}.")
+    """Return an answer that is the place of a candidate, or a search, as of a phone number; raise ValueError for a
+    short number that is neither.
+    """
+    if answer.isdecimal() and len(answer) < LEAST_DIGITS and not 1 <= int(answer) <= len(found):
+        last = len(found)
+        places = ["", "1, or ", "1 or 2, or "][last] if last < 3 else f"a number from 1 to {last}, or "
+        raise ValueError(f"Enter {places}C{answer} for customer {answer}.")
     return fields.text(300)(answer)
 
 
@@ -205,7 +209,7 @@ def _done(line: OpenLine, found: list[Candidate], answer: str, decided: list[Dec
         return True
     if answer == "s":
         return _split(line, found, decided)
-    if answer.isdecimal():
+    if answer.isdecimal() and len(answer) < LEAST_DIGITS:
         candidate = found[int(answer) - 1]
         customer_id, billing_id = candidate["customer_id"], candidate["billing_id"]
     else:
@@ -235,7 +239,7 @@ def _split(line: OpenLine, found: list[Candidate], decided: list[Decision]) -> b
         answer = ask(f"Whose part of {text.show_amount(left)} (as above; 0 back)", parse)
         if answer in LEAVE:
             return False
-        if answer.isdecimal():
+        if answer.isdecimal() and len(answer) < LEAST_DIGITS:
             customer_id = found[int(answer) - 1]["customer_id"]
         elif customer := look_up(CUSTOMER, answer):
             customer_id = say_record(CUSTOMER, customer)["customer_id"]
