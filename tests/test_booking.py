@@ -179,6 +179,18 @@ def test_a_payment_that_was_typed_near_that_day_is_asked_about(ada, statement):
         f"Payment 1 of {database.today()} was typed, of this amount; n where it is the same.")
 
 
+def test_a_line_that_another_file_has_had_otherwise_is_asked_about(ada, statement):
+    booking.load(statement((day(1), "29,90", "Ada Okafor", "K-1007"), (day(2), "5,00", "Ada Okafor", "K-1007")))
+    # As another format of the bank has the same day: other words, and so another key.
+    outcome = booking.load(statement((day(1), "29,90", "OKAFOR", "Kd K-1007"), (day(0), "5,00", "OKAFOR", "Kd K-1007"),
+                                     (day(0), "5,00", "OKAFOR", "Kd K-1007")))
+    assert (outcome.booked.lines, outcome.open.lines) == (2, 1)
+    assert booking.next_open()["doubt"] == (
+        "Payment 1 came by another file, of this day and amount; n where it is the same.")
+    payments.void_payment(1, "wrong")
+    assert certain(booking.check(statement((day(1), "29,90", "O", "K-1007")))) == 1
+
+
 def test_a_day_to_come_is_asked_about(ada, statement):
     assert certain(booking.load(statement((day(-1), "29,90", "X", "K-1007")))) == 0
     assert booking.next_open()["doubt"] == "It is of a day to come."

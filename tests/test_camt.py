@@ -79,6 +79,11 @@ def test_only_what_is_booked_is_a_booking(status, left_out, write):
     assert (len(lines), found) == (1 - len(left_out), left_out)
 
 
+def test_a_status_of_the_bank_s_own_is_asked_about(write):
+    line = one(write(entry(details=payment(), status="<Sts><Prtry>RESERVED</Prtry></Sts>")))
+    assert line.doubt == "Its status is RESERVED."
+
+
 @pytest.mark.parametrize(("day", "booked_on"), [
     ("<Dt>2026-11-16</Dt>", "2026-11-16"), ("<DtTm>2026-11-16T23:59:59+01:00</DtTm>", "2026-11-16"),
     ("", "2026-11-13"), ("<Dt>2026-11-16Z</Dt>", "2026-11-16"),

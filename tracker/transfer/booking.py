@@ -373,6 +373,20 @@ def _decide(cur: Cursor) -> None:
         WHERE other.line = bank_incoming.line AND doubt IS NULL;
 
         UPDATE bank_incoming
+        SET doubt = 'Payment ' || earlier.payment_id
+                    || ' came by another file, of this day and amount; n where it is the same.'
+        FROM (
+            SELECT line, min(payment_id) AS payment_id
+            FROM bank_certain
+            JOIN bank_incoming USING (line)
+            JOIN payments ON payments.customer_id = bank_certain.customer_id AND payments.amount = bank_incoming.amount
+                AND paid_on = booked_on
+            WHERE bank_line_id IS NOT NULL AND voided_at IS NULL
+            GROUP BY line
+        ) AS earlier
+        WHERE earlier.line = bank_incoming.line AND doubt IS NULL;
+
+        UPDATE bank_incoming
         SET doubt = 'Payment ' || typed.payment_id || ' of ' || typed.paid_on
                     || ' was typed, of this amount; n where it is the same.'
         FROM (

@@ -184,7 +184,8 @@ class Entry:
 
 
 def _entry(entry: Entry, context: Context, number: int, left_out: dict[int, str]) -> Iterator[Booking]:
-    if (entry.text("Sts") or entry.text("Sts/Cd")) in ("PDNG", "INFO", "FUTR"):
+    status = entry.text("Sts") or entry.text("Sts/Cd") or entry.text("Sts/Prtry")
+    if status in ("PDNG", "INFO", "FUTR"):
         left_out[number] = "It is not booked yet."
         return
     amount, currency = _amount(entry, "Amt")
@@ -199,7 +200,9 @@ def _entry(entry: Entry, context: Context, number: int, left_out: dict[int, str]
     line = BankLine(number, booked_on, _signed(entry, amount), "", "", "", real_id(entry.text("AcctSvcrRef")),
                     context.account, currency or context.currency, False, "", NO_KEY)
     details = [Entry(found) for found in entry.all("NtryDtls/TxDtls")]
-    if context.currency and line.currency != context.currency:
+    if status not in ("", "BOOK"):
+        line = line._replace(doubt=f"Its status is {status[:40]}.")
+    elif context.currency and line.currency != context.currency:
         line = line._replace(doubt=f"It is in {line.currency}, the account in {context.currency}.")
     if len(details) > 1:
         yield from _batch(entry, details, line)
