@@ -23,7 +23,7 @@ import database
 from database import fetch_all, fetch_value, retried, transaction
 from tracker import errors, interrupts, payments
 from tracker.cursor import Cursor, be_patient
-from tracker.files import clear, part_of
+from tracker.files import Part, clear, part_of
 from tracker.payments import Payment
 from tracker.transfer import bank
 from tracker.transfer.bank import BankFile
@@ -31,7 +31,7 @@ from tracker.transfer.bank_formats import Format, from_json, to_json
 from tracker.transfer.bank_lines import BankLine
 from tracker.transfer.reading import Progress, silent
 from tracker.transfer.references import Said, said_in
-from tracker.transfer.rejects import put_rejects, rejects_path
+from tracker.transfer.rejects import put_rejects, rejects_beside, rejects_path
 
 MOST_TOLD = 5  # of what went back, and of the rejects
 MOST_CANDIDATES = 9  # a digit each
@@ -147,8 +147,17 @@ def load(file: BankFile, confirmed: Outcome | None = None, progress: Progress = 
             _keep(cur, file)
             _book(cur)
         if outcome.rejects:
-            return outcome._replace(rejects_file=put_rejects(part, file.path))
+            return outcome._replace(rejects_file=_earlier(part, file.path) or put_rejects(part, file.path))
         return outcome._replace(settled=bank.settled(file))
+
+
+def _earlier(part: Part, path: Path) -> Path | None:
+    """Return the rejects file that has just these lines already, as where the same file comes again; None for none."""
+    part.file.flush()
+    with contextlib.suppress(OSError):
+        return next((found for found in rejects_beside(path)
+                     if found.is_file() and found.read_bytes() == part.path.read_bytes()), None)
+    return None
 
 
 def _compare(cur: Cursor, file: BankFile, progress: Progress) -> Outcome:
