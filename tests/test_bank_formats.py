@@ -412,6 +412,13 @@ def test_an_amount_without_a_sign_is_a_debit_where_anything_beside_it_says_so(ta
     assert [line[1] for line in read(write(table))[0]] == ["5.00", "-7.00"]
 
 
+def test_a_kind_that_is_neither_debit_nor_credit_is_no_credit(write):
+    lines, rejects, _ = read(write("Date,Type,Amount,Text\n16/11/2026,Credit,5.00,Ada\n17/11/2026,Debit,7.00,Power\n"
+                                   "17/11/2026,Fee,3.00,Month\n"))
+    assert [line[1] for line in lines] == ["5.00", "-7.00"]
+    assert rejects == {4: "Whether it is debit or credit is written as Fee."}
+
+
 def test_a_day_of_eight_digits_is_read_from_either_end(write):
     for written in ("20261116", "16112026"):
         assert read(write(f"Date,Amount,Name\n{written},5.00,Ada\n"))[0][0][0] == "2026-11-16"

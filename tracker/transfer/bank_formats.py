@@ -157,7 +157,7 @@ BESIDE = (
     ({"counterpartyname", "totalamountinclvat"}, {"iban": "account"}),  # Qonto
     ({"transactionref1", "reference"}, {"reference": "kind"}),  # DBS
     ({"iban", "odeslano", "splatnost"}, {"iban": "account"}),  # Moneta
-    ({"reference", "remarks"}, {"reference": "kind", "remarks": "reference"}),  # GTBank
+    ({"reference", "remarks"}, {"remarks": "reference"}),  # GTBank, whose Reference is the bank's
     ({"archivingcode", "description"}, {"description": "reference"}),  # LHV
     ({"dato", "valor", "belob"}, {"valor": "value_on"}),  # Jyske Bank's Valør
 )

@@ -344,9 +344,12 @@ def _find_signs(headers: list[str], columns: dict[str, list[int]], rows: list[Ro
     if not any(map(bank_cells.is_signed, _cells(columns["amount"], rows))):
         others = [column for column in range(_width(rows)) if column not in indicators]
         for column in [*indicators, *others]:
-            words = [bank_cells.indicated(row.cells[column]) for row in rows if column < len(row.cells)
-                     and row.cells[column].strip() and bank_cells.is_amount(cell_of(row, columns["amount"]))]
-            is_sure = is_chosen or (column in indicators and fold(headers[column]) not in KINDS)
+            said = [row.cells[column].strip() for row in rows if column < len(row.cells)
+                    and row.cells[column].strip() and bank_cells.is_amount(cell_of(row, columns["amount"]))]
+            words = [bank_cells.indicated(cell) for cell in said]
+            # Of kinds, too, where a word is Debit or the like: a kind that is neither is rejected then, and no credit.
+            has_debit = any(len(cell) > 1 and word < 0 for cell, word in zip(said, words))
+            is_sure = is_chosen or (column in indicators and (fold(headers[column]) not in KINDS or has_debit))
             is_known = (column in indicators or column >= len(headers) or not headers[column].strip()
                         or headers == [str(place + 1) for place in range(len(headers))])
             if any(words) and (is_sure or (all(words) and (is_known or len(set(words)) > 1))):
