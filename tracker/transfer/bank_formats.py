@@ -63,10 +63,11 @@ HEADERS = {
         "Zahlungsbeteiligter, Empfaenger 1, Libelle simplifie, Tegenrekeninghouder, Partner elnevezése, Partner név, "
         "Nimi, Partnername, Name des Partners, Zahlungspartner, Auftraggeber, Naam / Omschrijving, Naam tegenpartij, "
         "Naam tegenpartij bevat, Naam van de tegenpartij, Naam, Nom de la contrepartie, Nom contrepartie, Nom, "
-        "Nombre, Ordenante, Ordenante/Beneficiario, Nome, Nadawca/Odbiorca, Nadawca / Odbiorca, Dane kontrahenta, "
-        "Kontrahent, Nadawca, Nazwa nadawcy, Odbiorca/Zleceniodawca, Název protiúčtu, Název účtu protiúčtu, Název "
-        "protistrany, Názov protiúčtu, Jméno protistrany, Namn, Avsändare/Mottagare, Navn, Saaja/Maksaja, "
-        "Maksaja/Saaja, Saaja / Maksaja, Partner neve, Saatja/saaja nimi, Saaja/Maksja, Saņēmējs/Maksātājs"),
+        "Nombre, Ordenante, Ordenante/Beneficiario, Nombre Ordenante, Nome, Nadawca/Odbiorca, Nadawca / Odbiorca, "
+        "Dane kontrahenta, Kontrahent, Nadawca, Nazwa nadawcy, Odbiorca/Zleceniodawca, Název protiúčtu, Název účtu "
+        "protiúčtu, Název protistrany, Názov protiúčtu, Jméno protistrany, Namn, Avsändare/Mottagare, Navn, "
+        "Saaja/Maksaja, Maksaja/Saaja, Saaja / Maksaja, Partner neve, Saatja/saaja nimi, Saaja/Maksja, "
+        "Saņēmējs/Maksātājs"),
     "payee": (
         "Payee Name, Recipient, To name, Beneficiary Name, Beneficiary, Target name",
         "Zahlungsempfänger*in, Empfänger/Zahlungspflichtiger, Zahlungsempfänger, Empfänger, Bénéficiaire, "
@@ -74,12 +75,12 @@ HEADERS = {
     "payer_account": (
         "Counterparty IBAN, Counterparty account, Partner Iban, Payer account, Other Party Account, OP Bank Account "
         "Number, Sender/receiver account, From Email Address",
-        "IBAN Zahlungsbeteiligter, Kontonummer/IBAN, IBAN/Kontonummer, IBAN, Konto-Nr., Kontonummer, Absender "
-        "E-Mail-Adresse, Tegenrekening IBAN/BBAN, Tegenrekening, rekeningnummer tegenpartij, Rekening tegenpartij, "
-        "Compte contrepartie, IBAN contrepartie, Rachunek kontrahenta, Numer rachunku kontrahenta, Numer konta, Numer "
-        "rachunku, Nr rachunku, Tegenrekeningnummer, Partner számla, Rachunek źródłowy, Numer rachunku nadawcy, Na "
-        "konto/Z konta, Protiúčet, Protiúčet a kód banky, Číslo protiúčtu, Číslo účtu protiúčtu, Číslo účtu "
-        "protistrany, Partner számlaszáma, Saatja/saaja konto"),
+        "IBAN Zahlungsbeteiligter, Kontonummer/IBAN, IBAN / Konto-Nr., Cta Ordenante, IBAN/Kontonummer, IBAN, "
+        "Konto-Nr., Kontonummer, Absender E-Mail-Adresse, Tegenrekening IBAN/BBAN, Tegenrekening, rekeningnummer "
+        "tegenpartij, Rekening tegenpartij, Compte contrepartie, IBAN contrepartie, Rachunek kontrahenta, Numer "
+        "rachunku kontrahenta, Numer konta, Numer rachunku, Nr rachunku, Tegenrekeningnummer, Partner számla, "
+        "Rachunek źródłowy, Numer rachunku nadawcy, Na konto/Z konta, Protiúčet, Protiúčet a kód banky, Číslo "
+        "protiúčtu, Číslo účtu protiúčtu, Číslo účtu protistrany, Partner számlaszáma, Saatja/saaja konto"),
     "payee_account": (
         "To Email Address, Payee Account Number",
         "Empfänger E-Mail-Adresse, Rachunek docelowy, Numer rachunku odbiorcy"),
