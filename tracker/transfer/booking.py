@@ -229,7 +229,8 @@ def _take_known(cur: Cursor) -> Sum:
 def _match(cur: Cursor) -> None:
     """Fill bank_matches: whom a line names, by what, and whether its payer's name and its amount agree with that.
 
-    A reference that was seen before is that of a payment that counts. Whoever was merged is who they turned out to be.
+    A reference that was seen before is that of a payment that counts. Whoever was merged is who they turned out to be;
+    whoever was erased is nobody.
     Banks write ä as ae, and so names are compared without the e.
     """
     cur.execute(
@@ -239,12 +240,12 @@ def _match(cur: Cursor) -> None:
                is_labelled OR value ~ '[a-z]' AND value ~ '[0-9]' AND char_length(value) >= 4 AS is_plain
         FROM bank_clues
         JOIN customers ON serial_key(account_number) = serial_key(value)
-        WHERE kind = 'account number' AND account_number IS NOT NULL AND erased_on IS NULL
+        WHERE kind = 'account number' AND account_number IS NOT NULL
         UNION ALL
         SELECT line, kind, coalesce(merged_into, customer_id), NULL, false
         FROM bank_clues
         JOIN customers ON customer_id = value::bigint
-        WHERE kind = 'customer number' AND erased_on IS NULL
+        WHERE kind = 'customer number'
         UNION ALL
         SELECT line, kind, customer_id, billing_id, false
         FROM bank_clues
@@ -281,7 +282,7 @@ def _match(cur: Cursor) -> None:
                    ) AS same_amount
             FROM bank_named
             JOIN bank_incoming USING (line)
-            JOIN customers ON customers.customer_id = bank_named.customer_id
+            JOIN customers ON customers.customer_id = bank_named.customer_id AND erased_on IS NULL
             CROSS JOIN LATERAL (SELECT ARRAY(
                 SELECT DISTINCT unnest(string_to_array(
                     replace(replace(replace(name_folded, 'ae', 'a'), 'oe', 'o'), 'ue', 'u'), ' ')) AS word
