@@ -144,6 +144,42 @@ def test_a_reference_that_two_customers_pay_with_is_nobody_s(ada, db, statement)
     assert (outcome.booked.lines, booking.next_open()["doubt"]) == (0, f"It names customers {ada} and {bob}.")
 
 
+@pytest.mark.parametrize(("many", "few"), [(1000, 1), (3, 20)])
+def test_a_reference_that_many_pay_with_is_of_whoever_paid_with_it_from_the_same_account(
+    ada, db, statement, monkeypatch, many, few
+):
+    bob = db.add_customer("Bob Miller", None)
+    booking.load(statement((day(40), "10,00", "Ada Okafor", "Internet 12345", "DE1"),
+                           (day(40), "10,00", "Bob Miller", "Internet 12345", "DE2"),
+                           (day(40), "10,00", "Jonas", "Internet 12345", "DE2")))
+    for customer_id in (ada, bob, bob):
+        booking.book(booking.next_open(), customer_id, Decimal(10), 0)
+    monkeypatch.setattr(booking, "MANY", many)
+    monkeypatch.setattr(booking, "FEW", few)
+    outcome = booking.load(statement(
+        (day(1), "11,00", "Ada Okafor", "internet 12345", "DE1"),  # the name agrees
+        (day(1), "29,90", "Somebody", "Internet 12345", "DE1"),  # the amount agrees
+        (day(1), "12,00", "Somebody", "Internet 12345", "DE1"),
+        (day(1), "29,90", "Ada Okafor", "Internet 12345", "DE3"),  # another account
+        (day(1), "29,90", "Ada Okafor", "Internet", "DE1"),  # another reference
+    ))
+    assert (outcome.booked.lines, outcome.open.lines) == (2, 3)
+    assert [row[:2] for row in booked()[3:]] == [(ada, 11), (ada, Decimal("29.90"))]
+
+
+@pytest.mark.parametrize(("many", "few"), [(1000, 1), (2, 20)])
+def test_an_account_that_pays_for_many_is_no_reason(ada, db, statement, monkeypatch, many, few):
+    bob = db.add_customer("Bob Miller", None)
+    booking.load(statement((day(40), "10,00", "Post", "a", "DE1"), (day(40), "10,00", "Post", "b", "DE1")))
+    for customer_id in (ada, bob):
+        booking.book(booking.next_open(), customer_id, Decimal(10), 0)
+    booking.load(statement((day(1), "1,00", "Post", "c", "DE1")))
+    assert [row["why"] for row in booking.candidates(booking.next_open())] == ["account of the payer"] * 2
+    monkeypatch.setattr(booking, "MANY", many)
+    monkeypatch.setattr(booking, "FEW", few)
+    assert booking.candidates(booking.next_open()) == []
+
+
 def test_a_payment_that_was_typed_near_that_day_is_asked_about(ada, statement):
     payments.record_payment(ada, Decimal("29.90"), database.today(), "transfer", None, uuid4())
     outcome = booking.load(statement((day(5), "29,90", "X", "K-1007"), (day(6), "29,90", "X", "K-1007")))
