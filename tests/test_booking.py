@@ -164,6 +164,53 @@ def test_a_reference_that_two_customers_pay_with_is_nobody_s(ada, db, statement)
     assert (outcome.booked.lines, booking.next_open()["doubt"]) == (0, f"It names customers {ada} and {bob}.")
 
 
+@pytest.mark.parametrize(("many", "few"), [(1000, 1), (3, 20)])
+def test_a_reference_that_many_pay_with_is_of_whoever_paid_with_it_from_the_same_account(
+    ada, db, statement, monkeypatch, many, few
+):
+    bob = db.add_customer("Bob Miller", None)
+    booking.load(statement((day(40), "10,00", "Ada Okafor", "Internet 12345", "DE1"),
+                           (day(40), "10,00", "Bob Miller", "Internet 12345", "DE2"),
+                           (day(40), "10,00", "Jonas", "Internet 12345", "DE2")))
+    for customer_id in (ada, bob, bob):
+        booking.book(booking.next_open(), customer_id, Decimal(10), 0)
+    monkeypatch.setattr(booking, "MANY", many)
+    monkeypatch.setattr(booking, "FEW", few)
+    outcome = booking.load(statement(
+        (day(1), "11,00", "Ada Okafor", "internet 12345", "DE1"),  # the name agrees
+        (day(1), "29,90", "Somebody", "Internet 12345", "DE1"),  # the amount agrees
+        (day(1), "12,00", "Somebody", "Internet 12345", "DE1"),
+        (day(1), "29,90", "Ada Okafor", "Internet 12345", "DE3"),  # another account
+        (day(1), "29,90", "Ada Okafor", "Internet", "DE1"),  # another reference
+    ))
+    assert (outcome.booked.lines, outcome.open.lines) == (2, 3)
+    assert [row[:2] for row in booked()[3:]] == [(ada, 11), (ada, Decimal("29.90"))]
+
+
+@pytest.mark.parametrize(("many", "few"), [(1000, 1), (2, 20)])
+def test_an_account_that_pays_for_many_is_no_reason(ada, db, statement, monkeypatch, many, few):
+    bob = db.add_customer("Bob Miller", None)
+    booking.load(statement((day(40), "10,00", "Post", "a", "DE1"), (day(40), "10,00", "Post", "b", "DE1")))
+    for customer_id in (ada, bob):
+        booking.book(booking.next_open(), customer_id, Decimal(10), 0)
+    booking.load(statement((day(1), "1,00", "Post", "c", "DE1")))
+    assert [row["why"] for row in booking.candidates(booking.next_open())] == ["account of the payer"] * 2
+    monkeypatch.setattr(booking, "MANY", many)
+    monkeypatch.setattr(booking, "FEW", few)
+    assert booking.candidates(booking.next_open()) == []
+
+
+@pytest.mark.parametrize(("account", "amount", "is_certain"), [
+    ("DE1", "29,90", True), ("DE2", "29,90", False), ("DE1", "30,00", False), ("", "29,90", False)])
+def test_what_somebody_else_paid_before_from_that_account_with_that_reference_is_certain_by_its_amount(
+    ada, statement, account, amount, is_certain
+):
+    booking.load(statement((day(40), "10,00", "Jonas", "Internet", "DE1")))
+    booking.book(booking.next_open(), ada, Decimal(10), 0)
+    outcome = booking.load(statement((day(1), amount, "Jonas", "Internet", account)))
+    assert outcome.booked.lines == is_certain
+
+
 def test_customers_who_are_named_stand_in_the_order_of_their_ids(ada, db, statement):
     for number in range(2, 11):
         db.add_customer(f"Bob {number}", None)
@@ -293,12 +340,85 @@ def test_a_line_says_how_many_open_ones_come_after_it(ada, statement):
     assert (first["more"], second["more"], booking.get_open(first["bank_line_id"])["more"]) == (3, 2, 2)
 
 
+def test_a_line_that_was_set_aside_pays_nothing(ada, statement):
+    booking.load(statement((day(1), "29,90", "X", "danke")))
+    line = booking.next_open()
+    booking.set_aside(line["bank_line_id"])
+    with pytest.raises(errors.Conflict, match="was set aside as no customer's; nothing was written"):
+        booking.book(line, ada, line["amount_left"], 0)
+    assert booked() == []
+
+
+def test_a_void_opens_its_line_though_the_rest_was_set_aside(ada, statement, sql):
+    booking.load(statement((day(1), "100,00", "X", "danke")))
+    booking.book(booking.next_open(), ada, Decimal(60), 0)
+    booking.set_aside(1)
+    assert booking.count_open() == NOBODY
+    payments.void_payment(1, "wrong")
+    assert booking.count_open() == (1, 100)
+    assert sql("SELECT set_aside_by FROM bank_lines") == [{"set_aside_by": None}]
+
+
+@pytest.mark.parametrize(("by_hand", "deed", "left"), [
+    ("UPDATE payments SET void_reason = 'x' WHERE payment_id = 1", lambda line: payments.void_payment(2, "x"), 100),
+    ("UPDATE payments SET void_reason = 'x' WHERE payment_id = 1",
+     lambda line: booking.book(line, 2, Decimal(20), 2), 60),
+    ("INSERT INTO payments (customer_id, amount, bank_line_id) VALUES (1, 20, 1); SELECT apply_credit(ARRAY[1])",
+     lambda line: payments.void_payment(2, "x"), 40),
+])
+def test_two_who_pay_and_void_by_one_line_at_once_are_both_counted(ada, db, statement, uri, sql, by_hand, deed, left):
+    bob = db.add_customer("Bob Miller", None)
+    booking.load(statement((day(1), "100,00", "X", "danke")))
+    line = booking.next_open()
+    booking.book(line, ada, Decimal(40), 0)
+    booking.book(line, bob, Decimal(20), 1)
+    other = psycopg2.connect(uri)
+    with other.cursor() as cur, ThreadPoolExecutor(1) as pool:
+        cur.execute(by_hand)
+        done = pool.submit(deed, line)
+        wait_for(lambda: sql("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() "
+                             "AND wait_event_type = 'Lock'"))
+        other.commit()
+        done.result()
+    other.close()
+    assert booking.count_open().amount == left
+    assert verify_books()[1] == []
+
+
 def test_an_erased_person_is_in_no_line_of_the_bank(ada, statement, sql):
     booking.load(statement((day(1), "78,90", "Ada Okafor", "K-1007 Ada Okafor", "DE89")))
     accounts.close(ada, database.today(), False)
     accounts.erase(ada)
     assert sql("SELECT payer, payer_account, reference FROM bank_lines") == [
         {"payer": "Erased 1", "payer_account": None, "reference": "Erased 1 Erased 1"}]
+
+
+def test_a_line_full_of_an_account_number_is_cut_where_who_that_was_takes_more_room(ada, statement, sql):
+    booking.load(statement((day(1), "78,90", "Ada Okafor", " ".join(["K-1007"] * 142))))
+    accounts.close(ada, database.today(), False)
+    accounts.erase(ada)
+    assert sql("SELECT reference FROM bank_lines") == [{"reference": " ".join(["Erased 1"] * 142)[:1000]}]
+
+
+def test_a_line_that_is_open_after_a_void_still_tells_whose_it_may_be_when_the_wrong_one_is_erased(ada, statement, sql):
+    booking.load(statement((day(1), "30,00", "Bob Miller", "K-1007", "DE89"),
+                           (day(1), "78,90", "Ada Okafor", "K-1007", "DE90")))
+    payments.void_payment(1, "wrong")
+    accounts.close(ada, database.today(), False)
+    accounts.erase(ada)
+    assert sql("SELECT payer, payer_account, reference FROM bank_lines ORDER BY bank_line_id") == [
+        {"payer": "Bob Miller", "payer_account": "DE89", "reference": "Erased 1"},
+        {"payer": "Erased 1", "payer_account": None, "reference": "Erased 1"}]
+
+
+@pytest.mark.parametrize("reference", ["Vertrag 9988776", "C1", "Rechnung 1", "danke"])
+def test_no_line_is_an_erased_person_s(ada, statement, reference):
+    booking.load(statement((day(40), "78,90", "Ada Okafor", "Vertrag 9988776", "DE89")))
+    booking.book(booking.next_open(), ada, Decimal("78.90"), 0)
+    accounts.close(ada, database.today(), False)
+    accounts.erase(ada)
+    assert certain(booking.load(statement((day(1), "29,90", "Erased 1", reference, "DE89")))) == 0
+    assert booking.candidates(booking.next_open()) == []
 
 
 def test_the_list_is_worked_off_with_a_key_each(ada, db, statement, run):

@@ -39,6 +39,8 @@ MOST_SET_ASIDE = 15  # on a screen
 DECIDED = "Somebody else has decided on this line just now."
 NEAR = 5  # days between a payment typed by hand and its line
 CHUNK = 1000
+MANY = 1000  # payments, or lines of the bank, of one reference or account: it is not one customer's
+FEW = 20  # customers who can have one in common
 STEPS = 5
 CHANGED_SINCE = "The file or the records changed after the check; nothing was booked. Check again."
 # Days and months as they stand in references that many customers write, such as "Internet 122026".
@@ -174,6 +176,7 @@ def _compare(cur: Cursor, file: BankFile, progress: Progress) -> Outcome:
     _stage(cur, [line for line in lines if line.amount > 0])
     known = _take_known(cur)
     step("Matching with customers")
+    _find_seen(cur)
     _match(cur)
     step("Matching with payments")
     _decide(cur)
@@ -264,12 +267,72 @@ def _take_known(cur: Cursor) -> Sum:
     return Sum(row["lines"], row["amount"])
 
 
+def _find_seen(cur: Cursor) -> None:
+    """Fill bank_seen with whose payments had a reference of the file before, and bank_payers with whom an account of
+    it paid for.
+
+    A reference that many pay with, as Internet, is_common: it says nothing but of whoever paid with it from the same
+    account. An account that pays for many, as that of a post office, says nothing at all, and is left out. Neither is
+    read to its end, nor are the tables: what the planner takes for frequent may be what the file is full of.
+    """
+    cur.execute(
+        """
+        CREATE TEMPORARY TABLE bank_written ON COMMIT DROP AS
+        SELECT line, payer_account, folded(left(reference, 100)) AS written,
+               regexp_replace(reference, %(days)s, '', 'g') ~ '[0-9]{5}' AS is_plain
+        FROM bank_incoming
+        WHERE reference IS NOT NULL AND folded(reference) <> '';
+
+        ANALYZE bank_written;
+
+        SET LOCAL enable_seqscan = off;
+
+        CREATE TEMPORARY TABLE bank_seen ON COMMIT DROP AS
+        SELECT written, customer_ids, payments = %(many)s OR cardinality(customer_ids) > %(few)s AS is_common
+        FROM (SELECT DISTINCT written FROM bank_written) AS reference
+        CROSS JOIN LATERAL (
+            SELECT array_agg(DISTINCT customer_id) AS customer_ids, count(*) AS payments
+            FROM (
+                SELECT customer_id
+                FROM payments
+                WHERE folded(payments.reference) = written AND voided_at IS NULL AND kind = 'payment'
+                LIMIT %(many)s
+            ) AS payment
+        ) AS paid
+        WHERE payments > 0;
+
+        CREATE TEMPORARY TABLE bank_payers ON COMMIT DROP AS
+        SELECT payer_account, customer_ids
+        FROM (SELECT DISTINCT payer_account FROM bank_incoming WHERE payer_account IS NOT NULL) AS account
+        CROSS JOIN LATERAL (
+            SELECT array_agg(DISTINCT customer_id) FILTER (WHERE customer_id IS NOT NULL AND voided_at IS NULL)
+                       AS customer_ids, count(*) AS lines
+            FROM (
+                SELECT bank_line_id
+                FROM bank_lines
+                WHERE bank_lines.payer_account = account.payer_account
+                LIMIT %(many)s
+            ) AS line
+            LEFT JOIN payments USING (bank_line_id)
+        ) AS paid
+        WHERE lines < %(many)s AND cardinality(customer_ids) <= %(few)s;
+
+        RESET enable_seqscan;
+
+        ANALYZE bank_seen;
+
+        ANALYZE bank_payers
+        """,
+        {"days": DAYS, "many": MANY, "few": FEW},
+    )
+
+
 def _match(cur: Cursor) -> None:
     """Fill bank_matches: whom a line names, by what, and whether its payer's name and its amount agree with that.
 
     A reference that was seen before is that of a payment that counts; what many write, such as Internet December, needs
-    the payer's name. Whoever was merged is who they turned out to be. Banks write ä as ae, and so names are compared
-    without the e.
+    the payer's name, or the amount from the same account. Whoever was merged is who they turned out to be; whoever was
+    erased is nobody. Banks write ä as ae, and so names are compared without the e.
     """
     cur.execute(
         """
@@ -278,36 +341,48 @@ def _match(cur: Cursor) -> None:
                is_labelled OR value ~ '[a-z]' AND value ~ '[0-9]' AND char_length(value) >= 4 AS is_plain
         FROM bank_clues
         JOIN customers ON serial_key(account_number) = serial_key(value)
-        WHERE kind = 'account number' AND account_number IS NOT NULL AND erased_on IS NULL
+        WHERE kind = 'account number' AND account_number IS NOT NULL
         UNION ALL
         SELECT line, kind, coalesce(merged_into, customer_id), NULL, false
         FROM bank_clues
         JOIN customers ON customer_id = value::bigint
-        WHERE kind = 'customer number' AND erased_on IS NULL
+        WHERE kind = 'customer number'
         UNION ALL
         SELECT line, kind, customer_id, billing_id, false
         FROM bank_clues
         JOIN billing ON billing_id = value::bigint
         WHERE kind = 'bill' AND cancelled_on IS NULL
         UNION ALL
-        SELECT DISTINCT bank_incoming.line, 'reference', payments.customer_id, NULL::bigint,
-                        regexp_replace(bank_incoming.reference, %(days)s, '', 'g') ~ '[0-9]{5}'
-        FROM bank_incoming
-        JOIN payments ON folded(payments.reference) = folded(left(bank_incoming.reference, 100))
-        WHERE bank_incoming.reference IS NOT NULL AND folded(bank_incoming.reference) <> ''
-          AND voided_at IS NULL AND payments.kind = 'payment'
+        SELECT line, 'reference', customer_id, NULL, is_plain
+        FROM bank_written
+        JOIN bank_seen USING (written)
+        CROSS JOIN unnest(customer_ids) AS customer_id
+        WHERE NOT is_common
         UNION ALL
-        SELECT DISTINCT bank_incoming.line, 'account of the payer', payments.customer_id, NULL::bigint, false
+        SELECT line, 'reference', customer_id, NULL, false
+        FROM bank_written
+        JOIN bank_seen USING (written)
+        JOIN bank_payers USING (payer_account)
+        CROSS JOIN unnest(bank_payers.customer_ids) AS payer (customer_id)
+        WHERE is_common AND EXISTS (
+            WITH own AS MATERIALIZED (
+                SELECT reference
+                FROM payments
+                WHERE payments.customer_id = payer.customer_id AND voided_at IS NULL AND kind = 'payment'
+            )
+            SELECT FROM own WHERE folded(reference) = written
+        )
+        UNION ALL
+        SELECT line, 'account of the payer', customer_id, NULL, false
         FROM bank_incoming
-        JOIN bank_lines USING (payer_account)
-        JOIN payments USING (bank_line_id)
-        WHERE voided_at IS NULL;
+        JOIN bank_payers USING (payer_account)
+        CROSS JOIN unnest(customer_ids) AS customer_id;
 
         ANALYZE bank_named;
 
         CREATE TEMPORARY TABLE bank_matches ON COMMIT DROP AS
-        SELECT *, kind <> 'account of the payer' AND (is_plain OR same_name OR same_amount AND kind <> 'reference')
-                  AS is_sure
+        SELECT *, kind <> 'account of the payer'
+                  AND (is_plain OR same_name OR same_amount AND (kind <> 'reference' OR same_account)) AS is_sure
         FROM (
             SELECT line, bank_named.kind, bank_named.customer_id, bank_named.billing_id, is_plain,
                    coalesce((payer.words <@ named.words OR named.words <@ payer.words)
@@ -318,10 +393,13 @@ def _match(cur: Cursor) -> None:
                        WHERE billing.customer_id = bank_named.customer_id AND cancelled_on IS NULL
                          AND (billing.billing_id = bank_named.billing_id OR bank_named.billing_id IS NULL)
                          AND bank_incoming.amount IN (amount_billed, amount_due)
-                   ) AS same_amount
+                   ) AS same_amount,
+                   bool_or(bank_named.kind = 'account of the payer') OVER (
+                       PARTITION BY line, bank_named.customer_id
+                   ) AS same_account
             FROM bank_named
             JOIN bank_incoming USING (line)
-            JOIN customers ON customers.customer_id = bank_named.customer_id
+            JOIN customers ON customers.customer_id = bank_named.customer_id AND erased_on IS NULL
             CROSS JOIN LATERAL (SELECT ARRAY(
                 SELECT DISTINCT unnest(string_to_array(
                     replace(replace(replace(name_folded, 'ae', 'a'), 'oe', 'o'), 'ue', 'u'), ' ')) AS word
@@ -333,8 +411,7 @@ def _match(cur: Cursor) -> None:
         ) AS compared;
 
         ANALYZE bank_matches
-        """,
-        {"days": DAYS},
+        """
     )
 
 
@@ -550,7 +627,7 @@ def candidates(line: OpenLine) -> list[Candidate]:
     this account or with this reference before, those with the payer's name, and those who owe this amount and have a
     word of it. Whose whole name the payer or the reference has comes before whoever has a part of it.
     """
-    similar = [row["customer_id"] for row in database.find_customers(line["payer"], 0, MOST_CANDIDATES).rows
+    similar = [row["customer_id"] for row in database.suggest_customers(line["payer"], MOST_CANDIDATES).rows
                ] if line["payer"] else []
     with database.rehearsal() as cur:
         _make_tables(cur)
@@ -564,6 +641,7 @@ def candidates(line: OpenLine) -> list[Candidate]:
             {"bank_line_id": line["bank_line_id"]},
         )
         _stage_clues(cur, [(1, line["reference"])])
+        _find_seen(cur)
         _match(cur)
         cur.execute(
             """
