@@ -210,6 +210,21 @@ def test_a_payment_that_was_typed_near_that_day_is_asked_about(ada, statement):
     assert booking.next_open()["doubt"] == f"Payment 1 of {database.today()} was typed, of this amount."
 
 
+def test_a_payment_that_is_being_typed_is_asked_about(ada, statement, uri, sql):
+    other = psycopg2.connect(uri)
+    with other.cursor() as cur, ThreadPoolExecutor(1) as pool:
+        cur.execute("SELECT FROM customers FOR UPDATE; INSERT INTO payments (customer_id, amount) VALUES (1, 29.90); "
+                    "SELECT apply_credit(ARRAY[1], ARRAY[1])")
+        done = pool.submit(booking.load, statement((day(1), "29,90", "Ada Okafor", "K-1007")))
+        wait_for(lambda: sql("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() "
+                             "AND wait_event_type = 'Lock'"))
+        other.commit()
+        assert certain(done.result()) == 0
+    other.close()
+    assert booked() == [(ada, Decimal("29.90"), [(1, Decimal("29.90"))])]
+    assert booking.next_open()["doubt"].startswith("Payment 1 of ")
+
+
 def test_a_day_to_come_is_asked_about(ada, statement):
     assert certain(booking.load(statement((day(-1), "29,90", "X", "K-1007")))) == 0
     assert booking.next_open()["doubt"] == "It is of a day to come."
@@ -276,6 +291,19 @@ def test_a_line_that_is_set_aside_is_not_open_and_can_be_taken_back(ada, stateme
         booking.set_aside(line["bank_line_id"])
     booking.take_back(line["bank_line_id"])
     assert booking.next_open() == line
+    booking.book(line, ada, line["amount_left"], 0)
+    with pytest.raises(errors.Conflict, match=r"^Somebody else has decided on this line just now\.$"):
+        booking.set_aside(line["bank_line_id"])
+
+
+def test_enter_books_no_line_that_something_speaks_against(ada, statement, run):
+    payments.record_payment(ada, Decimal("29.90"), database.today() - timedelta(days=3), "cash", None, uuid4())
+    booking.load(statement((day(1), "29,90", "Ada Okafor", "K-1007")))
+    [found] = booking.candidates(booking.next_open())
+    assert found["is_sure"]
+    done = run(answers=lines("5", "19", "", "0", "0"))
+    assert "But: Payment 1 of" in done.stdout
+    assert (len(booked()), booking.count_open().lines) == (1, 1)
 
 
 def test_a_line_that_was_set_aside_pays_nothing(ada, statement):
