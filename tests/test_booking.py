@@ -64,6 +64,7 @@ def test_a_line_that_names_the_account_number_is_booked_and_pays_the_oldest_bill
     assert outcome[2:7] == ((1, Decimal("29.90")), NOBODY, NOBODY, NOBODY, ())
     payment = payments.get_payment(1)
     assert (payment["customer_id"], payment["method"]) == (ada, "transfer")
+    assert payment["paid_on"] == database.today() - timedelta(days=1)
     assert payment["reference"] == "Internet K-1007 Juli"
     assert booked() == [(ada, Decimal("29.90"), [(1, Decimal("29.90"))])]
     assert verify_books()[1] == []
@@ -101,6 +102,28 @@ def test_two_lines_that_name_one_bill_pay_it_once_and_the_rest_goes_to_the_oldes
     assert booked() == [(ada, 49, [(2, 49)]), (ada, 40, [(1, Decimal("29.90"))])]
     assert payments.credit(ada) == Decimal("10.10")
     assert verify_books()[1] == []
+
+
+def test_two_lines_that_name_one_bill_share_it(ada, statement):
+    booking.load(statement((day(1), "30,00", "Ada Okafor", "Rechnung 2"),
+                           (day(1), "40,00", "Ada Okafor", "Rechnung 2")))
+    assert booked() == [(ada, 30, [(2, 30)]), (ada, 40, [(2, 19), (1, 21)])]
+
+
+def test_a_bill_that_is_being_made_is_waited_for_and_paid(ada, statement, uri, sql):
+    other = psycopg2.connect(uri)
+    with other.cursor() as cur, ThreadPoolExecutor(1) as pool:
+        cur.execute("INSERT INTO billing (customer_id, description, due_date, amount_billed) "
+                    "VALUES (1, 'TV', CURRENT_DATE, 5); INSERT INTO billing_items (billing_id, description, amount) "
+                    "VALUES (3, 'TV', 5)")
+        done = pool.submit(booking.load, statement((day(1), "83,90", "X", "K-1007")))
+        wait_for(lambda: sql("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() "
+                             "AND wait_event_type = 'Lock'") or done.done())
+        other.commit()
+        done.result()
+    other.close()
+    assert verify_books()[1] == []
+    assert payments.credit(ada) == 0
 
 
 def test_money_of_today_is_no_credit_of_before(ada, statement, sql):
@@ -238,6 +261,21 @@ def test_a_line_that_another_file_has_had_otherwise_is_asked_about(ada, statemen
     assert certain(booking.check(statement((day(1), "29,90", "O", "K-1007")))) == 1
 
 
+def test_a_payment_that_is_being_typed_is_asked_about(ada, statement, uri, sql):
+    other = psycopg2.connect(uri)
+    with other.cursor() as cur, ThreadPoolExecutor(1) as pool:
+        cur.execute("SELECT FROM customers FOR UPDATE; INSERT INTO payments (customer_id, amount) VALUES (1, 29.90); "
+                    "SELECT apply_credit(ARRAY[1], ARRAY[1])")
+        done = pool.submit(booking.load, statement((day(1), "29,90", "Ada Okafor", "K-1007")))
+        wait_for(lambda: sql("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() "
+                             "AND wait_event_type = 'Lock'"))
+        other.commit()
+        assert certain(done.result()) == 0
+    other.close()
+    assert booked() == [(ada, Decimal("29.90"), [(1, Decimal("29.90"))])]
+    assert booking.next_open()["doubt"].startswith("Payment 1 of ")
+
+
 def test_a_day_to_come_is_asked_about(ada, statement):
     assert certain(booking.load(statement((day(-1), "29,90", "X", "K-1007")))) == 0
     assert booking.next_open()["doubt"] == "It is of a day to come."
@@ -330,6 +368,19 @@ def test_a_line_that_is_set_aside_is_not_open_and_can_be_taken_back(ada, stateme
         "bank_line_id", "booked_on", "amount", "payer", "reference")}, "set_aside_on": database.today()}]
     booking.take_back(line["bank_line_id"])
     assert (booking.next_open(), booking.list_set_aside()) == (line, [])
+    booking.book(line, ada, line["amount_left"], 0)
+    with pytest.raises(errors.Conflict, match=r"^Somebody else has decided on this line just now\.$"):
+        booking.set_aside(line["bank_line_id"])
+
+
+def test_enter_books_no_line_that_something_speaks_against(ada, statement, run):
+    payments.record_payment(ada, Decimal("29.90"), database.today() - timedelta(days=3), "cash", None, uuid4())
+    booking.load(statement((day(1), "29,90", "Ada Okafor", "K-1007")))
+    [found] = booking.candidates(booking.next_open())
+    assert found["is_sure"]
+    done = run(answers=lines("5", "19", "", "0", "0"))
+    assert "But: Payment 1 of" in done.stdout
+    assert (len(booked()), booking.count_open().lines) == (1, 1)
 
 
 def test_a_line_says_how_many_open_ones_come_after_it(ada, statement):

@@ -1,7 +1,11 @@
 """What an import makes of customers who are stored, what changes, and in what state new ones come."""
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg2
 import pytest
+from conftest import wait_for
 
 from tracker import accounts as accounts_of
 from tracker import bill_run, errors, verify
@@ -285,6 +289,36 @@ def test_lines_for_a_closed_account_are_rejects_unless_they_say_so(db, sql, file
     assert outcome.rejects == {2: "name: Customer 1 is closed; reopen the account first."}
 
 
+@pytest.mark.parametrize(("by_another", "line"), [
+    ("UPDATE services SET cost = 22", "K1,Ada,555 1,1 Quay,Fibre,25"),
+    ("UPDATE customers SET name = 'Eve'", "K1,Adam,555 1,,,"),
+    ("UPDATE locations SET address = '3 Quay'", "K1,Ada,555 1,2 Quay,Fibre,20"),
+    ("UPDATE services SET ended_on = CURRENT_DATE + 9", "K1,Ada,555 1,1 Quay,Fibre,20,closed"),
+])
+def test_what_somebody_changes_while_a_file_is_compared_is_not_overwritten(db, sql, uri, file, by_another, line):
+    header = f"{HEADER},service_status"
+    load(file("K1,Ada,555 1,1 Quay,Fibre,20,", header=header))
+    path = file(line if line.endswith("closed") else f"{line},", header=header)
+    other = psycopg2.connect(uri)
+    with other.cursor() as cur, ThreadPoolExecutor(1) as pool:
+        cur.execute(by_another)
+        done = pool.submit(load, path)
+        wait_for(lambda: sql("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() "
+                             "AND wait_event_type = 'Lock'") or done.done())
+        other.commit()
+        with pytest.raises(errors.Conflict, match="changed after the check; nothing was imported"):
+            done.result()
+    other.close()
+
+
+def test_another_price_of_a_service_that_ends_is_no_change_of_price(db, sql, file):
+    header = f"{HEADER},service_status"
+    load(file("K1,Ada,555 1,1 Quay,Fibre,20,", header=header))
+    outcome = load(file("K1,Ada,555 1,1 Quay,Fibre,25,closed", header=header))
+    assert outcome.changes.counts == (("end", 1),)
+    assert sql("SELECT cost FROM services") == [{"cost": 20}]
+
+
 # Opening balances
 
 OWED = "account_number,name,phone_number,balance"
@@ -317,6 +351,19 @@ def test_balances_are_a_bill_or_a_credit_note_once(db, sql, file):
     other = load(file("K1,Ada,555 1,99", "K2,Bo,555 2,-30", header=OWED))
     assert (other.does_something(), other.opening.first_others) == (False, ((2, "Ada", 12.5, 99),))
     assert len(money(sql)) == 2
+
+
+def test_a_balance_that_is_there_is_not_made_again_beside_a_new_one(db, sql, file):
+    load(file("K1,Ada,555 1,12.50", "K2,Bo,555 2,-30", header=OWED))
+    load(file("K1,Ada,555 1,12.50", "K2,Bo,555 2,-30", "K3,Cy,555 3,7", "K4,Di,555 4,-8", header=OWED))
+    assert [line.split()[0] for line in money(sql)] == ["Ada", "Bo", "Cy", "Di"]
+
+
+def test_a_credit_that_was_voided_is_made_again(db, sql, file):
+    path = file("K2,Bo,555 2,-30", header=OWED)
+    load(path)
+    sql("UPDATE payments SET void_reason = 'wrong'")
+    assert load(path).opening[:5] == (0, 0, 1, 30, 0)
 
 
 def test_an_opening_balance_that_is_called_otherwise_by_now_is_there(db, sql, file):
@@ -367,6 +414,8 @@ def test_the_total_of_opening_balances_is_typed(db, sql, run, file):
                                 "--balance-total -17.50.\n")
     done = run("import", path, "--yes", "--balance-total=-1.75")
     assert "come to -17.50, not -1.75; nothing" in done.stderr
+    done = run("import", path, "--yes", "--balance-total=17.50")
+    assert "come to -17.50, not 17.50; nothing" in done.stderr
     assert money(sql) == []
     done = run("import", path, "--balance-date", "2026-10-31", answers="-17.50\n")
     assert "Added 1 opening bill and 1 credit, -17.50 in all.\n" in done.stdout

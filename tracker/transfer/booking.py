@@ -139,7 +139,7 @@ def load(file: BankFile, confirmed: Outcome | None = None, progress: Progress = 
         with transaction() as cur:
             database.take_turn(cur, "payments import")
             database.give_reason(cur, f"import of {file.path.name}".encode(errors="replace").decode())
-            outcome = _compare(cur, file, progress)
+            outcome = _compare(cur, file, progress, books=True)
             if confirmed is not None and outcome != confirmed:
                 raise errors.Conflict(CHANGED_SINCE)
             if outcome.rejects:
@@ -162,8 +162,10 @@ def _earlier(part: Part, path: Path) -> Path | None:
     return None
 
 
-def _compare(cur: Cursor, file: BankFile, progress: Progress) -> Outcome:
-    """Read the file into temporary tables, and find what is there already and whose the rest is."""
+def _compare(cur: Cursor, file: BankFile, progress: Progress, books: bool = False) -> Outcome:
+    """Read the file into temporary tables, and find what is there already and whose the rest is; where it books, nobody
+    else writes money of these customers from then on.
+    """
     steps = itertools.count(1)
 
     def step(what: str) -> None:
@@ -179,6 +181,9 @@ def _compare(cur: Cursor, file: BankFile, progress: Progress) -> Outcome:
     _find_seen(cur)
     _match(cur)
     step("Matching with payments")
+    _find_certain(cur)
+    if books:
+        _lock_customers(cur)
     _decide(cur)
     booked, left = _sums(cur)
     debits = [line for line in lines if line.amount < 0]
@@ -415,8 +420,8 @@ def _match(cur: Cursor) -> None:
     )
 
 
-def _decide(cur: Cursor) -> None:
-    """Fill bank_certain with whose the certain lines are, and say in bank_incoming what speaks against others."""
+def _find_certain(cur: Cursor) -> None:
+    """Fill bank_certain with whose the lines are that name one customer for sure."""
     cur.execute(
         """
         CREATE TEMPORARY TABLE bank_certain ON COMMIT DROP AS
@@ -426,8 +431,28 @@ def _decide(cur: Cursor) -> None:
         GROUP BY line
         HAVING count(DISTINCT customer_id) = 1;
 
-        ANALYZE bank_certain;
+        ANALYZE bank_certain
+        """
+    )
 
+
+def _lock_customers(cur: Cursor) -> None:
+    """Wait for payments that are being typed, which speak against a line, and let none be typed until these are in."""
+    cur.execute(
+        """
+        SELECT 1
+        FROM customers
+        WHERE customer_id IN (SELECT customer_id FROM bank_certain)
+        ORDER BY customer_id
+        FOR UPDATE
+        """
+    )
+
+
+def _decide(cur: Cursor) -> None:
+    """Say in bank_incoming what speaks against lines, and leave in bank_certain those against which nothing does."""
+    cur.execute(
+        """
         UPDATE bank_incoming
         SET doubt = 'It names ' || named.customers || '.'
         FROM (
@@ -530,12 +555,6 @@ def _book(cur: Cursor) -> None:
     """
     cur.execute(
         """
-        SELECT 1
-        FROM customers
-        WHERE customer_id IN (SELECT customer_id FROM bank_certain)
-        ORDER BY customer_id
-        FOR UPDATE;
-
         CREATE TEMPORARY TABLE bank_paid (payment_id bigint, customer_id bigint, key uuid) ON COMMIT DROP;
 
         WITH paid AS (
