@@ -144,7 +144,7 @@ def show(source: Source, choices: Choices) -> None:
         header = text.clean(named(formulas, source.headers))
         rows += [{"field": "" if i else name, "header": line} for i, line in enumerate(tables.wrap(header, room))]
     print(tables.table([tables.codes("Field", "field"), tables.words("Column in the file", "header")], rows))
-    parts = dict(columns.left_out_parts(source.headers, choices))
+    parts = dict(columns.left_out_parts(source.headers, choices, source.columns))
     for name in dict.fromkeys(parts.values()):
         headers = [header for header in parts if parts[header] == name]
         hint = (f" Say balance={headers[0]} where that is what they owe, balance=-{headers[0]} where a minus is."

@@ -122,7 +122,7 @@ def encoding_of(path: Path) -> str:
 
 def doubts(path: Path, encoding: str) -> Garbled | None:
     """Return a word that an encoding which was chosen reads worse than another, and that other reading."""
-    if encoding in ("utf-8-sig", "utf-16", "utf-32", "utf-16-le", "utf-16-be"):
+    if not _is_single_byte(encoding):
         return None
     found = _words_of(path)
     others = ["utf-8"] if found.words and all(_decoded(word, "utf-8") for word in found.words) else []
@@ -138,6 +138,10 @@ def doubts(path: Path, encoding: str) -> Garbled | None:
             if was != meant:
                 return Garbled(was, f"{meant} in {other}")
     return None
+
+
+def _is_single_byte(encoding: str) -> bool:
+    return encoding in ENCODINGS or len("é".encode(encoding, "replace")) == len("я".encode(encoding, "replace")) == 1
 
 
 def looks_garbled(text: str) -> Garbled | None:
@@ -179,7 +183,8 @@ def _as_utf_8(word: str) -> str:
     """Return what a word is as UTF-8, if it is that read as something else, else nothing."""
     for wrong in MISREAD:
         meant = _recoded(word, wrong, "utf-8")
-        if meant and len(meant) < len(word) and not meant.isascii():
+        is_word = len(word) < 5 and any(set(word.lower()) <= set(letters) for letters in CYRILLIC.values())
+        if meant and len(meant) < len(word) and not meant.isascii() and not is_word:  # No in Ukrainian is one
             odd = [letter for letter in meant if letter not in _ASCII and not letter.isalpha()]
             if twice := _as_utf_8(meant):  # it went through two such programs
                 return twice
