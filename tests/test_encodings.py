@@ -122,7 +122,7 @@ def test_letters_that_were_garbled_earlier_are_noticed_and_what_was_meant(shown,
 @pytest.mark.parametrize("name", [
     *(name for _, names in LISTS.values() for name in names), "São João", "NÚÑEZ", "Île d’Or", "¿Qué?", "100m³/h",
     "Nº5", "1½", "29,90 €", "ÉLÈVE", "Øægård", "Ångström", "naïve", "ΓΙΩΡΓΟΣ", "Ãngela", "AÇÃO", "佐藤", "김민준",
-    "Nguyễn Thị Ánh",
+    "Nguyễn Thị Ánh", "Ні", "дії",
 ])
 def test_names_that_are_right_are_never_taken_for_garbled_ones(name):
     assert encodings.looks_garbled(f"name,phone\n{name},555\n") is None

@@ -49,7 +49,7 @@ def said(arguments: argparse.Namespace, source: Source) -> Choices:
 
 def decided(source: Source, chosen: Choices) -> Choices:
     """Complete what was said by what the headers and the whole file show; raise what is unclear."""
-    choices = columns.match_headers(source.headers, chosen)
+    choices = columns.match_headers(source.headers, chosen, source.columns)
     with Progress("Looking through the file") as progress:
         return survey.work_out(source, choices, progress)
 

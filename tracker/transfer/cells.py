@@ -6,6 +6,7 @@ A parser takes a cell and returns its value, or raises ValueError with the sente
 from __future__ import annotations
 
 import html
+import html.entities
 import re
 import unicodedata
 from collections.abc import Callable
@@ -75,7 +76,7 @@ STATES = {
         "aktiviert freigeschaltet laufend offen angeschlossen aktywny aktywna aktywne aktywowany wlaczony podlaczony "
         "polaczony obowiazujaca ativo ativa ativado activo activa activado vigente alta conectado habilitado actif "
         "enservice enactivite attivo attiva attivato actief aktief geactiveerd aktivni aktivny aktiven aktivan "
-        "aktivna aktif activ aktiivinen активен активныи активна подключен customer "
+        "aktivna aktif activ aktiivinen активен активныи активна подключен customer aktivs "
         "активнии увімкнено включен работает деиствует ενεργοσ ενεργη نشط فعال مفعل פעיל פעילה 正常 在用 "
         "启用 激活 利用中 有効 契約中 사용중 정상 hoatdong danghoatdong dangsudung सकरय चल alertado "
         "servicohabilitado emdia ematraso financeiroematraso atrasado"),
@@ -113,7 +114,7 @@ STATES = {
         "pasif iptal kapali reziliat inactiv отключен закрыт расторгнут удален berhenti nonaktif "
         "inactivedoesntuseservices отключена закрыта неактивен расторгнута відключении закритии "
         "неактивнии розірвано ανενεργοσ διακοπη ملغي ملغى مغلق غيرنشط מנותק לאפעיל מבוטל סגור 销户 注销 "
-        "停用 已拆机 解約 解約済 退会 해지 dahuy ngunghoatdong thanhly बद नषकरय iptaledildi lemondva lemondta "
+        "停用 已拆机 解約 解約済 退会 해지 dahuy ngunghoatdong thanhly बद नषकरय iptaledildi lemondva slegts lemondta "
         "gearchiveerd"),
 }
 # What yes in a column of such a name means.
@@ -148,7 +149,12 @@ def _without_markup(value: str) -> str:
     """Return what a browser would show: lines for <br> and the like, and letters for entities."""
     if MARKUP.search(value):
         value = MARKUP.sub("", BREAKS.sub("\n", value))
-    return ENTITY.sub(lambda found: html.unescape(found[0]), value).strip()
+    return ENTITY.sub(lambda found: html.unescape(found[0]) if _is_entity(found[0][1:]) else found[0], value).strip()
+
+
+def _is_entity(name: str) -> bool:
+    """Tell whether HTML has a letter for what stands between & and ;, and not for its beginning only."""
+    return name.startswith("#") or name in html.entities.html5
 
 
 def value_of(cell: str) -> str:
@@ -190,7 +196,7 @@ def account_number(cell: str) -> str:
     if SHORTENED.fullmatch(value):
         raise ValueError(f"A spreadsheet has shortened it to {value}, and its last digits are lost; take the number "
                          "from the other system again, as text.")
-    return whole_number(value)
+    return whole_number(value.translate(DIGITS))
 
 
 def whole_number(value: str) -> str:

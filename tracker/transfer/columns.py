@@ -132,7 +132,8 @@ def _term(headers: Sequence[str], part: str, sign: str, name: str) -> Term:
         return Term(sign, -1, wanted)
     if (number := re.fullmatch(r"#?([0-9]{1,4})", wanted, re.ASCII)) and 1 <= int(number[1]) <= len(headers):
         return Term(sign, int(number[1]) - 1)
-    raise ValueError(f"The file has no column {wanted[:80]}; it has {listed_columns(headers)[:300]}.")
+    there = listed_columns(headers)[:300] or f"{len(headers)}"
+    raise ValueError(f"The file has no column {wanted[:80]}; it has {there}.")
 
 
 def listed_columns(headers: Sequence[str]) -> str:
@@ -140,14 +141,16 @@ def listed_columns(headers: Sequence[str]) -> str:
     return ", ".join(f"{column} {header}" for column, header in enumerate(headers, 1) if header)
 
 
-def match_headers(headers: Sequence[str], chosen: Choices | None = None) -> Choices:
+def match_headers(
+    headers: Sequence[str], chosen: Choices | None = None, columns_like: Sequence[Column] = ()
+) -> Choices:
     """Complete the choices by the columns whose headers mean the fields that nothing was said of.
 
     Raise UnclearMapping, before anything is read, when it is not clear which column a field has, or a record cannot
     be whole without a column.
     """
     chosen = chosen or Choices()
-    match = _Match(headers, chosen)
+    match = _Match(headers, chosen, columns_like)
     for name in ("name", *FIELDS):
         if name not in match.columns and not (name in RECORDS and match.has_no_place_for_records()):
             match.find(name)
@@ -162,13 +165,14 @@ def match_headers(headers: Sequence[str], chosen: Choices | None = None) -> Choi
 class _Match:
     """The columns found so far, and how surely."""
 
-    def __init__(self, headers: Sequence[str], chosen: Choices) -> None:
+    def __init__(self, headers: Sequence[str], chosen: Choices, columns_like: Sequence[Column]) -> None:
         self.columns = dict(chosen.columns)
         self.ranks: dict[str, int] = {}
         self._headers, self._chosen = headers, chosen
         self._whole = list(_whole_headers(headers))
         folded = {fold(header) for header in headers}
-        self._has_states = bool(WHERE_ESTADO_IS_A_STATE & folded)
+        self._has_states = bool(WHERE_ESTADO_IS_A_STATE & folded) and not any(
+            fold(header) == "estado" and _are_states(column.few) for header, column in zip(headers, columns_like))
         self._has_postal_code = "kodpocztowy" in folded
 
     def find(self, name: str) -> None:

@@ -113,7 +113,9 @@ def _with_header(
 def _header_place(rows: list[list[str]], means_something: Callable[[list[str]], int] | None) -> int:
     """Return which of the first records is the header: that with the most known words, else the first wide one."""
     first = rows[:HEADER_WITHIN]
-    known = [means_something([cell.strip() for cell in row]) if means_something else 0 for row in first]
+    # A word of a header may stand in a customer's line, too, but no phone number in a header.
+    known = [max(means_something([cell.strip() for cell in row]) - sum(map(_is_no_header, row)), 0)
+             if means_something else 0 for row in first]
     if any(known):
         place = known.index(max(known))
         place = next((place for place, words in enumerate(known[:place]) if words > 1 and _has_records(first, place)),
