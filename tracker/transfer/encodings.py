@@ -68,6 +68,12 @@ ENCODINGS = {
     "cp775": BALTIC, "cp737": GREEK, "mac_roman": WEST, "mac_latin2": CENTRE, "cp1255": HEBREW, "cp1256": ARABIC,
     "cp874": THAI,
 }
+# The encodings of East Asia, of two bytes a letter, and the first bytes of the letters that make up most texts.
+EAST_ASIAN = {
+    "gb18030": ("gb2312", ((0xa1, 0xa3), (0xb0, 0xd7))), "cp932": ("cp932", ((0x81, 0x83), (0x88, 0x97))),
+    "big5": ("big5", ((0xa1, 0xc6),)), "cp949": ("euc_kr", ((0xa1, 0xa3), (0xb0, 0xc8))),
+}
+MOSTLY = 0.9  # of the letters of a text in one of them
 RARE = frozenset(("cp775", "cp737", "cp857", "mac_roman", "mac_latin2", "mac_cyrillic", "cp874"))
 # What UTF-8 is read as by mistake.
 MISREAD = ("cp1252", "latin-1", "cp1250", "iso-8859-2", "iso-8859-15", "cp1251", "cp1254", "cp1257", "mac_roman",
@@ -265,7 +271,8 @@ def _why_not_utf_8(path: Path) -> BadFile:
         return BadEncoding(f"{name_lines([number for number, _ in bad])} of {shown(path)} "
                            f"{'is' if len(bad) == 1 else 'are'} not UTF-8, which the rest is{example}: write the "
                            "letters there anew.")
-    candidates = _candidates(_words_in(line for _, line in bad))
+    found = _words_in(line for _, line in bad)
+    candidates = [*_east_asian([line for _, line in bad]), *_candidates(found)][:MOST_CANDIDATES]
     if not candidates:
         return BadFile(f"{shown(path)} is not UTF-8, and reads well in no encoding that is known here.")
     return UnclearEncoding(candidates, shown(path))
@@ -306,6 +313,20 @@ def _candidates(found: _Words) -> list[tuple[str, list[str]]]:
     names = [name for name in readings.values() if name][:MOST_CANDIDATES]
     samples = _telling(list(found.cells), names)
     return [(name, [_shortened(cell.decode(name, "replace")) for cell in samples]) for name in names]
+
+
+def _east_asian(lines: list[bytes]) -> list[tuple[str, list[str]]]:
+    """Return the encodings of East Asia in which lines are of common letters, best first, each with some cells."""
+    found = []
+    for name, (narrow, common) in EAST_ASIAN.items():
+        decoded = _decoded(b"\n".join(lines), name)
+        first = [letter.encode(narrow, "replace")[0] for letter in decoded if not letter.isascii()]
+        share = sum(any(low <= byte <= high for low, high in common) for byte in first) / max(len(first), 1)
+        if share >= MOSTLY:
+            cells = [cell.strip(" \"'") for cell in re.split("[,;\t|\r\n]", decoded) if not cell.isascii()]
+            samples = sorted(dict.fromkeys(cells), key=lambda cell: -len(set(cell[:LONGEST_SAMPLE])))[:SAMPLES]
+            found.append((share, name, list(map(_shortened, samples))))
+    return [(name, samples) for _, name, samples in sorted(found, reverse=True)]
 
 
 def _telling(cells: list[bytes], names: list[str]) -> list[bytes]:
