@@ -322,7 +322,7 @@ def _east_asian(lines: list[bytes]) -> list[tuple[str, list[str]]]:
         decoded = _decoded(b"\n".join(lines), name)
         first = [letter.encode(narrow, "replace")[0] for letter in decoded if not letter.isascii()]
         share = sum(any(low <= byte <= high for low, high in common) for byte in first) / max(len(first), 1)
-        touching = len(re.findall(r"[A-Za-z][^\x00-\x7f]", decoded))  # as no word of these languages has them
+        touching = len(re.findall(r"[A-Za-z][^\x00-\x7f]", decoded))  # which is rare in these languages
         if share >= MOSTLY and touching < len(first) * (1 - MOSTLY):
             cells = [cell.strip(" \"'") for cell in re.split("[,;\t|\r\n]", decoded) if not cell.isascii()]
             samples = sorted(dict.fromkeys(cells), key=lambda cell: -len(set(cell[:LONGEST_SAMPLE])))[:SAMPLES]

@@ -52,11 +52,12 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "externalreference recordid "
         "contactid account konto contractnumber contractno vertragsnummer vertragsnr nrumowy numerumowy "
         "numerocontrato numerodecontrato nrocontrato numerocontratto cislosmlouvy szerzodesszam "
-        "cardid contractid numdogovor договір номердоговору 契約番号 лс ncontrato ncontrat",
+        "лс ncontrato ncontrat",
         "reference ref number nr no numer nummer numero code codigo codice "
         "κωδικοσ الكود الرقم 編號 编号 番号",
         "id",
-        "contract contrato contratto smlouva договор",  # or what is in it
+        # Or what is in it.
+        "contract contrato contratto smlouva договор cardid contractid numdogovor договір номердоговору 契約番号",
         "username login pppoeusername pppoelogin",
     ),
     "name": (
@@ -204,7 +205,8 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "προγραμμα الباقة باقة الخدمة חבילה "
         "מסלול שירות 套餐 资费 フラン コース 요금제 goicuoc goi पलन",
         "description beschreibung opis descricao descripcion popis leiras profile profilo internet internetservice "
-        "item itemname speed bandwidth abonament tarifa perfil planid",
+        "item itemname speed bandwidth abonament tarifa",
+        "perfil planid",
     ),
     "service_cost": (
         "servicecost servicefee serviceprice monthlyfee monthlycost monthlycharge monthlyprice monthlyrate "
