@@ -132,6 +132,8 @@ def test_a_quantity_counts_where_the_price_is_that_of_one():
     ("First,Last,Phone,Mobile", ["name=Last", "phone_number=Mobile"], [("First", "name"), ("Phone", "phone_number")]),
     ("Name,Address,Plan,Price,Billing cycle,Discount", [], [("Billing cycle", "service_cost"),
     ("Discount", "service_cost")]),
+    ("Name,Address,Plan,Price,Valid until", [], [("Valid until", "service_end")]), ("Name,Valid until", [], []),
+    ("Name,Phone,Phone CC", [], [("Phone CC", "phone_number")]),
     ("Name,Notes,Colour", ["notes="], []),
 ])
 def test_what_looks_like_a_part_of_a_field_and_is_left_out_is_pointed_out(line, maps, parts):

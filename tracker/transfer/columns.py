@@ -401,7 +401,7 @@ def _part_of(header: str, purposes: set[int], choices: Choices) -> str:
     if choices.has("name") and word in FIRST_NAME | MIDDLE_NAME | LAST_NAME | COMPANY:
         return "name"
     for name, beside in BESIDE.items():
-        if word in beside and (name == "balance" or choices.has(name)):
+        if word in beside and (name == "balance" or choices.has("service_name" if name == "service_end" else name)):
             return name
     known = ("phone_number", "email", "notes", "customer_status", "service_status", "balance", "service_name",
              "service_cost", "serial_number", "equipment_name", "account_number")

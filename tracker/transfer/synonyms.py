@@ -160,6 +160,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "etat состояние стан κατασταση الحالة סטטוס מצב 状态 狀態 用户状态 状態 ステータス 契約状況 상태 trangthai "
         ""
         ""
+        ""
         "tinhtrang सथत situacaodocontrato situacaocontrato statuss busena",
         "active isactive aktiv cliativado enableuser ativado inativo inactivo aktywny ativo activo actif attivo "
         "actief enabled archived isarchived archiviert inactive isinactive disabled isdisabled blocked isblocked "
@@ -397,6 +398,12 @@ BESIDE = {
         "credit credits accountcredit creditbalance availablecredit unusedcredits unusedcreditsamount "
         "deposit wallet "
         "walletbalance prepaid prepayment guthaben nadplata credito saldoafavor avoir vorauszahlung"),
+    "service_end": words(
+        "activeuntil validuntil validto enddate contractend contractenddate expiration expirationdate "
+        "expirydate expireson "
+        "expires vertragsende laufzeitende gultigbis validade vencimentocontrato fechafin finalizacion "
+        "datafine datefin "
+        "einddatum datazakonczenia срокдействия"),
     "phone_number": words(
         "phonecc phonecountrycode"),
     "service_cost": words(
