@@ -381,9 +381,21 @@ BEGIN
         void_reason = left(regexp_replace(void_reason, known, alias, 'gi'), 200),
         reason = left(regexp_replace(reason, known, alias, 'gi'), 200)
     WHERE customer_id = erased_id AND (reference ~* known OR void_reason ~* known OR reason ~* known);
+    -- A line by which somebody else paid, or that is open after a void, tells who that was.
     UPDATE bank_lines
-    SET payer = alias, payer_account = NULL, reference = regexp_replace(reference, known, alias, 'gi'), doubt = NULL
-    WHERE bank_line_id IN (SELECT bank_line_id FROM payments WHERE customer_id = erased_id);
+    SET payer = CASE WHEN is_theirs THEN alias ELSE left(regexp_replace(payer, known, alias, 'gi'), 300) END,
+        payer_account = CASE WHEN NOT is_theirs THEN payer_account END,
+        reference = left(regexp_replace(reference, known, alias, 'gi'), 1000),
+        doubt = CASE WHEN NOT is_theirs THEN doubt END
+    FROM (
+        SELECT line.bank_line_id,
+               bool_or(voided_at IS NULL) OR amount_booked = 0 AND set_aside_on IS NOT NULL AS is_theirs
+        FROM payments
+        JOIN bank_lines AS line USING (bank_line_id)
+        WHERE customer_id = erased_id
+        GROUP BY line.bank_line_id
+    ) AS whose
+    WHERE bank_lines.bank_line_id = whose.bank_line_id;
     UPDATE equipment_moves
     SET from_place = regexp_replace(from_place, known, alias, 'gi'),
         to_place = regexp_replace(to_place, known, alias, 'gi')
@@ -490,6 +502,7 @@ CREATE FUNCTION settle_bank_lines(ids bigint[]) RETURNS void
     LANGUAGE plpgsql
 AS $$
 BEGIN
+    PERFORM 1 FROM bank_lines WHERE bank_line_id = ANY (ids) ORDER BY bank_line_id FOR NO KEY UPDATE;
     UPDATE bank_lines
     SET amount_booked = booked.amount
     FROM (
@@ -508,20 +521,33 @@ CREATE FUNCTION bank_lines_booked() RETURNS trigger
 AS $$
 BEGIN
     PERFORM settle_bank_lines(ARRAY(SELECT DISTINCT bank_line_id FROM added WHERE bank_line_id IS NOT NULL));
+    IF EXISTS (
+        SELECT FROM added
+        JOIN bank_lines USING (bank_line_id)
+        WHERE set_aside_on IS NOT NULL AND voided_at IS NULL
+    ) THEN
+        RAISE EXCEPTION 'payment by a line that was set aside'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'bank_lines_booked_while_open';
+    END IF;
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION bank_lines_booked() IS 'Settle the lines of the bank by which payments came.';
+COMMENT ON FUNCTION bank_lines_booked() IS
+    'Settle the lines of the bank by which payments came, and refuse one that was set aside.';
 
 CREATE FUNCTION bank_line_reopened() RETURNS trigger
     LANGUAGE plpgsql
 AS $$
 BEGIN
     PERFORM settle_bank_lines(ARRAY[OLD.bank_line_id]);
+    UPDATE bank_lines
+    SET set_aside_on = NULL
+    WHERE bank_line_id = OLD.bank_line_id AND set_aside_on IS NOT NULL AND OLD.voided_at IS NULL;
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION bank_line_reopened() IS 'Settle the line of the bank of a payment that was voided or deleted.';
+COMMENT ON FUNCTION bank_line_reopened() IS
+    'Settle the line of the bank of a payment that was voided or deleted, and open it again.';
 
 CREATE TRIGGER payments_of_bank_lines
     AFTER INSERT ON payments REFERENCING NEW TABLE AS added

@@ -34,6 +34,8 @@ numbers = itertools.count(1)
 # Where the program writes its log, in this process and in those that it starts: not into the user's own folder.
 os.environ["ISP_DATA_DIR"] = tempfile.mkdtemp(prefix="isp-tests-data-")
 atexit.register(shutil.rmtree, os.environ["ISP_DATA_DIR"])
+# The program is started some thousand times: half of each start would be the compiling of its modules.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # What is started in the background ignores Ctrl-C, and so would the programs that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # A question that waits: each is announced by the mark of pastes, which an echoed answer is not. What is typed before,

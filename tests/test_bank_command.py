@@ -51,10 +51,11 @@ def test_a_file_is_checked_booked_and_booked_once(ada, statement, yesterday, run
              "Certain           1   29.90\n"
              "To decide on      1    5.00\n")
     unread = "Line 4: x is no amount.\n1 line could not be read.\n"
+    mend = f"1 line to mend and import: {path}.rejects.csv\n"
     assert told(run("import-payments", path, "--dry-run")) == (
         1, f"{found}A dry run: nothing was written.\n", unread)
     assert payments.latest_payments() == []
-    assert told(run("import-payments", path, "--yes")) == (1, f"{found}Booked 1 payment, 29.90.\n{OPEN}", unread)
+    assert told(run("import-payments", path, "--yes")) == (1, f"{found}Booked 1 payment, 29.90.\n{mend}{OPEN}", unread)
     again = (f"{COLUMNS}Bookings of {yesterday} to {yesterday}:\n"
              "               Lines  Amount\n"
              "-------------  -----  ------\n"

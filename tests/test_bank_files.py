@@ -174,6 +174,48 @@ def test_a_file_without_a_header_has_the_same_keys_whatever_else_is_in_it(write)
     assert keys(write(second + third)) == whole[1:]
 
 
+@pytest.mark.parametrize("name", ["triodos_nl.csv", "asn_nl.csv", "abn_amro.csv"])
+def test_a_line_of_a_file_without_a_header_has_its_key_alone_too(name, write):
+    whole = bank.open_bank_file(FOLDER / name)
+    for number, row in enumerate(whole.text.splitlines(keepends=True)):
+        alone = bank.open_bank_file(write(row), Format(columns={"amount": whole.layout.columns["amount"]}))
+        assert [(line.key, line.payer_account) for line in bank.lines(alone)] == [
+            (line.key, line.payer_account) for line in bank.lines(whole)][number:number + 1]
+
+
+@pytest.mark.parametrize(("name", "line"), [
+    ("sparkasse_camt.csv", 2), ("nationwide.csv", 6), ("triodos_nl.csv", 1), ("santander_pl.csv", 2), ("sbi_in.csv", 6),
+    ("erste_at.csv", 2), ("comdirect.csv", 8), ("vr_old.csv", 14), ("asn_nl.csv", 2), ("swedbank_se.csv", 3),
+])
+def test_a_line_that_cannot_be_read_is_written_as_it_is_and_once_mended_has_the_key_that_it_would_have(
+    name, line, write
+):
+    whole = bank.open_bank_file(FOLDER / name)
+    booking, = [found for found in bank.lines(whole) if found.line == line]
+    out = io.BytesIO()
+    bank.write_rejects(whole, {line: "It has a reason; more."}, out)
+    text = out.getvalue().decode(whole.layout.encoding)
+    assert bank.raw(whole, line).rstrip() in text
+    assert text.count(bank.raw(whole, line).splitlines()[0]) == 1
+    rejects = bank.open_bank_file(write(out.getvalue(), "bank.csv.rejects.csv"), whole.layout)
+    assert [found._replace(line=line) for found in bank.lines(rejects)] == [booking]
+    again = io.BytesIO()
+    bank.write_rejects(rejects, {rejects.table.rows[0].first: "It has a reason; more."}, again)
+    renumbered = again.getvalue().decode(whole.layout.encoding).replace(f"\n{rejects.table.rows[0].first}", f"\n{line}")
+    assert renumbered == text
+
+
+def test_the_lines_that_a_quotation_mark_has_hidden_are_lines_again_once_it_is_mended(write):
+    rows = [f"{day}.11.2026;{day},50;Ada {day}" for day in range(11, 16)]
+    text = "Buchungstag;Betrag;Name\n" + "\n".join(rows) + "\n"
+    file = bank.open_bank_file(write(text.replace("Ada 12", '"Ada 12')))
+    assert ([line.line for line in bank.lines(file)], list(file.rejects)) == ([2], [3])
+    out = io.BytesIO()
+    bank.write_rejects(file, file.rejects, out)
+    mended = write(out.getvalue().decode("utf-8-sig").replace('"Ada 12', "Ada 12"), "mended.csv")
+    assert keys(mended) == keys(write(text))[1:]
+
+
 def test_the_raw_text_of_a_line_is_given_back_whole():
     file = bank.open_bank_file(FOLDER / "vr_old.csv")
     assert bank.raw(file, 14).splitlines()[0].startswith('"09.11.2026";"09.11.2026";"Lena Vogt"')

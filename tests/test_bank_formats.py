@@ -383,6 +383,38 @@ def test_debits_and_credits_that_no_balance_tells_apart_are_asked(write):
                                  "which credits.")
     columns = {"booked_on": ("1",), "text": ("2",), "debit": ("3",), "credit": ("4",)}
     assert [line[1] for line in read(path, has_header=False, columns=columns)[0]] == ["79.99", "-10.00"]
+    # The first row is no header, as it would be if it were only there that columns may be found by number.
+    for said in ({"debit": ("3",)}, {"credit": ("4",)}, {"debit": ("3",), "credit": ("4",), "booked_on": ("1",)}):
+        assert [line[1::2] for line in read(path, columns=said)[0]] == [("79.99", "TRANSFER"), ("-10.00", "FEE")]
+
+
+def test_amounts_and_balances_that_nothing_tells_apart_are_asked(write):
+    # The balance before, as ASN has it; by one row it cannot be told, and the first is not the amount.
+    rows = "14/11/2026,EUR,1204.16,EUR,29.90,RENT\n15/11/2026,EUR,1234.06,EUR,-50.00,POWER\n"
+    assert [line[1] for line in read(write(rows))[0]] == ["29.90", "-50.00"]
+    one = write(rows.splitlines()[0] + "\n", name="one.csv")
+    with pytest.raises(UnclearMapping) as caught:
+        read(one)
+    assert (str(caught.value), caught.value.example) == (
+        "The file has no header, and amounts in columns 3, 5: say which has what came or went.", "amount=5")
+    file = bank.open_bank_file(one, Format(columns={"amount": ("5",)}))
+    assert [(line.amount, line.reference) for line in bank.lines(file)] == [(Decimal("29.90"), "RENT")]
+    assert (file.layout.has_header, file.layout.columns["amount"]) == (False, ("5",))
+
+
+@pytest.mark.parametrize("table", [
+    "Date,Amount,What it is,Text\n16/11/2026,5.00,Credit,Ada\n17/11/2026,7.00,Debit,Power\n",
+    "Date,Amount,Way,Text\n16/11/2026,5.00,'+',Ada\n17/11/2026,7.00,'-',Power\n",
+    "Date,Amount,Debit,Credit,Text\n16/11/2026,5.00,,5.00,Ada\n17/11/2026,7.00,7.00,,Power\n",
+    "Date,Amount,Debit,Credit,Text\n16/11/2026,,,5.00,Ada\n17/11/2026,,7.00,,Power\n",
+])
+def test_an_amount_without_a_sign_is_a_debit_where_anything_beside_it_says_so(table, write):
+    assert [line[1] for line in read(write(table))[0]] == ["5.00", "-7.00"]
+
+
+def test_a_day_of_eight_digits_is_read_from_either_end(write):
+    for written in ("20261116", "16112026"):
+        assert read(write(f"Date,Amount,Name\n{written},5.00,Ada\n"))[0][0][0] == "2026-11-16"
 
 
 # What is remembered

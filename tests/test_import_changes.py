@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import pytest
 
+from tracker import accounts as accounts_of
 from tracker import bill_run, errors, verify
 from tracker.transfer import columns, importing, source
 from tracker.transfer.choices import Choices
@@ -266,6 +267,18 @@ def test_statuses_of_stored_services_change_and_closing_is_left_to_the_administr
     assert rows[4] == f"K4 · Di · 555 4 · 4 Quay · Fibre · 20.00 · {today}"
 
 
+def test_a_service_that_ended_some_day_is_billed_for_no_month_that_its_customer_was_here(db, sql, file):
+    load(file("K1,Ada,555 1,,1 Quay,Fibre,20,,", header=STATED))
+    sql("UPDATE customers SET created_at = created_at - interval '3 months'")
+    load(file("K1,Ada,555 1,,1 Quay,TV,5,closed,", "K2,Bo,555 2,,2 Quay,TV,5,closed,", header=STATED))
+    for ago in (3, 2, 1, 0):
+        month = sql("SELECT (date_trunc('month', CURRENT_DATE) - make_interval(months => %s))::date AS month",
+                    ago)[0]["month"]
+        bill_run.run(month, db.today())
+    assert sql("SELECT description FROM billing_items WHERE description LIKE 'TV%'") == []
+    assert len(sql("SELECT 1 FROM billing_items WHERE description LIKE 'Fibre%'")) == 4
+
+
 def test_lines_for_a_closed_account_are_rejects_unless_they_say_so(db, sql, file):
     load(file("K1,Ada,555 1,closed,1 Quay,Fibre,20,,", header=STATED))
     outcome = load(file("K1,Ada,555 1,,1 Quay,TV,5,,", header=STATED))
@@ -304,6 +317,29 @@ def test_balances_are_a_bill_or_a_credit_note_once(db, sql, file):
     other = load(file("K1,Ada,555 1,99", "K2,Bo,555 2,-30", header=OWED))
     assert (other.does_something(), other.opening.first_others) == (False, ((2, "Ada", 12.5, 99),))
     assert len(money(sql)) == 2
+
+
+def test_an_opening_balance_that_is_called_otherwise_by_now_is_there(db, sql, file):
+    path = file("K1,Ada,555 1,12.50", header=OWED)
+    load(path)
+    db.update_bill(1, description="From the old books")
+    again = load(path)
+    assert (again.does_something(), again.opening.present) == (False, 1)
+    db.delete_bill(1)
+    assert load(path).opening.bills == 1
+
+
+def test_a_balance_of_who_is_closed_here_and_in_the_file_is_a_reject_unless_it_is_there(db, sql, file):
+    header = "account_number,name,phone_number,customer_status,balance"
+    load(file("K1,Ada,555 1,closed,", "K2,Bo,555 2,closed,20", "K3,Cy,555 3,closed,-5", header=header))
+    path = file("K1,Ada,555 1,closed,50", "K2,Bo,555 2,closed,20", "K3,Cy,555 3,closed,-5", "K4,Di,555 4,closed,0",
+                header=header)
+    before = money(sql)
+    reason = "balance: Customer 1 is closed, and has no opening balance; reopen the account first."
+    assert load(path).rejects == {2: reason}
+    assert money(sql) == before
+    accounts_of.reopen(1)
+    assert load(path).opening.owed == 50
 
 
 def test_different_balances_of_one_customer_are_rejects(db, sql, file):

@@ -78,6 +78,8 @@ class Model:
             if (not caller.name) if customer is None else customer.is_closed:
                 if not (customer and caller.is_closing):
                     self._reject(caller.lines)
+                elif customer.balance is None:
+                    self._reject([line for line in caller.lines if Decimal(line["balance"] or 0)])
                 caller.lines = []
         new = []
         for caller in callers:

@@ -207,7 +207,8 @@ PAST = """
 # And what came by the bank, each payment from an account of its own.
 BOOKED = """
     INSERT INTO bank_lines (key, booked_on, amount, payer, payer_account, reference, file_name, line)
-    SELECT gen_random_uuid(), paid_on, amount, 'Payer ' || payment_id, 'DE' || payment_id, 'Thanks', 'year.csv', payment_id
+    SELECT gen_random_uuid(), paid_on, amount, 'Payer ' || payment_id, 'DE' || payment_id, 'Thanks', 'year.csv',
+           payment_id
     FROM payments
     WHERE payment_id % 40 = 0;
     UPDATE payments

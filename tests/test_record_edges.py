@@ -453,7 +453,7 @@ IN_STOCK = {"equipment_id": 1, "location_id": None, "retired_on": None}
 BANK_LINE: booking.OpenLine = {
     "bank_line_id": 1, "key": uuid.UUID("00000000-0000-4000-8000-000000000001"), "booked_on": date(2026, 1, 15),
     "amount": Decimal(5), "amount_left": Decimal(5), "payer": "Ada Okafor", "payer_account": "DE89",
-    "reference": "Thanks", "doubt": None,
+    "reference": "Thanks", "doubt": None, "more": 0,
 }
 # Every public function that reads or writes, in an order in which each finds its record.
 CALLS = {
@@ -510,7 +510,7 @@ CALLS = {
     booking: {
         "count_open": (), "next_open": (), "get_open": (1,), "candidates": (BANK_LINE,), "count_payments": (1,),
         "formats": (), "get_format": ("Sparkasse",), "remember_format": ("Sparkasse", Format(days="DMY")),
-        "book": (BANK_LINE, 1, Decimal(2), 0), "set_aside": (2,), "take_back": (2,),
+        "book": (BANK_LINE, 1, Decimal(2), 0), "set_aside": (2,), "list_set_aside": (), "take_back": (2,),
     },
     stock: {
         "list_stock": (), "stock_total": (), "models": (), "list_of_model": ("TV",), "count_of_model": ("TV",),

@@ -58,10 +58,11 @@ ROWS = [{
     "place": ADDRESS, "since": DAY, "at_customers": 1_000_000, "in_stock": 1_000_000, "devices": 2_000_000,
     "worth_at_customers": ALL_IN_ALL, "worth_in_stock": ALL_IN_ALL, "worth": ALL_IN_ALL,
     "number": 1 + i, "monthly_total": ALL_IN_ALL, "why": "account of the payer, bill, customer number, name, reference",
-    "day": DAY, "received": ALL_IN_ALL, "voided": ALL_IN_ALL,
+    "day": DAY, "received": ALL_IN_ALL, "voided": ALL_IN_ALL, "last_paid_on": DAY, "booked_on": DAY, "payer": name,
+    "set_aside_on": DAY,
 } for i, (name, phone) in enumerate(zip(NAMES, PHONES))]
 TEXTS = {"name", "email", "address", "place", "service", "service_name", "equipment_name", "description", "method",
-         "reference", "void_reason", "noted_by", "note", "why", "reason"}
+         "reference", "void_reason", "noted_by", "note", "why", "reason", "payer"}
 TABLES = {name: columns for name, columns in vars(screens).items()
           if isinstance(columns, list) and all(isinstance(column, tables.Column) for column in columns)}
 

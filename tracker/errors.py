@@ -110,6 +110,7 @@ RULES = {
     "bank_lines_not_overbooked": "No more can be booked of a line of the bank than it has.",
     "bank_lines_length": "A payer has up to 300 characters, an account 100, a reference 1000.",
     "bank_lines_set_aside": "Whoever sets a line of the bank aside is noted with the day.",
+    "bank_lines_booked_while_open": "That line of the bank was set aside as no customer's; nothing was written.",
     "payments_reason_given": "A credit note or write-off has a reason; a payment or refund has none.",
     "payments_refunded_stays": "It was refunded, in part at least; void the refund first.",
     "payment_allocations_refund": "That refund no longer exists.",

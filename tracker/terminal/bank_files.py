@@ -8,12 +8,15 @@ from pathlib import Path
 import database
 from tracker import errors, text
 from tracker.terminal import prompts, tables
+from tracker.terminal.outcomes import say_settled
 from tracker.terminal.progress import Progress
 from tracker.terminal.prompts import confirm, say
 from tracker.terminal.tables import Row, amounts, numbers, words
 from tracker.transfer import bank, booking
 from tracker.transfer.bank_formats import HEADERS, Format
 from tracker.transfer.booking import Outcome
+
+NOTHING_NEW = "Nothing to book: no line of it is new."
 
 
 def import_payments_command(arguments: argparse.Namespace) -> int:
@@ -110,7 +113,7 @@ def say_outcome(outcome: Outcome) -> None:
 def is_worth(outcome: Outcome) -> bool:
     if outcome.booked.lines or outcome.open.lines:
         return True
-    print("Nothing to book: no line of it is new.")
+    print(NOTHING_NEW)
     return False
 
 
@@ -122,7 +125,15 @@ def question(outcome: Outcome) -> str:
 
 
 def say_done(outcome: Outcome) -> None:
-    say(f"Booked {text.plural(outcome.booked.lines, 'payment')}, {text.show_amount(outcome.booked.amount)}.")
+    if outcome.booked.lines:
+        say(f"Booked {text.plural(outcome.booked.lines, 'payment')}, {text.show_amount(outcome.booked.amount)}.")
+    elif outcome.open.lines:
+        say(f"Booked nothing; kept {text.plural(outcome.open.lines, 'line')} to decide on.")
+    else:
+        say(NOTHING_NEW)
+    if outcome.rejects_file:
+        say(f"{text.plural(len(outcome.rejects), 'line')} to mend and import: {outcome.rejects_file}")
+    say_settled(outcome.settled)
 
 
 def say_open() -> None:

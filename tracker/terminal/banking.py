@@ -11,16 +11,16 @@ from database import Customer
 from tracker import errors, fields, payments, text
 from tracker.terminal import bank_files, forms, paying, prompts, screens, tables
 from tracker.terminal.paging import LEAVE
-from tracker.terminal.pick import CUSTOMER, look_up, pick, say_record
+from tracker.terminal.pick import CUSTOMER, look_up, say_record
 from tracker.terminal.progress import Progress
 from tracker.terminal.prompts import ask, confirm, say
 from tracker.terminal.tables import Row
 from tracker.transfer import bank, booking
 from tracker.transfer.bank_formats import HEADERS, Format
-from tracker.transfer.booking import Candidate, OpenLine
+from tracker.transfer.booking import Candidate, OpenLine, SetAside
 
 KEYS = ("A digit books a line, Enter the one in brackets; a name or C with an ID finds another customer; s splits it, "
-        "n is not to book, l leaves it for later, u undoes the last, q leaves.")
+        "n is not to book, l leaves it for later, u undoes the last, a shows those not to book, q leaves.")
 NO_BOOKING = "Booked for the wrong customer."  # why a payment was voided by u
 
 
@@ -120,12 +120,17 @@ def _remember(name: str | None, file: bank.BankFile) -> None:
 def decide() -> None:
     """Show the open lines one by one, each with who may have paid it, until all are decided on or it is left."""
     left = booking.count_open()
-    if not left.lines:
+    if left.lines:
+        say(f"{text.plural(left.lines, 'line')} of the bank to decide on, {text.show_amount(left.amount)} in all. "
+            f"{KEYS}")
+    else:
         print("No line of the bank is open.")
-        return
-    say(f"{text.plural(left.lines, 'line')} of the bank to decide on, {text.show_amount(left.amount)} in all. {KEYS}")
     decided: list[Decision] = []
     line = booking.next_open()
+    if not line and prompts.attended() and (rows := booking.list_set_aside()):
+        line = _taken_back(rows)
+    if not line:
+        return
     while line:
         found = booking.candidates(line)
         show_line(line, found)
@@ -134,8 +139,12 @@ def decide() -> None:
             break
         if answer == "u":
             line = _undo(decided.pop())
+        elif answer == "a":
+            line = _taken_back(booking.list_set_aside()) or line
         elif answer == "l" or _done(line, found, answer, decided):
             line = booking.next_open((line["booked_on"], line["bank_line_id"]))
+        else:
+            line = booking.get_open(line["bank_line_id"])
     left = booking.count_open()
     say(f"{text.plural(left.lines, 'line')} left open, {text.show_amount(left.amount)}." if left.lines
         else "Every line is decided on.")
@@ -144,8 +153,9 @@ def decide() -> None:
 def show_line(line: OpenLine, found: list[Candidate]) -> None:
     """Show a line with what speaks for and against those who may have paid it."""
     part = f", {text.show_amount(line['amount_left'])} of it left" if line["amount_left"] != line["amount"] else ""
+    more = f"  ({line['more']} more)" if line["more"] else ""
     print()
-    say(f"{line['booked_on']}  {text.show_amount(line['amount'])}{part}  {line['payer'] or 'no name'}")
+    say(f"{line['booked_on']}  {text.show_amount(line['amount'])}{part}  {line['payer'] or 'no name'}{more}")
     for label, value in (("Reference", line["reference"]), ("Account", line["payer_account"]), ("But", line["doubt"])):
         if value:
             for shown in tables.indented(f"{label}: {text.clean(value)}", 2):
@@ -159,19 +169,16 @@ def show_line(line: OpenLine, found: list[Candidate]) -> None:
 
 def _answer(line: OpenLine, found: list[Candidate], decided: list[Decision]) -> str:
     """Ask what becomes of a line: the place of a candidate, a key, or a search."""
-    keys = ("s", "n", "l", *LEAVE, *(["u"] if decided else []))
+    keys = ("s", "n", "l", "a", *LEAVE, *(["u"] if decided else []))
 
     def parse(answer: str) -> str:
         if answer.casefold() in keys:
             return answer.casefold()
-        if answer.isdecimal() and not 1 <= int(answer) <= len(found):
-            raise ValueError(f"Enter a number from 1 to {len(found)}, or C{answer} for customer {answer}." if found
-                             else f"Enter C{answer} for customer {answer}.")
         if answer.casefold() == "u" and not decided:
             raise ValueError("Nothing was decided on yet.")
-        if len(answer) == 1 and answer.isascii() and not answer.isdecimal():
-            raise ValueError("Enter a number, s, n, l, u or q, or more of a name.")
-        return fields.text(300)(answer)
+        if not answer or (len(answer) == 1 and answer.isascii() and not answer.isdecimal()):
+            raise ValueError("Enter a number, s, n, l, u, a or q, or more of a name.")
+        return _one_of(found, answer)
 
     sure = [str(i) for i, candidate in enumerate(found, 1) if candidate["is_sure"]]
     likely = sure or [str(i) for i, candidate in enumerate(found, 1)
@@ -179,6 +186,14 @@ def _answer(line: OpenLine, found: list[Candidate], decided: list[Decision]) -> 
     if line["doubt"] or len(likely) != 1:
         return ask("Whose", parse)
     return ask("Whose", parse, shown=likely[0], default=likely[0])
+
+
+def _one_of(found: list[Candidate], answer: str) -> str:
+    """Return an answer that is the place of a candidate, or a search; raise ValueError for another number."""
+    if answer.isdecimal() and not 1 <= int(answer) <= len(found):
+        raise ValueError(f"Enter a number from 1 to {len(found)}, or C{answer} for customer {answer}." if found
+                         else f"Enter C{answer} for customer {answer}.")
+    return fields.text(300)(answer)
 
 
 def _done(line: OpenLine, found: list[Candidate], answer: str, decided: list[Decision]) -> bool:
@@ -189,7 +204,7 @@ def _done(line: OpenLine, found: list[Candidate], answer: str, decided: list[Dec
         decided.append(Decision(line["bank_line_id"], None))
         return True
     if answer == "s":
-        return _split(line, decided)
+        return _split(line, found, decided)
     if answer.isdecimal():
         candidate = found[int(answer) - 1]
         customer_id, billing_id = candidate["customer_id"], candidate["billing_id"]
@@ -210,14 +225,26 @@ def _is_meant(answer: str, customer: Customer, amount: Decimal) -> bool:
     return confirm(f"Type yes to book {text.show_amount(amount)} as theirs:")
 
 
-def _split(line: OpenLine, decided: list[Decision]) -> bool:
-    """Book a line in parts, each for a customer, until nothing of it is left."""
+def _split(line: OpenLine, found: list[Candidate], decided: list[Decision]) -> bool:
+    """Book a line in parts, each for a customer, until nothing of it is left; False where that is left before."""
+    def parse(answer: str) -> str:
+        return answer.casefold() if answer.casefold() in LEAVE else _one_of(found, answer)
+
     left = line["amount_left"]
     while left:
-        say(f"{text.show_amount(left)} left.")
-        customer = pick(CUSTOMER)
-        amount = ask("Amount", forms.at_most(left, "is left of the line"), shown=f"{left:.2f}", default=left)
-        _book(line, customer["customer_id"], amount, None, decided)
+        answer = ask(f"Whose part of {text.show_amount(left)} (as above; 0 back)", parse)
+        if answer in LEAVE:
+            return False
+        if answer.isdecimal():
+            customer_id = found[int(answer) - 1]["customer_id"]
+        elif customer := look_up(CUSTOMER, answer):
+            customer_id = say_record(CUSTOMER, customer)["customer_id"]
+        else:
+            continue
+        owed = sum((bill["amount_due"] for bill in payments.unpaid_bills(customer_id)), Decimal(0))
+        part = min(owed or left, left)
+        amount = ask("Amount", forms.at_most(left, "is left of the line"), shown=f"{part:.2f}", default=part)
+        _book(line, customer_id, amount, None, decided)
         left -= amount
     return True
 
@@ -244,3 +271,15 @@ def _undo(decision: Decision) -> OpenLine:
         payments.void_payment(decision.payment_id, NO_BOOKING)
         print(f"Payment {decision.payment_id} is void.")
     return booking.get_open(decision.bank_line_id)
+
+
+def _taken_back(rows: list[SetAside]) -> OpenLine | None:
+    """Show the lines that were set aside, and open the one that is picked again; None where none is."""
+    if not rows:
+        print("No line is set aside.")
+        return None
+    print(tables.table(screens.BANK_SET_ASIDE, [{**row, "number": i} for i, row in enumerate(rows, 1)]))
+    ids: dict[str, int | None] = {str(i): row["bank_line_id"] for i, row in enumerate(rows, 1)}
+    parse = fields.choice({**ids, **dict.fromkeys(LEAVE)}, "Enter the number of a line, or nothing for none.")
+    bank_line_id = ask("Open again", parse, shown="none")
+    return _undo(Decision(bank_line_id, None)) if bank_line_id else None

@@ -5,6 +5,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterator
 from datetime import date
+from pathlib import Path
 
 from tracker.terminal import prompts, tables
 from tracker.terminal.progress import Progress
@@ -173,7 +174,7 @@ def import_confirmed(
     ask_day asks for their day.
     """
     if outcome.rejects:
-        say(f"Rejected lines go to {rejects_path(source)}.")
+        say(f"Rejected lines go to {rejects_path(source.path)}.")
     as_of = ask_day() if outcome.opening.to_make() else None
     if not agreed(outcome):
         print("Not imported.")
@@ -218,5 +219,10 @@ def say_imported(outcome: Outcome) -> None:
         say(f"Closed {plural(outcome.statuses.closed, 'new account')}.")
     if outcome.rejects:
         say(f"{plural(outcome.rejected(), 'line')} rejected, to mend and import: {outcome.rejects_file}")
-    for path, lines in outcome.settled:
+    say_settled(outcome.settled)
+
+
+def say_settled(rejects: tuple[tuple[Path, int], ...]) -> None:
+    """Say of which rejects files nothing is missing any more."""
+    for path, lines in rejects:
         say(f"{path.name} is settled: its {'line is' if lines == 1 else f'{lines} lines are'} in.")

@@ -141,7 +141,11 @@ PAYMENTS = [
 PAYMENTS_TO_REFUND = [column for column in PAYMENTS if column.key not in ("voided_on", "void_reason")]
 BANK_CANDIDATES = [
     numbers("#", "number"), numbers("ID", "customer_id"), words("Customer", "name"), amounts("Owes", "amount_due"),
-    amounts("A month", "monthly_total"), words("Why", "why"),
+    amounts("A month", "monthly_total", spare=1), dates("Last paid", "last_paid_on", spare=2), words("Why", "why"),
+]
+BANK_SET_ASIDE = [
+    numbers("#", "number"), dates("Day", "booked_on"), amounts("Amount", "amount"), words("Payer", "payer"),
+    words("Reference", "reference"), dates("Set aside", "set_aside_on"),
 ]
 PAYMENT_HITS = [
     numbers("ID", "payment_id"), words("Customer", "name"), dates("Paid on", "paid_on"), amounts("Amount", "amount"),

@@ -148,19 +148,21 @@ def _find_places(cur: Cursor) -> None:
 
 
 def _add_services(cur: Cursor, after: int, upto: int) -> None:
-    """Add services; those that ended on a day that is not known do so with the month before this one, which no bill run
-    bills to new customers.
+    """Add services; those that ended on a day that is not known do so with the month before their customer came, which
+    no bill run bills to them.
     """
     cur.execute(
         """
         WITH fresh AS MATERIALIZED (
             SELECT line, import_places.location_id, service_name, cost, CASE
                        WHEN has_ended AND (ends < CURRENT_DATE) IS NOT TRUE
-                       THEN (date_trunc('month', CURRENT_DATE) - interval '1 day')::date
+                       THEN (date_trunc('month', created_at) - interval '1 day')::date
                        ELSE ends
                    END AS ended_on, row_number() OVER (ORDER BY line) AS place
             FROM import_services
             JOIN import_places USING (site_line)
+            JOIN locations ON locations.location_id = import_places.location_id
+            JOIN customers USING (customer_id)
             WHERE line > %(after)s AND line <= %(upto)s AND service_id IS NULL
         ), added AS (
             INSERT INTO services (location_id, service_name, cost, ended_on)

@@ -12,6 +12,24 @@ from tracker.cursor import Cursor
 
 OPENING = "Opening balance"
 MOST_TOLD = 3
+# What a customer's opening balance here is, NULL for none. A bill may be called otherwise by now, its line may not.
+HERE = """
+    SELECT sum(amount) AS amount
+    FROM (
+        SELECT amount_billed AS amount
+        FROM billing
+        WHERE billing.customer_id = known.customer_id AND period IS NULL AND cancelled_on IS NULL
+          AND EXISTS (
+              SELECT FROM billing_items AS item
+              WHERE item.billing_id = billing.billing_id AND item.description = %(opening)s
+          )
+        UNION ALL
+        SELECT -amount
+        FROM payments
+        WHERE payments.customer_id = known.customer_id AND reason = %(opening)s AND kind = 'credit note'
+          AND voided_at IS NULL
+    ) AS booked
+"""
 
 
 class Other(NamedTuple):
@@ -68,10 +86,30 @@ def reject_differing(cur: Cursor) -> dict[int, str]:
     }
 
 
+def reject_of_closed(cur: Cursor) -> dict[int, str]:
+    """Take out lines with a balance of customers who are closed in the file and here, and have no opening balance:
+    nothing else would be said of it.
+    """
+    cur.execute(
+        f"""
+        DELETE FROM import_lines
+        USING import_callers AS caller
+        JOIN import_known AS known USING (customer)
+        JOIN customers AS stored ON stored.customer_id = known.customer_id AND closed_on IS NOT NULL
+        CROSS JOIN LATERAL ({HERE}) AS here
+        WHERE import_lines.customer = caller.customer AND is_closing AND balance <> 0 AND here.amount IS NULL
+        RETURNING line, known.customer_id
+        """,  # noqa: S608 (HERE stands above)
+        {"opening": OPENING},
+    )
+    return {row["line"]: f"balance: Customer {row['customer_id']} is closed, and has no opening balance; reopen the "
+                         "account first." for row in cur}
+
+
 def find(cur: Cursor) -> Opening:
     """Fill import_balances with the balance of each customer who has one, and what they have here; sum that up."""
     cur.execute(
-        """
+        f"""
         CREATE TEMPORARY TABLE import_balances ON COMMIT DROP AS
         SELECT customer, line, balance, known.customer_id, here.amount AS here
         FROM (
@@ -82,18 +120,7 @@ def find(cur: Cursor) -> Opening:
         ) AS one
         LEFT JOIN import_known AS known USING (customer)
         LEFT JOIN LATERAL (
-            SELECT sum(amount) AS amount
-            FROM (
-                SELECT amount_billed AS amount
-                FROM billing
-                WHERE billing.customer_id = known.customer_id AND description = %(opening)s AND period IS NULL
-                  AND cancelled_on IS NULL
-                UNION ALL
-                SELECT -amount
-                FROM payments
-                WHERE payments.customer_id = known.customer_id AND reason = %(opening)s AND kind = 'credit note'
-                  AND voided_at IS NULL
-            ) AS booked
+            {HERE}
         ) AS here ON known.customer_id IS NOT NULL;
 
         SELECT count(*) FILTER (WHERE here IS NULL AND balance > 0)                      AS bills,
@@ -103,7 +130,7 @@ def find(cur: Cursor) -> Opening:
                count(*) FILTER (WHERE here = balance)                                    AS present,
                count(*) FILTER (WHERE here <> balance)                                   AS others
         FROM import_balances
-        """,
+        """,  # noqa: S608 (HERE stands above)
         {"opening": OPENING},
     )
     opening = Opening(**cur.row())

@@ -8,16 +8,18 @@ import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from tracker.errors import BadFile, UnclearEncoding
 from tracker.files import kind_of
 from tracker.transfer import camt, encodings
-from tracker.transfer.bank_csv import Reader
+from tracker.transfer.bank_csv import AS_ONE, Reader
 from tracker.transfer.bank_formats import Format
 from tracker.transfer.bank_lines import BankLine, keyed
-from tracker.transfer.bank_table import Table, open_table
+from tracker.transfer.bank_table import Table, open_table, read_rows
 from tracker.transfer.kinds import BROKEN, STANDARD_INPUT, open_bytes
+from tracker.transfer.rejects import first_cells, rejects_beside, without_first_cells
+from tracker.transfer.sorting import REJECT_COLUMNS
 
 LARGEST = 500_000_000
 HEAD = 4096
@@ -94,6 +96,55 @@ def raw(file: BankFile, line: int) -> str:
     if not (row := next((row for row in rows if row.first == line), None)):
         return ""
     return "".join(itertools.islice(io.StringIO(file.text, newline=""), row.first - 1, row.last))
+
+
+def is_rejects(file: BankFile) -> bool:
+    """Tell a file that an import wrote the lines to that could not be read."""
+    return file.text.startswith(first_cells(REJECT_COLUMNS, file.layout.delimiter))
+
+
+def write_rejects(file: BankFile, rejects: dict[int, str], out: IO[bytes]) -> None:
+    """Write the lines that could not be read as they are, number and reason before them, in the file's own encoding.
+
+    What stands above the bookings comes first, so that they are read as they were in the file.
+    """
+    sign, again = file.layout.delimiter, is_rejects(file)
+    text = io.TextIOWrapper(out, file.layout.encoding, "backslashreplace", newline="")
+    written = list(io.StringIO(file.text, newline=""))
+    text.write(f"{first_cells(REJECT_COLUMNS, sign)}\n")
+    first = file.table.rows[0].first if file.table else 0
+    for row in itertools.takewhile(lambda row: row.first < first, read_rows(file.text, sign)):
+        above = "".join(written[row.first - 1:row.last])
+        if (rest := without_first_cells(above, sign) if again else above).strip():
+            text.write(f"{sign}{sign}{rest}")
+    for number, reason in sorted(rejects.items()):
+        line, *further = raw(file, number).splitlines(keepends=True)
+        text.write(first_cells((str(number), reason), sign) + (without_first_cells(line, sign) if again else line))
+        for place, line in enumerate(further, number + 1):
+            # Hidden by a quotation mark, they may be lines again once that is mended.
+            text.write(f"{place}{sign}{sign}{line}" if AS_ONE in reason else line)
+        text.write("" if line.endswith(("\n", "\r")) else "\n")
+    text.flush()
+    text.detach()
+
+
+def settled(file: BankFile) -> tuple[tuple[Path, int], ...]:
+    """Return the rejects files of which an import without rejects leaves nothing to mend, and how long each is."""
+    if not file.table or file.path == STANDARD_INPUT:
+        return ()
+    found = [file.path] if is_rejects(file) else rejects_beside(file.path)
+    counted = ((path, _count_rejects(path, file.layout)) for path in found)
+    return tuple((path, count) for path, count in counted if count)
+
+
+def _count_rejects(path: Path, layout: Format) -> int:
+    """Return how many lines a rejects file of a bank's file has; 0 where it is none."""
+    try:
+        rows = list(read_rows(_bytes(path).decode(layout.encoding), layout.delimiter))
+    except (BadFile, ValueError):
+        return 0
+    is_one = bool(rows) and tuple(rows[0].cells[:2]) == REJECT_COLUMNS
+    return sum(row.cells[0].isdecimal() for row in rows if row.cells) if is_one else 0
 
 
 def _bytes(path: Path) -> bytes:

@@ -21,17 +21,20 @@ CURRENCY = re.compile(r"R\$|US\$|A\$|C\$|zł|Kč|kr\.?|Ft|lei|Fr\.|[€$£¥₹�
 MARK = re.compile(r"(?:(?<=[0-9\s])|^)(CR|DR|HABEN|SOLL|[CDSHK])\.?\s*$", re.IGNORECASE)
 DEBITS = frozenset((
     "s", "d", "dr", "db", "dbit", "debit", "debet", "debits", "soll", "af", "out", "-", "outflow", "cargo", "debe",
-    "debito", "dare", "withdrawal", "ut",
+    "debito", "dare", "withdrawal", "ut", "odchozi", "obciazenie", "borc",
+    "outgoing", "expense", "egreso", "saida", "uscita", "depense", "ausgang", "belastung", "wydatek",
 ))
 CREDITS = frozenset((
     "h", "c", "k", "cr", "crdt", "credit", "kredit", "credits", "haben", "bij", "in", "+", "inflow", "abono", "haber",
-    "credito", "avere", "deposit", "inn",
+    "credito", "avere", "deposit", "inn", "prichozi", "uznanie", "alacak",
+    "incoming", "income", "ingreso", "entrada", "entrata", "recette", "eingang", "gutschrift", "przychod",
 ))
 # The months' names by their first letters, accents left out, in the languages of the banks that write them so.
 MONTHS = {
     name: number for number, names in enumerate((
-        "jan ene gen sty", "feb fev lut", "mar mrz maa", "apr avr abr kwi", "may mai maj mag mei", "jun juin giu cze",
-        "jul juil lug lip", "aug aou ago sie", "sep set wrz", "oct okt out ott paz", "nov lis", "dec dez dic gru",
+        "jan ene gen sty ian", "feb fev lut", "mar mrz maa", "apr avr abr kwi", "may mai maj mag mei",
+        "jun juin giu cze iun", "jul juil lug lip iul", "aug aou ago sie", "sep set wrz", "oct okt out ott paz",
+        "nov lis noi", "dec dez dic gru",
     ), 1) for name in names.split()
 }
 PARTS = re.compile(r"(\d{1,4})([./-])\s?(\d{1,2})\2\s?(\d{2,4})\.?(?:$|[\sT,])", re.ASCII)
@@ -48,7 +51,7 @@ def without_accents(word: str) -> str:
 
 def indicated(cell: str) -> int:
     """Return 1 for a word that means credit, -1 for one that means debit, 0 for another."""
-    word = without_accents(cell.strip())
+    word = without_accents(cell.strip(" '\""))
     return 1 if word in CREDITS else -1 if word in DEBITS else 0
 
 
@@ -176,7 +179,8 @@ def day(cell: str, order: str) -> date | None:
             return None
         return _date(parts["Y"], parts["M"], parts["D"])
     if found := DIGITS.match(cell):
-        return _date(int(found[1]), int(found[2]), int(found[3]))
+        return _date(int(found[1]), int(found[2]), int(found[3])) or _date(
+            int(found[2] + found[3]), int(found[1][2:]), int(found[1][:2]))  # 24112026, which is no year, month and day
     return _named(cell)
 
 

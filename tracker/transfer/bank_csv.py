@@ -13,23 +13,27 @@ from tracker.transfer.bank_lines import NO_KEY, BankLine, Booking, compact, real
 from tracker.transfer.bank_table import Row, Table, cell_of
 
 PENDING = re.compile(
-    r"vorgemerkt|umsatz vorgemerkt|pending|authori[sz]ed|ausstehend|reserverat|reserveret|reservert|w rozliczeniu|"
-    r"blokada|en attente|pendiente|pendente|in attesa|čeká.*|on hold|processing|requires.*", re.IGNORECASE)
+    r"vorgemerkt|umsatz vorgemerkt|offen|venter|odottaa|autorizzato|pending|authori[sz]ed|ausstehend|reserverat|"
+    r"reserveret|reservert|w rozliczeniu|blokada|en attente|pendiente|pendente|in attesa|čeká.*|on hold|processing|"
+    r"requires.*", re.IGNORECASE)
 NEVER = re.compile(
-    r"reverted|declined|failed|denied|cancell?ed|abgelehnt|storniert|zurückgewiesen|voided|expired|refused|odrzucona|"
-    r"anulowana|rechazado|cancelado|annulé", re.IGNORECASE)
+    r"slettet|geweigerd|refusée?|reverted|declined|failed|denied|cancell?ed|abgelehnt|storniert|zurückgewiesen|"
+    r"voided|expired|refused|odrzucona|anulowana|rechazado|cancelado|annulé", re.IGNORECASE)
 BOOKED = re.compile(
-    r"|gebucht|umsatz gebucht|booked|completed|complete|posted|cleared|abgeschlossen|paid|succeeded|settled|available|"
-    r"zaksięgowan[ay]|wykonana|zrealizowana|zaúčtováno|terminé|completado|completato|concluído|genomförd|ok",
-    re.IGNORECASE)
+    r"|gebucht|umsatz gebucht|udført|geaccepteerd|acceptée?|contabilizzato|sent|successful|booked|completed|complete|"
+    r"posted|cleared|abgeschlossen|paid|succeeded|settled|available|zaksięgowan[ay]|wykonana|zrealizowana|zaúčtováno|"
+    r"terminé|completado|completato|concluído|genomförd|ok", re.IGNORECASE)
 BALANCE = re.compile(
-    r"(anfangssaldo|endsaldo|(alter |neuer )?kontostand|saldovortrag|saldo (anterior|inicial|final|do dia|contabile "
-    r"inizia\w*|contabile fina\w*|początkowe|końcowe|iniziale|finale)|(opening|closing|beginning|ending|starting) "
-    r"(ledger )?balance|balance (brought|carried) forward|ingående saldo|utgående saldo|solde (initial|final)|"
+    r"(anfangssaldo|endsaldo|s a l d o|(alter |neuer )?kontostand|saldovortrag|saldo (anterior|inicial|final|do dia|"
+    r"contabile inizia\w*|contabile fina\w*|początkowe|końcowe|iniziale|finale)|"
+    r"(opening|closing|beginning|ending|starting) (ledger )?balance|balance (brought|carried) forward|"
+    r"ingående saldo|utgående saldo|solde (initial|final)|"
     r"počáteční (stav|zůstatek).*|koncový (stav|zůstatek).*|beginsaldo|eindsaldo|algsaldo|lõppsaldo|"
     r"käive|sākuma atlikums|beigu atlikums|apgrozījums|turnover)"
     r"([ :]*(as of|vom|zum|per|am|al|au|in)?[ :]*([0-9./ -]+|euro?))?", re.IGNORECASE)
-BALANCE_WORD = re.compile("sald|balance|solde|kontostand|käive|atlikums|apgro|turnover|stav|zůstatek", re.IGNORECASE)
+BALANCE_WORD = re.compile("sald|s a l d o|balance|solde|kontostand|käive|atlikums|apgro|turnover|stav|zůstatek",
+                          re.IGNORECASE)
+AS_ONE = "are read as one"
 TEXTS = ("reference", "text", "kind", "payer", "payee")
 NO_TEXTS = dict.fromkeys(TEXTS, "")
 # A payment that is taken back, in what the bank calls a booking; and the same where only the text says it.
@@ -55,9 +59,14 @@ LABELS = {
     "naam": "payer", "iban": "payer_account", "bic": "", "kenmerk": "", "valutadatum": "", "machtiging id": "",
     "incassant id": "", "datum/tijd": "", "adres nadawcy": "", "adres odbiorcy": "", "referenzen": "",
     "operacja": "", "lokalizacja": "", "data i czas operacji": "", "numer referencyjny": "",
-    "zahlungspflichtiger": "payer",
+    "zahlungspflichtiger": "payer", "buchungstext": "reference", "kto/iban": "payer_account", "blz/bic": "",
 }
 LABEL = re.compile(rf"(?:^|\s)({'|'.join(map(re.escape, LABELS))})\s*:\s*", re.IGNORECASE)
+# The same as the Netherlands write it, and the field of each: /TRTP/SEPA OVERBOEKING/IBAN/NL91.../NAME/.../REMI/...
+SLASHED = {"NAME": "payer", "IBAN": "payer_account", "REMI": "reference"}
+SLASHES = re.compile(r"/(TRTP|IBAN|BIC|NAME|REMI|EREF|MARF|CSID|ORDP|PREF|RTRN|NRTX|ISDT|SVCL|ULTB|ULTD)/")
+PRELIMINARY = re.compile(r"prel\.? ", re.IGNORECASE)  # before the text of what Handelsbanken has not booked yet
+NUMBER_AND_NAME = re.compile(r"[0-9*+]{6,} - (.*[^\W\d_].*)")  # M-Pesa
 PAID_BY = re.compile(r"(?:payment|transfer|received money) from ([^\d;,]+?)(?: with reference .*)?", re.IGNORECASE)
 NAME_AND_ACCOUNT = re.compile(r"(.*[^\W\d_].*?) ((?:[A-Z]{2})?[0-9]{16,30})")
 
@@ -154,8 +163,8 @@ class Reader:
             for line in cell.splitlines()[1:]:
                 inner = line.split(self.table.layout.delimiter)
                 if len(inner) > max(booked_on, 1) and bank_cells.day(inner[booked_on].strip(' "'), self._days):
-                    raise ValueError(f"Lines {row.first} to {row.last} are read as one: a quotation mark is opened and "
-                                     "not closed.")
+                    raise ValueError(f"Lines {row.first} to {row.last} {AS_ONE}: a quotation mark is opened and not "
+                                     "closed.")
 
     def _amount(self, row: Row) -> Decimal | None:
         """Return a row's amount with its sign, None when none is written; raise ValueError when it cannot be read."""
@@ -190,7 +199,7 @@ class Reader:
         if self._unnamed:
             unnamed = " ".join(_one_line(row.cells[column]) for column in self._unnamed if column < len(row.cells))
             parts["written"] = f"{parts['written']} {unnamed}".strip()
-        if ":" in parts["written"]:
+        if ":" in parts["written"] or parts["written"].startswith("/TRTP/"):
             named = _labelled(parts["written"])
             parts.update((field, value) for field, value in named.items()
                          if field == "reference" or not parts.get(field))
@@ -205,7 +214,8 @@ class Reader:
         text = parts["reference"] or parts["text"] or (parts["kind"] if self._is_text_only else "")
         payer, account = self._other_side(row, amount, parts)
         currency = cell_of(row, columns.get("currency", ())).strip().upper() or self.table.currency
-        own = cell_of(row, columns.get("account", ()))
+        # Without a header another file may tell otherwise which account is ours; the key has it with the other words.
+        own = cell_of(row, columns.get("account", ())) if self.table.layout.has_header else ""
         is_returned = _is_return(parts["kind"]) or (amount < 0 and RETURNED_TEXT.search(text) is not None)
         line = BankLine(
             row.first, booked_on, amount, payer, compact(account),
@@ -226,6 +236,8 @@ class Reader:
             account = f"{account}/{code}"
         if not account and (found := NAME_AND_ACCOUNT.fullmatch(payer)):
             payer, account = found[1], found[2]
+        if found := NUMBER_AND_NAME.fullmatch(payer):
+            payer = found[1]
         return payer, account
 
     def _doubt(self, amount: Decimal, is_returned: bool, currency: str, status: str) -> str:
@@ -270,15 +282,18 @@ def _why_left_out(row: Row, amount: Decimal | None, parts: dict[str, str], statu
     if not parts["payer"] and BALANCE_WORD.search("\n".join(row.cells)) and any(
             BALANCE.fullmatch(cell.strip()) for cell in row.cells):
         return "It is a balance."
+    if PRELIMINARY.match(parts["text"]):
+        return "It is not booked yet."
     return _why_of_status(status) or ("Its amount is 0." if amount is not None and not amount else "")
 
 
 def _labelled(text: str) -> dict[str, str]:
     """Return the parts of a text that names them, by field; nothing of one that does not name what was written."""
-    pieces = LABEL.split(text)
+    is_slashed = text.startswith("/TRTP/")
+    pieces = (SLASHES if is_slashed else LABEL).split(text)
     parts: dict[str, str] = {}
     for label, value in zip(pieces[1::2], pieces[2::2]):
-        if field := LABELS[label.casefold()]:
+        if field := SLASHED.get(label) if is_slashed else LABELS[label.casefold()]:
             parts.setdefault(field, value.strip(" ;,"))
     return parts if "reference" in parts and (len(parts) > 1 or not pieces[0].strip()) else {}
 

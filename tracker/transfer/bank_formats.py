@@ -14,109 +14,126 @@ from tracker.transfer.bank_cells import without_accents
 HEADERS = {
     "booked_on": (
         "Booking Date, Booked At, Booked On, Posting Date, Posted Date, Post Date, Date Posted, Date Processed, "
-        "Completed Date, Date completed (UTC), Transaction Date, Trans Date, Entry Date, Date, Created (UTC), created "
-        "utc, Created date (UTC), created, Created on, Finished on, Transaction date and time",
-        "Buchungstag, Buchungsdatum, Buchung, Boekdatum, Boekingsdatum, Date de comptabilisation, Date comptable, "
-        "Date opération, Date de l'opération, dateOp, Fecha contable, F. Contable, Fecha de operación, Fecha "
-        "operación, F. Operación, Data contabile, Data registrazione, Data operazione, Data Lançamento, Data do "
-        "lançamento, Data movimento, Data Mov., Data księgowania, Data zaksięgowania, Data operacji, Data "
-        "transakcji, Datum zaúčtování, Datum provedení, Dátum zaúčtovania, Bokföringsdag, Bokföringsdatum, "
-        "Reskontradatum, Transaktionsdag, Transaktionsdatum, Bokført dato, Bokføringsdato, Bogføringsdato, Bogført, "
-        "Kirjauspäivä, Kirjauspvm, Päivämäärä, Könyvelés dátuma, Tranzakció dátuma, Abschlussdatum, "
-        "Transaktionsdato, Kuupäev, Datums, Data tranzactiei, İşlem Tarihi, Tarih, Дата, Datum, Data, Fecha, Dato, "
-        "Dátum"),
+        "Completed Date, Date completed (UTC), Completion Time, Settlement date (UTC), Posted Transactions Date, "
+        "Transaction Date, Trans Date, Tran Date, Txn Date, Entry Date, Date, Date (UTC), Payment date, Created "
+        "(UTC), created utc, Created date (UTC), created, Created on, Finished on, Transaction date and time",
+        "Buchungstag, Buchungsdatum, Buchung, Boekdatum, Boekingsdatum, Uitvoeringsdatum, Date de comptabilisation, "
+        "Date comptable, Date opération, Date de l'opération, Date d'exécution, date_comptabilisation, dateOp, Fecha "
+        "contable, F. Contable, Fecha de operación, Fecha operación, F. Operación, Data contabile, Data "
+        "registrazione, Data operazione, Data Lançamento, Data do lançamento, Data movimento, Data Mov., Data "
+        "księgowania, Data zaksięgowania, Data operacji, Data transakcji, Datum zaúčtování, Datum provedení, Datum "
+        "splatnosti, Splatnost, Dátum zaúčtovania, Bokföringsdag, Bokföringsdatum, Reskontradatum, Transaktionsdag, "
+        "Transaktionsdatum, Bokført dato, Bokføringsdato, Bogføringsdato, Bogført, Kirjauspäivä, Kirjauspvm, "
+        "Päivämäärä, Könyvelés dátuma, Tranzakció dátuma, Abschlussdatum, Transaktionsdato, Kuupäev, Datums, Data "
+        "tranzactiei, Data tranzactie, Día, İşlem Tarihi, Tarih, Дата, Datum, Data, Fecha, Dato, Dátum"),
     "value_on": (
         "Value Date, Value Dt, Valuta Date",
-        "Wertstellung, Valutadatum, Wertstellungsdatum, Wert, Rentedatum, Date de valeur, Date valeur, dateVal, "
-        "Fecha valor, F. Valor, Data valuta, Data waluty, Valutadag, Rentedato, Értéknap"),
+        "Wertstellung, Valutadatum, Wertstellungsdatum, Wert, Rentedatum, Date de valeur, Date valeur, dateVal, Fecha "
+        "valor, F. Valor, Data valuta, Data waluty, Valutadag, Rentedato, Értéknap"),
     "amount": (
-        "Gross, Amount, Transaction Amount, Credit/Debit Amount, Amount in account currency, Target amount (after "
-        "fees), CAD$, Value",
+        "Gross, Amount, Total amount (incl. VAT), Transaction Amount, Credit/Debit Amount, Amount in account "
+        "currency, Target amount (after fees), CAD$, Value",
         "Brutto, Betrag, Umsatz, Buchungsbetrag, Betrag in Kontowährung, Bedrag, Montant, Importe, Importo, Valor, "
-        "Kwota, Kwota operacji, Kwota transakcji, Kwota transakcji (waluta rachunku), Částka, Objem, Zaúčtovaná "
-        "částka, Suma, Belopp, Beløp, Beløb, Summa, Määrä, Tranzakció összege, Összeg, Tutar, İşlem Tutar\u0131, "
-        "Iznos, Сумма"),
+        "Kwota, Kwota w walucie rachunku, Kwota operacji, Kwota transakcji, Kwota transakcji (waluta rachunku), "
+        "Částka, Částka v měně účtu, Montant operation, Monto, Objem, Zaúčtovaná částka, Suma, Belopp, Beløp, Beløb, "
+        "Summa, Määrä, Tranzakció összege, Összeg, Tutar, İşlem Tutar\u0131, Iznos, Сумма"),
     "debit": (
-        "Debit, Debit Amount, Debits, Debit Amt, Withdrawal, Withdrawals, Withdrawal Amt., Withdrawal Amount, Paid "
-        "Out, Money Out, Outflow",
+        "Debit, Debit Amount, Debits, Debit Amt, DR, Withdrawal, Withdrawals, Withdrawal Amt., Withdrawal Amount, "
+        "Withdrawn, Paid Out, Money Out, Outflow",
         "Soll, Belastung, Lastschrift, Ausgang, Debet, Débit, Cargo, Cargos, Debe, Addebiti, Uscite, Dare, Débito, "
-        "Obciążenia, Wydatki, Ut, Ut fra konto, Uttag, Terhelés"),
+        "Obciążenia, Wydatki, Ut, Ut fra konto, Uttag, Terhelés, Saída, Saídas, Retiros, Borç"),
     "credit": (
-        "Credit, Credit Amount, Credits, Credit Amt, Deposit, Deposits, Deposit Amt., Deposit Amount, Paid In, Money "
-        "In, Inflow",
+        "Credit, Credit Amount, Credits, Credit Amt, CR, Deposit, Deposits, Deposit Amt., Deposit Amount, Paid In, "
+        "Money In, Inflow",
         "Haben, Gutschrift, Eingang, Kredit, Crédit, Abono, Abonos, Haber, Accrediti, Entrate, Avere, Crédito, "
-        "Uznania, Wpływy, Inn, Inn på konto, Insättning, Jóváírás"),
+        "Uznania, Wpływy, Inn, Inn på konto, Insättning, Jóváírás, Entrada, Entradas, Depósitos, Alacak"),
     "indicator": (
-        "Debit/Credit, Credit/Debit, Debit or Credit, DR/CR, CR/DR, D/C, C/D, Balance Impact, Direction, Sign, "
-        "Transaction Type, Type",
+        "Debit/Credit, Credit/Debit, Debit or Credit, Credit Debit Indicator, Debit Credit Indicator, Debit/Credit "
+        "(D/C), CreditDebet, Cargo/Abono, DR/CR, CR/DR, D/C, C/D, Balance Impact, Direction, Sign, Transaction Type, "
+        "Type",
         "Soll/Haben, S/H, Haben/Soll, Kennzeichen, Auswirkung auf Guthaben, Af Bij, Bij Af, Debet/Credit, Sens, D/K, "
         "K/D, Deebet/Kreedit, Tipo, Natureza, Typ, Bevétel/Kiadás"),
     "payer": (
         "Payer Name, Payer, Paid by, Sender Name, Sender, Partner Name, Counterparty Name, Counterpart Name, Counter "
-        "Party, Counterparty, Other Party, Beneficiary/Payer, Source name, Name / Description, Name, Payee, Merchant",
+        "Party, Counterparty, Other Party, Other Party Info, OP name, Sender/receiver name, From name, "
+        "Beneficiary/Payer, Source name, Name / Description, Name, Payee, Merchant",
         "Zahlungspflichtige*r, Auftraggeber/Zahlungsempfänger, Beguenstigter/Zahlungspflichtiger, "
         "Begünstigter/Zahlungspflichtiger, Begünstigter / Auftraggeber, Auftraggeber / Begünstigter, "
         "Auftraggeber/Empfänger, Empfänger/Auftraggeber, Sender / Empfänger, Name Zahlungsbeteiligter, "
-        "Zahlungsbeteiligter, Partnername, Name des Partners, Zahlungspartner, Auftraggeber, Naam / Omschrijving, "
-        "Naam tegenpartij, Naam, Nom de la contrepartie, Nom contrepartie, Nom, Nombre, Ordenante, "
-        "Ordenante/Beneficiario, Nome, Nadawca/Odbiorca, Nadawca / Odbiorca, Dane kontrahenta, Kontrahent, Nadawca, "
-        "Název protiúčtu, Názov protiúčtu, Jméno protistrany, Namn, Avsändare/Mottagare, Navn, Saaja/Maksaja, "
+        "Zahlungsbeteiligter, Empfaenger 1, Libelle simplifie, Tegenrekeninghouder, Partner elnevezése, Partner név, "
+        "Nimi, Partnername, Name des Partners, Zahlungspartner, Auftraggeber, Naam / Omschrijving, Naam tegenpartij, "
+        "Naam tegenpartij bevat, Naam van de tegenpartij, Naam, Nom de la contrepartie, Nom contrepartie, Nom, "
+        "Nombre, Ordenante, Ordenante/Beneficiario, Nome, Nadawca/Odbiorca, Nadawca / Odbiorca, Dane kontrahenta, "
+        "Kontrahent, Nadawca, Nazwa nadawcy, Odbiorca/Zleceniodawca, Název protiúčtu, Název účtu protiúčtu, Název "
+        "protistrany, Názov protiúčtu, Jméno protistrany, Namn, Avsändare/Mottagare, Navn, Saaja/Maksaja, "
         "Maksaja/Saaja, Saaja / Maksaja, Partner neve, Saatja/saaja nimi, Saaja/Maksja, Saņēmējs/Maksātājs"),
     "payee": (
-        "Payee Name, Recipient, Beneficiary Name, Beneficiary, Target name",
+        "Payee Name, Recipient, To name, Beneficiary Name, Beneficiary, Target name",
         "Zahlungsempfänger*in, Empfänger/Zahlungspflichtiger, Zahlungsempfänger, Empfänger, Bénéficiaire, "
-        "Beneficiario, Odbiorca"),
+        "Beneficiario, Odbiorca, Nazwa odbiorcy"),
     "payer_account": (
-        "Counterparty IBAN, Counterparty account, Partner Iban, Payer account, From Email Address",
+        "Counterparty IBAN, Counterparty account, Partner Iban, Payer account, Other Party Account, OP Bank Account "
+        "Number, Sender/receiver account, From Email Address",
         "IBAN Zahlungsbeteiligter, Kontonummer/IBAN, IBAN/Kontonummer, IBAN, Konto-Nr., Kontonummer, Absender "
         "E-Mail-Adresse, Tegenrekening IBAN/BBAN, Tegenrekening, rekeningnummer tegenpartij, Rekening tegenpartij, "
-        "Compte contrepartie, IBAN contrepartie, Rachunek kontrahenta, Numer rachunku kontrahenta, Numer konta, "
-        "Numer rachunku, Nr rachunku, Protiúčet, Číslo protiúčtu, Partner számlaszáma, Saatja/saaja konto"),
+        "Compte contrepartie, IBAN contrepartie, Rachunek kontrahenta, Numer rachunku kontrahenta, Numer konta, Numer "
+        "rachunku, Nr rachunku, Tegenrekeningnummer, Partner számla, Rachunek źródłowy, Numer rachunku nadawcy, Na "
+        "konto/Z konta, Protiúčet, Protiúčet a kód banky, Číslo protiúčtu, Číslo účtu protiúčtu, Číslo účtu "
+        "protistrany, Partner számlaszáma, Saatja/saaja konto"),
     "payee_account": (
         "To Email Address, Payee Account Number",
-        "Empfänger E-Mail-Adresse"),
+        "Empfänger E-Mail-Adresse, Rachunek docelowy, Numer rachunku odbiorcy"),
     "bank_code": (
         "",
-        "Kód banky"),
+        "Kód banky, Kód banky protiúčtu, Banka"),
     "reference": (
         "Payment Reference, Remittance Information, Reference, Message for payee, Message, Particulars, Analysis "
-        "Code, Reference number, Invoice Number, Subject, Note, Notifications, Structured communication",
+        "Code, Payment purpose, Notes/Message, A/C No., OP ref, OP part, OP code, Reference number, Invoice Number, "
+        "Subject, Note, Notifications, Structured communication",
         "Verwendungszweck, Vorgang/Verwendungszweck, Zahlungsreferenz, Rechnungsnummer, Betreff, Hinweis, "
         "Mededelingen, Vrije mededeling, gestructureerde mededeling, Omschrijving-1, Omschrijving-2, Omschrijving-3, "
-        "Betalingskenmerk, Mededeling, Omschrijving, Communication, Communications, Motif, Causale, Tytuł, Tytuł "
-        "operacji, Tytułem, Zpráva pro příjemce, Zpráva, Správa pre príjemcu, Rubrik, Meddelande, Melding, Referens, "
-        "Viesti, Viite, Viitenumero, OCR, KID, Közlemény, Selgitus, Viitenumber, Informācija saņēmējam"),
+        "Informations complementaires, Betalingskenmerk, Mededeling, Omschrijving, Communication, Communications, "
+        "Motif, Causale, Tytuł, Tytuł operacji, Tytułem, Zpráva pro příjemce, Popis pro příjemce, Zpráva, Správa pre "
+        "príjemcu, Informácia pre príjemcu, Rubrik, Meddelande, Melding, Referens, Viesti, Viite, Viitenumero, OCR, "
+        "KID, Közlemény, Selgitus, Viitenumber, Informācija saņēmējam"),
     "symbol": (
         "Variable symbol, Variable symbol 1",
         "VS, Variabilní symbol, Variabilní symbol 1, Variabilný symbol"),
     "text": (
         "Transaction Description, Description, Description 1, Description 2, Description 3, Narrative, Narration, "
-        "Details, Transaction Details, Memo, Notes, Notes and #tags, Text, Label",
+        "Details, Transaction Details, Transaction Remarks, Remarks, Original Description, Sub-description, Memo, "
+        "Memo/Description, Booking text, Transaction Ref1, Transaction Ref2, Transaction Ref3, Notes, Notes and "
+        "#tags, Text, Label",
         "Beschreibung, Beschreibung1, Beschreibung2, Beschreibung3, Buchungsdetails, Avisierungstext, Buchungstext, "
         "Libellé, Libellé opération, Détail de l'écriture, Concepto, Movimiento, Más datos, Observaciones, "
-        "Descripción, Descrizione, Descrizione Operazione, Descrizione estesa, Histórico, Lançamento, Descrição, "
-        "Opis transakcji, Opis operacji, Opis, Szczegóły, Popis, Poznámka, Beskrivning, Beskrivelse, Forklaring, "
-        "Tekst, Transaktion, Selite, Részletek, Aç\u0131klama"),
+        "Descripción, Descripción detallada, Descrizione, Descrizione Operazione, Descrizione estesa, Descrizione "
+        "Completa, Libellé complet operation, Descripción operación, Concepto / Referencia, Otsikko, Tittel, "
+        "Descriere, Detalii tranzactie, Título, Histórico, Lançamento, Descrição, Opis transakcji, Opis operacji, "
+        "Opis, Szczegóły, Szczegóły transakcji, Popis, Poznámka, Beskrivning, Beskrivelse, Forklaring, Tekst, "
+        "Text/mottagare, Transaktion, Selite, Részletek, Aç\u0131klama"),
     "kind": (
         "Type, Transaction Type, Subcategory, Code, reporting category",
         "Umsatzart, Umsatztyp, Transaktionstyp, Buchungstext, Buchungsart, Typ, Typ transakcji, Mutatiesoort, "
         "Bewegungstyp, Opis operacji, Typ transakce, Tipo, Vorgang, Tranzakció típusa"),
     "bank_id": (
         "balance transaction id, TransferWise ID, Transaction ID, Transaction reference number, Transaction no., "
-        "Archive ID, Unique Id, FITID, Transfer reference, ID",
+        "Archive ID, Unique Id, Receipt No., Archiving code, FITID, Transfer reference, ID",
         "Transaktionscode, Transaktions-Nr., Volgnr, Identificador, ID operace, ID pohybu, Id transakce, "
         "Arkistointitunnus, Arkiveringsreferanse, Numer referencyjny, Nr transakcji, Tranzakció azonosító, Megbízás "
-        "azonosító, Arhiveerimistunnus, Arhīva kods"),
+        "azonosító, Arhiveerimistunnus, Arhīva kods, Identifikace transakce, Referenční číslo, Referinta tranzactiei, "
+        "Buchungsreferenz, ZKB reference"),
     "account": (
-        "Account Number, Bank Account, Account No, Client account, Account",
+        "Account Number, Bank Account, Account No, Client account, Posted Account, This Party Account, Customer "
+        "account no, Könyvelési számla, Account",
         "Auftragskonto, IBAN Auftragskonto, IBAN Kontoinhaber, IBAN Auftraggeberkonto, IBAN/BBAN, Rekening, "
-        "Rekeningnummer, Číslo účtu, Számlaszám, Kliendi konto"),
+        "Rekeningnummer, Numéro de compte, Numer rachunku/karty, Cuenta, Číslo účtu, Számlaszám, Kliendi konto"),
     "currency": (
-        "Currency, Payment currency, Account currency, Target currency",
-        "Waehrung, Währung, Buchungswährung, Munt, Devise, Divisa, Moneda, Moeda, Waluta, Měna, Měna účtu, Mena, "
+        "Currency, Posted Currency, Payment currency, Account currency, Target currency, Curr",
+        "Waehrung, Währung, Buchungswährung, Munt, Devise, Divisa, Moneda, Moeda, Waluta, Waluta rachunku, Valuta "
+        "rekening, Valutacode, Valuutta, Összeg devizaneme, Devise du compte, Devies, Měna, Měna účtu, Mena, "
         "Devizanem, Tranzakció devizaneme, Valūta, Valuuta"),
     "status": (
-        "Status, State",
+        "Status, State, Transaction Status",
         "Info, Stan, Stav, Statut, Estado, Stato"),
 }
 SEVERAL = ("payer_account", "reference", "text", "symbol", "kind", "value_on")  # fields that take more than one column
@@ -134,16 +151,26 @@ BESIDE = (
     ({"namn", "rubrik"}, {"rubrik": "text"}),  # Nordea
     ({"omschrijving", "vrijemededeling"}, {"omschrijving": "text"}),  # KBC
     ({"avisierungstext", "label"}, {"label": ""}),  # PostFinance: the account holder's own
+    ({"empfaenger1", "kontonummer"}, {"kontonummer": "account"}),  # HypoVereinsbank
+    ({"naamvandetegenpartij", "tegenpartij"}, {"tegenpartij": "payer_account"}),  # BNP Paribas Fortis
+    ({"nomdelacontrepartie", "contrepartie"}, {"contrepartie": "payer_account"}),
+    ({"counterpartyname", "totalamountinclvat"}, {"iban": "account"}),  # Qonto
+    ({"transactionref1", "reference"}, {"reference": "kind"}),  # DBS
+    ({"iban", "odeslano", "splatnost"}, {"iban": "account"}),  # Moneta
+    ({"reference", "remarks"}, {"reference": "kind", "remarks": "reference"}),  # GTBank
+    ({"archivingcode", "description"}, {"description": "reference"}),  # LHV
+    ({"dato", "valor", "belob"}, {"valor": "value_on"}),  # Jyske Bank's Valør
 )
 # As they stand in headers; r is what is left of R$.
 CURRENCIES = frozenset((
-    "eur", "euro", "euros", "usd", "gbp", "chf", "pln", "czk", "sek", "nok", "dkk", "huf", "ron", "bgn", "brl", "r",
+    "eur", "euro", "euros", "euroa", "usd", "gbp", "chf", "pln", "czk", "sek", "nok", "dkk", "huf", "ron", "bgn", "brl",
+    "r",
     "cad", "aud", "nzd", "zar", "inr", "sgd", "hkd", "jpy", "cny", "try", "mxn", "kes", "ngn", "ghs", "ugx", "tzs",
     "php", "idr", "myr", "thb", "aed", "sar", "ils", "uah", "rsd", "isk",
 ))
 
 
-SPELT: dict[str, str] = {"euro": "EUR", "euros": "EUR", "r": "BRL"}
+SPELT: dict[str, str] = {"euro": "EUR", "euros": "EUR", "euroa": "EUR", "r": "BRL"}
 
 
 class Format(NamedTuple):

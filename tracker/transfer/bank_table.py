@@ -24,6 +24,7 @@ from tracker.transfer.bank_formats import (
     may_be_header,
 )
 from tracker.transfer.bank_lines import compact
+from tracker.transfer.sorting import REJECT_COLUMNS
 
 DELIMITERS = ";,\t|"
 DEEPEST_HEADER = 80  # rows; mBank writes 38 lines above its table
@@ -69,7 +70,7 @@ def open_table(text: str, remembered: Format, today: date | None = None) -> Tabl
     has_header = place >= 0
     place = max(place, 0 if _is_summary(rows) else -1)
     headers = rows[place].cells if has_header else [str(column + 1) for column in range(_width(rows))]
-    above, body = rows[:place if has_header else place + 1], rows[place + 1:]
+    above, body = rows[:place if has_header else place + 1], _unguarded(rows[place + 1:])
     _settle_valuta(headers, columns, body)
     signs = _find_signs(headers, columns, body, "indicator" in remembered.columns)
     amounts = [cell for field in ("amount", "debit", "credit") for cell in _cells(columns.get(field, ()), body)]
@@ -81,7 +82,7 @@ def open_table(text: str, remembered: Format, today: date | None = None) -> Tabl
     layout = Format(remembered.encoding, delimiter, has_header,
                     {field: tuple(_name(headers, column) for column in found) for field, found in columns.items()},
                     decimal, days)
-    return Table(layout, headers, rows[place].first if has_header else 0, columns, _unguarded(body),
+    return Table(layout, headers, rows[place].first if has_header else 0, columns, body,
                  _own_account(above), currency, signs)
 
 
@@ -101,10 +102,16 @@ def _currency(headers: list[str], columns: dict[str, list[int]], rows: list[Row]
 
 
 def _filled(text: str, delimiter: str) -> Iterator[Row]:
-    return (row for row in _read(text, delimiter) if any(map(str.strip, row.cells)))
+    """Yield the rows that say something, without the number and the reason that an import put before a line."""
+    own = 0
+    for place, row in enumerate(read_rows(text, delimiter)):
+        own = 2 if not place and tuple(row.cells[:2]) == REJECT_COLUMNS else own
+        if any(map(str.strip, row.cells[own:])):
+            yield Row(row.first, row.last, row.cells[own:])
 
 
-def _read(text: str, delimiter: str) -> Iterator[Row]:
+def read_rows(text: str, delimiter: str) -> Iterator[Row]:
+    """Yield the rows of a CSV, blank ones too; raise BadFile where it cannot be read as one."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
     first = 1
     try:
@@ -138,6 +145,8 @@ def _find_table(text: str, remembered: Format) -> tuple[str, int, dict[str, list
                 complaint = complaint or (exc if is_complete(find_columns(row.cells)) else None)
                 absent.setdefault(len(row.cells), exc)
                 continue
+            if bank_cells.is_day(cell_of(row, columns.get("booked_on", ()))):
+                continue  # a booking of a file without a header, whose columns are said by number
             seen.update(columns)
             score = len({column for found in columns.values() for column in found})
             if is_complete(columns) and score > best[0]:
@@ -146,7 +155,7 @@ def _find_table(text: str, remembered: Format) -> tuple[str, int, dict[str, list
         return best[1:]
     if complaint:
         raise complaint
-    for sign, rows in tried if not (remembered.columns and remembered.has_header) else ():
+    for sign, rows in tried if _numbered(remembered.columns) is not None else ():
         if columns := _columns_by_content(rows[1:] if _is_summary(rows) else rows, remembered):
             return sign, -1, columns
     if absent and not seen:
@@ -190,16 +199,16 @@ def _width(rows: list[Row]) -> int:
 def _columns_by_content(rows: list[Row], remembered: Format) -> dict[str, list[int]]:
     """Tell the columns of a file without a header by what they hold; nothing when no day and amount is among them.
 
-    The first column of days counts, and the first of amounts, unless it is the balance of the next. Amounts in two
-    columns, one of them filled in each row, are debits and credits as the balance beside them says. Raise
-    UnclearMapping when there is none to say it.
+    The first column of days counts, and that of amounts by which another changes. Amounts in two columns, one of them
+    filled in each row, are debits and credits as the balance beside them says. Raise UnclearMapping when there is none
+    to say it. Columns that are said by number count before.
     """
-    if remembered.columns and not remembered.has_header:
-        try:
-            chosen = {field: [int(name) - 1 for name in names] for field, names in remembered.columns.items()}
-        except ValueError:
-            return {}
-        return chosen if max(itertools.chain(*chosen.values())) < _width(rows) else {}
+    chosen = _numbered(remembered.columns) or {}
+    used = set(itertools.chain(*chosen.values()))
+    if not used <= set(range(_width(rows))):
+        return {}
+    if chosen and not remembered.has_header:
+        return chosen
     sample = rows[:SAMPLE]
     days: list[int] = []
     whole: list[int] = []
@@ -214,11 +223,21 @@ def _columns_by_content(rows: list[Row], remembered: Format) -> dict[str, list[i
             (whole if is_whole else partial).append(column)
         elif is_whole:
             columns.setdefault(_field_of(filled), []).append(column)
-    if not days or not (whole or partial):
+    if not (days or "booked_on" in chosen) or not (whole or partial):
         return {}
     columns["booked_on"] = days[:1]
-    columns.update(_amount_columns(sample, whole, partial))
-    return {field: columns[field] for field in HEADERS if field in columns}
+    columns.update(_amount_columns(sample, whole, partial, chosen))
+    columns["payer_account"] = columns.get("payer_account", [])[-1:]  # in a file of one row ours stands before it
+    columns = {field: [column for column in found if column not in used] for field, found in columns.items()}
+    columns.update(chosen)
+    return {field: columns[field] for field in HEADERS if columns.get(field)}
+
+
+def _numbered(columns: Mapping[str, tuple[str, ...]]) -> dict[str, list[int]] | None:
+    """Return columns that are all said by number, or None."""
+    if not all(name.isdecimal() and int(name) for names in columns.values() for name in names):
+        return None
+    return {field: [int(name) - 1 for name in names] for field, names in columns.items()}
 
 
 def _field_of(cells: list[str]) -> str:
@@ -230,11 +249,27 @@ def _field_of(cells: list[str]) -> str:
     return "text" if any(re.search(r"[^\W\d_]{2}", cell) for cell in cells) else ""
 
 
-def _amount_columns(rows: list[Row], whole: list[int], partial: list[int]) -> dict[str, list[int]]:
-    """Tell amount, or debit and credit, from the balance."""
+def _amount_columns(
+    rows: list[Row], whole: list[int], partial: list[int], chosen: Mapping[str, list[int]]
+) -> dict[str, list[int]]:
+    """Tell amount, or debit and credit, from the balance, as far as that is not chosen.
+
+    Of several columns in which each row has an amount, that one counts by which another goes from row to row. Raise
+    UnclearMapping where none does, as in a file of one row.
+    """
+    if "amount" in chosen or {"debit", "credit"} <= set(chosen):
+        return {}
+    for one, other in (("debit", "credit"), ("credit", "debit")):
+        if one in chosen and len(left := [column for column in partial if column not in chosen[one]]) == 1:
+            return {other: left}
     if not partial:
-        is_balance = len(whole) > 1 and _adds_up(rows, whole[0], [(whole[1], 1)])
-        return {"amount": [whole[1] if is_balance else whole[0]]}
+        moved = [column for column in whole if any(
+            _adds_up(rows, balance, [(column, 1)], may_be_before=True) for balance in whole if balance != column)]
+        if len(whole) > 1 and len(moved) != 1:
+            names = ", ".join(str(column + 1) for column in whole)
+            raise UnclearMapping(f"The file has no header, and amounts in columns {names}: say which has what came or "
+                                 "went.", f"amount={whole[-1] + 1}")
+        return {"amount": moved[:1] or whole[:1]}
     if len(partial) == 2 and whole:
         for debit, credit in (partial, partial[::-1]):
             if _adds_up(rows, whole[-1], [(debit, -1), (credit, 1)]):
@@ -244,8 +279,11 @@ def _amount_columns(rows: list[Row], whole: list[int], partial: list[int]) -> di
                          "credits.", f"debit={partial[0] + 1}")
 
 
-def _adds_up(rows: list[Row], balance: int, movements: list[tuple[int, int]]) -> bool:
-    """Tell whether a column changes from row to row, either way, by what others hold, taken with a sign each."""
+def _adds_up(rows: list[Row], balance: int, movements: list[tuple[int, int]], may_be_before: bool = False) -> bool:
+    """Tell whether a column changes from row to row, either way, by what others hold, taken with a sign each.
+
+    It has the balance after each row, or where that may be, before it.
+    """
     try:
         decimal = bank_cells.decimal_sign(_cells([balance, *(column for column, _ in movements)], rows))
         balances = [bank_cells.amount(cell_of(row, [balance]), decimal) for row in rows]
@@ -255,8 +293,9 @@ def _adds_up(rows: list[Row], balance: int, movements: list[tuple[int, int]]) ->
         return False
     steps = [(after - before, first, second)
              for before, after, first, second in zip(balances, balances[1:], moved, moved[1:])]
-    return bool(steps) and (all(step == later for step, _, later in steps)
-                            or all(-step == earlier for step, earlier, _ in steps))
+    is_after = all(step == later for step, _, later in steps) or all(-step == earlier for step, earlier, _ in steps)
+    is_before = all(step == earlier for step, earlier, _ in steps) or all(-step == later for step, _, later in steps)
+    return bool(steps) and (is_after or (may_be_before and is_before))
 
 
 def _cells(columns: Iterable[int], rows: list[Row]) -> list[str]:
@@ -270,6 +309,8 @@ def _settle_valuta(headers: list[str], columns: dict[str, list[int]], rows: list
             filled = [cell for cell in _cells([column], rows) if cell.strip()]
             is_currency = bool(filled) and re.fullmatch("[A-Z]{3}", filled[0].strip())
             field = "currency" if is_currency else "value_on"
+            if field == "value_on" and columns.get("currency") == [column]:
+                del columns["currency"]
             columns[field] = [*columns.get(field, []), column] if field == "value_on" else [column]
 
 
@@ -289,23 +330,32 @@ def _find_signs(headers: list[str], columns: dict[str, list[int]], rows: list[Ro
     """Settle by which columns an amount is debit or credit; what is not needed for it is taken out of columns.
 
     An amount that carries signs needs no more; one without takes those of a column that says S and H, Debit and Credit,
-    or the like, also when that has no header. Debits in a column of their own count as written when all of them are
-    below 0.
+    or the like, whatever its header, else what stands in columns of debits and credits beside it. Debits in a column of
+    their own count as written when all of them are below 0.
     """
     indicators = columns.pop("indicator", [])
+    in_two = {"debit", "credit"} <= set(columns)
+    if in_two and not any(map(bank_cells.is_amount, _cells(columns.get("amount", ()), rows))):
+        columns.pop("amount", None)
     if "amount" not in columns:
         debits = [cell for cell in _cells(columns["debit"], rows) if bank_cells.is_amount(cell)]
         are_signed = debits and all(cell.strip().startswith(("-", "\u2212")) for cell in debits)
         return {"debit": 1 if are_signed else -1, "credit": 1}
     if not any(map(bank_cells.is_signed, _cells(columns["amount"], rows))):
-        blank = [column for column in range(_width(rows)) if column >= len(headers) or not headers[column].strip()]
-        for column in [*indicators, *blank]:
+        others = [column for column in range(_width(rows)) if column not in indicators]
+        for column in [*indicators, *others]:
             words = [bank_cells.indicated(row.cells[column]) for row in rows if column < len(row.cells)
                      and row.cells[column].strip() and bank_cells.is_amount(cell_of(row, columns["amount"]))]
             is_sure = is_chosen or (column in indicators and fold(headers[column]) not in KINDS)
-            if any(words) and (is_sure or all(words)):
+            is_known = (column in indicators or column >= len(headers) or not headers[column].strip()
+                        or headers == [str(place + 1) for place in range(len(headers))])
+            if any(words) and (is_sure or (all(words) and (is_known or len(set(words)) > 1))):
                 columns["indicator"] = [column]
                 break
+        else:
+            if in_two and any(map(bank_cells.is_amount, _cells(columns["debit"], rows))):
+                del columns["amount"]
+                return {"debit": -1, "credit": 1}
     columns.pop("debit", None)
     columns.pop("credit", None)
     return {"amount": 1}

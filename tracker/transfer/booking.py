@@ -7,11 +7,13 @@ Nothing here prints or asks.
 """
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 from collections.abc import Iterable, Iterator
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 from uuid import UUID, uuid5
 
@@ -21,6 +23,7 @@ import database
 from database import fetch_all, fetch_value, retried, transaction
 from tracker import errors, interrupts, payments
 from tracker.cursor import Cursor, be_patient
+from tracker.files import clear, part_of
 from tracker.payments import Payment
 from tracker.transfer import bank
 from tracker.transfer.bank import BankFile
@@ -28,16 +31,21 @@ from tracker.transfer.bank_formats import Format, from_json, to_json
 from tracker.transfer.bank_lines import BankLine
 from tracker.transfer.reading import Progress, silent
 from tracker.transfer.references import Said, said_in
+from tracker.transfer.rejects import put_rejects, rejects_path
 
 MOST_TOLD = 5  # of what went back, and of the rejects
 MOST_CANDIDATES = 9  # a digit each
+MOST_SET_ASIDE = 15  # on a screen
 DECIDED = "Somebody else has decided on this line just now."
 NEAR = 5  # days between a payment typed by hand and its line
 CHUNK = 1000
+MANY = 1000  # payments, or lines of the bank, of one reference or account: it is not one customer's
+FEW = 20  # customers who can have one in common
 STEPS = 5
 CHANGED_SINCE = "The file or the records changed after the check; nothing was booked. Check again."
-# An account number that is a word of a reference is taken for one where it is this long; a shorter one may be anything.
-LONG_NUMBER = 5
+# Days and months as they stand in references that many customers write, such as "Internet 122026".
+DAYS = (r"\m(0?[1-9]|1[0-2])20[0-9]{2}\M|\m[0-3][0-9][01][0-9](20)?[0-9]{2}\M|"
+        r"\m20[0-9]{2}[01][0-9]([0-3][0-9])?\M")
 
 
 class Sum(NamedTuple):
@@ -63,10 +71,12 @@ class Outcome(NamedTuple):
     returned: tuple[BankLine, ...]
     rejects: dict[int, str]
     left_out: dict[int, str]
+    rejects_file: Path | None = None
+    settled: tuple[tuple[Path, int], ...] = ()  # earlier rejects of which nothing is missing now, and their lines
 
 
 class OpenLine(TypedDict):
-    """A line that is not booked, or not in full: amount_left of its amount."""
+    """A line that is not booked, or not in full: amount_left of its amount; more open ones come after it."""
 
     bank_line_id: int
     key: UUID
@@ -77,6 +87,18 @@ class OpenLine(TypedDict):
     payer_account: str | None
     reference: str | None
     doubt: str | None
+    more: int
+
+
+class SetAside(TypedDict):
+    """A line that somebody said is no customer's, and on which day."""
+
+    bank_line_id: int
+    booked_on: date
+    amount: Decimal
+    payer: str | None
+    reference: str | None
+    set_aside_on: date
 
 
 class Candidate(TypedDict):
@@ -89,6 +111,7 @@ class Candidate(TypedDict):
     name: str
     amount_due: Decimal
     monthly_total: Decimal
+    last_paid_on: date | None
     billing_id: int | None
     why: str
     reasons: int
@@ -106,20 +129,28 @@ def check(file: BankFile, progress: Progress = silent) -> Outcome:
 
 @retried
 def load(file: BankFile, confirmed: Outcome | None = None, progress: Progress = silent) -> Outcome:
-    """Book the certain lines of a bank's file and keep the others open, all of them or none.
+    """Book the certain lines of a bank's file and keep the others open, all of them or none; write those that cannot be
+    read to a file beside it, named in the outcome.
 
     Raise Conflict when this is not what was confirmed, because the file or the records have changed since.
     """
-    with transaction() as cur:
-        database.take_turn(cur, "payments import")
-        database.give_reason(cur, f"import of {file.path.name}".encode(errors="replace").decode())
-        outcome = _compare(cur, file, progress)
-        if confirmed is not None and outcome != confirmed:
-            raise errors.Conflict(CHANGED_SINCE)
-        progress("Booking", STEPS, STEPS)
-        _keep(cur, file)
-        _book(cur)
-    return outcome
+    clear(rejects_path(file.path))
+    with contextlib.ExitStack() as stack:
+        with transaction() as cur:
+            database.take_turn(cur, "payments import")
+            database.give_reason(cur, f"import of {file.path.name}".encode(errors="replace").decode())
+            outcome = _compare(cur, file, progress)
+            if confirmed is not None and outcome != confirmed:
+                raise errors.Conflict(CHANGED_SINCE)
+            if outcome.rejects:
+                part = stack.enter_context(part_of(rejects_path(file.path)))
+                bank.write_rejects(file, outcome.rejects, part.file)
+            progress("Booking", STEPS, STEPS)
+            _keep(cur, file)
+            _book(cur)
+        if outcome.rejects:
+            return outcome._replace(rejects_file=put_rejects(part, file.path))
+        return outcome._replace(settled=bank.settled(file))
 
 
 def _compare(cur: Cursor, file: BankFile, progress: Progress) -> Outcome:
@@ -136,6 +167,7 @@ def _compare(cur: Cursor, file: BankFile, progress: Progress) -> Outcome:
     _stage(cur, [line for line in lines if line.amount > 0])
     known = _take_known(cur)
     step("Matching with customers")
+    _find_seen(cur)
     _match(cur)
     step("Matching with payments")
     _decide(cur)
@@ -226,11 +258,72 @@ def _take_known(cur: Cursor) -> Sum:
     return Sum(row["lines"], row["amount"])
 
 
+def _find_seen(cur: Cursor) -> None:
+    """Fill bank_seen with whose payments had a reference of the file before, and bank_payers with whom an account of
+    it paid for.
+
+    A reference that many pay with, as Internet, is_common: it says nothing but of whoever paid with it from the same
+    account. An account that pays for many, as that of a post office, says nothing at all, and is left out. Neither is
+    read to its end, nor are the tables: what the planner takes for frequent may be what the file is full of.
+    """
+    cur.execute(
+        """
+        CREATE TEMPORARY TABLE bank_written ON COMMIT DROP AS
+        SELECT line, payer_account, folded(left(reference, 100)) AS written,
+               regexp_replace(reference, %(days)s, '', 'g') ~ '[0-9]{5}' AS is_plain
+        FROM bank_incoming
+        WHERE reference IS NOT NULL AND folded(reference) <> '';
+
+        ANALYZE bank_written;
+
+        SET LOCAL enable_seqscan = off;
+
+        CREATE TEMPORARY TABLE bank_seen ON COMMIT DROP AS
+        SELECT written, customer_ids, payments = %(many)s OR cardinality(customer_ids) > %(few)s AS is_common
+        FROM (SELECT DISTINCT written FROM bank_written) AS reference
+        CROSS JOIN LATERAL (
+            SELECT array_agg(DISTINCT customer_id) AS customer_ids, count(*) AS payments
+            FROM (
+                SELECT customer_id
+                FROM payments
+                WHERE folded(payments.reference) = written AND voided_at IS NULL AND kind = 'payment'
+                LIMIT %(many)s
+            ) AS payment
+        ) AS paid
+        WHERE payments > 0;
+
+        CREATE TEMPORARY TABLE bank_payers ON COMMIT DROP AS
+        SELECT payer_account, customer_ids
+        FROM (SELECT DISTINCT payer_account FROM bank_incoming WHERE payer_account IS NOT NULL) AS account
+        CROSS JOIN LATERAL (
+            SELECT array_agg(DISTINCT customer_id) FILTER (WHERE customer_id IS NOT NULL AND voided_at IS NULL)
+                       AS customer_ids, count(*) AS lines
+            FROM (
+                SELECT bank_line_id
+                FROM bank_lines
+                WHERE bank_lines.payer_account = account.payer_account
+                LIMIT %(many)s
+            ) AS line
+            LEFT JOIN payments USING (bank_line_id)
+        ) AS paid
+        WHERE lines < %(many)s AND cardinality(customer_ids) <= %(few)s;
+
+        RESET enable_seqscan;
+
+        ANALYZE bank_seen;
+
+        ANALYZE bank_payers
+        """,
+        {"days": DAYS, "many": MANY, "few": FEW},
+    )
+
+
 def _match(cur: Cursor) -> None:
     """Fill bank_matches: whom a line names, by what, and whether its payer's name and its amount agree with that.
 
-    A reference that was seen before is that of a payment that counts. Whoever was merged is who they turned out to be.
-    Banks write ä as ae, and so names are compared without the e.
+    A reference that was seen before is that of a payment that counts; what many write, such as Internet December, needs
+    the payer's name, or the amount from the same account. Whoever was merged is who they turned out to be; whoever was
+    erased is nobody. Banks write ä as ae, and so names are compared without the e.
     """
     cur.execute(
         """
@@ -239,35 +332,48 @@ def _match(cur: Cursor) -> None:
                is_labelled OR value ~ '[a-z]' AND value ~ '[0-9]' AND char_length(value) >= 4 AS is_plain
         FROM bank_clues
         JOIN customers ON serial_key(account_number) = serial_key(value)
-        WHERE kind = 'account number' AND account_number IS NOT NULL AND erased_on IS NULL
+        WHERE kind = 'account number' AND account_number IS NOT NULL
         UNION ALL
         SELECT line, kind, coalesce(merged_into, customer_id), NULL, false
         FROM bank_clues
         JOIN customers ON customer_id = value::bigint
-        WHERE kind = 'customer number' AND erased_on IS NULL
+        WHERE kind = 'customer number'
         UNION ALL
         SELECT line, kind, customer_id, billing_id, false
         FROM bank_clues
         JOIN billing ON billing_id = value::bigint
         WHERE kind = 'bill' AND cancelled_on IS NULL
         UNION ALL
-        SELECT DISTINCT bank_incoming.line, 'reference', payments.customer_id, NULL::bigint,
-                        bank_incoming.reference ~ '[0-9]{5}'
-        FROM bank_incoming
-        JOIN payments ON folded(payments.reference) = folded(left(bank_incoming.reference, 100))
-        WHERE bank_incoming.reference IS NOT NULL AND folded(bank_incoming.reference) <> ''
-          AND voided_at IS NULL AND payments.kind = 'payment'
+        SELECT line, 'reference', customer_id, NULL, is_plain
+        FROM bank_written
+        JOIN bank_seen USING (written)
+        CROSS JOIN unnest(customer_ids) AS customer_id
+        WHERE NOT is_common
         UNION ALL
-        SELECT DISTINCT bank_incoming.line, 'account of the payer', payments.customer_id, NULL::bigint, false
+        SELECT line, 'reference', customer_id, NULL, false
+        FROM bank_written
+        JOIN bank_seen USING (written)
+        JOIN bank_payers USING (payer_account)
+        CROSS JOIN unnest(bank_payers.customer_ids) AS payer (customer_id)
+        WHERE is_common AND EXISTS (
+            WITH own AS MATERIALIZED (
+                SELECT reference
+                FROM payments
+                WHERE payments.customer_id = payer.customer_id AND voided_at IS NULL AND kind = 'payment'
+            )
+            SELECT FROM own WHERE folded(reference) = written
+        )
+        UNION ALL
+        SELECT line, 'account of the payer', customer_id, NULL, false
         FROM bank_incoming
-        JOIN bank_lines USING (payer_account)
-        JOIN payments USING (bank_line_id)
-        WHERE voided_at IS NULL;
+        JOIN bank_payers USING (payer_account)
+        CROSS JOIN unnest(customer_ids) AS customer_id;
 
         ANALYZE bank_named;
 
         CREATE TEMPORARY TABLE bank_matches ON COMMIT DROP AS
-        SELECT *, kind <> 'account of the payer' AND (is_plain OR same_name OR same_amount) AS is_sure
+        SELECT *, kind <> 'account of the payer'
+                  AND (is_plain OR same_name OR same_amount AND (kind <> 'reference' OR same_account)) AS is_sure
         FROM (
             SELECT line, bank_named.kind, bank_named.customer_id, bank_named.billing_id, is_plain,
                    coalesce((payer.words <@ named.words OR named.words <@ payer.words)
@@ -278,10 +384,13 @@ def _match(cur: Cursor) -> None:
                        WHERE billing.customer_id = bank_named.customer_id AND cancelled_on IS NULL
                          AND (billing.billing_id = bank_named.billing_id OR bank_named.billing_id IS NULL)
                          AND bank_incoming.amount IN (amount_billed, amount_due)
-                   ) AS same_amount
+                   ) AS same_amount,
+                   bool_or(bank_named.kind = 'account of the payer') OVER (
+                       PARTITION BY line, bank_named.customer_id
+                   ) AS same_account
             FROM bank_named
             JOIN bank_incoming USING (line)
-            JOIN customers ON customers.customer_id = bank_named.customer_id
+            JOIN customers ON customers.customer_id = bank_named.customer_id AND erased_on IS NULL
             CROSS JOIN LATERAL (SELECT ARRAY(
                 SELECT DISTINCT unnest(string_to_array(
                     replace(replace(replace(name_folded, 'ae', 'a'), 'oe', 'o'), 'ue', 'u'), ' ')) AS word
@@ -313,11 +422,10 @@ def _decide(cur: Cursor) -> None:
         UPDATE bank_incoming
         SET doubt = 'It names ' || named.customers || '.'
         FROM (
-            SELECT line, 'customers ' || string_agg(DISTINCT customer_id::text, ' and ') AS customers
-            FROM bank_matches
-            WHERE is_sure
+            SELECT line, 'customers ' || string_agg(customer_id::text, ' and ' ORDER BY customer_id) AS customers
+            FROM (SELECT DISTINCT line, customer_id FROM bank_matches WHERE is_sure) AS sure
             GROUP BY line
-            HAVING count(DISTINCT customer_id) > 1
+            HAVING count(*) > 1
         ) AS named
         WHERE named.line = bank_incoming.line AND doubt IS NULL;
 
@@ -326,7 +434,24 @@ def _decide(cur: Cursor) -> None:
         WHERE booked_on > CURRENT_DATE AND doubt IS NULL;
 
         UPDATE bank_incoming
-        SET doubt = 'Payment ' || typed.payment_id || ' of ' || typed.paid_on || ' was typed, of this amount.'
+        SET doubt = 'It names customer ' || other.named || '; its payer has the name of customer ' || other.payer || '.'
+        FROM (
+            SELECT line, bank_certain.customer_id AS named, min(customers.customer_id) AS payer
+            FROM bank_certain
+            JOIN bank_incoming USING (line)
+            JOIN customers ON name_folded = folded(payer) AND closed_on IS NULL
+            WHERE NOT EXISTS (
+                SELECT FROM bank_matches
+                WHERE bank_matches.line = bank_certain.line AND bank_matches.customer_id = bank_certain.customer_id
+                  AND (same_name OR same_amount)
+            )
+            GROUP BY line, bank_certain.customer_id
+        ) AS other
+        WHERE other.line = bank_incoming.line AND doubt IS NULL;
+
+        UPDATE bank_incoming
+        SET doubt = 'Payment ' || typed.payment_id || ' of ' || typed.paid_on
+                    || ' was typed, of this amount; n where it is the same.'
         FROM (
             SELECT line, min(payment_id) AS payment_id, min(payments.paid_on) AS paid_on
             FROM bank_certain
@@ -437,7 +562,12 @@ def next_open(after: tuple[date, int] = (date.min, 0)) -> OpenLine | None:
     return database.fetch_one(
         """
         SELECT bank_line_id, key, booked_on, amount, amount - amount_booked AS amount_left, payer, payer_account,
-               reference, doubt
+               reference, doubt, (
+                   SELECT count(*)
+                   FROM bank_lines AS later
+                   WHERE later.amount_booked < later.amount AND later.set_aside_on IS NULL
+                     AND (later.booked_on, later.bank_line_id) > (bank_lines.booked_on, bank_lines.bank_line_id)
+               ) AS more
         FROM bank_lines
         WHERE amount_booked < amount AND set_aside_on IS NULL AND (booked_on, bank_line_id) > (%(day)s, %(id)s)
         ORDER BY booked_on, bank_line_id
@@ -452,7 +582,12 @@ def get_open(bank_line_id: int) -> OpenLine:
     line: OpenLine | None = database.fetch_one(
         """
         SELECT bank_line_id, key, booked_on, amount, amount - amount_booked AS amount_left, payer, payer_account,
-               reference, doubt
+               reference, doubt, (
+                   SELECT count(*)
+                   FROM bank_lines AS later
+                   WHERE later.amount_booked < later.amount AND later.set_aside_on IS NULL
+                     AND (later.booked_on, later.bank_line_id) > (bank_lines.booked_on, bank_lines.bank_line_id)
+               ) AS more
         FROM bank_lines
         WHERE amount_booked < amount AND set_aside_on IS NULL AND bank_line_id = %(bank_line_id)s
         """,
@@ -467,9 +602,9 @@ def get_open(bank_line_id: int) -> OpenLine:
 def candidates(line: OpenLine) -> list[Candidate]:
     """Return who may have paid an open line, the likeliest first: those that its reference names, those who paid from
     this account or with this reference before, those with the payer's name, and those who owe this amount and have a
-    word of it.
+    word of it. Whose whole name the payer or the reference has comes before whoever has a part of it.
     """
-    similar = [row["customer_id"] for row in database.find_customers(line["payer"], 0, MOST_CANDIDATES).rows
+    similar = [row["customer_id"] for row in database.suggest_customers(line["payer"], MOST_CANDIDATES).rows
                ] if line["payer"] else []
     with database.rehearsal() as cur:
         _make_tables(cur)
@@ -483,33 +618,56 @@ def candidates(line: OpenLine) -> list[Candidate]:
             {"bank_line_id": line["bank_line_id"]},
         )
         _stage_clues(cur, [(1, line["reference"])])
+        _find_seen(cur)
         _match(cur)
         cur.execute(
             """
-            WITH owing AS (
-                SELECT DISTINCT customer_id
-                FROM billing
+            WITH written AS (
+                SELECT string_to_array(replace(replace(replace(folded(line), 'ae', 'a'), 'oe', 'o'), 'ue', 'u'), ' ')
+                           AS words
+                FROM concat_ws(' ', %(payer)s::text, %(reference)s::text) AS line
+            ), owing AS (
+                SELECT customer_id, named.words <@ written.words AS is_named
+                FROM (SELECT DISTINCT customer_id FROM billing WHERE amount_due > 0 AND amount_due = %(amount)s) AS due
                 JOIN customers USING (customer_id)
-                CROSS JOIN folded(concat_ws(' ', %(payer)s::text, %(reference)s::text)) AS written
-                WHERE amount_due > 0 AND amount_due = %(amount)s
-                  AND string_to_array(name_folded, ' ') && ARRAY(
-                      SELECT word FROM unnest(string_to_array(written, ' ')) AS word WHERE char_length(word) >= 4)
+                CROSS JOIN written
+                CROSS JOIN LATERAL (SELECT string_to_array(
+                    replace(replace(replace(name_folded, 'ae', 'a'), 'oe', 'o'), 'ue', 'u'), ' ') AS words) AS named
+                CROSS JOIN LATERAL (
+                    SELECT count(*) AS words
+                    FROM unnest(named.words) AS word
+                    WHERE char_length(word) >= 4 AND word = ANY (written.words)
+                ) AS shared
+                WHERE shared.words > 0
+                ORDER BY is_named DESC, shared.words DESC, customer_id
                 LIMIT %(most)s
             ), reason AS (
-                SELECT customer_id, billing_id, kind, is_sure FROM bank_matches
+                SELECT customer_id, billing_id, kind, is_sure, same_name
+                FROM bank_matches
+                WHERE kind <> 'reference' OR is_sure
                 UNION ALL
-                SELECT coalesce(merged_into, customer_id), NULL, 'name', false
+                SELECT coalesce(merged_into, customer_id), NULL, 'name', false, name_folded = folded(%(payer)s)
                 FROM customers
                 WHERE customer_id = ANY (%(similar)s::bigint[]) AND erased_on IS NULL
                 UNION ALL
-                SELECT customer_id, NULL, 'a bill of this amount', false FROM owing
+                SELECT customer_id, NULL, 'owes this', false, is_named FROM owing
+                UNION ALL
+                SELECT customer_id, NULL, 'owes this', false, false
+                FROM billing
+                WHERE customer_id = ANY (%(similar)s::bigint[]) AND amount_due > 0
+                GROUP BY customer_id
+                HAVING sum(amount_due) = %(amount)s
+                UNION ALL
+                SELECT customer_id, NULL, 'name', false, true FROM owing WHERE is_named
             ), candidate AS (
                 SELECT customer_id, min(billing_id) AS billing_id, bool_or(is_sure) AS is_sure,
-                       string_agg(DISTINCT kind, ', ') AS why, count(DISTINCT kind) AS reasons
+                       bool_or(same_name) AS is_named, string_agg(DISTINCT kind, ', ') AS why,
+                       count(DISTINCT kind) AS reasons
                 FROM reason
                 GROUP BY customer_id
             )
-            SELECT customer_id, name, amount_due, monthly_total, billing_id, why, reasons, is_sure,
+            SELECT customer_id, name, amount_due, monthly_total, last_paid_on, billing_id,
+                   why || CASE WHEN closed_on IS NULL THEN '' ELSE ', closed' END AS why, reasons, is_sure,
                    has_bill OR amount_due = %(amount)s AS is_owed
             FROM candidate
             JOIN customers USING (customer_id)
@@ -525,7 +683,13 @@ def candidates(line: OpenLine) -> list[Candidate]:
                 JOIN services_today USING (location_id)
                 WHERE locations.customer_id = candidate.customer_id
             ) AS billed
-            ORDER BY is_sure DESC, reasons DESC, is_owed DESC, closed_on DESC NULLS FIRST, customer_id
+            CROSS JOIN LATERAL (
+                SELECT max(paid_on) AS last_paid_on
+                FROM payments
+                WHERE payments.customer_id = candidate.customer_id AND kind = 'payment' AND voided_at IS NULL
+            ) AS paid
+            ORDER BY is_sure DESC, reasons DESC, is_named DESC, is_owed DESC, amount_due > 0 DESC,
+                     closed_on DESC NULLS FIRST, customer_id
             LIMIT %(most)s
             """,
             {**line, "amount": line["amount_left"], "similar": similar, "most": MOST_CANDIDATES},
@@ -566,6 +730,20 @@ def set_aside(bank_line_id: int) -> None:
         bank_line_id=bank_line_id,
     ):
         raise errors.Conflict(DECIDED)
+
+
+def list_set_aside() -> list[SetAside]:
+    """Return the lines that were set aside last, the latest first."""
+    return fetch_all(
+        """
+        SELECT bank_line_id, booked_on, amount, payer, reference, set_aside_on
+        FROM bank_lines
+        WHERE set_aside_on IS NOT NULL AND amount_booked < amount
+        ORDER BY set_aside_on DESC, bank_line_id DESC
+        LIMIT %(most)s
+        """,
+        most=MOST_SET_ASIDE,
+    )
 
 
 def take_back(bank_line_id: int) -> None:

@@ -155,7 +155,7 @@ def load(
     Raise Conflict when this is not what was confirmed, because the file or the records have changed since.
     """
     _refresh_statistics()
-    clear(rejects_path(source))
+    clear(rejects_path(source.path))
     with contextlib.ExitStack() as stack:
         with database.transaction() as cur:
             database.take_turn(cur, "import")
@@ -165,11 +165,11 @@ def load(
                 raise errors.Conflict(CHANGED_SINCE)
             _check_total(outcome.opening, terms)
             if outcome.rejects:
-                part = stack.enter_context(part_of(rejects_path(source)))
+                part = stack.enter_context(part_of(rejects_path(source.path)))
                 write_rejects(source, outcome.rejects, part.file)
             _make(cur, outcome, terms, progress)
         if outcome.rejects:
-            return outcome._replace(rejects_file=put_rejects(part, source))
+            return outcome._replace(rejects_file=put_rejects(part, source.path))
         return outcome._replace(settled=settled(source))
 
 
@@ -228,6 +228,7 @@ def _steps(choices: Choices, is_part: bool, hold_alike: bool) -> list[tuple[str,
         ("names and phone numbers", people.find_alike),
         ("customers", lambda cur: people.reject_unclear(cur, hold_alike)),
         ("customers", lambda cur: people.know_the_rest(cur, numbered)),
+        ("balances", balances.reject_of_closed if "balance" in choices else None),
         ("customers", people.reject_closed_and_unknown),
         ("addresses", contents.spell_sites_as_stored),
         ("addresses", lambda cur: contents.find_moves(cur, not is_part)),

@@ -16,9 +16,9 @@ from tracker.transfer.sorting import REJECT_COLUMNS, Record, Source
 from tracker.transfer.source import NUL, all_records, open_source, records
 
 
-def rejects_path(source: Source) -> Path:
+def rejects_path(path: Path) -> Path:
     """Return where the rejected lines of a file would go: a name that is free, since an older one may be mended."""
-    file = Path("standard-input") if source.path == STANDARD_INPUT else source.path
+    file = Path("standard-input") if path == STANDARD_INPUT else path
     name = re.sub(r"\.rejects(-[0-9]+)?\.csv$", "", file.name)
     for number in itertools.count(1):
         path = file.with_name(f"{name}.rejects{f'-{number}' if number > 1 else ''}.csv")
@@ -27,11 +27,11 @@ def rejects_path(source: Source) -> Path:
     return path
 
 
-def put_rejects(part: Part, source: Source) -> Path:
+def put_rejects(part: Part, file: Path) -> Path:
     while True:
-        path = rejects_path(source)
+        path = rejects_path(file)
         try:
-            put(part, path, like=None if source.path == STANDARD_INPUT else source.path)
+            put(part, path, like=None if file == STANDARD_INPUT else file)
         except errors.FileExists:
             continue  # another import took the name just now
         except errors.BadFile as exc:
@@ -51,13 +51,15 @@ def settled(source: Source) -> tuple[tuple[Path, int], ...]:
     """
     if source.path == STANDARD_INPUT:
         return ()
-    if is_rejects(source):
-        found = [source.path]
-    else:
-        found = sorted(path for path in source.path.parent.glob(f"{glob.escape(source.path.name)}.rejects*.csv")
-                       if re.search(r"\.rejects(-[0-9]+)?\.csv$", path.name))
+    found = [source.path] if is_rejects(source) else rejects_beside(source.path)
     counted = ((path, _count_lines(path, source)) for path in found)
     return tuple((path, count) for path, count in counted if count)
+
+
+def rejects_beside(path: Path) -> list[Path]:
+    """Return the files that rejected lines of a file were written to."""
+    return sorted(found for found in path.parent.glob(f"{glob.escape(path.name)}.rejects*.csv")
+                  if re.search(r"\.rejects(-[0-9]+)?\.csv$", found.name))
 
 
 def _count_lines(path: Path, source: Source) -> int:
@@ -75,7 +77,7 @@ def write_rejects(source: Source, rejects: dict[int, str], file: IO[bytes]) -> N
     if not source.header_line:
         # Columns that are spoken of by number have it for a header there, two columns further on.
         numbers = source.delimiter.join(str(column) for column in range(1, len(source.headers) + 1))
-        lines.write(f"{_first_cells(REJECT_COLUMNS, source.delimiter)}{numbers}\n")
+        lines.write(f"{first_cells(REJECT_COLUMNS, source.delimiter)}{numbers}\n")
     for is_first, record in zip(itertools.chain([True], itertools.repeat(False)), all_records(source)):
         if is_first and source.header_line:
             first = REJECT_COLUMNS
@@ -83,12 +85,13 @@ def write_rejects(source: Source, rejects: dict[int, str], file: IO[bytes]) -> N
             first = (str(record.number), reason)
         else:
             continue
-        lines.write(_first_cells(first, source.delimiter) + _as_it_was(source, record))
+        lines.write(first_cells(first, source.delimiter) + _as_it_was(source, record))
     lines.flush()
     lines.detach()
 
 
-def _first_cells(cells: tuple[str, ...], delimiter: str) -> str:
+def first_cells(cells: tuple[str, ...], delimiter: str) -> str:
+    """Return the beginning of a line, up to where its own cells follow."""
     line = io.StringIO()
     csv.writer(line, delimiter=delimiter, lineterminator="\n").writerow([*cells, ""])
     return line.getvalue().rstrip("\n")
@@ -100,9 +103,14 @@ def _as_it_was(source: Source, record: Record) -> str:
     hidden = _numbered(record, source.delimiter, again) if record.problem else record.raw[1:]
     raw = "".join([record.raw[0], *hidden])
     if again:
-        cell = rf'("([^"]|"")*"|[^"{source.delimiter}]*){source.delimiter}'
-        raw = re.sub(rf"\A{cell}{cell}", "", raw)
+        raw = without_first_cells(raw, source.delimiter)
     return raw.replace(NUL, "\0") + ("" if raw.endswith(("\n", "\r")) else "\n")
+
+
+def without_first_cells(raw: str, delimiter: str) -> str:
+    """Return a line without the number and the reason that an earlier import wrote before it."""
+    cell = rf'("([^"]|"")*"|[^"{re.escape(delimiter)}]*){re.escape(delimiter)}'
+    return re.sub(rf"\A{cell}{cell}", "", raw)
 
 
 def _numbered(record: Record, delimiter: str, again: bool) -> list[str]:
