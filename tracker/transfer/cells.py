@@ -173,7 +173,7 @@ def line_of(limit: int, between: str = " ") -> Callable[[str], str]:
     A line break is taken for what stands between. Plain ASCII, most of most files, is told by a look at the whole.
     """
     parse = fields.text(limit)
-    is_plain = re.compile(rf"(?!Loading|[ '=])[ !\"$%'-;=-\[\]-~]{{1,{limit}}}(?<! )").fullmatch
+    is_plain = re.compile(rf"(?!Loading|[ '=])[ \"#$%'-;=>@-\[\]-~]{{1,{limit}}}(?<! )").fullmatch
     empty = text.EMPTY_WORDS
 
     def read(cell: str) -> str:
@@ -190,9 +190,14 @@ def line_of(limit: int, between: str = " ") -> Callable[[str], str]:
     return read
 
 
+ACCOUNT_NUMBER = line_of(50)
+
+
 def account_number(cell: str) -> str:
     """Parse an account number to what COPY takes: one that a program took for an amount is without its .0."""
-    value = line_of(50)(cell)
+    value = ACCOUNT_NUMBER(cell)
+    if value.isalnum() and value.isascii():
+        return value
     if SHORTENED.fullmatch(value):
         raise ValueError(f"A spreadsheet has shortened it to {value}, and its last digits are lost; take the number "
                          "from the other system again, as text.")
@@ -201,7 +206,7 @@ def account_number(cell: str) -> str:
 
 def whole_number(value: str) -> str:
     """Return a number without decimals that are 0, and everything else as it is."""
-    found = DECIMAL_NUMBER.fullmatch(value)
+    found = DECIMAL_NUMBER.fullmatch(value) if value[-1:] == "0" else None
     return found[1] if found else value
 
 
