@@ -30,6 +30,8 @@ def refusal(parse, *arguments):
     ("Ksh 1,500", ".", "1500.00"),
     ("25.00000000000000", ".", "25.00"), ("'-5.00", ".", "-5.00"), ("5.00-", ".", "-5.00"), ("(5.00)", ".", "-5.00"),
     ("($5.00)", ".", "-5.00"), ("-$5.00", ".", "-5.00"), ("$-5.00", ".", "-5.00"), ("−5,00 €", ",", "-5.00"),
+    ("٢٥٬٠٠٠", ".", "25000.00"), ("२९.९०", ".", "29.90"), ("\u200f99.90 \u200f₪", ".", "99.90"),
+    ("99.00元", ".", "99.00"), ("165.000đ", ",", "165000.00"),
     ("5.00 CR", ".", "-5.00"), ("5.00Dr", ".", "5.00"), ("+5.00", ".", "5.00"), ("-0.00", ".", "0.00"),
 ])
 def test_an_amount_is_read_whatever_its_currency_and_groups(cell, decimal, value):
@@ -87,6 +89,9 @@ def test_a_cell_shows_its_decimal_sign_or_not(cell, sign):
     ("555 0100 ext. 5", ["555 0100 ext. 5"]), ("555 0100 x5", ["555 0100 x5"]),
     ("555 0100 Nst. 12", ["555 0100 ext 12"]),
     ("555 0100, ext 5, 555 0200", ["555 0100 ext 5", "555 0200"]), ("brak", []), ("n/a", []), ("", []), (" - ", []),
+    ("(307) 555-0188 (Work), (307) 555-0189 (Mobile)", ["(307) 555-0188", "(307) 555-0189"]),
+    ("555 0100, 555 0109 (Fax), Fax 555 0108", ["555 0100"]), ("٠٧٧٠٥٥٥", ["0770555"]), ("555 0100<br>555 0101",
+    ["555 0100", "555 0101"]),
     ("555 0100, ask for Bo", ["555 0100", "ask for Bo"]), ("555 0100\nbrak", ["555 0100"]),
 ])
 def test_the_first_number_of_a_cell_is_the_number_and_the_others_are_kept(cell, numbers):
@@ -183,3 +188,26 @@ def test_a_quantity_is_whole():
 
 def test_decimals_are_exact():
     assert cells.amount("0,10", ",") == Decimal("0.10")
+
+
+@pytest.mark.parametrize(("cell", "value"), [
+    ("Smith &amp; Sons", "Smith & Sons"), ("Caf&eacute; Ren&#233;", "Café René"), ("1 A St<br/>Apt 4", "1 A St Apt 4"),
+    ("<b>Bo</b>", "Bo"), ("AT&T; Co", "AT&T; Co"), ("Ann <ann@x>", "Ann <ann@x>"), ("&notaname;", "&notaname;"),
+    ("'0123", "0123"), ("'SA70 7AA", "SA70 7AA"), ("'t Hooft", "'t Hooft"), ("Loading dock", "Loading dock"),
+    ("Apt #5!", "Apt #5!"),
+])
+def test_what_a_web_panel_or_a_shop_writes_around_a_text_is_none_of_it(cell, value):
+    assert cells.line_of(100)(cell) == value
+
+
+@pytest.mark.parametrize("cell", [
+    "#REF!", "#NAME?", "#DIV/0!", "#BEZUG!", "#¿NOMBRE?", "12 Quay, #VALUE!", "Loading...",
+])
+def test_what_a_spreadsheet_could_not_work_out_is_refused(cell):
+    assert refusal(cells.line_of(100), cell).startswith("A spreadsheet could not work it out, and has ")
+
+
+def test_an_account_number_that_a_program_took_for_an_amount_is_that_number_and_a_shortened_one_is_refused():
+    assert list(map(cells.account_number, ["1001.0", "1001,00", "A-1.0", "0010", "٥٠١", "7E10"])) == [
+        "1001", "1001", "A-1.0", "0010", "501", "7E10"]
+    assert refusal(cells.account_number, "1.00E+12").startswith("A spreadsheet has shortened it to 1.00E+12, ")

@@ -6,6 +6,7 @@ import pytest
 from tracker import errors
 from tracker.transfer import columns
 from tracker.transfer.choices import Choices, named
+from tracker.transfer.sorting import Column
 
 
 def chosen(headers, *maps, **more):
@@ -131,6 +132,8 @@ def test_a_quantity_counts_where_the_price_is_that_of_one():
     ("First,Last,Phone,Mobile", ["name=Last", "phone_number=Mobile"], [("First", "name"), ("Phone", "phone_number")]),
     ("Name,Address,Plan,Price,Billing cycle,Discount", [], [("Billing cycle", "service_cost"),
     ("Discount", "service_cost")]),
+    ("Name,Address,Plan,Price,Valid until", [], [("Valid until", "service_end")]), ("Name,Valid until", [], []),
+    ("Name,Phone,Phone CC", [], [("Phone CC", "phone_number")]),
     ("Name,Notes,Colour", ["notes="], []),
 ])
 def test_what_looks_like_a_part_of_a_field_and_is_left_out_is_pointed_out(line, maps, parts):
@@ -193,3 +196,56 @@ def test_a_constant_or_a_price_does_for_a_column():
     assert "equipment_name" in matched("name,address,router", constants={"equipment_cost": "0.00"})
     assert "service_name" in matched("name,address,plan", prices={"fibre": "20.00"})
     assert "service_cost" in matched("name,address,price", constants={"service_name": "Fibre"})
+
+
+def like(*values):
+    """Return what a column is like that has these words."""
+    return Column(few=frozenset(values))
+
+
+@pytest.mark.parametrize(("line", "columns_like", "parts"), [
+    ("Name,Phone,Zustand", ((), (), ("aktiv", "gesperrt")), [("Zustand", "customer_status")]),
+    ("Name,Phone,Zustand", ((), (), ("aktiv", "laufend")), []),
+    ("Name,Phone,Group", ((), (), ("north", "south", "closed")), []),
+    ("Name,Phone,Login status", ((), (), ("0", "1")), [("Login status", "customer_status")]),
+    ("Name,Status,Zustand", ((), ("active",), ("aktiv", "gesperrt")), []),
+])
+def test_a_status_under_an_unknown_header_is_told_by_its_words_and_pointed_out(line, columns_like, parts):
+    headers = line.split(",")
+    choices = columns.match_headers(headers)
+    assert columns.left_out_parts(headers, choices, [like(*words) for words in columns_like]) == parts
+
+
+def test_a_state_that_has_words_of_a_status_is_one():
+    headers = ["Nombre", "Calle", "Código postal", "Ciudad", "Estado"]
+    for words, is_status in (("activo", "bloqueado"), True), (("jalisco", "colima"), False):
+        found = columns.match_headers(headers, None, [*[like()] * 4, like(*words)])
+        assert ("customer_status" in found.columns, 4 in found.columns_of("address")) == (is_status, not is_status)
+
+
+def test_a_sign_for_a_number_means_one_and_alone_only_counts_the_lines():
+    assert matched("Client #,First Name,Last Name")["account_number"] == "Client #"
+    assert matched("№,Договор,Абонент")["account_number"] == "Договор"
+    assert matched("№ договора,Абонент")["account_number"] == "№ договора"
+
+
+def test_a_polish_code_beside_a_postal_one_is_the_customers():
+    found = matched("Kod,Nazwa,Ulica,Kod pocztowy,Miasto")
+    assert (found["account_number"], found["address"]) == ("Kod", "Ulica + Kod pocztowy + Miasto")
+    assert matched("Nazwa,Ulica,Kod,Miasto")["address"] == "Ulica + Kod + Miasto"
+
+
+def test_a_header_of_which_only_the_end_stands_there_belongs_to_the_one_before():
+    found = matched("Co./Last Name,First Name,Addr 1 - Line 1,- Line 2,- City,- Phone # 1,- Contact Name,"
+                    "Addr 2 - Line 1,- Line 2,- City,- Phone # 1,- Contact Name")
+    assert found["name"] == "First Name + Co./Last Name"
+    assert found["address"] == ("Addr 1 - Line 1 + - Line 2 (column 4) + - City (column 5) or "
+                                "Addr 2 - Line 1 + - Line 2 (column 9) + - City (column 10)")
+
+
+@pytest.mark.parametrize(("header", "address"), [
+    ("Postal address", "Postal address"), ("Person - Postal address", "Person - Postal address"),
+    ("Serviceable Address", "Serviceable Address"),
+])
+def test_an_address_is_known_by_what_it_is_for(header, address):
+    assert matched(f"Name,{header}")["address"] == address

@@ -122,7 +122,7 @@ def test_letters_that_were_garbled_earlier_are_noticed_and_what_was_meant(shown,
 @pytest.mark.parametrize("name", [
     *(name for _, names in LISTS.values() for name in names), "São João", "NÚÑEZ", "Île d’Or", "¿Qué?", "100m³/h",
     "Nº5", "1½", "29,90 €", "ÉLÈVE", "Øægård", "Ångström", "naïve", "ΓΙΩΡΓΟΣ", "Ãngela", "AÇÃO", "佐藤", "김민준",
-    "Nguyễn Thị Ánh",
+    "Nguyễn Thị Ánh", "Ні", "дії",
 ])
 def test_names_that_are_right_are_never_taken_for_garbled_ones(name):
     assert encodings.looks_garbled(f"name,phone\n{name},555\n") is None
@@ -145,3 +145,20 @@ def test_a_file_that_was_garbled_before_says_so(file):
     assert source.open_source(path).garbled == (
         f"{path} has JÃ¼rgen where Jürgen was meant: its letters were garbled before it was saved. Export it anew, as "
         "UTF-8.")
+
+
+@pytest.mark.parametrize(("encoding", "text"), [
+    ("gb18030", "客户编号,客户名称\nK001,林小满\nK002,顺发便利店\n"),
+    ("cp932", "顧客番号,氏名\nJ-11,森下 葵\nJ-12,喫茶やまびこ\n"),
+    ("big5", "客戶編號,客戶名稱\n1,陳美玲\n2,王記小吃店\n"), ("cp949", "고객번호,고객명\n1,김민준\n2,한빛식당\n"),
+])
+def test_an_encoding_of_east_asia_is_proposed_with_names_as_they_would_read(file, encoding, text):
+    with pytest.raises(errors.UnclearEncoding) as unclear:
+        encodings.encoding_of(file(text.encode(encoding)))
+    proposed = dict(unclear.value.candidates[:2])
+    assert set(proposed[encoding]) <= set(text.replace("\n", ",").split(","))
+
+
+def test_an_encoding_of_two_bytes_a_letter_is_not_doubted_because_one_of_one_byte_reads_it(file):
+    path = file("氏名,電話\n森下 葵,5\n".encode("cp932"))
+    assert source.open_source(path, "cp932").garbled == ""

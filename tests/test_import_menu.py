@@ -191,3 +191,14 @@ def test_what_is_no_customer_in_a_report_is_left_out_and_said(run, tmp_path):
                      "Line 8 ends early; the cells that are left out there are blank."):
         assert f"{sentence}\n" in done.stdout
     assert "customers    3 " in done.stdout
+
+
+def test_a_header_with_nothing_below_is_said(run, tmp_path):
+    done = run("import", write(tmp_path / "in.csv", "name,phone\n"), "--dry-run")
+    assert done.returncode == 0
+    assert done.stdout.endswith("Nothing to import: no customer stands below the header.\n")
+
+
+def test_a_comma_that_may_group_is_asked_with_both_readings(run, tmp_path):
+    done = run("import", write(tmp_path / "in.csv", 'name,address,plan,price\nAda,1 Quay,Net,"1,234"\n'), "--dry-run")
+    assert "price does not show its decimal sign: 1,234 may be 1234 or 1.234." in done.stderr

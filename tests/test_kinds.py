@@ -66,6 +66,11 @@ def database_file(tmp_path):
     ('<?xml version="1.0"?><customers/>'.encode("utf-16"),
      "is an XML file; export it as CSV where it comes from and import that."),
     (b'[\n  {"name": "Ada"}]', "is a JSON file; export it as CSV where it comes from and import that."),
+    (b"# 2026-11-26 10:00:00 by RouterOS 7.16\n/ppp secret\n", "is a router's export, not a list of customers; import "
+     "what the system that bills them exports."),
+    (b"Data Import Template\nTable:,Customer\n",
+     "is a template of ERPNext; choose Export in the menu of its list of customers."),
+    (b'[INFO]\r\n"1.05",3,1250\r\n', "is a file in EDI++ (EPP); export it as CSV where it comes from and import that."),
     (b'{"customers": []}', "is a JSON file; export it as CSV where it comes from and import that."),
     (b"BEGIN:VCARD\r\nFN:Ada",
      "is a file of contact cards; open it in an address book, export that as CSV and import it."),

@@ -105,6 +105,35 @@ def test_a_first_line_that_looks_like_a_customer_is_asked_about(read, line):
                                   f"{line.replace(',', ', ')}.")
 
 
+def test_a_customer_is_no_header_because_of_a_word_and_the_first_of_two_tables_has_it(read):
+    found, records, _ = read("Vārds,Tālr.,Internets", "Ada,+371 2955 5001,Internet 100", "Bo,+371 2955 5002,Net 50")
+    assert (found.header_line, len(records)) == (1, 2)
+    with pytest.raises(errors.NoHeader):
+        read("REC;10001;Frau;Bell;Quay 1;25899;04661 555 201", "REC;10002;Firma;Cole KG;Quay 2;25899;04661 555 202")
+    found, records, _ = read("Customers", "id,name,phone", "1,Ada,555 0101", "2,Bo,555 0102",
+                             "id,customer id,plan,price", "7,1,Net,5.00")
+    assert (found.header_line, [line for line, *_ in records]) == (2, [3, 4, 5, 6])
+
+
+def test_lines_that_are_in_quotes_as_a_whole_are_refused_and_said(read):
+    with pytest.raises(errors.BadFile, match=r"^Each line of .* stands in quotation marks as a whole, so that"):
+        read('"name,phone"', '"Ada,555 0101"')
+
+
+def test_what_cannot_be_seen_is_no_part_of_a_header(read):
+    found, *_ = read("\u200ename,\u200bph\u200bone,\u202aservice\u00a0name\u202c", *PEOPLE[:2])
+    assert found.headers == ["name", "phone", "service name"]
+
+
+@pytest.mark.parametrize(("cells", "values"), [
+    ("7 Reed Lane\\nSnape\tx\\\\y", ["7 Reed Lane\nSnape", "x\\y"]), ("\\N\ta\\tb", ["\\N", "a b"]),
+    ("C:\\path\ta\\nb", ["C:\\path", "a\\nb"]), ("a\\nb\t\"c\"", ["a\\nb", "c"]),
+])
+def test_what_a_database_escapes_between_tabs_is_what_it_stands_for(read, cells, values):
+    _, records, _ = read("name\tnotes", cells)
+    assert records == [(2, values, 1)]
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_each_line_end_is_one(read, end):
     assert read(HEADER, *PEOPLE, end=end)[1] == whole(2)

@@ -93,9 +93,13 @@ def phone_like(term: str) -> str | None:
 
 def _plain_phone(answer: str) -> str:
     """Return a pasted phone number with plain spaces and hyphens, and without what cannot be seen."""
-    line = re.sub(r"^tel:", "", answer.translate(INVISIBLE).strip(), flags=re.IGNORECASE)
-    line = "".join(c for c in line if unicodedata.category(c) != "Cf")
+    line = without_invisible(re.sub(r"^tel:", "", answer.translate(INVISIBLE).strip(), flags=re.IGNORECASE))
     return re.sub(r"\s", " ", re.sub(DASHES, "-", line)).strip()
+
+
+def without_invisible(line: str) -> str:
+    """Leave out what cannot be seen, such as marks of direction."""
+    return line if line.isprintable() else "".join(c for c in line if unicodedata.category(c) != "Cf")
 
 
 def _named(sign: str) -> str:

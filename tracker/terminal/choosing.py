@@ -49,7 +49,7 @@ def said(arguments: argparse.Namespace, source: Source) -> Choices:
 
 def decided(source: Source, chosen: Choices) -> Choices:
     """Complete what was said by what the headers and the whole file show; raise what is unclear."""
-    choices = columns.match_headers(source.headers, chosen)
+    choices = columns.match_headers(source.headers, chosen, source.columns)
     with Progress("Looking through the file") as progress:
         return survey.work_out(source, choices, progress)
 
@@ -144,7 +144,7 @@ def show(source: Source, choices: Choices) -> None:
         header = text.clean(named(formulas, source.headers))
         rows += [{"field": "" if i else name, "header": line} for i, line in enumerate(tables.wrap(header, room))]
     print(tables.table([tables.codes("Field", "field"), tables.words("Column in the file", "header")], rows))
-    parts = dict(columns.left_out_parts(source.headers, choices))
+    parts = dict(columns.left_out_parts(source.headers, choices, source.columns))
     for name in dict.fromkeys(parts.values()):
         headers = [header for header in parts if parts[header] == name]
         hint = (f" Say balance={headers[0]} where that is what they owe, balance=-{headers[0]} where a minus is."

@@ -45,7 +45,8 @@ def check_import(source: Source, choices: Choices) -> Outcome | None:
     show_outcome(outcome)
     if outcome.does_something() or outcome.rejects:
         return outcome
-    print("Nothing to import: all of it is there already.")
+    print("Nothing to import: all of it is there already." if any(outcome.present) else
+          "Nothing to import: no customer stands below the header.")
     return None
 
 

@@ -5,6 +5,8 @@ A parser takes a cell and returns its value, or raises ValueError with the sente
 # ruff: noqa: RUF001 (letters of other languages)
 from __future__ import annotations
 
+import html
+import html.entities
 import re
 import unicodedata
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from tracker.transfer.synonyms import fold, words
 
 USUAL_PHONE = re.compile(r"[+(]?(?:[0-9().\-/]| (?! )){3,19}", re.ASCII)
 USUAL_EMAIL = re.compile(r"(?!mailto:)[A-Za-z0-9._+\-]{1,100}@[A-Za-z0-9.\-]{1,100}")
+GUARDED_NUMBER = re.compile(r"'[A-Z]{0,2}[0-9]", re.ASCII)  # Shopify and Square write '0123 and 'SA70 7AA
 SPREADSHEET_TEXT = re.compile(r'="(.*)"', re.DOTALL)
 SCIENTIFIC = re.compile(r"[+]?[0-9](?:[.,][0-9]*)?E[+]?[0-9]{1,2}", re.ASCII | re.IGNORECASE)
 BETWEEN_PHONES = re.compile(r"\s*(?:[;,|\r\n]|:::|\b(?:or|and|oder|und|lub|ou|et|oppure)\b)\s*", re.IGNORECASE)
@@ -27,6 +30,9 @@ BEFORE_LABEL = re.compile(r"(?<=[0-9])\s+(?=(?:tel|telefon|phone|mob|mobil|mobil
 WITHOUT_DECIMALS = re.compile(r"\A(\+?[0-9]{3,15})[.,]0{1,2}\Z", re.ASCII)  # a program took it for an amount
 EXTENSION = re.compile(r"[ ,;]*(?:extn?|wew|wewn|dw|durchwahl|nst|klappe|poste|ramal|anexo|interno|int|toestel|tst"
                        r"|dahili|linka|klapka|mellek)\b[.:]? ?([0-9]{1,6})$", re.IGNORECASE | re.ASCII)
+AFTER_PHONE = re.compile(r"\s*\((?:work|home|mobile|cell|office|main|primary|other|tel|phone|mobil|privat|celular|fixo"
+                         r"|fijo)\)\Z", re.IGNORECASE)
+FAX = re.compile(r"\A(?:tele)?fax\b|\((?:tele)?fax\)\Z", re.IGNORECASE)
 CONTINUES_PHONE = re.compile(r"(?:ext|extension|extn|x|#|wew|dw|durchwahl|nst|poste|ramal|interno|int|toestel)\b",
                              re.IGNORECASE)
 # What stands for nothing where a number or an address is asked for.
@@ -35,20 +41,34 @@ NOTHING_OF_THE_KIND = words(
     "ninguno ninguna sin sintelefono sinemail sem semtelefone nessuno aucun aucune neant geen onbekend noemail "
     "nophone nomail noaplica ingen ei nincs yok нет")
 EITHER_DAY = re.compile(r"([0-9]{1,2})([-/.])([0-9]{1,2})\2([0-9]{4})(?![0-9])", re.ASCII)
+# Digits and signs of amounts in Arabic, Persian, Hindi and Bengali, as they are in Latin.
+DIGITS = str.maketrans({**{chr(first + digit): str(digit) for first in (0x660, 0x6f0, 0x966, 0x9e6)
+                           for digit in range(10)}, "\u066b": ".", "\u066c": ","})
+# What a web panel's list has in its cells: marks of HTML, and letters written as its entities.
+MARKUP = re.compile(r"</?(?:br|p|div|b|i|u|em|strong|span|font|small|li|ul)(?:\s[^<>]*)?/?>", re.IGNORECASE)
+BREAKS = re.compile(r"\s*</?(?:br|p|div|li|ul)(?:\s[^<>]*)?/?>\s*", re.IGNORECASE)
+ENTITY = re.compile(r"&(?:#[0-9]{1,6}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,9});", re.IGNORECASE)
+# What a spreadsheet shows for what it cannot work out.
+SPREADSHEET_ERROR = re.compile(r"(?<!\w)#[\u00a1\u00bf]?[A-Z\u00c0-\u00dd/0]{3,11}[!?](?!\w)"
+                               r"|\A(?:Loading|Wird geladen)\.\.\.\Z")
+DECIMAL_NUMBER = re.compile(r"([0-9]{1,15})[.,]0{1,2}", re.ASCII)  # a number that a program took for an amount
+SHORTENED = re.compile(r"[0-9][.,][0-9]+E[+][0-9]{1,2}", re.ASCII | re.IGNORECASE)
 SIGNS = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2007": " ", "\u2019": "'", "\u00b4": "'",
                        "\u2212": "-", "\u2013": "-", "\u2014": "-", "\uff0d": "-", "\u02bc": "'"})
 CURRENCIES = words(
     "eur euro euros usd us aud au cad ca nzd nz hkd hk sgd gbp chf fr sfr fr. pln zl czk kc sek nok dkk kr isk huf ft "
     "ron lei bgn lv лв rsd din kn hrk bam km all lek uah грн rub руб р byn kzt try tl r brl mxn mn ars cop clp pen s "
     "uyu u pyg gs bob bs ves bsf gtq q hnl l crc nio c cup dop rd jmd ttd zar ngn n ghs gh kes ksh ksh. ugx ush tzs "
-    "tsh rwf xaf xof fcfa cfa mad dh dhs dzd da tnd egp le sar sr aed qar omr kwd bhd jod ils nis inr rs re pkr bdt "
-    "tk lkr npr mmk thb b vnd php p idr rp myr rm cny rmb yuan jpy krw twd nt")
+    "tsh rwf xaf xof fcfa cfa mad dh dhs dzd da tnd egp le sar sr aed qar omr kwd bhd jod ils nis שח inr rs re pkr bdt "
+    "tk lkr npr mmk thb b vnd php p idr rp myr rm cny rmb yuan jpy krw twd nt 元 円 đ vnđ dong دع دينار ريال جنيه رس")
 A_MONTH = re.compile(r"\s*(?:/|per|pro|al|por|par|p\.)\s*(?:mo|month|mth|m|monat|mon|mies|miesiac|mc|mes|mois|mese"
                      r"|maand|mnd)\.?$", re.IGNORECASE)
 TRUE_WORDS = words(
-    "yes y true 1 on ja tak sim si oui vrai wahr prawda verdadero verdadeiro vero evet ano igen da x t да")
+    "yes y true 1 on ja tak sim si oui vrai wahr prawda verdadero verdadeiro vero evet ano igen da x t да "
+        "так ναι نعم כן 是 はい 예 ya kylla jah taip waar истина")
 FALSE_WORDS = words(
-    "no n false 0 nein nie nao non faux falsch falsz falso hayir ne nem nu f нет")
+    "no n false 0 nein nie nao non faux falsch falsz falso hayir ne nem nu f нет "
+        "nee nej nei ei ingen οχι ні لا לא 否 いいえ 아니오 khong tidak onwaar ложь")
 STATES = {
     "active": words(
         "active activated enabled live online open current valid running connected registered inservice operational "
@@ -56,7 +76,10 @@ STATES = {
         "aktiviert freigeschaltet laufend offen angeschlossen aktywny aktywna aktywne aktywowany wlaczony podlaczony "
         "polaczony obowiazujaca ativo ativa ativado activo activa activado vigente alta conectado habilitado actif "
         "enservice enactivite attivo attiva attivato actief aktief geactiveerd aktivni aktivny aktiven aktivan "
-        "aktivna aktif activ aktiivinen активен активныи активна подключен customer"),
+        "aktivna aktif activ aktiivinen активен активныи активна подключен customer aktivs "
+        "активнии увімкнено включен работает деиствует ενεργοσ ενεργη نشط فعال مفعل פעיל פעילה 正常 在用 "
+        "启用 激活 利用中 有効 契約中 사용중 정상 hoatdong danghoatdong dangsudung सकरय चल alertado "
+        "servicohabilitado emdia ematraso financeiroematraso atrasado"),
     "paused": words(
         "paused disabled deactivated disable odlaczony odlaczona off nopackages neverordered noservice noservices "
         "pause onhold hold suspended suspend suspendedpayment autosuspended temporarilysuspended blocked block "
@@ -69,7 +92,14 @@ STATES = {
         "inadimplente desativado suspendu suspendue bloque bloquee enpause coupe sospeso sospesa bloccato bloccata "
         "inpausa morosogeblokkeerd geblokkeerd opgeschort gepauzeerd onderbroken blokkert sperret pausad avstangd "
         "pozastaveny pozastaven pozastavena zablokovany blokovany felfuggesztett szuneteltetett askida dondurulmus "
-        "suspendat приостановлен заблокирован заморожен blokir isolir"),
+        "suspendat приостановлен заблокирован заморожен blokir isolir "
+        "newnotyetconnected приостановлена заблокирована блокирован заблокированпобалансу "
+        "заблокированадминистратором административная системная заблоковании заблоковано призупинении "
+        "призупинено σεαναστολη موقوف متوقف معلق محظور מוקפא מושהה חסום מושעה 停机 暂停 欠费停机 报停 休止 休止中 "
+        "停止中 一時停止 정지 일시정지 tamngung tamdung tamkhoa नलबत donduruldu askiyaalindi "
+        "szuneteltetve felfuggesztve bloqueiofinanceiro bloqueioautomatico bloqueiomanual "
+        "suspensopordebito suspensodebito suspensoapedidodocliente aguardandoassinatura precontrato "
+        "deshabilitado suspendidopormora cortadopormora terisolir"),
     "closed": words(
         "closed close notactive cancelled canceled cancelledbycustomer terminated ended churned churn disconnected "
         "inactive expired archived deleted removed former exclient excustomer past lost left obsolete completed fraud "
@@ -81,27 +111,50 @@ STATES = {
         "annulee archive termine supprime cessato cessata chiuso chiusa inattivo inattiva disdetto disdetta annullato "
         "scaduto disattivato opgezegd beeindigd gestopt gesloten inactief opgeheven geannuleerd avsluttet opsagt "
         "uppsagd avslutad lukket zruseny zrusena ukonceny ukoncena neaktivni neaktivny lemondott megszunt inaktivan "
-        "pasif iptal kapali reziliat inactiv отключен закрыт расторгнут удален berhenti nonaktif"),
+        "pasif iptal kapali reziliat inactiv отключен закрыт расторгнут удален berhenti nonaktif "
+        "inactivedoesntuseservices отключена закрыта неактивен расторгнута відключении закритии "
+        "неактивнии розірвано ανενεργοσ διακοπη ملغي ملغى مغلق غيرنشط מנותק לאפעיל מבוטל סגור 销户 注销 "
+        "停用 已拆机 解約 解約済 退会 해지 dahuy ngunghoatdong thanhly बद नषकरय iptaledildi lemondva slegts lemondta "
+        "gearchiveerd"),
 }
 # What yes in a column of such a name means.
 YES_MEANS = {
     "active": words(
-        "active isactive aktiv aktywny ativo activo actif attivo actief enabled enableuser cliativado"),
+        "active isactive aktiv aktywny ativo activo actif attivo actief enabled enableuser cliativado "
+        "ativado ενεργοσ ενεργο активен активнии aktif"),
     "closed": words(
         "archived isarchived archiviert inactive isinactive inativo inactivo cancelled canceled closed isclosed "
-        "terminated"),
+        "terminated "
+        "gearchiveerd debaja nieaktywny inaktiv pasif"),
     "paused": words(
-        "disabled isdisabled deactivated blocked isblocked suspended issuspended gesperrt zablokowany bloqueado"),
+        "disabled isdisabled deactivated blocked isblocked suspended issuspended gesperrt zablokowany bloqueado "
+        "blockstatus geblokkeerd spaerret sperret sparrad заблокирован блокировка"),
 }
 
 
 def unguarded(cell: str) -> str:
     """Strip a cell, and take away what keeps a spreadsheet from running it, or from taking it for a number."""
     value = cell.strip()
+    if "&" in value or "<" in value:
+        value = _without_markup(value)
+    if value[:1] == "'" and GUARDED_NUMBER.match(value):
+        return value[1:]
     if value[:1] == "'" or ";" in value:
         return text.unguarded(value)
     quoted = SPREADSHEET_TEXT.fullmatch(value) if value[:2] == '="' else None
     return quoted[1].strip() if quoted else value
+
+
+def _without_markup(value: str) -> str:
+    """Return what a browser would show: lines for <br> and the like, and letters for entities."""
+    if MARKUP.search(value):
+        value = MARKUP.sub("", BREAKS.sub("\n", value))
+    return ENTITY.sub(lambda found: html.unescape(found[0]) if _is_entity(found[0][1:]) else found[0], value).strip()
+
+
+def _is_entity(name: str) -> bool:
+    """Tell whether HTML has a letter for what stands between & and ;, and not for its beginning only."""
+    return name.startswith("#") or name in html.entities.html5
 
 
 def value_of(cell: str) -> str:
@@ -120,19 +173,41 @@ def line_of(limit: int, between: str = " ") -> Callable[[str], str]:
     A line break is taken for what stands between. Plain ASCII, most of most files, is told by a look at the whole.
     """
     parse = fields.text(limit)
-    is_plain = re.compile(rf"(?![ '=])[ -\[\]-~]{{1,{limit}}}(?<! )").fullmatch
+    is_plain = re.compile(rf"(?!Loading|[ '=])[ \"#$%'-;=>@-\[\]-~]{{1,{limit}}}(?<! )").fullmatch
     empty = text.EMPTY_WORDS
 
     def read(cell: str) -> str:
         if is_plain(cell) and cell not in empty:
             return cell
         value = value_of(cell).replace(NUL, "\0")
+        if wrong := SPREADSHEET_ERROR.search(value):
+            raise ValueError(f"A spreadsheet could not work it out, and has {wrong[0]} there: write what is meant.")
         if "\n" in value or "\r" in value:
             value = re.sub(r"\s*[\r\n]+\s*", between, re.sub(r"[\s,]*[\r\n]+\s*", "\n", value) if "," in between
                            else value)
         return copied(parse(value)) if value else ""
 
     return read
+
+
+ACCOUNT_NUMBER = line_of(50)
+
+
+def account_number(cell: str) -> str:
+    """Parse an account number to what COPY takes: one that a program took for an amount is without its .0."""
+    value = ACCOUNT_NUMBER(cell)
+    if value.isalnum() and value.isascii():
+        return value
+    if SHORTENED.fullmatch(value):
+        raise ValueError(f"A spreadsheet has shortened it to {value}, and its last digits are lost; take the number "
+                         "from the other system again, as text.")
+    return whole_number(value.translate(DIGITS))
+
+
+def whole_number(value: str) -> str:
+    """Return a number without decimals that are 0, and everything else as it is."""
+    found = DECIMAL_NUMBER.fullmatch(value) if value[-1:] == "0" else None
+    return found[1] if found else value
 
 
 def phones(cell: str) -> list[str]:
@@ -153,7 +228,7 @@ def _phone_or_text(part: str) -> str:
 
 def _phone(part: str) -> str:
     """Parse one number, its extension under the word that is stored."""
-    number = WITHOUT_DECIMALS.sub(r"\1", PHONE_LABEL.sub("", part, count=1))
+    number = WITHOUT_DECIMALS.sub(r"\1", AFTER_PHONE.sub("", PHONE_LABEL.sub("", part, count=1))).translate(DIGITS)
     if SCIENTIFIC.fullmatch(number):
         raise ValueError(f"A spreadsheet has shortened it to {number}, and its last digits are lost; take the number "
                          "from the other system again, as text.")
@@ -170,7 +245,7 @@ def _phone_parts(value: str) -> list[str]:
         for piece in _slashed(part):
             if parts and CONTINUES_PHONE.match(piece):
                 parts[-1] += f" {piece}"
-            elif piece and fold(piece) not in NOTHING_OF_THE_KIND:
+            elif piece and fold(piece) not in NOTHING_OF_THE_KIND and not FAX.search(piece):
                 parts.append(piece)
     return parts
 
@@ -220,7 +295,7 @@ def amount(cell: str, decimal: str = ".", owed: bool = False) -> Decimal:
 
 def bare_amount(value: str) -> tuple[str, bool]:
     """Return an amount without its sign and currency, and whether it is below 0."""
-    rest = A_MONTH.sub("", value.translate(SIGNS)).strip()
+    rest = A_MONTH.sub("", fields.without_invisible(value).translate(SIGNS).translate(DIGITS)).strip()
     is_negative = is_signed = False
     if credit := re.search(r"(?<![^\W\d_])(cr|dr|haben|soll)\.?$", rest, re.IGNORECASE):
         is_negative, rest = credit[1].casefold() in ("cr", "haben"), rest[:credit.start()].strip()
@@ -248,7 +323,7 @@ def _without_currency(value: str) -> str:
 
 
 def _is_currency(sign: str) -> bool:
-    words = re.sub(r"[\s./]", "", "".join(" " if unicodedata.category(c) == "Sc" else c for c in sign))
+    words = re.sub(r"[\s./\"\u05f4]", "", "".join(" " if unicodedata.category(c) == "Sc" else c for c in sign))
     plain = "".join(c for c in unicodedata.normalize("NFKD", words.casefold()) if not unicodedata.combining(c))
     return not words or plain.replace("ł", "l") in CURRENCIES
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from tracker import fields
 from tracker.errors import UnclearMapping
+from tracker.transfer.cells import STATES as STATE_WORDS
 from tracker.transfer.choices import AMOUNTS, STATES, Choices, Formula, Formulas, Term, header_name
-from tracker.transfer.sorting import REJECT_COLUMNS
+from tracker.transfer.sorting import REJECT_COLUMNS, Column
 from tracker.transfer.synonyms import (
     BARE_NAME,
     BARE_NUMBER,
@@ -131,7 +132,8 @@ def _term(headers: Sequence[str], part: str, sign: str, name: str) -> Term:
         return Term(sign, -1, wanted)
     if (number := re.fullmatch(r"#?([0-9]{1,4})", wanted, re.ASCII)) and 1 <= int(number[1]) <= len(headers):
         return Term(sign, int(number[1]) - 1)
-    raise ValueError(f"The file has no column {wanted[:80]}; it has {listed_columns(headers)[:300]}.")
+    there = listed_columns(headers)[:300] or f"{len(headers)}"
+    raise ValueError(f"The file has no column {wanted[:80]}; it has {there}.")
 
 
 def listed_columns(headers: Sequence[str]) -> str:
@@ -139,16 +141,18 @@ def listed_columns(headers: Sequence[str]) -> str:
     return ", ".join(f"{column} {header}" for column, header in enumerate(headers, 1) if header)
 
 
-def match_headers(headers: Sequence[str], chosen: Choices | None = None) -> Choices:
+def match_headers(
+    headers: Sequence[str], chosen: Choices | None = None, columns_like: Sequence[Column] = ()
+) -> Choices:
     """Complete the choices by the columns whose headers mean the fields that nothing was said of.
 
     Raise UnclearMapping, before anything is read, when it is not clear which column a field has, or a record cannot
     be whole without a column.
     """
     chosen = chosen or Choices()
-    match = _Match(headers, chosen)
+    match = _Match(headers, chosen, columns_like)
     for name in ("name", *FIELDS):
-        if name not in match.columns:
+        if name not in match.columns and not (name in RECORDS and match.has_no_place_for_records()):
             match.find(name)
     match.drop_what_is_alone()
     match.find_quantity()
@@ -161,11 +165,15 @@ def match_headers(headers: Sequence[str], chosen: Choices | None = None) -> Choi
 class _Match:
     """The columns found so far, and how surely."""
 
-    def __init__(self, headers: Sequence[str], chosen: Choices) -> None:
+    def __init__(self, headers: Sequence[str], chosen: Choices, columns_like: Sequence[Column]) -> None:
         self.columns = dict(chosen.columns)
         self.ranks: dict[str, int] = {}
         self._headers, self._chosen = headers, chosen
-        self._has_states = bool(WHERE_ESTADO_IS_A_STATE & {fold(header) for header in headers})
+        self._whole = list(_whole_headers(headers))
+        folded = {fold(header) for header in headers}
+        self._has_states = bool(WHERE_ESTADO_IS_A_STATE & folded) and not any(
+            fold(header) == "estado" and _are_states(column.few) for header, column in zip(headers, columns_like))
+        self._has_postal_code = "kodpocztowy" in folded
 
     def find(self, name: str) -> None:
         """Note the columns of a field."""
@@ -224,10 +232,12 @@ class _Match:
     def _word(self, column: int) -> str:
         header = self._headers[column]
         word = meaning(header)
-        if header.startswith("!"):
-            return ""  # the kind of record of an IIF file
+        if header.startswith("!") or header == "№":
+            return ""  # the kind of record of an IIF file, or the line's number
         if fold(header) in BARE_NUMBER and column and address_part(self._headers[column - 1]):
             return "housenumber"
+        if word == "kod" and self._has_postal_code:
+            return "code"  # of the customer
         return "state" if word == "estado" and self._has_states else word
 
     def _only(self, name: str, hits: list[int]) -> int:
@@ -252,7 +262,8 @@ class _Match:
             self._only("name", bare)
         whole.sort(key=lambda column: column in bare)
         person = tuple(Term("+", column) for column in (*first[:1], *middle[:1], *last[:1]))
-        single = [*whole, *nouns, *displayed, *self._meaning(COMPANY), *self._meaning(CONTACT)]
+        contacts = [column for column in self._meaning(CONTACT) if self._whole[column] == self._headers[column]]
+        single = [*whole, *nouns, *displayed, *self._meaning(COMPANY), *contacts]
         return (*((Term("+", column),) for column in single), *((person,) if person else ()))
 
     def _meaning(self, words: frozenset[str]) -> list[int]:
@@ -262,7 +273,9 @@ class _Match:
         """The address of service before any other, each of a street and the other parts beside it."""
         parts: dict[int, list[tuple[str, int]]] = {}
         for column in self._free():
-            if part := address_part(self._word(column)) or address_part(self._headers[column]):
+            word, header = self._word(column), self._whole[column]
+            is_whole = header == self._headers[column]
+            if word != "code" and (part := (is_whole and address_part(word)) or address_part(header)):
                 parts.setdefault(part[0], []).append((part[1], column))
         return tuple(formula for purpose in sorted(parts) for formula in _addresses_of(parts[purpose]))
 
@@ -272,9 +285,6 @@ class _Match:
             for one, other in ((name, cost), (cost, name)):
                 if one in self.ranks and self.ranks[one] >= WEAK and not self._has(other):
                     self.columns.pop(one)
-        if self._has("name") and not self._has("address") and not self._chosen.columns.keys() & set(RECORDS):
-            for name in RECORDS:
-                self.columns.pop(name, None)
         if not self._has("equipment_name") and "serial_number" not in self._chosen.columns:
             self.columns["serial_number"] = tuple(
                 formula for formula in self.columns.get("serial_number", ())
@@ -285,6 +295,10 @@ class _Match:
                 self.columns.pop(number, None)
         if not self._has("name") and self.ranks.get("account_number", 0) >= WEAK:
             self.columns.pop("account_number")
+
+    def has_no_place_for_records(self) -> bool:
+        """Tell whether customers have no address, at which their services could be, and nothing was said of those."""
+        return self._has("name") and not self._has("address") and not self._chosen.columns.keys() & set(RECORDS)
 
     def _has(self, name: str) -> bool:
         return bool(self.columns.get(name)) or name in self._chosen.constants or (
@@ -297,6 +311,18 @@ class _Match:
             self._word(term.column) in MULTIPLIED for term in costs[0])
         if is_of_one and self._has("service_name") and "quantity" not in self.columns:
             self._find_one("quantity")
+
+
+def _whole_headers(headers: Sequence[str]) -> Iterator[str]:
+    """Yield the headers, those whole of which only the end stands there: "- City" after "Addr 1 - Line 1"."""
+    before = ""
+    for header in headers:
+        if header.startswith("- ") and before:
+            yield f"{before} {header}"
+            continue
+        if " - " in header:
+            before = header.partition(" - ")[0]
+        yield header
 
 
 def _addresses_of(parts: list[tuple[str, int]]) -> Iterator[Formula]:
@@ -338,16 +364,33 @@ def _unused(headers: Sequence[str], choices: Choices) -> list[int]:
             if header and column not in used and header not in REJECT_COLUMNS]
 
 
-def left_out_parts(headers: Sequence[str], choices: Choices) -> list[tuple[str, str]]:
-    """Return the columns that no field uses and that look like part of one, each with the field."""
+def left_out_parts(
+    headers: Sequence[str], choices: Choices, columns: Sequence[Column] = ()
+) -> list[tuple[str, str]]:
+    """Return the columns that no field uses and that look like part of one, each with the field.
+
+    A status is told by its words, too, whatever its header: customers who are blocked must not come as active ones
+    without a word.
+    """
+    has_status = choices.has("customer_status") or choices.has("service_status")
     purposes = {part[0] for column in choices.columns_of("address") if (part := address_part(headers[column]))}
     refused = {name for name in choices.given if not choices.columns.get(name)}
     found = []
     for column in _unused(headers, choices):
         name = _part_of(headers[column], purposes, choices)
+        if not name and not has_status and column < len(columns) and (
+                _are_states(columns[column].few) or (columns[column].few and fold(headers[column]).endswith("status"))):
+            name = "customer_status"
         if name and name not in refused:
             found.append((header_name(headers, column), name))
     return found
+
+
+def _are_states(cells: frozenset[str]) -> bool:
+    """Tell whether words are mostly those of a status, and one of them says that somebody is not active."""
+    states = {word: next((state for state, known in STATE_WORDS.items() if word in known), "")
+              for word in map(fold, cells)}
+    return 2 * sum(map(bool, states.values())) >= len(states) and bool({*states.values()} & {"paused", "closed"})
 
 
 def _part_of(header: str, purposes: set[int], choices: Choices) -> str:
@@ -358,8 +401,8 @@ def _part_of(header: str, purposes: set[int], choices: Choices) -> str:
     if choices.has("name") and word in FIRST_NAME | MIDDLE_NAME | LAST_NAME | COMPANY:
         return "name"
     for name, beside in BESIDE.items():
-        if word in beside and (name == "balance" or choices.has(name)):
+        if word in beside and (name == "balance" or choices.has("service_name" if name == "service_end" else name)):
             return name
     known = ("phone_number", "email", "notes", "customer_status", "service_status", "balance", "service_name",
              "service_cost", "serial_number", "equipment_name", "account_number")
-    return next((name for name in known if word in " ".join(SYNONYMS[name][:2]).split()), "")
+    return next((name for name in known if word in " ".join(SYNONYMS[name][:3 if "status" in name else 2]).split()), "")

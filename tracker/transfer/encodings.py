@@ -68,6 +68,12 @@ ENCODINGS = {
     "cp775": BALTIC, "cp737": GREEK, "mac_roman": WEST, "mac_latin2": CENTRE, "cp1255": HEBREW, "cp1256": ARABIC,
     "cp874": THAI,
 }
+# The encodings of East Asia, of two bytes a letter, and the first bytes of the letters that make up most texts.
+EAST_ASIAN = {
+    "gb18030": ("gb2312", ((0xa1, 0xa3), (0xb0, 0xd7))), "cp932": ("cp932", ((0x81, 0x83), (0x88, 0x97))),
+    "big5": ("big5", ((0xa1, 0xc6),)), "cp949": ("euc_kr", ((0xa1, 0xa3), (0xb0, 0xc8))),
+}
+MOSTLY = 0.9  # of the letters of a text in one of them
 RARE = frozenset(("cp775", "cp737", "cp857", "mac_roman", "mac_latin2", "mac_cyrillic", "cp874"))
 # What UTF-8 is read as by mistake.
 MISREAD = ("cp1252", "latin-1", "cp1250", "iso-8859-2", "iso-8859-15", "cp1251", "cp1254", "cp1257", "mac_roman",
@@ -122,7 +128,7 @@ def encoding_of(path: Path) -> str:
 
 def doubts(path: Path, encoding: str) -> Garbled | None:
     """Return a word that an encoding which was chosen reads worse than another, and that other reading."""
-    if encoding in ("utf-8-sig", "utf-16", "utf-32", "utf-16-le", "utf-16-be"):
+    if not _is_single_byte(encoding):
         return None
     found = _words_of(path)
     others = ["utf-8"] if found.words and all(_decoded(word, "utf-8") for word in found.words) else []
@@ -138,6 +144,10 @@ def doubts(path: Path, encoding: str) -> Garbled | None:
             if was != meant:
                 return Garbled(was, f"{meant} in {other}")
     return None
+
+
+def _is_single_byte(encoding: str) -> bool:
+    return encoding in ENCODINGS or len("é".encode(encoding, "replace")) == len("я".encode(encoding, "replace")) == 1
 
 
 def looks_garbled(text: str) -> Garbled | None:
@@ -179,7 +189,8 @@ def _as_utf_8(word: str) -> str:
     """Return what a word is as UTF-8, if it is that read as something else, else nothing."""
     for wrong in MISREAD:
         meant = _recoded(word, wrong, "utf-8")
-        if meant and len(meant) < len(word) and not meant.isascii():
+        is_word = len(word) < 5 and any(set(word.lower()) <= set(letters) for letters in CYRILLIC.values())
+        if meant and len(meant) < len(word) and not meant.isascii() and not is_word:  # No in Ukrainian is one
             odd = [letter for letter in meant if letter not in _ASCII and not letter.isalpha()]
             if twice := _as_utf_8(meant):  # it went through two such programs
                 return twice
@@ -260,7 +271,8 @@ def _why_not_utf_8(path: Path) -> BadFile:
         return BadEncoding(f"{name_lines([number for number, _ in bad])} of {shown(path)} "
                            f"{'is' if len(bad) == 1 else 'are'} not UTF-8, which the rest is{example}: write the "
                            "letters there anew.")
-    candidates = _candidates(_words_in(line for _, line in bad))
+    found = _words_in(line for _, line in bad)
+    candidates = [*_east_asian([line for _, line in bad]), *_candidates(found)][:MOST_CANDIDATES]
     if not candidates:
         return BadFile(f"{shown(path)} is not UTF-8, and reads well in no encoding that is known here.")
     return UnclearEncoding(candidates, shown(path))
@@ -301,6 +313,21 @@ def _candidates(found: _Words) -> list[tuple[str, list[str]]]:
     names = [name for name in readings.values() if name][:MOST_CANDIDATES]
     samples = _telling(list(found.cells), names)
     return [(name, [_shortened(cell.decode(name, "replace")) for cell in samples]) for name in names]
+
+
+def _east_asian(lines: list[bytes]) -> list[tuple[str, list[str]]]:
+    """Return the encodings of East Asia in which lines are of common letters, best first, each with some cells."""
+    found = []
+    for name, (narrow, common) in EAST_ASIAN.items():
+        decoded = _decoded(b"\n".join(lines), name)
+        first = [letter.encode(narrow, "replace")[0] for letter in decoded if not letter.isascii()]
+        share = sum(any(low <= byte <= high for low, high in common) for byte in first) / max(len(first), 1)
+        touching = len(re.findall(r"[A-Za-z][^\x00-\x7f]", decoded))  # which is rare in these languages
+        if share >= MOSTLY and touching < len(first) * (1 - MOSTLY):
+            cells = [cell.strip(" \"'") for cell in re.split("[,;\t|\r\n]", decoded) if not cell.isascii()]
+            samples = sorted(dict.fromkeys(cells), key=lambda cell: -len(set(cell[:LONGEST_SAMPLE])))[:SAMPLES]
+            found.append((share, name, list(map(_shortened, samples))))
+    return [(name, samples) for _, name, samples in sorted(found, reverse=True)]
 
 
 def _telling(cells: list[bytes], names: list[str]) -> list[bytes]:

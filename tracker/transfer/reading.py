@@ -93,7 +93,7 @@ class Reader:
             "email": self._first_of("email", cells.emails),
             "notes": cells.line_of(1000),
             "address": cells.line_of(300, ", "),
-            "account_number": cells.line_of(50),
+            "account_number": cells.account_number,
             "service_end": remember(lambda cell: str(cells.day(cell, self._choices.day_first is not False) or "")),
             "quantity": remember(lambda cell: str(cells.quantity(cell))),
             **{name: cells.line_of(100) for name in ("customer_id", "service_id", "equipment_id", "serial_number")},
@@ -303,7 +303,7 @@ def _joined(values: list[str], between: str) -> str:
         return between.join(filter(None, values))
     joined = ""
     for value in values:
-        part = re.sub(r"[\s,]*[\r\n]+\s*", ADDRESS, value)
+        part = cells.whole_number(re.sub(r"[\s,]*[\r\n]+\s*", ADDRESS, value))
         if part and part.casefold() not in joined.casefold().split(ADDRESS):
             joined += ADDRESS * bool(joined) + part
     return joined

@@ -55,10 +55,13 @@ class Record(NamedTuple):
 
 
 class Column(NamedTuple):
-    """What the cells of a column are like: which kinds of cells it has, and which values stand in it repeatedly."""
+    """What the cells of a column are like: which kinds of cells it has, which values stand in it repeatedly, and all
+    of its values, where they are few.
+    """
 
     kinds: frozenset[str] = frozenset()
     usual: frozenset[str] = frozenset()
+    few: frozenset[str] = frozenset()
 
 
 class Source(NamedTuple):
@@ -75,6 +78,7 @@ class Source(NamedTuple):
     titles: frozenset[tuple[str, ...]] = frozenset()  # the records before the header
     columns: tuple[Column, ...] = ()
     mostly_short: bool = False  # many lines leave trailing cells out
+    has_escapes: bool = False  # \n in a cell is a line break, as databases write it between tabs
     garbled: str = ""  # a sentence about letters that were read in a wrong encoding, now or earlier
 
 

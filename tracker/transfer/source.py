@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from tracker.errors import BadEncoding, BadFile, NoHeader, UnclearDelimiter
+from tracker.fields import without_invisible
 from tracker.transfer import encodings, kinds
 from tracker.transfer.kinds import shown
 from tracker.transfer.sorting import (
@@ -35,8 +36,11 @@ NUL = "\udc00"  # stands for NUL, which csv refuses before Python 3.11; no decod
 HEAD = 300_000  # characters that show how a file is laid out
 HEAD_RECORDS = 300
 HEADER_WITHIN = 10  # records
+FEW = 12  # different cells of a column that may be words of a status
 SEPARATOR_LINE = re.compile(r'\A"?sep=([^\r\n])"?[ ,;\t]*(\r\n?|\n|\Z)', re.IGNORECASE)
 QUOTED = re.compile(r'(^|[,;\t|]) *"(?:[^"]|""){0,2000}"(?= *(?:[,;\t|\r\n]|\Z))', re.MULTILINE)
+ESCAPE = re.compile(r"\\(.)")
+ESCAPES = {"n": "\n", "r": "\n", "t": " ", "b": "", "f": " ", "v": " ", "0": ""}
 TEXT_CELL = re.compile(r'="([^"]*)"')
 
 
@@ -63,6 +67,7 @@ def open_source(
     separator = SEPARATOR_LINE.match(head)
     source = source._replace(delimiter=_delimiter(delimiter, separator, head, means_something),
                              begins=2 if separator else 1)
+    source = source._replace(has_escapes=source.delimiter == "\t" and _has_escapes(head))
     records = _first_records(source, head)
     if not records:
         raise BadFile(f"{shown(path)} has no header that can be read. The file is empty.")
@@ -70,6 +75,11 @@ def open_source(
         width = _usual_width([row for _, row in records])
         return _described(source._replace(headers=[""] * width, header_line=0), records)
     return _with_header(source, records, means_something)
+
+
+def _has_escapes(head: str) -> bool:
+    """Tell whether the backslashes of a text are those of a database's text format, in which none stands alone."""
+    return "\\" in head and '"' not in head and not re.search(r"\\([^nrtbfv0N\\]|\Z)", head.replace("\\\\", ""))
 
 
 def check_encoding(source: Source) -> None:
@@ -92,7 +102,10 @@ def _with_header(
     source = source._replace(begins=number, header_line=number)
     if problem := next(_parsed(source, lambda file: None)).problem:
         raise BadFile(f"{shown(source.path)} has no header that can be read. {problem}")
-    headers = [" ".join(name.split()) for name in row]
+    headers = [" ".join(without_invisible(name).split()) for name in row]
+    if len(headers) == 1 and means_something and means_something(re.split(f"[{DELIMITERS}]", headers[0])) > 1:
+        raise BadFile(f"Each line of {shown(source.path)} stands in quotation marks as a whole, so that it has one "
+                      "column only. Export it anew, and import it without opening it in a spreadsheet.")
     titles = frozenset(tuple(map(str.strip, row)) for _, row in records[:place])
     return _described(source._replace(headers=headers, titles=titles), records[place + 1:])
 
@@ -100,16 +113,29 @@ def _with_header(
 def _header_place(rows: list[list[str]], means_something: Callable[[list[str]], int] | None) -> int:
     """Return which of the first records is the header: that with the most known words, else the first wide one."""
     first = rows[:HEADER_WITHIN]
-    known = [means_something([cell.strip() for cell in row]) if means_something else 0 for row in first]
+    # A word of a header may stand in a customer's line, too, but no phone number in a header.
+    known = [max(means_something([cell.strip() for cell in row]) - sum(map(_is_no_header, row)), 0)
+             if means_something else 0 for row in first]
     if any(known):
-        return known.index(max(known))
-    width = _usual_width(rows)
-    place = next(place for place, row in enumerate(first) if 2 * filled(row) >= width or place == len(first) - 1)
-    if means_something and any((kind_of_cell(cell) != "text" and len(re.sub(r"\D", "", cell)) > 2) or "@" in cell
-                               for cell in first[place]):
+        place = known.index(max(known))
+        place = next((place for place, words in enumerate(known[:place]) if words > 1 and _has_records(first, place)),
+                     place)
+    else:
+        width = _usual_width(rows)
+        place = next(place for place, row in enumerate(first) if 2 * filled(row) >= width or place == len(first) - 1)
+    if means_something and known[place] < 2 and any(map(_is_no_header, first[place])):
         raise NoHeader("The first line looks like a customer, and not like a header: "
                        f"{', '.join(filter(None, map(str.strip, first[place])))[:100]}.")
     return place
+
+
+def _has_records(rows: list[list[str]], place: int) -> bool:
+    """Tell whether the next record is as long as one that may be a header: of two tables in a file, it is the first."""
+    return len(rows[place]) > 2 and len(rows[place + 1]) == len(rows[place]) and filled(rows[place + 1]) > 2
+
+
+def _is_no_header(cell: str) -> bool:
+    return (kind_of_cell(cell) != "text" and len(re.sub(r"\D", "", cell)) > 2) or "@" in cell
 
 
 def _usual_width(rows: list[list[str]]) -> int:
@@ -128,7 +154,8 @@ def _described(source: Source, records: list[tuple[int, list[str]]]) -> Source:
         cells = [cell for row in like for cell in map(str.strip, row[place:place + 1]) if cell]
         often = Counter(cell.casefold() for cell in cells)
         columns.append(Column(frozenset(map(kind_of_cell, cells) if len(cells) > 2 else ()),
-                              frozenset(cell for cell, count in often.items() if count > 1)))
+                              frozenset(cell for cell, count in often.items() if count > 1),
+                              frozenset(often if len(often) <= FEW else ())))
     short = sum(1 < len(row) < width for _, row in records)
     return source._replace(columns=tuple(columns), mostly_short=short * 5 > len(records))
 
@@ -236,7 +263,7 @@ def _first_records(source: Source, head: str) -> list[tuple[int, list[str]]]:
     try:
         for row in rows:
             if filled(row):
-                found.append((number, [_unwrapped(cell) for cell in row]))
+                found.append((number, [_unwrapped(cell) for cell in _unescaped(source, row)]))
             number = source.begins + rows.line_num
             if len(found) >= HEAD_RECORDS:
                 break
@@ -293,7 +320,7 @@ def _parsed(source: Source, opened: Callable[[TextIO], object]) -> Iterator[Reco
                 row = [_unwrapped(cell) for cell in row]
                 wrapped.clear()
             if any(map(str.strip, row)):
-                yield Record(number, row, problem, raw)
+                yield Record(number, _unescaped(source, row), problem, raw)
             raw.clear()
             number = source.begins + rows.line_num
 
@@ -309,6 +336,13 @@ def _noted(file: TextIO, delimiter: str, raw: list[str], wrapped: list[str]) -> 
             wrapped.append(whole)
             whole = cell.sub(r"\1\2", whole)
         yield whole
+
+
+def _unescaped(source: Source, row: list[str]) -> list[str]:
+    """Return cells with what a database's escapes stand for; \\N stays, which is nothing."""
+    if not source.has_escapes:
+        return row
+    return [ESCAPE.sub(lambda found: ESCAPES.get(found[1], found[1]), cell) if cell != "\\N" else cell for cell in row]
 
 
 def _unwrapped(cell: str) -> str:

@@ -147,7 +147,8 @@ class _Look:
         if set(signs) == {"?"}:
             cell = signs["?"].strip()
             raise UnclearAmounts(f"{header} does not show its decimal sign: {_short(cell)} may be "
-                                 f"{_plain(cell, ',' if '.' in cell else '.')} or {_plain(cell, '.')}.", name, cell)
+                                 f"{_plain(cell, ',' if '.' in cell else '.')} or "
+                                 f"{_plain(cell, '.' if '.' in cell else ',')}.", name, cell)
         return "," if "," in signs else "."
 
     def day_first(self) -> bool | None:
