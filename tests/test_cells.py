@@ -90,7 +90,7 @@ def test_a_cell_shows_its_decimal_sign_or_not(cell, sign):
     ("555 0100 Nst. 12", ["555 0100 ext 12"]),
     ("555 0100, ext 5, 555 0200", ["555 0100 ext 5", "555 0200"]), ("brak", []), ("n/a", []), ("", []), (" - ", []),
     ("(307) 555-0188 (Work), (307) 555-0189 (Mobile)", ["(307) 555-0188", "(307) 555-0189"]),
-    ("555 0100, 555 0109 (Fax), Fax 555 0108", ["555 0100"]), ("٠٧٧٠٥٥٥", ["0770555"]), ("555 0100<br>555 0101",
+    ("555 0100, 555 0109 (Fax), Fax 555 0108", ["555 0100"]), ("٠٧٧٠٥٥٥", ["0770555"]), ("555 0100\n555 0101",
     ["555 0100", "555 0101"]),
     ("555 0100, ask for Bo", ["555 0100", "ask for Bo"]), ("555 0100\nbrak", ["555 0100"]),
 ])
@@ -190,14 +190,9 @@ def test_decimals_are_exact():
     assert cells.amount("0,10", ",") == Decimal("0.10")
 
 
-@pytest.mark.parametrize(("cell", "value"), [
-    ("Smith &amp; Sons", "Smith & Sons"), ("Caf&eacute; Ren&#233;", "Café René"), ("1 A St<br/>Apt 4", "1 A St Apt 4"),
-    ("<b>Bo</b>", "Bo"), ("AT&T; Co", "AT&T; Co"), ("Ann <ann@x>", "Ann <ann@x>"), ("&notaname;", "&notaname;"),
-    ("'0123", "0123"), ("'SA70 7AA", "SA70 7AA"), ("'t Hooft", "'t Hooft"), ("Loading dock", "Loading dock"),
-    ("Apt #5!", "Apt #5!"),
-])
-def test_what_a_web_panel_or_a_shop_writes_around_a_text_is_none_of_it(cell, value):
-    assert cells.line_of(100)(cell) == value
+@pytest.mark.parametrize("cell", ["'t Hooft", "Loading dock", "Apt #5!", "AT&T; Co", "'4 us", "Smith &amp; Sons"])
+def test_what_looks_like_a_mark_of_a_spreadsheet_or_a_browser_is_kept(cell):
+    assert cells.line_of(100)(cell) == cell
 
 
 @pytest.mark.parametrize("cell", [

@@ -134,6 +134,16 @@ def test_what_a_database_escapes_between_tabs_is_what_it_stands_for(read, cells,
     assert records == [(2, values, 1)]
 
 
+@pytest.mark.parametrize(("cell", "value"), [
+    ("Smith &amp; Sons", "Smith & Sons"), ("Caf&eacute; Ren&#233;", "Café René"), ("1 A St<br/>Apt 4", "1 A St\nApt 4"),
+    ("<b>Bo</b>", "Bo"), ("AT&T; Co", "AT&T; Co"), ("Ann <ann@x>", "Ann <ann@x>"), ("&notaname;", "&notaname;"),
+    ("'0123", "0123"), ("'SA70 7AA", "SA70 7AA"), ("'t Hooft", "'t Hooft"), ("0561<br>0562", "0561\n0562"),
+])
+def test_what_a_web_panel_or_a_shop_writes_around_a_text_is_none_of_it_but_in_our_own_export(read, cell, value):
+    assert read("name,plan,phone", f"Ada,{cell},")[1] == [(2, ["Ada", value, ""], 1)]
+    assert read("customer_id,name,address", f"1,{cell},")[1] == [(2, ["1", cell, ""], 1)]
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_each_line_end_is_one(read, end):
     assert read(HEADER, *PEOPLE, end=end)[1] == whole(2)

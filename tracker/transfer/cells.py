@@ -5,8 +5,6 @@ A parser takes a cell and returns its value, or raises ValueError with the sente
 # ruff: noqa: RUF001 (letters of other languages)
 from __future__ import annotations
 
-import html
-import html.entities
 import re
 import unicodedata
 from collections.abc import Callable
@@ -19,7 +17,6 @@ from tracker.transfer.synonyms import fold, words
 
 USUAL_PHONE = re.compile(r"[+(]?(?:[0-9().\-/]| (?! )){3,19}", re.ASCII)
 USUAL_EMAIL = re.compile(r"(?!mailto:)[A-Za-z0-9._+\-]{1,100}@[A-Za-z0-9.\-]{1,100}")
-GUARDED_NUMBER = re.compile(r"'[A-Z]{0,2}[0-9]", re.ASCII)  # Shopify and Square write '0123 and 'SA70 7AA
 SPREADSHEET_TEXT = re.compile(r'="(.*)"', re.DOTALL)
 SCIENTIFIC = re.compile(r"[+]?[0-9](?:[.,][0-9]*)?E[+]?[0-9]{1,2}", re.ASCII | re.IGNORECASE)
 BETWEEN_PHONES = re.compile(r"\s*(?:[;,|\r\n]|:::|\b(?:or|and|oder|und|lub|ou|et|oppure)\b)\s*", re.IGNORECASE)
@@ -44,10 +41,6 @@ EITHER_DAY = re.compile(r"([0-9]{1,2})([-/.])([0-9]{1,2})\2([0-9]{4})(?![0-9])",
 # Digits and signs of amounts in Arabic, Persian, Hindi and Bengali, as they are in Latin.
 DIGITS = str.maketrans({**{chr(first + digit): str(digit) for first in (0x660, 0x6f0, 0x966, 0x9e6)
                            for digit in range(10)}, "\u066b": ".", "\u066c": ","})
-# What a web panel's list has in its cells: marks of HTML, and letters written as its entities.
-MARKUP = re.compile(r"</?(?:br|p|div|b|i|u|em|strong|span|font|small|li|ul)(?:\s[^<>]*)?/?>", re.IGNORECASE)
-BREAKS = re.compile(r"\s*</?(?:br|p|div|li|ul)(?:\s[^<>]*)?/?>\s*", re.IGNORECASE)
-ENTITY = re.compile(r"&(?:#[0-9]{1,6}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,9});", re.IGNORECASE)
 # What a spreadsheet shows for what it cannot work out.
 SPREADSHEET_ERROR = re.compile(r"(?<!\w)#[\u00a1\u00bf]?[A-Z\u00c0-\u00dd/0]{3,11}[!?](?!\w)"
                                r"|\A(?:Loading|Wird geladen)\.\.\.\Z")
@@ -135,26 +128,10 @@ YES_MEANS = {
 def unguarded(cell: str) -> str:
     """Strip a cell, and take away what keeps a spreadsheet from running it, or from taking it for a number."""
     value = cell.strip()
-    if "&" in value or "<" in value:
-        value = _without_markup(value)
-    if value[:1] == "'" and GUARDED_NUMBER.match(value):
-        return value[1:]
     if value[:1] == "'" or ";" in value:
         return text.unguarded(value)
     quoted = SPREADSHEET_TEXT.fullmatch(value) if value[:2] == '="' else None
     return quoted[1].strip() if quoted else value
-
-
-def _without_markup(value: str) -> str:
-    """Return what a browser would show: lines for <br> and the like, and letters for entities."""
-    if MARKUP.search(value):
-        value = MARKUP.sub("", BREAKS.sub("\n", value))
-    return ENTITY.sub(lambda found: html.unescape(found[0]) if _is_entity(found[0][1:]) else found[0], value).strip()
-
-
-def _is_entity(name: str) -> bool:
-    """Tell whether HTML has a letter for what stands between & and ;, and not for its beginning only."""
-    return name.startswith("#") or name in html.entities.html5
 
 
 def value_of(cell: str) -> str:

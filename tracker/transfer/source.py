@@ -4,6 +4,8 @@ from __future__ import annotations
 import codecs
 import contextlib
 import csv
+import html
+import html.entities
 import io
 import itertools
 import re
@@ -41,6 +43,13 @@ SEPARATOR_LINE = re.compile(r'\A"?sep=([^\r\n])"?[ ,;\t]*(\r\n?|\n|\Z)', re.IGNO
 QUOTED = re.compile(r'(^|[,;\t|]) *"(?:[^"]|""){0,2000}"(?= *(?:[,;\t|\r\n]|\Z))', re.MULTILINE)
 ESCAPE = re.compile(r"\\(.)")
 ESCAPES = {"n": "\n", "r": "\n", "t": " ", "b": "", "f": " ", "v": " ", "0": ""}
+GUARDED_NUMBER = re.compile(r"'[A-Z]{0,2}[0-9]", re.ASCII)  # Shopify and Square write '0123 and 'SA70 7AA
+# What a web panel's list has in its cells: marks of HTML, and letters written as its entities.
+MARKUP = re.compile(r"</?(?:br|p|div|b|i|u|em|strong|span|font|small|li|ul)(?:\s[^<>]*)?/?>", re.IGNORECASE)
+BREAKS = re.compile(r"\s*</?(?:br|p|div|li|ul)(?:\s[^<>]*)?/?>\s*", re.IGNORECASE)
+ENTITY = re.compile(r"&(?:#[0-9]{1,6}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,9});", re.IGNORECASE)
+MARKS = re.compile("[&<']")
+OURS = {"customer_id", "name"}  # headers of our own export, whose texts are what they are
 TEXT_CELL = re.compile(r'="([^"]*)"')
 
 
@@ -308,6 +317,7 @@ def _parsed(source: Source, opened: Callable[[TextIO], object]) -> Iterator[Reco
         rows = csv.reader(_noted(file, source.delimiter, raw, wrapped), delimiter=source.delimiter, strict=True,
                           skipinitialspace=True)
         number = source.begins
+        is_foreign = not set(source.headers) >= OURS
         while True:
             problem = ""
             try:
@@ -320,6 +330,8 @@ def _parsed(source: Source, opened: Callable[[TextIO], object]) -> Iterator[Reco
                 row = [_unwrapped(cell) for cell in row]
                 wrapped.clear()
             if any(map(str.strip, row)):
+                if is_foreign and any(MARKS.search(line) for line in raw):
+                    row = [_without_marks(cell) for cell in row]
                 yield Record(number, _unescaped(source, row), problem, raw)
             raw.clear()
             number = source.begins + rows.line_num
@@ -343,6 +355,22 @@ def _unescaped(source: Source, row: list[str]) -> list[str]:
     if not source.has_escapes:
         return row
     return [ESCAPE.sub(lambda found: ESCAPES.get(found[1], found[1]), cell) if cell != "\\N" else cell for cell in row]
+
+
+def _without_marks(cell: str) -> str:
+    """Return what a browser would show of a cell: lines for <br> and the like, and letters for entities; and a number
+    without the mark that kept a spreadsheet from taking it for one.
+    """
+    value = MARKUP.sub("", BREAKS.sub("\n", cell)) if "<" in cell and MARKUP.search(cell) else cell
+    if "&" in value:
+        value = ENTITY.sub(lambda found: html.unescape(found[0]) if _is_entity(found[0][1:]) else found[0], value)
+    value = value.strip()
+    return value[1:] if GUARDED_NUMBER.match(value) else value
+
+
+def _is_entity(name: str) -> bool:
+    """Tell whether HTML has a letter for what stands between & and ;, and not for its beginning only."""
+    return name.startswith("#") or name in html.entities.html5
 
 
 def _unwrapped(cell: str) -> str:
