@@ -102,7 +102,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "رقمالتليفون التليفون טלפון מספרטלפון טל 联系电话 电话 电话号码 聯絡電話 電話 電話番号 전화번호 "
         "연락처 "
         "sodienthoai sdt dienthoai फन फननबर telefoneprimario telefoneprincipal telefonoprincipal "
-        "numerodetelefono talrunis telefonas",
+        "talrunis telefonas",
         "mobile mobiles mobileno mobilenr mobilenumber mobilephone mobilephonenumber phonemobile cell cellular "
         "cellphone cellno cellnumber gsm sms smsnumber whatsapp handy handynummer handynr mobil "
         "mobilnummer mobilnr "
