@@ -373,6 +373,16 @@ def test_a_line_that_is_set_aside_is_not_open_and_can_be_taken_back(ada, stateme
         booking.set_aside(line["bank_line_id"])
 
 
+def test_what_was_set_aside_last_comes_first_and_older_ones_go(ada, statement, sql, monkeypatch):
+    booking.load(statement(*[(day(ago), "3,00", "X", "danke") for ago in (4, 3, 2, 1)]))
+    for bank_line_id in (1, 2, 3, 4):
+        booking.set_aside(bank_line_id)
+    sql("UPDATE bank_lines SET set_aside_on = CURRENT_DATE - 1 WHERE bank_line_id IN (3, 4)")
+    assert [line["bank_line_id"] for line in booking.list_set_aside()] == [2, 1, 4, 3]
+    monkeypatch.setattr(booking, "MOST_SET_ASIDE", 3)
+    assert [line["bank_line_id"] for line in booking.list_set_aside()] == [2, 1, 4]
+
+
 def test_enter_books_no_line_that_something_speaks_against(ada, statement, run):
     payments.record_payment(ada, Decimal("29.90"), database.today() - timedelta(days=3), "cash", None, uuid4())
     booking.load(statement((day(1), "29,90", "Ada Okafor", "K-1007")))

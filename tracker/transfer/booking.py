@@ -47,6 +47,19 @@ CHANGED_SINCE = "The file or the records changed after the check; nothing was bo
 DAYS = (r"\m(0?[1-9]|1[0-2])20[0-9]{2}\M|\m[0-3][0-9][01][0-9](20)?[0-9]{2}\M|"
         r"\m20[0-9]{2}[01][0-9]([0-3][0-9])?\M")
 
+# Each with how many come after it.
+OPEN_LINES = """
+    SELECT bank_line_id, key, booked_on, amount, amount - amount_booked AS amount_left, payer, payer_account,
+           reference, doubt, (
+               SELECT count(*)
+               FROM bank_lines AS later
+               WHERE later.amount_booked < later.amount AND later.set_aside_on IS NULL
+                 AND (later.booked_on, later.bank_line_id) > (bank_lines.booked_on, bank_lines.bank_line_id)
+           ) AS more
+    FROM bank_lines
+    WHERE amount_booked < amount AND set_aside_on IS NULL
+"""
+
 
 class Sum(NamedTuple):
     """How many lines, and the sum of their amounts."""
@@ -602,19 +615,7 @@ def count_open() -> Sum:
 def next_open(after: tuple[date, int] = (date.min, 0)) -> OpenLine | None:
     """Return the open line that follows another, given by its day and ID, or None."""
     return database.fetch_one(
-        """
-        SELECT bank_line_id, key, booked_on, amount, amount - amount_booked AS amount_left, payer, payer_account,
-               reference, doubt, (
-                   SELECT count(*)
-                   FROM bank_lines AS later
-                   WHERE later.amount_booked < later.amount AND later.set_aside_on IS NULL
-                     AND (later.booked_on, later.bank_line_id) > (bank_lines.booked_on, bank_lines.bank_line_id)
-               ) AS more
-        FROM bank_lines
-        WHERE amount_booked < amount AND set_aside_on IS NULL AND (booked_on, bank_line_id) > (%(day)s, %(id)s)
-        ORDER BY booked_on, bank_line_id
-        LIMIT 1
-        """,
+        f"{OPEN_LINES} AND (booked_on, bank_line_id) > (%(day)s, %(id)s) ORDER BY booked_on, bank_line_id LIMIT 1",
         day=after[0], id=after[1],
     )
 
@@ -622,19 +623,7 @@ def next_open(after: tuple[date, int] = (date.min, 0)) -> OpenLine | None:
 def get_open(bank_line_id: int) -> OpenLine:
     """Return an open line; raise Conflict when it is not open any more."""
     line: OpenLine | None = database.fetch_one(
-        """
-        SELECT bank_line_id, key, booked_on, amount, amount - amount_booked AS amount_left, payer, payer_account,
-               reference, doubt, (
-                   SELECT count(*)
-                   FROM bank_lines AS later
-                   WHERE later.amount_booked < later.amount AND later.set_aside_on IS NULL
-                     AND (later.booked_on, later.bank_line_id) > (bank_lines.booked_on, bank_lines.bank_line_id)
-               ) AS more
-        FROM bank_lines
-        WHERE amount_booked < amount AND set_aside_on IS NULL AND bank_line_id = %(bank_line_id)s
-        """,
-        bank_line_id=bank_line_id,
-    )
+        f"{OPEN_LINES} AND bank_line_id = %(bank_line_id)s", bank_line_id=bank_line_id)
     if line is None:
         raise errors.Conflict(DECIDED)
     return line
